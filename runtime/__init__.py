@@ -1,0 +1,1 @@
+"""Runs what the compiler emits: data, training, checkpoints, evaluation. Knows neither the grammar nor the compiler."""

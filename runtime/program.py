@@ -1,0 +1,133 @@
+"""An artefact of the compiler as something that runs: two texts and their settings.
+
+The texts become modules without touching the disk, and never come from a run directory: what runs is what the
+compiler emitted in this process (or what the caller read on purpose).
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import inspect
+import json
+import linecache
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .seeds import derive_seed
+from .settings import Settings, read_settings
+
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the compiler hands over: the model's text, the recipe's text, and the settings as JSON values."""
+
+    name: str
+    model_code: str
+    recipe_code: str
+    settings: Mapping[str, Any]
+
+    @cached_property
+    def options(self) -> Settings:
+        """The settings, typed."""
+        return read_settings(self.settings)
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 over everything that decides what is computed."""
+        parts = [self.name, self.model_code, self.recipe_code, canonical_json(self.settings)]
+        return sha256(canonical_json(parts).encode()).hexdigest()
+
+    @cached_property
+    def model_module(self) -> ModuleType:
+        return load_text(self.name, self.model_code)
+
+    @cached_property
+    def recipe(self) -> ModuleType:
+        return load_text(f"{self.name}_recipe", self.recipe_code)
+
+    def make_model(self, device: torch.device | str = "cpu") -> nn.Module:
+        """The model with the initial weights of the run's seed.
+
+        They are drawn on the CPU, so that they are the same whatever the device. Memory that `init_weights` forgets
+        holds NaN and not what happened to lie there: the first loss shows it.
+        """
+        with torch.device("meta"):
+            model: nn.Module = getattr(self.model_module, self.options.model_class)()
+        model.to_empty(device="cpu")
+        with torch.no_grad():
+            for tensor in _tensors(model):
+                tensor.fill_(float("nan") if tensor.is_floating_point() else 0)
+        generator = torch.Generator("cpu").manual_seed(derive_seed(self.options.seed, "weights"))
+        init_weights: Callable[[torch.Generator], None] = getattr(model, "init_weights")  # noqa: B009  nn.Module's getattr says Tensor | Module
+        init_weights(generator)
+        return model.to(device)
+
+    def learning_rate(self, step: int, steps: int, epoch: int) -> float:
+        """The rate of update `step` (from 0) of `steps`, where one pass over the data takes `epoch` updates."""
+        known = {"step": step, "steps": steps, "epoch": epoch}
+        return self.recipe.learning_rate(**{name: known[name] for name in self._schedule_arguments})
+
+    @cached_property
+    def _schedule_arguments(self) -> tuple[str, ...]:
+        return tuple(inspect.signature(self.recipe.learning_rate).parameters)
+
+
+class TextLoader(importlib.abc.ExecutionLoader):
+    """Loads a module from a text, so that tracebacks, inspect.getsource and torch.jit.script can read it."""
+
+    def __init__(self, text: str, filename: str) -> None:
+        self.text = text
+        self.filename = filename
+
+    def get_source(self, fullname: str) -> str:
+        return self.text
+
+    def get_filename(self, fullname: str) -> str:
+        return self.filename
+
+    def is_package(self, fullname: str) -> bool:
+        return False
+
+
+def load_text(name: str, text: str) -> ModuleType:
+    """The module of `text`; the same text under the same name is the same module."""
+    digest = sha256(text.encode()).hexdigest()
+    unique = f"{name}_{digest[:16]}"
+    with _loading:
+        if unique in sys.modules:
+            return sys.modules[unique]
+        filename = f"dlspec:{digest}/{name}.py"
+        # Entered before anybody asks: linecache would first look for a file of that name below the current folder.
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+        spec = importlib.util.spec_from_loader(unique, TextLoader(text, filename))
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[unique] = module  # dataclasses look their module up there while it runs
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[unique]
+            raise
+        return module
+
+
+def canonical_json(value: Any) -> str:
+    """One text for one value: the form that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()

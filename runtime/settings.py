@@ -1,0 +1,182 @@
+"""The settings of an artefact (JSON from the compiler) as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .errors import Refused
+
+SCHEMA = 1
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+Precision = Literal["fp32", "tf32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the model; a text among `dims` is a symbolic dim or an expression of such."""
+
+    name: str
+    dtype: str
+    dims: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The output that is `width` wide because the data field `field` has that many classes."""
+
+    output: str
+    width: int
+    field: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Where the arguments of `loss` or `metrics` come from, and which targets do not count.
+
+    `arguments` maps an argument to "output.NAME", "input.NAME" or "data.FIELD". `after` names what is applied to a
+    metric's mean over the whole set ("exp" makes a perplexity of a mean loss).
+    """
+
+    arguments: Mapping[str, str]
+    ignore: int | None = None
+    classes: Classes | None = None
+    names: tuple[str, ...] = ()
+    after: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Length:
+    """A length of training: updates, passes over the data, or a part of the whole run. One of the three is set."""
+
+    steps: int | None = None
+    epochs: float | None = None
+    part: float | None = None
+
+    def in_steps(self, per_epoch: int, total: int) -> int:
+        """In updates, at least one; `per_epoch` and `total` are in updates too."""
+        if self.steps is not None:
+            return max(1, self.steps)
+        if self.epochs is not None:
+            return max(1, round(self.epochs * per_epoch))
+        assert self.part is not None
+        return max(1, round(self.part * total))
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """Stop after `patience` validations in a row in which `on` ("validation.loss") was no better than before."""
+
+    patience: int
+    on: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Text generated from `prompt` once in `every`."""
+
+    every: Length
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything about a training run that is neither the model's code nor the recipe's."""
+
+    name: str
+    recipe: str
+    model_class: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    limits: Mapping[str, int]
+    data: Mapping[str, Any]
+    bind: Mapping[str, str]
+    loss: Measure
+    metrics: Measure | None
+    steps: int | None
+    epochs: float | None
+    batch: int
+    accumulate: int
+    clip: float | None
+    clip_value: float | None
+    precision: Precision
+    seed: int
+    deterministic: bool
+    validate: Length | None
+    checkpoint_every: Length | None
+    keep: int
+    early_stop: EarlyStop | None
+    sample: Sample | None
+
+
+def read_settings(data: Mapping[str, Any]) -> Settings:
+    """The typed form of the compiler's JSON. Raises Refused where it is from a newer dlspec or contradicts itself."""
+    schema = data.get("schema")
+    if schema != SCHEMA:
+        raise Refused(
+            f"the settings have schema {schema}, this dlspec reads schema {SCHEMA}",
+            "Use the dlspec that wrote them, or compile the spec again.",
+        )
+    batch, accumulate = int(data["batch"]), int(data["accumulate"])
+    if batch < 1 or accumulate < 1 or batch % accumulate:
+        raise Refused(
+            f"a batch of {batch} cannot be computed in {accumulate} equal parts",
+            "Make `batch` a multiple of `accumulate`.",
+        )
+    if (data["steps"] is None) == (data["epochs"] is None):
+        raise Refused("a run has a number of steps or of epochs, exactly one of the two", "Set `steps` or `epochs`.")
+    precision = data["precision"]
+    if precision not in PRECISIONS:
+        raise Refused(f"precision {precision} cannot be trained in", f"Use one of {', '.join(PRECISIONS)}.")
+    model = data["model"]
+    return Settings(
+        name=data["name"],
+        recipe=data["recipe"],
+        model_class=model["class"],
+        inputs=tuple(_port(port) for port in model["inputs"]),
+        outputs=tuple(_port(port) for port in model["outputs"]),
+        limits=dict(model["limits"]),
+        data=data["data"],
+        bind=dict(data["bind"]),
+        loss=_measure(data["loss"]),
+        metrics=_measure(data["metrics"]) if data["metrics"] else None,
+        steps=data["steps"],
+        epochs=data["epochs"],
+        batch=batch,
+        accumulate=accumulate,
+        clip=data["clip"],
+        clip_value=data["clip_value"],
+        precision=precision,
+        seed=data["seed"],
+        deterministic=data["deterministic"],
+        validate=_length(data["validate"]),
+        checkpoint_every=_length(data["checkpoint"]["every"]),
+        keep=data["checkpoint"]["keep"],
+        early_stop=EarlyStop(**data["early_stop"]) if data["early_stop"] else None,
+        sample=_sample(data["sample"]),
+    )
+
+
+def _port(port: Mapping[str, Any]) -> Port:
+    return Port(port["name"], port["dtype"], tuple(port["dims"]))
+
+
+def _measure(measure: Mapping[str, Any]) -> Measure:
+    classes = measure.get("classes")
+    return Measure(
+        arguments=dict(measure["arguments"]),
+        ignore=measure.get("ignore"),
+        classes=Classes(classes["output"], classes["width"], classes["field"]) if classes else None,
+        names=tuple(measure.get("names", ())),
+        after=dict(measure.get("after", {})),
+    )
+
+
+def _length(length: Mapping[str, Any] | None) -> Length | None:
+    return Length(**length) if length else None
+
+
+def _sample(sample: Mapping[str, Any] | None) -> Sample | None:
+    return Sample(Length(**sample["every"]), sample["prompt"]) if sample else None
