@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= 2
 
 .PHONY: all test test-all check fmt wheel demo clean
@@ -46,8 +47,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "dlspec needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --constraint constraints.txt "$$(grep -x 'torch==.*' constraints.txt)"
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev]'
+	$(INSTALL) "$$(grep -x 'torch==.*' constraints.txt)"
+	$(INSTALL) --editable '.[cpu,dev]'
 	mkdir -p $(VENV)/src
 	ln -sfn ../.. $(VENV)/src/dlspec
 	touch $@
