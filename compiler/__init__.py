@@ -1,0 +1,1 @@
+"""Syntax tree to meaning to artefacts: `pipeline` shows the whole way on one screen."""

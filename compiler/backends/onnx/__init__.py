@@ -1,0 +1,1 @@
+"""The ONNX graph, straight from the IR through onnx_ir."""

@@ -1,0 +1,1 @@
+"""Readable PyTorch modules and recipes."""

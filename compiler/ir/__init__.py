@@ -1,0 +1,1 @@
+"""The intermediate representation: a model as a tree of units, structure kept."""

@@ -1,0 +1,147 @@
+"""What a layer is: options, shape rule, parameters, PyTorch text, ONNX nodes, cost and an example, side by side."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from ..semantics.numbers import Number
+from ..semantics.types import Tensor
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
+
+class ShapeFault(Exception):
+    """What comes in does not fit a layer.
+
+    `message` says both sides, dims as written; `help` says what to write; `option` names the option to blame, where
+    it is one.
+    """
+
+    def __init__(self, message: str, help: str = "", option: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.help, self.option = message, help, option
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A trained tensor of a layer. A matrix has decay; a vector has not."""
+
+    dims: tuple[Number, ...]
+
+
+class Code(Protocol):
+    """What a layer may ask of the class it is written into."""
+
+    def number(self, n: Number) -> str:
+        """A number as a Python expression in this class (`4 * config.dim`)."""
+        ...
+
+    def word(self, value: object) -> str:
+        """A Python literal for a word, flag or None."""
+        ...
+
+    def library(self, name: str, source: str) -> str:
+        """Put a class or function of the library into the file, once; returns the name it got there."""
+        ...
+
+    def init_linear(self) -> str:
+        """The name of the function that draws a Linear's initial weights."""
+        ...
+
+    def init_weight(self, tensor: str) -> list[str]:
+        """Lines that draw an embedding's or position table's initial weights."""
+        ...
+
+    @property
+    def exporting(self) -> bool:
+        """Whether this is the emission that TorchScript scripts: evaluation only."""
+        ...
+
+
+class Layer(BaseModel):
+    """A layer or function of the language.
+
+    A subclass declares its options as fields, in the order in which they may stand without their name. Types are
+    those of `options`. It overrides what differs from a weightless function of one input.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    word: ClassVar[str]
+    """Its name in the language."""
+    example: ClassVar[str]
+    """A line of a spec that uses it."""
+    example_input: ClassVar[str] = "[B, 8, 16]"
+    """A type that the example fits."""
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Options that the language has and this version has not."""
+    trains_only: ClassVar[bool] = False
+    """Whether it is the identity outside training."""
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    # --- meaning ---
+
+    @abstractmethod
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The types of the outputs. Raises ShapeFault."""
+
+    def parameters(self, x: Tensor) -> dict[str, Parameter]:
+        """Trained tensors by their key below the module's, in the order in which they are made."""
+        return {}
+
+    def idle(self) -> bool:
+        """Whether it does nothing with these options (dropout of 0)."""
+        return False
+
+    def flops(self, x: Tensor) -> Number | None:
+        """Floating-point operations of a forward pass over `x`, two a multiply-add; None where they do not count."""
+        return None
+
+    # --- PyTorch ---
+
+    def constructor(self, x: Tensor, code: Code) -> str | None:
+        """The expression that makes the module, or None where a function does."""
+        return None
+
+    @property
+    def is_module(self) -> bool:
+        """Whether the emitted class holds an attribute for it."""
+        return False
+
+    @abstractmethod
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        """The expression that applies it to `x` of type `x_type`; `module` is `self.<label>` or empty."""
+
+    def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        """Statements that fill its parameters and tables; `module` is `self.<label>`."""
+        return []
+
+    # --- ONNX ---
+
+    @abstractmethod
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, name: str, types: tuple[Tensor, ...]) -> tuple[OnnxValue, ...]:
+        """Append its nodes; `name` is the checkpoint path of the module, or of the place of a function."""
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        return list(cls.model_fields)
+
+    def option(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+class Function(Layer):
+    """A pointwise function without weights: the output has the type of the input."""
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (Tensor("float", x.dims),)

@@ -1,0 +1,35 @@
+"""Dropout: entries set to zero at random while training."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..semantics.types import Tensor
+from .base import Code, Layer
+from .options import Probability
+
+
+class Dropout(Layer):
+    """`Dropout(p)` (Srivastava et al. 2014): in training each entry is 0 with probability `p`, the rest divided by 1 - p."""
+
+    word: ClassVar[str] = "Dropout"
+    example: ClassVar[str] = "Dropout(0.1)"
+    trains_only: ClassVar[bool] = True
+
+    p: Probability
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x,)
+
+    def idle(self) -> bool:
+        return self.p.value == 0
+
+    @property
+    def is_module(self) -> bool:
+        return True
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        return f"nn.Dropout({code.number(self.p)})"
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        return f"{module}({x})"

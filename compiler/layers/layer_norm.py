@@ -1,0 +1,48 @@
+"""LayerNorm: zero mean and unit variance along the last axis."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..semantics.numbers import Number, number, product
+from ..semantics.types import Tensor
+from .base import Code, Layer, Parameter
+from .norms import check_width, with_eps
+from .options import Flag, Positive
+
+_PER_ENTRY = number(7)  # mean 1, variance 3, normalise 1, gain 1, bias 1
+
+
+class LayerNorm(Layer):
+    """`LayerNorm` (Ba et al. 2016): [..., D] -> [..., D], `(x - mean) / sqrt(variance + eps) * weight + bias`."""
+
+    word: ClassVar[str] = "LayerNorm"
+    example: ClassVar[str] = "LayerNorm"
+
+    eps: Positive = 1e-5
+    bias: Flag = True
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        check_width("LayerNorm", x)
+        return (x,)
+
+    def parameters(self, x: Tensor) -> dict[str, Parameter]:
+        bias = {"bias": Parameter((x.dims[-1],))} if self.bias else {}
+        return {"weight": Parameter((x.dims[-1],))} | bias
+
+    def flops(self, x: Tensor) -> Number | None:
+        return product([*x.dims, _PER_ENTRY])
+
+    @property
+    def is_module(self) -> bool:
+        return True
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        bias = "" if self.bias else ", bias=False"
+        return f"nn.LayerNorm({code.number(x.dims[-1])}{with_eps(self.eps, 1e-5, code)}{bias})"
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        return f"{module}({x})"
+
+    def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        return [f"{module}.reset_parameters()"]

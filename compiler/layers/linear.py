@@ -1,0 +1,59 @@
+"""Linear: an affine map of the last axis."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..semantics.numbers import Number, number, product
+from ..semantics.types import Tensor
+from .base import Code, Layer, Parameter, ShapeFault
+from .options import Flag, Whole
+
+_TWO = number(2)
+
+
+class Linear(Layer):
+    """`Linear(features)`: [..., in] -> [..., features], `y = x W^T + b` with W of [features, in].
+
+    `weight = other.weight` shares the matrix of another layer, which must be [features, in] too.
+    """
+
+    word: ClassVar[str] = "Linear"
+    example: ClassVar[str] = "Linear(64)"
+
+    features: Whole
+    bias: Flag = True
+    weight: Any = None
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        if x.rank < 2:
+            raise ShapeFault("Linear maps the last axis, and there is only the batch", "put an axis there to map")
+        if x.dims[-1].value is None:
+            raise ShapeFault(
+                "Linear needs a last axis of known width",
+                "the width of its matrix is fixed when the model is built: it cannot be a dim that is open until run time",
+            )
+        if x.dtype != "float":
+            raise ShapeFault(f"Linear takes float, and {x} comes in", "an Embedding makes vectors of whole numbers")
+        return (x.with_last(self.features),)
+
+    def parameters(self, x: Tensor) -> dict[str, Parameter]:
+        bias = {"bias": Parameter((self.features,))} if self.bias else {}
+        return {"weight": Parameter((self.features, x.dims[-1]))} | bias
+
+    def flops(self, x: Tensor) -> Number | None:
+        return product([*x.dims, self.features, _TWO])
+
+    @property
+    def is_module(self) -> bool:
+        return True
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        bias = "" if self.bias else ", bias=False"
+        return f"nn.Linear({code.number(x.dims[-1])}, {code.number(self.features)}{bias})"
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        return f"{module}({x})"
+
+    def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        return [f"{code.init_linear()}({module}, generator)"]

@@ -1,0 +1,61 @@
+"""Positions: a learned vector for each place in a sequence."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..semantics.numbers import limit, spell, written
+from ..semantics.types import Tensor
+from .base import Code, Layer, Parameter, ShapeFault
+from .options import Whole
+
+
+class Positions(Layer):
+    """`Positions(count, dim)`: what comes in with a sequence on axis 1 -> [T, dim], the first T rows of a learned table.
+
+    T must be known to be at most `count` (`T <= count` in the model's input).
+    """
+
+    word: ClassVar[str] = "Positions"
+    example: ClassVar[str] = "Positions(32, 16)"
+    example_input: ClassVar[str] = "int[B, T <= 32]"
+
+    count: Whole
+    dim: Whole
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        if x.rank < 2:
+            raise ShapeFault(
+                f"Positions counts along axis 1, and {x} has none", "give it a sequence: [B, T] or [B, T, D]"
+            )
+        length = x.dims[1]
+        most = limit(length)
+        if most is None:
+            raise ShapeFault(
+                f"the table has {written(self.count)} positions, and {written(length)} may be any length",
+                f"write `{written(length)} <= {written(self.count)}` in the input of the model",
+                "count",
+            )
+        if most > self.count.value:
+            raise ShapeFault(
+                f"the table has {written(self.count)} positions, and the sequence may be {spell(most)} long",
+                f"make the table as long: `Positions({spell(most)}, {written(self.dim)})`",
+                "count",
+            )
+        return (Tensor("float", (length, self.dim)),)
+
+    def parameters(self, x: Tensor) -> dict[str, Parameter]:
+        return {"weight": Parameter((self.count, self.dim))}
+
+    @property
+    def is_module(self) -> bool:
+        return True
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        return f"nn.Embedding({code.number(self.count)}, {code.number(self.dim)})"
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        return f"{module}.weight[: {x}.shape[1]]"
+
+    def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        return code.init_weight(f"{module}.weight")

@@ -1,0 +1,60 @@
+"""Finds a layer's class by its name in the language, loading its file only then.
+
+A layer `SelfAttention` lives in `self_attention.py`, `leaky_relu` in `leaky_relu.py`: to add one, add its file.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+
+from .base import Layer
+
+_NO_LAYER = frozenset(
+    {"__init__", "base", "norms", "options", "registry", "rotary_torch", "self_attention_torch", "softmax_axis"}
+)
+
+
+@cache
+def stems() -> frozenset[str]:
+    """The files that hold a layer each, without their ending."""
+    folder = files(__package__)
+    return frozenset(f.name[:-3] for f in folder.iterdir() if f.name.endswith(".py")) - _NO_LAYER
+
+
+def stem(word: str) -> str:
+    """`RMSNorm` -> `rms_norm`, `Conv2d` -> `conv2d`, `relu` -> `relu`: also how an unlabelled module is called."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word)
+    return spaced.lower()
+
+
+@cache
+def find(word: str) -> type[Layer] | None:
+    """The class of a layer or function of this version, or None."""
+    name = stem(word)
+    if name not in stems():
+        return None
+    module = import_module(f".{name}", __package__)
+    return next(
+        (
+            c
+            for c in vars(module).values()
+            if isinstance(c, type) and issubclass(c, Layer) and vars(c).get("word") == word
+        ),
+        None,
+    )
+
+
+@cache
+def words() -> tuple[str, ...]:
+    """The names of all layers of this version, in alphabetical order. Loads every file."""
+    found: list[str] = []
+    for name in stems():
+        module = import_module(f".{name}", __package__)
+        classes = [
+            c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Layer) and "word" in vars(c)
+        ]
+        found += [c.word for c in classes]
+    return tuple(sorted(found))

@@ -1,0 +1,68 @@
+"""RMSNorm: unit root mean square along the last axis."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..semantics.numbers import Number, number, product
+from ..semantics.types import Tensor
+from .base import Code, Layer, Parameter
+from .norms import check_width
+from .options import Positive, Real
+
+_PER_ENTRY = number(4)  # square and sum 2, normalise 1, gain 1
+
+_WITH_OFFSET = '''\
+class RMSNorm(nn.Module):
+    """Root mean square norm (Zhang and Sennrich 2019) whose gain is `weight + offset`: [..., dim] -> [..., dim]"""
+
+    def __init__(self, dim: int, eps: float, offset: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.offset = offset
+        self.weight = nn.Parameter(torch.empty(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight + self.offset, self.eps)
+
+    def reset_parameters(self) -> None:
+        nn.init.constant_(self.weight, 1.0 - self.offset)
+'''
+
+
+class RMSNorm(Layer):
+    """`RMSNorm` (Zhang and Sennrich 2019): [..., D] -> [..., D], `x / sqrt(mean(x^2) + eps) * (weight + offset)`."""
+
+    word: ClassVar[str] = "RMSNorm"
+    example: ClassVar[str] = "RMSNorm(eps = 1e-5)"
+
+    eps: Positive = 1e-6
+    offset: Real = 0
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        check_width("RMSNorm", x)
+        return (x,)
+
+    def parameters(self, x: Tensor) -> dict[str, Parameter]:
+        return {"weight": Parameter((x.dims[-1],))}
+
+    def flops(self, x: Tensor) -> Number | None:
+        return product([*x.dims, _PER_ENTRY])
+
+    @property
+    def is_module(self) -> bool:
+        return True
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        # PyTorch's own eps is the dtype's machine epsilon, so ours is always written.
+        width, eps = code.number(x.dims[-1]), code.number(self.eps)
+        if self.offset.value == 0:
+            return f"nn.RMSNorm({width}, eps={eps})"
+        name = code.library("RMSNorm", _WITH_OFFSET)
+        return f"{name}({width}, eps={eps}, offset={code.number(self.offset)})"
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        return f"{module}({x})"
+
+    def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        return [f"{module}.reset_parameters()"]

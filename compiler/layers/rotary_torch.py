@@ -1,0 +1,40 @@
+"""The PyTorch class that turns queries and keys by their position."""
+
+from __future__ import annotations
+
+ROTARY = '''\
+class Rotary(nn.Module):
+    """Rotary position embedding (Su et al. 2021) of halves, not neighbours: [B, heads, T, dim] -> [B, heads, T, dim]"""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, length: int, dim: int, base: float) -> None:
+        super().__init__()
+        self.base = base
+        self.register_buffer("cos", torch.empty(length, dim // 2), persistent=False)
+        self.register_buffer("sin", torch.empty(length, dim // 2), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        cos, sin = self.cos[: x.shape[2]], self.sin[: x.shape[2]]  # [T, dim / 2]
+        left, right = x.chunk(2, -1)
+        return torch.cat((left * cos - right * sin, right * cos + left * sin), -1).type_as(x)
+
+    @torch.no_grad()
+    def fill(self) -> None:
+        """Angles position * base^(-2i / dim), worked out in fp64 and kept in fp32."""
+        length, half = self.cos.shape
+        frequency = self.base ** (-torch.arange(half, dtype=torch.float64) / half)
+        angle = torch.outer(torch.arange(length, dtype=torch.float64), frequency)
+        self.cos.copy_(angle.cos())
+        self.sin.copy_(angle.sin())
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Rotary:
+        """Move the tables with the model, but keep them in fp32 where it is cast: far positions need the digits."""
+        super()._apply(fn, recurse)
+        if self.cos.dtype != torch.float32:
+            self.cos, self.sin = self.cos.float(), self.sin.float()
+            if not self.cos.is_meta:
+                self.fill()
+        return self
+'''

@@ -1,0 +1,26 @@
+"""softmax: exp(x), divided by its sum along an axis."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..semantics.types import Tensor
+from .base import Code, Function
+from .options import Axis
+from .softmax_axis import check_axis
+
+
+class Softmax(Function):
+    """`softmax(axis)`: exp(x), divided by its sum along an axis (the last where none is given)."""
+
+    word: ClassVar[str] = "softmax"
+    example: ClassVar[str] = "softmax(axis = 1)"
+
+    axis: Axis = -1
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        check_axis("softmax", self.axis, x)
+        return super().infer(x)
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        return f"{x}.softmax({code.number(self.axis)})"

@@ -1,0 +1,39 @@
+"""split: the channel axis in equal parts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..semantics.numbers import divides, operation, whole, written
+from ..semantics.types import Tensor
+from .base import Code, Layer, ShapeFault
+from .options import Whole
+
+
+class Split(Layer):
+    """`split(n) as a, b`: [..., D] -> n times [..., D / n], in order along the channel axis (1 at rank 4 and 5, else the last)."""
+
+    word: ClassVar[str] = "split"
+    example: ClassVar[str] = "split(2)"
+
+    n: Whole
+
+    def axis(self, x: Tensor) -> int:
+        return 1 if x.rank in (4, 5) else x.rank - 1
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        axis = self.axis(x)
+        dim = x.dims[axis]
+        if not divides(self.n, dim):
+            raise ShapeFault(
+                f"{written(dim)} does not split into {written(self.n)} equal parts",
+                "the channel axis must be a multiple of the number of parts",
+                "n",
+            )
+        part = operation("/", dim, self.n)
+        out = Tensor(x.dtype, (*x.dims[:axis], part, *x.dims[axis + 1 :]))
+        return (out,) * whole(self.n)
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        axis = self.axis(x_type)
+        return f"{x}.chunk({code.number(self.n)}, {1 if axis == 1 else -1})"

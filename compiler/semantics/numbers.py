@@ -1,0 +1,374 @@
+"""Numbers that remember how they were written, and dims that are still open.
+
+`4 * dim` is an `Operation` over a `Literal` and a `Reference`; its value is 3072 where `dim` is 768, and it is
+printed as it was written, in messages and in emitted code. A dim that is known only at run time (`T`) has no value;
+two such numbers are equal where their polynomials over the open dims are.
+
+Values are exact: whole numbers and decimal fractions are `Fraction`s (0.1 * 6e-4 is 6e-5), floats appear only where a
+power or a function leaves the rationals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Literal as Choice
+from typing import TypeAlias
+
+Value: TypeAlias = Fraction | float
+
+# A polynomial over atoms: {monomial: coefficient}, a monomial being a sorted tuple of atoms.
+Polynomial: TypeAlias = Mapping[tuple["Atom", ...], Fraction]
+
+
+@dataclass(frozen=True)
+class Atom:
+    """An open dim, or an operation on open dims that no polynomial can say (`T // 2`)."""
+
+    name: str
+    key: object = field(default=None, compare=True)
+
+    def __lt__(self, other: Atom) -> bool:
+        return (self.name, repr(self.key)) < (other.name, repr(other.key))
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number as it was spelled: `50_257`, `1e-4`, `5%`."""
+
+    text: str
+    value: Value
+
+    @property
+    def open(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name that stands for a number.
+
+    `kind` says where it lives: a constant of the file, a parameter of a block, an input's dim of a block, the index of
+    a `repeat`, or an open dim of the model. `owner` tells apart equal names of different places; `target` is what the
+    caller gave, in the caller's terms (None for open dims); `most` is the largest value an open dim may take
+    (`T <= context`), None where nothing bounds it.
+    """
+
+    name: str
+    kind: Choice["constant", "parameter", "dim", "index", "open"]
+    owner: object = None
+    target: Number | None = field(default=None, compare=False)
+    most: Number | None = field(default=None, compare=False)
+
+    @property
+    def value(self) -> Value | None:
+        return None if self.target is None else self.target.value
+
+    @property
+    def open(self) -> bool:
+        return self.target is None or self.target.open
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`operator` is one of + - * / // % ^, `neg`, a comparison, or the name of a mathematical function."""
+
+    operator: str
+    operands: tuple[Number, ...]
+
+    @cached_property
+    def value(self) -> Value | None:
+        values = [operand.value for operand in self.operands]
+        return None if any(v is None for v in values) else apply(self.operator, *values)  # type: ignore[arg-type]
+
+    @property
+    def open(self) -> bool:
+        return any(operand.open for operand in self.operands)
+
+
+Number: TypeAlias = Literal | Reference | Operation
+
+
+class NumberError(ValueError):
+    """A number that cannot be worked out: a division by zero, the logarithm of a negative number."""
+
+
+def number(value: int | float | Fraction) -> Literal:
+    """A number that nobody wrote, such as the width that `flatten` finds."""
+    exact = value if isinstance(value, Fraction) else exact_value(value)
+    return Literal(spell(exact), exact)
+
+
+def exact_value(value: int | float) -> Value:
+    return Fraction(value) if isinstance(value, int) or value == int(value) else Fraction(repr(value))
+
+
+def spell(value: Value) -> str:
+    """The shortest Python spelling: `64`, `0.1`, `6e-5`."""
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return str(value.numerator)
+    text = repr(float(value))
+    if "e" not in text:
+        digits = text.split(".")[-1]
+        if not (text.startswith("0.000") and len(digits) > 4):
+            return text
+        text = f"{float(value):.16e}"
+        mantissa, exponent = text.split("e")
+        text = f"{float(mantissa):.15g}e{exponent}"
+    mantissa, exponent = text.split("e")
+    mantissa = mantissa.removesuffix(".0")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def is_whole(n: Number) -> bool:
+    return isinstance(n.value, Fraction) and n.value.denominator == 1
+
+
+def whole(n: Number) -> int:
+    """The value of a whole number."""
+    assert isinstance(n.value, Fraction)
+    assert n.value.denominator == 1
+    return n.value.numerator
+
+
+def real(n: Number) -> float:
+    assert n.value is not None
+    return float(n.value)
+
+
+def _power(a: Value, b: Value) -> Value:
+    if isinstance(a, Fraction) and isinstance(b, Fraction) and b.denominator == 1 and abs(b) <= 64:
+        return a ** int(b)
+    result = float(a) ** float(b)
+    if isinstance(result, complex):
+        raise NumberError("a fractional power of a negative number")
+    return result
+
+
+def _round_up(a: Value, b: Value) -> Value:
+    return Fraction(math.ceil(a / b)) * Fraction(b)
+
+
+_APPLY: dict[str, Callable[..., Value]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: Fraction(a // b),
+    "%": lambda a, b: a % b,
+    "^": _power,
+    "neg": lambda a: -a,
+    "==": lambda a, b: Fraction(a == b),
+    "!=": lambda a, b: Fraction(a != b),
+    "<": lambda a, b: Fraction(a < b),
+    "<=": lambda a, b: Fraction(a <= b),
+    ">": lambda a, b: Fraction(a > b),
+    ">=": lambda a, b: Fraction(a >= b),
+    "sqrt": lambda a: _power(a, Fraction(1, 2)),
+    "exp": lambda a: math.exp(a),
+    "log": lambda a: math.log(a),
+    "sin": lambda a: math.sin(a),
+    "cos": lambda a: math.cos(a),
+    "abs": lambda a: abs(a),
+    "min": lambda *a: min(a),
+    "max": lambda *a: max(a),
+    "floor": lambda a: Fraction(math.floor(a)),
+    "ceil": lambda a: Fraction(math.ceil(a)),
+    "round_up": _round_up,
+}
+
+MATHS = frozenset({"sqrt", "exp", "log", "sin", "cos", "abs", "min", "max", "floor", "ceil", "round_up"})
+COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
+
+
+def apply(operator: str, *values: Value) -> Value:
+    """The exact value of an operation on known values. Raises NumberError."""
+    try:
+        result = _APPLY[operator](*values)
+    except ZeroDivisionError:
+        raise NumberError("a division by zero") from None
+    except (ValueError, OverflowError) as error:
+        raise NumberError(f"{operator} has no value here ({error})") from None
+    if isinstance(result, float) and math.isfinite(result) and result == int(result):
+        return Fraction(int(result))
+    return result
+
+
+def operation(operator: str, *operands: Number) -> Operation:
+    result = Operation(operator, operands)
+    _ = result.value  # so that a division by zero is found where it is written
+    return result
+
+
+# --- comparing open numbers ------------------------------------------------------------------------------------
+
+
+def polynomial(n: Number) -> Polynomial:
+    """The number as a polynomial over open dims; a known number is its constant term."""
+    value = n.value
+    if value is not None:
+        return {(): Fraction(value)} if value else {}
+    match n:
+        case Reference(target=None):
+            return {(Atom(n.name, n.owner),): Fraction(1)}
+        case Reference(target=target):
+            assert target is not None
+            return polynomial(target)
+        case Operation("+", (a, b)):
+            return _sum(polynomial(a), polynomial(b))
+        case Operation("-", (a, b)):
+            return _sum(polynomial(a), _scaled(polynomial(b), Fraction(-1)))
+        case Operation("neg", (a,)):
+            return _scaled(polynomial(a), Fraction(-1))
+        case Operation("*", (a, b)):
+            return _product(polynomial(a), polynomial(b))
+        case Operation("/", (a, b)) if b.value:
+            return _scaled(polynomial(a), 1 / Fraction(b.value))
+        case Operation("^", (a, b)) if b.value is not None and b.value == int(b.value) and 0 <= b.value <= 8:
+            result: Polynomial = {(): Fraction(1)}
+            for _ in range(int(b.value)):
+                result = _product(result, polynomial(a))
+            return result
+        case Operation("//", (a, b)) if b.value and _divides(polynomial(a), Fraction(b.value)):
+            return _scaled(polynomial(a), 1 / Fraction(b.value))
+        case Operation(operator, operands):
+            key = tuple(tuple(sorted(polynomial(o).items())) for o in operands)
+            return {(Atom(operator, key),): Fraction(1)}
+    raise AssertionError(n)
+
+
+def equal(a: Number, b: Number) -> bool:
+    """Whether two numbers are the same whatever the open dims turn out to be."""
+    if a.value is not None and b.value is not None:
+        return a.value == b.value
+    return polynomial(a) == polynomial(b)
+
+
+def divides(divisor: Number, n: Number) -> bool:
+    """Whether `n / divisor` is certainly whole, given that the open dims are whole numbers."""
+    if not divisor.value:
+        return False
+    return _divides(polynomial(n), Fraction(divisor.value))
+
+
+def limit(n: Number) -> Value | None:
+    """The largest value a number can take at run time, or None where nothing bounds it.
+
+    Sums and products of open dims are bounded by the bounds of their parts, dims being at least 0.
+    """
+    if n.value is not None:
+        return n.value
+    match n:
+        case Reference(target=None, most=most):
+            return None if most is None else most.value
+        case Reference(target=Literal() | Reference() | Operation() as target):
+            return limit(target)
+        case Operation("+" | "*" as operator, (a, b)):
+            bounds = limit(a), limit(b)
+            return None if None in bounds else apply(operator, *bounds)  # type: ignore[arg-type]
+        case Operation("/" | "//" as operator, (a, b)) if b.value and limit(a) is not None:
+            return apply(operator, limit(a), b.value)  # type: ignore[arg-type]
+    return None
+
+
+def product(numbers: Iterator[Number] | list[Number] | tuple[Number, ...]) -> Number:
+    """The product, known factors folded into one literal where there are several."""
+    known, open_ = Fraction(1), None
+    factors = list(numbers)
+    if len(factors) == 1:
+        return factors[0]
+    if all(isinstance(f.value, Fraction) for f in factors) and all(isinstance(f, Literal) for f in factors):
+        for factor in factors:
+            assert isinstance(factor.value, Fraction)
+            known *= factor.value
+        return number(known)
+    for factor in factors:
+        if isinstance(factor, Literal) and factor.value == 1:
+            continue
+        open_ = factor if open_ is None else Operation("*", (open_, factor))
+    return open_ or number(1)
+
+
+def _divides(p: Polynomial, divisor: Fraction) -> bool:
+    return all((coefficient / divisor).denominator == 1 for coefficient in p.values())
+
+
+def _sum(a: Polynomial, b: Polynomial) -> Polynomial:
+    total = dict(a)
+    for monomial, coefficient in b.items():
+        total[monomial] = total.get(monomial, Fraction(0)) + coefficient
+    return {m: c for m, c in total.items() if c}
+
+
+def _scaled(a: Polynomial, factor: Fraction) -> Polynomial:
+    return {m: c * factor for m, c in a.items()}
+
+
+def _product(a: Polynomial, b: Polynomial) -> Polynomial:
+    total: dict[tuple[Atom, ...], Fraction] = {}
+    for m1, c1 in a.items():
+        for m2, c2 in b.items():
+            monomial = tuple(sorted((*m1, *m2)))
+            total[monomial] = total.get(monomial, Fraction(0)) + c1 * c2
+    return {m: c for m, c in total.items() if c}
+
+
+# --- printing --------------------------------------------------------------------------------------------------
+
+_LEVEL = {"==": 1, "!=": 1, "<": 1, "<=": 1, ">": 1, ">=": 1, "+": 2, "-": 2, "*": 3, "/": 3, "//": 3, "%": 3}
+_UNARY, _POWER, _ATOM = 4, 5, 6
+
+
+def written(n: Number) -> str:
+    """The number as the spec says it: `4 * dim`."""
+    return spelled(n, lambda reference: reference.name)
+
+
+def spelled(n: Number, name: Callable[[Reference], str], *, python: bool = False) -> str:
+    """The number with each reference printed by `name`; `python` gives a Python expression."""
+    return _spelled(n, name, python)[0]
+
+
+def _spelled(n: Number, name: Callable[[Reference], str], python: bool) -> tuple[str, int]:
+    match n:
+        case Literal(text=text, value=value):
+            return (spell(value) if text.endswith("%") and python else text), _ATOM
+        case Reference():
+            text = name(n)
+            return text, _ATOM if text.replace("_", "").replace(".", "").isalnum() else 2
+        case Operation("neg", (operand,)):
+            text, level = _spelled(operand, name, python)
+            return (f"-{text}" if level >= _UNARY else f"-({text})"), _UNARY
+        case Operation(operator, operands) if operator in MATHS:
+            arguments = ", ".join(_spelled(o, name, python)[0] for o in operands)
+            return f"{_PYTHON_MATHS.get(operator, operator) if python else operator}({arguments})", _ATOM
+        case Operation("^", (a, b)):
+            left, right = _spelled(a, name, python), _spelled(b, name, python)
+            base = left[0] if left[1] > _POWER else f"({left[0]})"
+            exponent = right[0] if right[1] >= _UNARY else f"({right[0]})"
+            return (f"{base}**{exponent}" if python else f"{base} ^ {exponent}"), _POWER
+        case Operation(operator, (a, b)):
+            level = _LEVEL[operator]
+            if python and operator == "/" and is_whole(n):
+                operator = "//"  # known to come out whole, and wanted whole
+            left, right = _spelled(a, name, python), _spelled(b, name, python)
+            first = left[0] if left[1] >= level else f"({left[0]})"
+            second = right[0] if right[1] > level else f"({right[0]})"
+            return f"{first} {operator} {second}", level
+    raise AssertionError(n)
+
+
+_PYTHON_MATHS = {name: f"math.{name}" for name in ("sqrt", "exp", "log", "sin", "cos", "floor", "ceil")}
+
+
+def references(n: Number) -> Iterator[Reference]:
+    """The names a number was written with, from left to right."""
+    match n:
+        case Reference():
+            yield n
+        case Operation(operands=operands):
+            for operand in operands:
+                yield from references(operand)

@@ -1,0 +1,131 @@
+"""GPT, from gpt.dlspec. It needs PyTorch and nothing else; it is yours to keep and change."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Config:
+    """The constants of gpt.dlspec."""
+
+    vocab: int = 50_257
+    context: int = 1024
+    dim: int = 768
+    heads: int = 12
+    depth: int = 12
+    drop: float = 0.1
+
+
+class SelfAttention(nn.Module):
+    """Causal multi-head self-attention (Vaswani et al. 2017): [B, T, dim] -> [B, T, dim]"""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.q = nn.Linear(dim, dim)
+        self.k = nn.Linear(dim, dim)
+        self.v = nn.Linear(dim, dim)
+        self.o = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, T, head_dim]
+        k = self.k(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        v = self.v(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+        return self.o(y.transpose(1, 2).flatten(2))  # [B, T, dim]
+
+    def init_weights(self, generator: torch.Generator | None) -> None:
+        init_linear(self.q, generator)
+        init_linear(self.k, generator)
+        init_linear(self.v, generator)
+        init_linear(self.o, generator)
+
+
+class Mlp(nn.Module):
+    def __init__(self, config: Config, hidden: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(config.dim, hidden)
+        self.proj = nn.Linear(hidden, config.dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.fc(x), approximate="tanh")
+        return self.proj(x)
+
+    def init_weights(self, generator: torch.Generator | None) -> None:
+        init_linear(self.fc, generator)
+        init_linear(self.proj, generator)
+
+
+class Block(nn.Module):
+    """One of GPT.blocks."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.attn_norm = nn.LayerNorm(config.dim)
+        self.attn = SelfAttention(config.dim, config.heads, dropout=config.drop)
+        self.attn_drop = nn.Dropout(config.drop)
+        self.mlp_norm = nn.LayerNorm(config.dim)
+        self.mlp = Mlp(config, hidden=4 * config.dim)
+        self.mlp_drop = nn.Dropout(config.drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn_drop(self.attn(self.attn_norm(x)))
+        return x + self.mlp_drop(self.mlp(self.mlp_norm(x)))
+
+    def init_weights(self, generator: torch.Generator | None) -> None:
+        self.attn_norm.reset_parameters()
+        self.attn.init_weights(generator)
+        self.mlp_norm.reset_parameters()
+        self.mlp.init_weights(generator)
+
+
+class GPT(nn.Module):
+    """tokens int[B, T <= context] -> logits [B, T, vocab]"""
+
+    def __init__(self, config: Config = Config()) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(config.vocab, config.dim)
+        self.wpe = nn.Embedding(config.context, config.dim)
+        self.dropout = nn.Dropout(config.drop)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.dim)
+        self.head = nn.Linear(config.dim, config.vocab, bias=False)
+        self.tie_weights()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]  # [B, T, dim]
+        x = self.dropout(x)
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        return self.head(x)  # [B, T, vocab]
+
+    def tie_weights(self) -> None:
+        """Make tied weights one tensor; to be called again where `to_empty` has parted them."""
+        self.head.weight = self.wte.weight
+
+    @torch.no_grad()
+    def init_weights(self, generator: torch.Generator | None = None) -> None:
+        """Draw the initial weights, in the order of the spec."""
+        self.tie_weights()
+        nn.init.normal_(self.wte.weight, generator=generator)
+        nn.init.normal_(self.wpe.weight, generator=generator)
+        for block in self.blocks:
+            block.init_weights(generator)
+        self.norm.reset_parameters()
+
+
+def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
+    """PyTorch's own initial weights of a Linear, drawn from `generator`."""
+    bound = 1 / math.sqrt(linear.in_features)
+    nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
+    if linear.bias is not None:
+        nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
