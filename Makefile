@@ -4,17 +4,19 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= 2
+# A file stays on one worker, so that what its tests share is made once.
+PYTEST := $(RUN) -m pytest tests -q -n $(WORKERS) --dist loadfile
 
 .PHONY: all test test-all check fmt wheel demo clean
 all: test
 
 # Format, lint, types, the fast tests: what a change has to pass.
 test: check
-	$(RUN) -m pytest tests -q -m "not slow" -n $(WORKERS)
+	$(PYTEST) -m "not slow"
 
 # The proofs that take long.
 test-all: $(VENV)/installed
-	$(RUN) -m pytest tests -q -m slow -n $(WORKERS)
+	$(PYTEST) -m slow
 
 check: $(VENV)/installed
 	$(RUN) -m ruff format --check --quiet .
@@ -40,13 +42,13 @@ clean:
 
 # torch comes first, by exactly this version and in a call of its own: where pip knows a local CPU build of it
 # (2.13.0+cpu, from `pip config` find-links or an index of CPU wheels) that build outranks the plain one, whereas a
-# range would go for the newest release and some gigabytes of CUDA libraries. A Python without a CPU build gets the
-# plain one: slower to fetch, and the tests run all the same.
+# range would go for the newest release and some gigabytes of CUDA libraries. A Python without a local CPU build gets
+# the plain 2.13.0, on Linux with those libraries: slow to fetch, and the tests run all the same.
 # The link is for type checkers, which cannot know that the checkout, under whatever name, is the package dlspec.
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "dlspec needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) "$$(grep -x 'torch==.*' constraints.txt)"
 	$(INSTALL) --editable '.[cpu,dev]'
 	mkdir -p $(VENV)/src

@@ -13,6 +13,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import dlspec
 
@@ -72,7 +73,8 @@ def test_every_python_folder_is_listed(repo: Path, package_files: tuple[str, ...
     listed = tomllib.loads((repo / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {Path(name).parent for name in package_files if name.endswith(".py")}
     wanted = sorted(".".join(("dlspec", *folder.parts)) for folder in folders)
-    assert listed == wanted, "pyproject.toml, [tool.setuptools] packages: has the left side, needs the right"
+    lines = "".join(f'    "{name}",\n' for name in wanted)
+    assert listed == wanted, f"pyproject.toml, under [tool.setuptools], needs\npackages = [\n{lines}]"
 
 
 def test_the_wheel_holds_what_git_holds(package_files: tuple[str, ...], wheel: zipfile.ZipFile) -> None:
@@ -115,8 +117,6 @@ def test_the_wheel_imports_without_the_checkout(wheel: zipfile.ZipFile, tmp_path
 
 def test_the_tested_versions_are_admitted(repo: Path) -> None:
     """Every direct dependency is pinned in constraints.txt to a version that its range admits."""
-    from packaging.requirements import Requirement
-
     project = tomllib.loads((repo / "pyproject.toml").read_text())["project"]
     wanted = [
         *project["dependencies"],
