@@ -1,0 +1,139 @@
+"""Does the data fit the model? Every mismatch at once, before anything is trained."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..dims import Dim, evaluate, is_symbol, symbols_of
+from ..settings import Measure, Port, Settings
+from .dataset import Data, Field
+
+LARGEST = 1 << 16
+"""A dim that an unknown symbol stands for is looked for up to this size."""
+
+
+@dataclass(frozen=True)
+class Message:
+    severity: Literal["error", "warning"]
+    text: str
+    help: str = ""
+
+
+def check_data(settings: Settings, data: Data) -> list[Message]:
+    """What does not fit between the settings of an artefact and its data; errors stop a run, warnings do not."""
+    return [*_inputs(settings, data), *_arguments(settings, data), *_classes(settings, data)]
+
+
+def _inputs(settings: Settings, data: Data) -> list[Message]:
+    found: list[Message] = []
+    bindings: dict[str, int] = {}
+    for port in settings.inputs:
+        name = settings.bind.get(port.name)
+        if name is None:
+            text = f"nothing in the data is bound to the input {port.name} of the model"
+            found.append(Message("error", text, f"the data has the fields {_listed(data)}"))
+        elif name not in data.fields:
+            found.append(_no_field(name, data, f"the input {port.name} of the model"))
+        else:
+            found += _port(port, name, data.fields[name], bindings, settings.limits)
+    return found
+
+
+def _port(port: Port, name: str, field: Field, bindings: dict[str, int], limits: Mapping[str, int]) -> list[Message]:
+    wanted = port.dims[1:]  # the first is the batch
+    facts = (
+        f"the input {port.name} is {port.dtype}{_dims(wanted)}, the field {name} is {field.dtype}{_dims(field.dims)}"
+    )
+    if (port.dtype, field.dtype) == ("float", "int"):
+        return [Message("error", facts, f"store {name} as float32; pictures of bytes divided by 255")]
+    if port.dtype != field.dtype:
+        return [Message("error", facts)]
+    if len(wanted) != len(field.dims):
+        return [Message("error", f"{facts}: {len(wanted)} dims against {len(field.dims)}")]
+    problems = [_bind(dim, size, bindings, limits) for dim, size in zip(wanted, field.dims, strict=True)]
+    return [Message("error", f"{facts}: {problem}") for problem in problems if problem]
+
+
+def _bind(dim: Dim, size: int, bindings: dict[str, int], limits: Mapping[str, int]) -> str | None:
+    """What is wrong with a `dim` of this size; notes the size of a symbol that had none."""
+    unbound = [symbol for symbol in symbols_of(dim) if symbol not in bindings]
+    if len(unbound) > 1:
+        return None  # two unknowns in one dim: their own dims decide
+    if unbound:
+        (symbol,) = unbound
+        sizes = [size] if is_symbol(dim) else range(1, min(limits.get(symbol, LARGEST), max(size, 1) * 64) + 1)
+        bound = next((n for n in sizes if evaluate(dim, {**bindings, symbol: n}) == size), None)
+        if bound is None:
+            return f"no {symbol} makes {dim} equal to {size:,}"
+        bindings[symbol] = bound
+        if bound > limits.get(symbol, bound):
+            return f"{symbol} is {limits[symbol]:,} at most, and here {bound:,}"
+        return None
+    expected = evaluate(dim, bindings)
+    if expected == size:
+        return None
+    return f"{dim} is {expected:,}, and here {size:,}" if isinstance(dim, str) else f"{expected:,} against {size:,}"
+
+
+def _arguments(settings: Settings, data: Data) -> list[Message]:
+    found: list[Message] = []
+    measures: dict[str, Measure | None] = {"loss": settings.loss, "metrics": settings.metrics}
+    for what, measure in measures.items():
+        for source in (measure.arguments if measure else {}).values():
+            owner, _, name = source.partition(".")
+            if owner == "data" and name not in data.fields:
+                found.append(_no_field(name, data, f"the {what}"))
+    return found
+
+
+def _classes(settings: Settings, data: Data) -> list[Message]:
+    """The head has to be as wide as the field has classes; a vocabulary may be rounded up, not down."""
+    head = settings.loss.classes
+    field = data.fields.get(head.field) if head else None
+    if head is None or field is None:
+        return []
+    facts = f"the output {head.output} is {head.width:,} wide"
+    if field.dtype != "int":
+        return [Message("error", f"classes are ints, and the field {head.field} is {field.dtype}")]
+    if field.classes is None:
+        text = f"the field {head.field} has negative numbers: no classes counted from 0"
+        return [Message("error", text, "only -100, which does not count, may be negative")]
+    if settings.data["source"] in ("text", "tokens"):
+        return _vocabulary(facts, head.width, field.classes, data)
+    if field.classes < 2:
+        return [Message("error", f"the field {head.field} has one class only: there is nothing to tell apart")]
+    if head.width != field.classes:
+        text = f"{facts}, and the field {head.field} has {field.classes:,} classes (0 to {field.classes - 1:,})"
+        return [Message("error", text, f"make the last layer {field.classes:,} wide")]
+    return []
+
+
+def _vocabulary(facts: str, width: int, count: int, data: Data) -> list[Message]:
+    if data.tokenizer is None:
+        if width >= count:
+            return []
+        text = f"{facts}, and the largest token of the data is {count - 1:,}"
+        return [Message("error", text, f"set the vocabulary of the model to {count:,} or more")]
+    text = f"{facts}, and the tokenizer has {count:,} tokens"
+    if width < count:
+        return [Message("error", text, f"set the vocabulary of the model to {count:,}")]
+    if width > count:
+        return [Message("warning", text, f"{width - count:,} entries of the output will never be asked for")]
+    return []
+
+
+def _no_field(name: str, data: Data, user: str) -> Message:
+    near = difflib.get_close_matches(name, data.fields, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {_listed(data)}"
+    return Message("error", f"the data has no field {name}, which {user} needs", hint)
+
+
+def _listed(data: Data) -> str:
+    return ", ".join(data.fields)
+
+
+def _dims(dims: Sequence[Dim]) -> str:
+    return f"[{', '.join(map(str, dims))}]"

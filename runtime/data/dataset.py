@@ -1,0 +1,62 @@
+"""The nouns: fields, splits, and the data that they make up."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from torch import Tensor
+
+from ..errors import RuntimeFault
+from ..text import Tokenizer
+
+IGNORED = -100
+"""The target that no loss and no metric counts."""
+
+
+class DataError(RuntimeFault):
+    """Data that is missing, damaged or unfit."""
+
+
+class Fingerprint(TypedDict):
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one example has under a name: its type ("float", "int", "bool") and dims, without the batch.
+
+    `classes` is the number of values of an int field where they are counted from 0, `names` what they stand for.
+    """
+
+    dtype: str
+    dims: tuple[int, ...]
+    classes: int | None = None
+    names: tuple[str, ...] | None = None
+
+
+class Split(ABC):
+    """A numbered set of examples."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def batch(self, epoch: int, ids: Tensor) -> dict[str, Tensor]:
+        """The examples `ids` (int64, on the CPU) as they are in `epoch`, stacked, on the CPU: float32, int64 or bool.
+
+        A pure function of the seed of the data, `epoch` and `ids`: this is what makes a resumed run exact.
+        """
+
+
+@dataclass(frozen=True)
+class Data:
+    """`fingerprint` is keyed by file name as it was found; what is made and not read has its source's name."""
+
+    train: Split
+    validation: Split | None
+    fields: dict[str, Field]
+    tokenizer: Tokenizer | None = None
+    fingerprint: dict[str, Fingerprint] = field(default_factory=dict)

@@ -1,0 +1,18 @@
+"""Text to token ids and back, without torch: what a run learns from and what a released model carries with it."""
+
+from .bytewise import ByteTokenizer
+from .characters import CharacterTokenizer
+from .store import tokenizer_from_json
+from .subword import SubwordTokenizer, train_subwords
+from .tokenizer import Decoding, Tokenizer, TokenizerError
+
+__all__ = [
+    "ByteTokenizer",
+    "CharacterTokenizer",
+    "Decoding",
+    "SubwordTokenizer",
+    "Tokenizer",
+    "TokenizerError",
+    "tokenizer_from_json",
+    "train_subwords",
+]

@@ -1,0 +1,49 @@
+"""The 256 bytes of UTF-8 as a vocabulary: it can say everything and learns nothing."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .tokenizer import Decoding, Tokenizer, TokenizerError
+
+
+class ByteDecoding(Decoding):
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, token: int) -> str:
+        return self._decoder.decode(bytes((token,)))
+
+    def close(self) -> str:
+        return self._decoder.decode(b"", final=True)
+
+
+class ByteTokenizer(Tokenizer):
+    """Id = byte."""
+
+    @property
+    def vocabulary(self) -> int:
+        return 256
+
+    def encode_array(self, text: str) -> NDArray[np.unsignedinteger]:
+        try:
+            return np.frombuffer(text.encode(), np.uint8)
+        except UnicodeEncodeError as error:
+            raise TokenizerError(
+                f"{text[error.start]!a} at position {error.start + 1} is half of a surrogate pair, not a character"
+            ) from None
+
+    def decode(self, ids: Sequence[int]) -> str:
+        self.check(ids)
+        return bytes(ids).decode("utf-8", "replace")
+
+    def decoding(self) -> Decoding:
+        return ByteDecoding()
+
+    def to_json(self) -> str:
+        return json.dumps({"format": 1, "kind": "bytes"})
