@@ -101,9 +101,8 @@ def _read(file: FoundFile, stored: np.lib.npyio.NpzFile, name: str) -> NDArray:
         if not finite.all():
             row = int(np.argwhere(~finite)[0][0])
             raise DataError(
-                f"the array {name} of {file.name} holds {np.count_nonzero(~finite):,} numbers that are not finite "
-                "as float32, "
-                f"the first in example {row:,}"
+                f"the array {name} of {file.name} holds numbers that are not finite as float32: "
+                f"{np.count_nonzero(~finite):,} of them, the first in example {row:,}"
             )
         return array
     if array.dtype.kind in "iu":

@@ -29,7 +29,7 @@ def check_data(settings: Settings, data: Data) -> list[Message]:
 
 def _inputs(settings: Settings, data: Data) -> list[Message]:
     found: list[Message] = []
-    bindings: dict[str, int] = {}
+    bindings = _sizes(settings, data)
     for port in settings.inputs:
         name = settings.bind.get(port.name)
         if name is None:
@@ -57,25 +57,36 @@ def _port(port: Port, name: str, field: Field, bindings: dict[str, int], limits:
     return [Message("error", f"{facts}: {problem}") for problem in problems if problem]
 
 
+def _sizes(settings: Settings, data: Data) -> dict[str, int]:
+    """Every symbol that stands alone somewhere, and the first size that it meets there."""
+    sizes: dict[str, int] = {}
+    for port in settings.inputs:
+        field = data.fields.get(settings.bind.get(port.name, ""))
+        for dim, size in zip(port.dims[1:], field.dims if field else (), strict=False):
+            if isinstance(dim, str) and is_symbol(dim):
+                sizes.setdefault(dim, size)
+    return sizes
+
+
 def _bind(dim: Dim, size: int, bindings: dict[str, int], limits: Mapping[str, int]) -> str | None:
     """What is wrong with a `dim` of this size; notes the size of a symbol that had none."""
     unbound = [symbol for symbol in symbols_of(dim) if symbol not in bindings]
     if len(unbound) > 1:
-        return None  # two unknowns in one dim: their own dims decide
+        return None  # one number says nothing of two unknowns
     if unbound:
         (symbol,) = unbound
-        sizes = [size] if is_symbol(dim) else range(1, min(limits.get(symbol, LARGEST), max(size, 1) * 64) + 1)
+        sizes = range(1, min(limits.get(symbol, LARGEST), LARGEST) + 1)
         bound = next((n for n in sizes if evaluate(dim, {**bindings, symbol: n}) == size), None)
         if bound is None:
             return f"no {symbol} makes {dim} equal to {size:,}"
         bindings[symbol] = bound
-        if bound > limits.get(symbol, bound):
-            return f"{symbol} is {limits[symbol]:,} at most, and here {bound:,}"
         return None
     expected = evaluate(dim, bindings)
-    if expected == size:
-        return None
-    return f"{dim} is {expected:,}, and here {size:,}" if isinstance(dim, str) else f"{expected:,} against {size:,}"
+    if expected != size:
+        return f"{dim} is {expected:,}, and here {size:,}" if isinstance(dim, str) else f"{expected:,} against {size:,}"
+    if isinstance(dim, str) and size > limits.get(dim, size):
+        return f"{dim} is {limits[dim]:,} at most, and here {size:,}"
+    return None
 
 
 def _arguments(settings: Settings, data: Data) -> list[Message]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .tokenizer import Decoding, Tokenizer, TokenizerError
+from .tokenizer import Decoding, Tokenizer, utf_8
 
 
 class ByteDecoding(Decoding):
@@ -31,12 +31,7 @@ class ByteTokenizer(Tokenizer):
         return 256
 
     def encode_array(self, text: str) -> NDArray[np.unsignedinteger]:
-        try:
-            return np.frombuffer(text.encode(), np.uint8)
-        except UnicodeEncodeError as error:
-            raise TokenizerError(
-                f"{text[error.start]!a} at position {error.start + 1} is half of a surrogate pair, not a character"
-            ) from None
+        return np.frombuffer(utf_8(text), np.uint8)
 
     def decode(self, ids: Sequence[int]) -> str:
         self.check(ids)

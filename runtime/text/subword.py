@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .tokenizer import Decoding, Tokenizer, TokenizerError, smallest_type
+from .tokenizer import Decoding, Tokenizer, TokenizerError, smallest_type, utf_8
 
 _HELD = "\ufffd"
 # One newline between two visible characters is a token boundary of its own for the GPT-2 pre-tokenizer: cut there,
@@ -72,13 +72,10 @@ class SubwordTokenizer(Tokenizer):
 
     def encode_array(self, text: str) -> NDArray[np.unsignedinteger]:
         kind = smallest_type(self._vocabulary)
+        utf_8(text)
         try:
             pieces = list(cut(text)) if self._in_pieces else [text]
             encodings = self._library.encode_batch_fast(pieces, add_special_tokens=False)
-        except UnicodeEncodeError as error:
-            raise TokenizerError(
-                f"{text[error.start]!a} at position {error.start + 1} is half of a surrogate pair, not a character"
-            ) from None
         except Exception as error:
             raise TokenizerError(f"this text cannot be tokenized: {error}") from None
         return np.concatenate([np.zeros(0, kind), *(np.array(encoding.ids, kind) for encoding in encodings)])

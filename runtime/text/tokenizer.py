@@ -69,3 +69,13 @@ def smallest_type(count: int) -> type[np.unsignedinteger]:
     if count <= 1 << 8:
         return np.uint8
     return np.uint16 if count <= 1 << 16 else np.uint32
+
+
+def utf_8(text: str) -> bytes:
+    """The bytes of `text`. Raises TokenizerError where it has none: half of a surrogate pair is no character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise TokenizerError(
+            f"{text[error.start]!a} at position {error.start + 1} is half of a surrogate pair, not a character"
+        ) from None

@@ -1,0 +1,373 @@
+"""Arrays, digits and tasks, and whether data fits a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlspec.runtime.data import Data, DataError, Field, Message, Split, check_data, open_data
+from dlspec.runtime.data.draws import parts_of, permutation, scatter
+from dlspec.runtime.dims import evaluate, symbols_of
+from dlspec.runtime.errors import RuntimeFault
+from dlspec.runtime.settings import Settings, read_settings
+
+
+def arrays(base: Path, **options: Any) -> Data:
+    return open_data({"source": "arrays", "options": {"file": "a.npz", **options}}, base=base, seed=0)
+
+
+def task(seed: int = 0, **options: Any) -> Data:
+    settings = {"kind": "reverse", "length": 5, "vocab": 7, "examples": 200, "validation": 50, **options}
+    return open_data({"source": "task", "options": settings}, base=Path(), seed=seed)
+
+
+def everything(split: Split | None, epoch: int = 0) -> dict[str, torch.Tensor]:
+    assert split is not None
+    return split.batch(epoch, torch.arange(len(split)))
+
+
+# --- drawing
+
+
+def test_scatter_is_splitmix64() -> None:
+    """The first numbers of the reference generator from state 1234567."""
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    assert scatter(1234567, np.arange(4, dtype=np.uint64)).tolist() == expected
+
+
+@given(st.integers(0, 300), st.integers(0, 2**63))
+def test_a_permutation_holds_everything_once(count: int, seed: int) -> None:
+    assert sorted(permutation(seed, count).tolist()) == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("count", "split", "ends"),
+    [
+        (100, (0.29, 0.71), (29, 100)),
+        (1_115_394, (0.9, 0.1), (1_003_854, 1_115_394)),
+        (10, (0.55, 0.25), (5, 8)),
+        (3, (1.0, 0.0), (3, 3)),
+    ],
+)
+def test_parts_are_what_is_written(count: int, split: tuple[float, float], ends: tuple[int, int]) -> None:
+    assert parts_of(count, split) == ends
+
+
+# --- digits
+
+
+def test_digits_are_cut_alike_for_every_seed() -> None:
+    data, again = (open_data({"source": "digits", "options": {}}, base=Path(), seed=seed) for seed in (0, 9))
+    train, held = everything(data.train), everything(data.validation)
+    assert (len(data.train), len(train["label"]), len(held["label"])) == (1437, 1437, 360)
+    assert train["image"].shape == (1437, 1, 8, 8) and train["image"].dtype == torch.float32
+    assert float(train["image"].min()) == 0 and float(train["image"].max()) == 1
+    assert set(held["label"].tolist()) == set(range(10))
+    assert data.fields["label"] == Field("int", (), 10, tuple("0123456789"))
+    for name, values in everything(again.train, epoch=3).items():
+        assert torch.equal(values, train[name])
+
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    pictures = torch.cat([train["image"], held["image"]]).flatten(1) * 16
+    ours = zip(pictures.tolist(), [*train["label"].tolist(), *held["label"].tolist()], strict=True)
+    theirs = zip(images.tolist(), labels.tolist(), strict=True)
+    assert sorted(map(repr, ours)) == sorted(map(repr, theirs))
+    ids = torch.tensor([7, 7, 0])
+    assert torch.equal(data.train.batch(0, ids)["image"], train["image"][ids])
+
+
+def test_digits_without_scikit_learn_name_the_extra() -> None:
+    program = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        "from pathlib import Path; from dlspec.runtime.data import DataError, open_data\n"
+        "try: open_data({'source': 'digits', 'options': {}}, base=Path(), seed=0)\n"
+        "except DataError as fault: print(fault.message, '|', fault.help)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "the digits come with scikit-learn, which is not installed | pip install dlspec[digits]\n"
+
+
+# --- arrays
+
+
+def test_arrays_keep_their_rows_together(tmp_path: Path) -> None:
+    rows = np.arange(100)
+    np.savez(tmp_path / "a.npz", x=rows[:, None] * np.ones((1, 3)), y=rows % 5, mask=rows > 50, z=rows.astype(np.uint8))
+    data = arrays(tmp_path, split=[0.7, 0.2])
+    assert data.fields == {
+        "x": Field("float", (3,)),
+        "y": Field("int", (), 5),
+        "mask": Field("bool", ()),
+        "z": Field("int", (), 100),
+    }
+    train, held = everything(data.train), everything(data.validation)
+    assert (len(data.train), len(held["y"])) == (70, 20)
+    for split in (train, held):
+        assert torch.equal(split["x"][:, 2].long() % 5, split["y"])
+        assert torch.equal(split["x"][:, 0] > 50, split["mask"])
+        assert split["x"].dtype == torch.float32 and split["z"].dtype == torch.int64
+    assert len({*train["z"].tolist(), *held["z"].tolist()}) == 90
+    assert set(held["y"].tolist()) == set(range(5))  # sorted rows do not end in one part
+
+
+def test_arrays_of_two_files(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 2), np.float16), y=np.array([0, 1, -100, 1]))
+    np.savez(tmp_path / "b.npz", x=np.ones((3, 2), np.float64), y=np.array([2, 1, 0]))
+    data = arrays(tmp_path, validation="b.npz")
+    assert everything(data.train)["y"].tolist() == [0, 1, -100, 1]
+    assert everything(data.validation)["x"].tolist() == [[1, 1]] * 3
+    assert data.fields["y"].classes == 3
+    assert set(data.fingerprint) == {"a.npz", "b.npz"}
+    np.savez(tmp_path / "b.npz", x=np.ones((3, 5)), y=np.array([2, 1, 0]))
+    with pytest.raises(DataError, match=r"float32 \[2\] an example in a.npz, and float32 \[5\] in b.npz"):
+        arrays(tmp_path, validation="b.npz")
+    np.savez(tmp_path / "b.npz", x=np.ones((3, 2)))
+    with pytest.raises(DataError, match="hold different arrays: x, y and x"):
+        arrays(tmp_path, validation="b.npz")
+
+
+@pytest.mark.parametrize(
+    ("stored", "message", "help"),
+    [
+        ({"x": np.zeros(3), "y": np.zeros(4)}, "differ in length: x 3, y 4", "first axis"),
+        ({"x": np.array([[1], "two"], dtype=object)}, "not loaded: they could run code", "numpy.stack"),
+        ({"x": np.array(["cat", "dog"])}, "the type <U3", "return_inverse"),
+        ({"x": np.zeros(2, complex)}, "the type complex128", ""),
+        (
+            {"x": np.array([0.0, np.nan, np.inf])},
+            "not finite as float32: 2 of them, the first in example 1",
+            "",
+        ),
+        ({"x": np.array([1.0, 1e300])}, "not finite as float32: 1 of them, the first in example 1", ""),
+        ({"x": np.float32(1)}, "a single number", ""),
+        ({"x": np.zeros((0, 3))}, "hold no example", ""),
+        ({}, "holds no array", ""),
+        ({"x": np.zeros(1)}, "none is left for training", "split"),
+    ],
+)
+def test_what_arrays_refuse(tmp_path: Path, stored: dict[str, Any], message: str, help: str) -> None:
+    np.savez(tmp_path / "a.npz", **stored)
+    with pytest.raises(DataError, match=message) as fault:
+        arrays(tmp_path)
+    assert help in fault.value.help
+
+
+def test_files_that_are_no_arrays(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_text("no")
+    with pytest.raises(DataError, match=r"a.npz is no .npz file"):
+        arrays(tmp_path)
+    np.savez(tmp_path / "a.npz", x=np.arange(1000.0))
+    (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:3000])
+    with pytest.raises(DataError, match=r"a.npz is no .npz file"):
+        arrays(tmp_path)
+    np.savez(tmp_path / "b.npz", x=np.arange(1000.0))
+    damaged = bytearray((tmp_path / "b.npz").read_bytes())
+    damaged[3000] ^= 1
+    (tmp_path / "a.npz").write_bytes(damaged)
+    with pytest.raises(DataError, match=r"the array x of a\.npz is damaged"):
+        arrays(tmp_path)
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="one array without a name"):
+        arrays(tmp_path)
+
+
+# --- tasks
+
+
+@pytest.mark.parametrize("kind", ["copy", "reverse"])
+def test_a_task_asks_for_the_answer_only(kind: str) -> None:
+    data = task(kind=kind)
+    batch = everything(data.train)
+    assert data.fields["tokens"] == Field("int", (10,), 7) == data.fields["targets"]
+    for tokens, targets in zip(batch["tokens"].tolist(), batch["targets"].tolist(), strict=True):
+        source = tokens[:5]
+        answer = source[::-1] if kind == "reverse" else source
+        assert all(0 <= symbol < 6 for symbol in source)
+        assert tokens == [*source, 6, *answer[:-1]]
+        assert targets == [-100] * 5 + answer
+
+
+def test_a_task_is_a_pure_function_of_the_seed_and_the_example() -> None:
+    data, more, other = task(), task(examples=1000), task(seed=1)
+    ids = torch.tensor([199, 3])
+    assert torch.equal(data.train.batch(0, ids)["tokens"], everything(data.train, 5)["tokens"][ids])
+    assert torch.equal(data.train.batch(0, ids)["tokens"], more.train.batch(2, ids)["tokens"])
+    assert not torch.equal(everything(data.train)["tokens"], everything(other.train)["tokens"])
+    held = everything(data.validation)["tokens"]
+    assert not torch.equal(everything(data.train)["tokens"][:50], held)
+    assert data.fingerprint["task"] != other.fingerprint["task"]
+    counts = torch.bincount(everything(task(examples=6000).train)["tokens"][:, :5].flatten(), minlength=7)
+    assert counts[6] == 0 and bool(((counts[:6] - 5000).abs() < 5 * 5000**0.5).all())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "sort"}, "'sort' is no `kind`"),
+        ({"vocab": 2}, "`vocab` is 2"),
+        ({"length": None}, "no `length`"),
+        ({"length": 2.5}, "`length` is 2.5"),
+    ],
+)
+def test_what_tasks_refuse(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        task(**options)
+
+
+# --- does the data fit?
+
+
+def settings(repo: Path, name: str, **changes: Any) -> Settings:
+    return dataclasses.replace(read_settings(json.loads((repo / f"tests/golden/{name}.json").read_text())), **changes)
+
+
+def data_of(**fields: Field) -> Data:
+    class Nothing(Split):
+        def __len__(self) -> int:
+            return 0
+
+        def batch(self, epoch: int, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {}
+
+    return Data(Nothing(), None, fields)
+
+
+def texts(messages: list[Message]) -> list[tuple[str, str]]:
+    return [(message.severity, message.text) for message in messages]
+
+
+IMAGE, LABEL = Field("float", (1, 8, 8)), Field("int", (), 10)
+
+
+def test_golden_digits_fit(repo: Path) -> None:
+    data = open_data({"source": "digits", "options": {}}, base=Path(), seed=0)
+    assert check_data(settings(repo, "digits"), data) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"image": Field("float", (1, 28, 28)), "label": LABEL},
+            "the input image is float[1, 8, 8], the field image is float[1, 28, 28]: 8 against 28",
+        ),
+        ({"image": Field("float", (64,)), "label": LABEL}, "3 dims against 1"),
+        ({"image": Field("int", (1, 8, 8)), "label": LABEL}, "the field image is int[1, 8, 8]"),
+        ({"picture": IMAGE, "label": LABEL}, "the data has no field image, which the input image of the model needs"),
+        ({"image": IMAGE}, "the data has no field label, which the loss needs"),
+        ({"image": IMAGE, "label": Field("float", ())}, "classes are ints, and the field label is float"),
+        ({"image": IMAGE, "label": Field("int", ())}, "the field label has negative numbers"),
+        ({"image": IMAGE, "label": Field("int", (), 1)}, "has one class only"),
+        (
+            {"image": IMAGE, "label": Field("int", (), 9)},
+            "the output logits is 10 wide, and the field label has 9 classes (0 to 8)",
+        ),
+        ({"image": IMAGE, "label": Field("int", (), 11)}, "11 classes (0 to 10)"),
+    ],
+)
+def test_what_does_not_fit_digits(repo: Path, fields: dict[str, Field], message: str) -> None:
+    found = texts(check_data(settings(repo, "digits"), data_of(**fields)))
+    assert any(severity == "error" and message in text for severity, text in found), found
+
+
+def test_every_misfit_is_told_at_once(repo: Path) -> None:
+    found = texts(check_data(settings(repo, "digits"), data_of(image=Field("int", (2, 9)), label=Field("int", (), 3))))
+    assert len(found) == 2
+    unbound = check_data(settings(repo, "digits", bind={}), data_of(image=IMAGE, label=LABEL))
+    assert texts(unbound) == [("error", "nothing in the data is bound to the input image of the model")]
+
+
+@pytest.mark.parametrize(
+    ("window", "vocabulary", "found"),
+    [
+        (1024, 50_257, []),
+        (
+            1025,
+            50_257,
+            ["error: the input tokens is int[T], the field tokens is int[1025]: T is 1,024 at most, and here 1,025"],
+        ),
+        (64, 50_258, ["error: the output logits is 50,257 wide, and the tokenizer has 50,258 tokens"]),
+        (64, 65, ["warning: the output logits is 50,257 wide, and the tokenizer has 65 tokens"]),
+    ],
+)
+def test_windows_and_vocabularies(repo: Path, window: int, vocabulary: int, found: list[str]) -> None:
+    from dlspec.runtime.text import CharacterTokenizer
+
+    field = Field("int", (window,), vocabulary)
+    data = dataclasses.replace(
+        data_of(tokens=field, targets=field), tokenizer=CharacterTokenizer("".join(map(chr, range(vocabulary))))
+    )
+    assert [f"{one.severity}: {one.text}" for one in check_data(settings(repo, "gpt"), data)] == found
+
+
+def test_ready_tokens_only_need_room(repo: Path) -> None:
+    given_tokens = settings(repo, "gpt", data={"source": "tokens"})
+    for classes, count in ((50_000, 0), (50_257, 0), (50_258, 1)):
+        field = Field("int", (64,), classes)
+        found = texts(check_data(given_tokens, data_of(tokens=field, targets=field)))
+        assert len(found) == count, found
+    assert "the largest token of the data is 50,257" in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("dims", "sizes", "problem"),
+    [
+        ((3, "16 * H", "16 * W"), (3, 32, 48), None),
+        ((3, "16 * H", "16 * W"), (3, 33, 48), "no H makes 16 * H equal to 33"),
+        (("T", "T"), (5, 5), None),
+        (("T", "T"), (5, 6), "T is 5, and here 6"),
+        (("T", "2 * T + 1"), (5, 11), None),
+        (("T", "2 * T + 1"), (5, 12), "2 * T + 1 is 11, and here 12"),
+        (("H // 2", "H"), (6, 13), None),
+        (("H // 2", "H"), (6, 14), "H // 2 is 7, and here 6"),
+        (("H - 1", "H + W"), (6, 9), None),
+        (("H - 1", "H + W", "2 * W"), (6, 9, 5), "2 * W is 4, and here 5"),
+    ],
+)
+def test_symbolic_dims(repo: Path, dims: tuple[Any, ...], sizes: tuple[int, ...], problem: str | None) -> None:
+    base = settings(repo, "digits")
+    port = dataclasses.replace(base.inputs[0], dims=("B", *dims))
+    data = data_of(image=Field("float", sizes), label=LABEL)
+    found = texts(check_data(dataclasses.replace(base, inputs=(port,)), data))
+    if problem is None:
+        assert found == []
+    else:
+        assert len(found) == 1 and problem in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("dim", "value", "symbols"),
+    [
+        (7, 7, ()),
+        ("T", 10, ("T",)),
+        ("16 * H", 48, ("H",)),
+        ("(T + H) // 2 - 1", 5, ("T", "H")),
+        ("2 ^ H", 8, ("H",)),
+        ("round_up(T, 64)", 64, ("T",)),
+        ("-H + T % 4", -1, ("H", "T")),
+        ("max(T, 4 * H)", 12, ("T", "H")),
+    ],
+)
+def test_dims_are_computed(dim: int | str, value: int, symbols: tuple[str, ...]) -> None:
+    assert evaluate(dim, {"T": 10, "H": 3}) == value
+    assert symbols_of(dim) == symbols
+
+
+@pytest.mark.parametrize("dim", ["__import__('os')", "T.real", "[1]", "T if H else 1", "1.5", "T +"])
+def test_a_dim_is_no_program(dim: str) -> None:
+    with pytest.raises(RuntimeFault, match="is no dim"):
+        evaluate(dim, {"T": 1, "H": 1})
