@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 
-class RuntimeFault(Exception):  # noqa: N818  a fault is what a user sees: not always an error
+class RuntimeFault(Exception):
     """A fault a user can cause or meet: never shown as a traceback.
 
     `message` says what is so, `help` what to do about it; `exit_code` is the process's, as the command line documents

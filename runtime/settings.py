@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .errors import Refused
@@ -131,6 +131,7 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
     if precision not in PRECISIONS:
         raise Refused(f"precision {precision} cannot be trained in", f"Use one of {', '.join(PRECISIONS)}.")
     model = data["model"]
+    loss = _measure(data["loss"])
     return Settings(
         name=data["name"],
         recipe=data["recipe"],
@@ -140,8 +141,8 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
         limits=dict(model["limits"]),
         data=data["data"],
         bind=dict(data["bind"]),
-        loss=_measure(data["loss"]),
-        metrics=_measure(data["metrics"]) if data["metrics"] else None,
+        loss=loss,
+        metrics=_metrics(data["metrics"], loss) if data["metrics"] else None,
         steps=data["steps"],
         epochs=data["epochs"],
         batch=batch,
@@ -172,6 +173,13 @@ def _measure(measure: Mapping[str, Any]) -> Measure:
         names=tuple(measure.get("names", ())),
         after=dict(measure.get("after", {})),
     )
+
+
+def _metrics(measure: Mapping[str, Any], loss: Measure) -> Measure:
+    """Metrics that look at the targets of the loss count the same entries as it does."""
+    metrics = _measure(measure)
+    shared = loss.classes is not None and f"data.{loss.classes.field}" in metrics.arguments.values()
+    return replace(metrics, classes=loss.classes) if shared and metrics.classes is None else metrics
 
 
 def _length(length: Mapping[str, Any] | None) -> Length | None:

@@ -1,0 +1,55 @@
+"""From the fields of a batch to the arguments of the model, the loss and the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from .settings import Measure, Settings
+
+# Never counts, whatever `ignore` says: what data sources put where nothing is asked.
+IGNORED = -100
+
+
+def model_values(model: nn.Module, options: Settings, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Run the model on a batch: tensors by "input.NAME", "data.FIELD", "output.NAME". 16-bit outputs come as fp32."""
+    inputs = [batch[options.bind[port.name]] for port in options.inputs]
+    results = model(*inputs)
+    outputs = results if isinstance(results, tuple) else (results,)
+    values = {f"data.{name}": tensor for name, tensor in batch.items()}
+    values.update({f"input.{port.name}": tensor for port, tensor in zip(options.inputs, inputs, strict=True)})
+    values.update({f"output.{port.name}": _full(tensor) for port, tensor in zip(options.outputs, outputs, strict=True)})
+    return values
+
+
+def take(measure: Measure, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The arguments of a loss or of metrics."""
+    return {argument: values[source] for argument, source in measure.arguments.items()}
+
+
+def counted(measure: Measure, batch: Mapping[str, Tensor]) -> int:
+    """Over how many entries of a batch (on the CPU) the measure is a mean: what the batch weighs in a larger mean.
+
+    Targets that are ignored do not count. Without targets of the kind that can be ignored, examples are counted:
+    every one has as many entries as any other.
+    """
+    targets = _targets(measure, batch)
+    if targets is None:
+        return len(next(iter(batch.values())))
+    counts = targets != IGNORED
+    if measure.ignore is not None:
+        counts &= targets != measure.ignore
+    return int(counts.sum())
+
+
+def _targets(measure: Measure, batch: Mapping[str, Tensor]) -> Tensor | None:
+    if measure.classes is not None:
+        return batch[measure.classes.field]
+    fields = [source.removeprefix("data.") for source in measure.arguments.values() if source.startswith("data.")]
+    whole = [batch[field] for field in fields if not batch[field].is_floating_point()]
+    return whole[0] if len(whole) == 1 else None
+
+
+def _full(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() and tensor.itemsize < 4 else tensor

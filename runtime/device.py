@@ -1,0 +1,52 @@
+"""The device to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from .errors import Refused
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` (CUDA where there is one), `cpu`, or `cuda` with or without a number. Raises Refused."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise Refused(f"there is no device {name}", "Use auto, cpu or cuda.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        why = "this PyTorch was built without CUDA" if not torch.backends.cuda.is_built() else "it finds no GPU"
+        raise Refused(f"PyTorch cannot use CUDA here: {why}", "Use `--device cpu`.")
+    if number and kind == "cuda" and int(number) >= torch.cuda.device_count():
+        raise Refused(f"there is no {name}: PyTorch finds {torch.cuda.device_count()} GPUs", "Use a smaller number.")
+    return torch.device(name)
+
+
+@contextmanager
+def device_faults_are_told() -> Iterator[None]:
+    """Turns what PyTorch raises where a setting asks too much of the device into Refused."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise _out_of_memory() from error
+    except RuntimeError as error:
+        text = str(error)
+        if "can't allocate memory" in text or "not enough memory" in text:
+            raise _out_of_memory() from error
+        if "does not have a deterministic implementation" in text:
+            operation = text.split(" does not have")[0].split()[-1]
+            raise Refused(
+                f"{operation} has no deterministic implementation on this device",
+                "Set `deterministic = false` in the train section; resumed runs are then close, not equal.",
+            ) from error
+        raise
+
+
+def _out_of_memory() -> Refused:
+    return Refused(
+        "the memory of the device is full",
+        "Compute the batch in more parts (`accumulate`), make it smaller, or use `precision = bf16`.",
+    )

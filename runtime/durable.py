@@ -1,0 +1,65 @@
+"""Files that are there whole or not at all, also after the power went: write, fsync, rename, fsync the folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+from .errors import DiskFull, is_disk_full
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file that nobody reads before its name is given away."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` in the place of a file that others may read: they see the old one or the new one."""
+    fresh = path.with_name(f"{path.name}.tmp")
+    try:
+        write_synced(fresh, content)
+        os.replace(fresh, path)
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink()
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Push a file's content, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file of any size."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def full_disk_is_told(what: str, help: str) -> Iterator[None]:
+    """Turns a write that failed for want of space into DiskFull; other failures pass."""
+    try:
+        yield
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise DiskFull(f"{what} could not be written: the disk is full ({_first_line(error)})", help) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,248 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from .checkpoint import Contents, save_checkpoint
+from .display import Display
+from .divergence import report_divergence
+from .errors import Stopped
+from .feed import Feed, Portion
+from .isolation import Turn
+from .learner import Learner
+from .order import Order
+from .records import Records
+from .rundir import Run
+from .settings import Length, Settings
+from .signals import StopRequest
+from .stopping import Patience
+from .validation import measure_split
+
+if TYPE_CHECKING:
+    from .data import Data
+
+Sampler = Callable[[nn.Module, str], str]
+
+# The log has about this many lines of training, however long the run.
+TRAIN_RECORDS = 1000
+
+
+@dataclass
+class Position:
+    """Where a training stands after `step` updates: all of it goes into the checkpoint.
+
+    `pending`: what follows the last update (validation, early stopping, a sample) is still to come.
+    """
+
+    step: int = 0
+    pending: bool = False
+    patience: Patience = field(default_factory=Patience)
+    validation: dict[str, float] = field(default_factory=dict)
+    rate: float = 0.0
+
+
+@dataclass
+class Training:
+    """A training that is under way; `steps` is how many updates it takes in all, `saved` the step last committed."""
+
+    options: Settings
+    run: Run
+    learner: Learner
+    data: Data
+    order: Order
+    feed: Feed
+    steps: int
+    turn: Turn
+    request: StopRequest
+    metrics: Records
+    samples: Records | None
+    sampler: Sampler | None
+    display: Display
+    position: Position
+    saved: int | None = None
+    finished: str | None = None
+    until: int | None = None
+    seconds: float = 0.0
+    entries: int = 0
+
+    def due(self, every: Length | None) -> bool:
+        return every is not None and self.position.step % every.in_steps(self.order.per_epoch, self.steps) == 0
+
+    def asked_to_stop(self) -> bool:
+        return bool(self.request) or (self.until is not None and self.position.step >= self.until)
+
+
+def train_loop(training: Training) -> None:
+    """Train until the steps are done, early stopping says so, or a signal asks to stop.
+
+    In the last case everything is saved and Stopped is raised. Raises Diverged before the update that would take a
+    loss or gradient that is no finite number, and DiskFull.
+    """
+    position = training.position
+    while not training.finished and not training.asked_to_stop():
+        if position.pending:
+            follow_up(training)
+        else:
+            update(training)
+    if training.finished:
+        return
+    if position.step and training.saved != position.step:
+        save(training)
+    if training.request.received is not None:
+        raise _stopped(training, training.request.received.name)
+
+
+def update(training: Training) -> None:
+    """One update of the weights."""
+    position, learner = training.position, training.learner
+    begun = time.perf_counter()
+    portion = training.feed.portion(position.step)
+    rate = learner.program.learning_rate(position.step, training.steps, training.order.per_epoch)
+    with training.turn:
+        gradients = learner.compute_gradients(training.turn, portion.batch, position.step)
+        if not gradients.finite:
+            raise report_divergence(training.run, learner, portion, position.step, rate, gradients)
+        learner.apply_gradients(rate)
+    position.step += 1
+    position.pending = True
+    position.rate = rate
+    training.seconds += time.perf_counter() - begun
+    training.entries += _entries(training.options, portion)
+    record_update(training, portion, gradients.loss, gradients.norm)
+
+
+def record_update(training: Training, portion: Portion, loss: float, norm: float) -> None:
+    """Show the update, and log it if it is the first, the last, or its turn has come."""
+    position = training.position
+    speed = training.entries / max(training.seconds, 1e-9)
+    training.display.step(position.step, loss, position.rate, speed)
+    every = max(1, training.steps // TRAIN_RECORDS)
+    if position.step % every and position.step not in (1, training.steps):
+        return
+    record = {
+        "step": position.step,
+        "split": "train",
+        "loss": loss,
+        "lr": position.rate,
+        "gradient_norm": norm,
+        "epoch": portion.epoch,
+        f"{unit(training.options)}_per_second": round(speed, 1),
+    }
+    log(training, record)
+    training.seconds, training.entries = 0.0, 0
+
+
+def follow_up(training: Training) -> None:
+    """What is due after an update: validation, early stopping, a sample, a checkpoint. Left pending by a signal."""
+    position, options = training.position, training.options
+    last = position.step == training.steps
+    if training.data.validation is not None and (training.due(options.validate) or last):
+        values = measure_split(training.learner, training.turn, training.data.validation, training.asked_to_stop)
+        if values is None:
+            return
+        position.validation = values
+        log(training, {"step": position.step, "split": "validation", **values, "lr": position.rate})
+        if options.early_stop is not None:
+            position.patience = position.patience.after(options.early_stop, values)
+            if position.patience.waited >= options.early_stop.patience:
+                training.finished = "early_stop"
+    if options.sample is not None and training.due(options.sample.every):
+        sample(training, options.sample.prompt)
+    if last:
+        training.finished = "steps"
+    position.pending = False
+    if training.finished or training.due(options.checkpoint_every):
+        save(training)
+
+
+def sample(training: Training, prompt: str) -> None:
+    """Let the model speak, and log what it said."""
+    assert training.sampler is not None and training.samples is not None
+    model = training.learner.model
+    model.eval()
+    try:
+        with training.turn:
+            text = training.sampler(model, prompt)
+    finally:
+        model.train()
+    training.samples.write({"step": training.position.step, "prompt": prompt, "text": text})
+    training.display.sample(training.position.step, text)
+
+
+def save(training: Training) -> None:
+    """Commit where the training stands, unless this step is committed already (with something pending, perhaps)."""
+    step = training.position.step
+    if training.saved == step:
+        return
+    learner, logs = training.learner, {"metrics": training.metrics, "samples": training.samples}
+    marks = {}
+    for name, records in logs.items():
+        if records is not None:
+            records.sync()
+            marks[name] = records.mark
+    state = {
+        **describe(training),
+        "position": asdict(training.position),
+        "logs": marks,
+        "optimizer": learner.optimizer_state(),
+    }
+    contents = Contents(learner.model_tensors(), learner.optimizer_tensors(), state)
+    save_checkpoint(training.run.checkpoints, step, contents, training.options.keep)
+    training.saved = step
+    training.display.saved(step)
+
+
+def describe(training: Training) -> dict[str, Any]:
+    """What a checkpoint says of the training it belongs to."""
+    options, position = training.options, training.position
+    session = training.run.manifest.sessions[-1]
+    return {
+        "step": position.step,
+        "samples_seen": position.step * options.batch,
+        "lr": position.rate,
+        "seed": options.seed,
+        "batch": options.batch,
+        "data": options.data,
+        "program": session.program,
+        "machine": asdict(session.machine),
+    }
+
+
+def log(training: Training, record: Mapping[str, Any]) -> None:
+    training.metrics.write(record)
+    training.display.record(record)
+
+
+def unit(options: Settings) -> str:
+    """What speed is counted in."""
+    return "tokens" if _token_field(options) else "samples"
+
+
+def _entries(options: Settings, portion: Portion) -> int:
+    field_name = _token_field(options)
+    return portion.batch[field_name].numel() if field_name else len(portion.ids)
+
+
+def _token_field(options: Settings) -> str | None:
+    """The field of the first input, where that is a sequence of whole numbers."""
+    first = options.inputs[0]
+    return options.bind[first.name] if first.dtype == "int" and len(first.dims) > 1 else None
+
+
+def _stopped(training: Training, signal_name: str) -> Stopped:
+    step, path = training.position.step, training.run.path
+    if not step:
+        return Stopped(f"stopped by {signal_name} before the first step: nothing to save", saved=False, run=path)
+    return Stopped(
+        f"stopped by {signal_name} after step {step} of {training.steps}; everything is saved",
+        f"Go on with `dlspec resume {path}`.",
+        saved=True,
+        step=step,
+        run=path,
+    )

@@ -1,0 +1,81 @@
+"""A log of one JSON object a line, that a resumed run cuts back to where its checkpoint was."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from .durable import full_disk_is_told
+from .errors import Refused
+from .rundir import FREE_SOME_SPACE
+
+# A link in a run directory could lead to a file of somebody else's, which would be cut and written.
+FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class Records:
+    """Appends to `path`. Every checkpoint holds its `mark`: how far the log goes, and its hash until there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._size = 0
+        self._hash = sha256()
+        try:
+            self._file = os.open(path, FLAGS, 0o644)
+        except IsADirectoryError:
+            raise Refused(f"{path} is a directory", "Move it away: the log is written there.") from None
+        except OSError as error:
+            raise Refused(f"{path} cannot be written: {error.strerror}", "A link is not followed.") from None
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        return {"size": self._size, "sha256": self._hash.hexdigest()}
+
+    def cut_back(self, mark: Mapping[str, Any] | None, step: int) -> bool:
+        """Drop what was written after `mark` (None: everything); whether the log still was what was written.
+
+        A log that was edited keeps its lines up to `step`: it is for reading, and no reason to refuse a run.
+        """
+        content = self._read()
+        size = mark["size"] if mark else 0
+        kept = content[:size]
+        whole = len(kept) == size and (mark is None or sha256(kept).hexdigest() == mark["sha256"])
+        if not whole:
+            kept = b"".join(line for line in content.splitlines(keepends=True) if _is_until(line, step))
+        os.ftruncate(self._file, 0)
+        self._size, self._hash = 0, sha256()
+        self._append(kept)
+        return whole
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Append a record at once, so that the log can be followed while the run goes on. Raises DiskFull."""
+        self._append(json.dumps(record, allow_nan=False).encode() + b"\n")
+
+    def sync(self) -> None:
+        with full_disk_is_told(str(self.path), FREE_SOME_SPACE):
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _append(self, line: bytes) -> None:
+        with full_disk_is_told(str(self.path), FREE_SOME_SPACE):
+            written = 0
+            while written < len(line):  # a nearly full disk takes a part, then raises
+                written += os.pwrite(self._file, line[written:], self._size + written)
+        self._size += len(line)
+        self._hash.update(line)
+
+    def _read(self) -> bytes:
+        return self.path.read_bytes()
+
+
+def _is_until(line: bytes, step: int) -> bool:
+    try:
+        return line.endswith(b"\n") and json.loads(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False

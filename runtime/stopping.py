@@ -1,0 +1,32 @@
+"""Early stopping: no better for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import Refused
+from .settings import EarlyStop
+
+# Measures of which more is better; of a loss and all others less is.
+MORE_IS_BETTER = frozenset({"accuracy", "auroc", "bleu", "f1", "r2"})
+
+
+@dataclass(frozen=True)
+class Patience:
+    """The best value so far, and how many validations in a row were no better."""
+
+    best: float | None = None
+    waited: int = 0
+
+    def after(self, rule: EarlyStop, validation: Mapping[str, float]) -> Patience:
+        """The state after one more validation. Raises Refused where it has no measure of that name."""
+        name = rule.on.removeprefix("validation.")
+        if name not in validation:
+            known = ", ".join(f"validation.{one}" for one in validation)
+            raise Refused(f"early stopping looks at {rule.on}, which is not measured", f"There are: {known}.")
+        value = validation[name]
+        more = not MORE_IS_BETTER.isdisjoint(name.split("_"))
+        if self.best is None or (value > self.best if more else value < self.best):
+            return Patience(value, 0)
+        return Patience(self.best, self.waited + 1)
