@@ -97,7 +97,7 @@ def _states(
     lark: Lark, kinds: dict[str, str], numbers: dict[Rule, int]
 ) -> tuple[list[dict[str, int]], list[dict[str, int]], int]:
     """Actions (shift: the next state; reduce: ~rule) and gotos of every state, and the state that ends a parse."""
-    table = lark.parser.parser._parse_table  # noqa: SLF001 -- the one place that looks inside lark
+    table = lark.parser.parser._parse_table
     order = [table.start_states["start"]]
     seen = {order[0]: 0}
     for state in order:

@@ -1,82 +1,83 @@
-"""Text to tokens. The patterns come from dlspec.lark, by way of tables.json."""
+"""Text to tokens. The patterns come from dlspec.lark, by way of tables.json; foreign.py knows what is not ours."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from typing import NamedTuple
 
-from .tables import END, tables
-
-NEWLINE = "_NL"
-WRONG = "wrong"
-
-
-class Token(NamedTuple):
-    """`kind` is the text itself for a keyword or sign, else a pattern's name: NAME, TYPE, NUMBER, STRING, _NL, ..."""
-
-    kind: str
-    text: str
-    start: int
-    end: int
+from . import foreign
+from .diagnostics import Diagnostic
+from .source import Source
+from .tables import tables
+from .tokens import WRONG, Token
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
     t = tables()
     signs = sorted((s for s in t.literals if not s[0].isalpha()), key=lambda s: (-len(s), s))
-    groups = [f"(?P<{name}>{pattern})" for name, pattern in t.patterns.items()]
-    groups.append(f"(?P<sign>{'|'.join(map(re.escape, signs))})")
-    groups.append(f"(?P<ignored>{'|'.join(t.ignored)})")
-    groups.append(f"(?P<{WRONG}>.)")
+    groups = [
+        f"(?P<foreign>{foreign.PATTERN})",
+        *(f"(?P<{name}>{pattern})" for name, pattern in t.patterns.items()),
+        f"(?P<sign>{'|'.join(map(re.escape, signs))})",
+        f"(?P<ignored>{'|'.join(t.ignored)})",
+        r'(?P<open>"[^"\n]*)',
+        f"(?P<{WRONG}>.)",
+    ]
     return re.compile("|".join(groups), re.DOTALL)
 
 
 @cache
-def _keywords() -> frozenset[str]:
+def keywords() -> frozenset[str]:
     return frozenset(word for word in tables().literals if word[0].isalpha())
 
 
-def tokens(text: str) -> list[Token]:
-    """All tokens of a text. What the language has no sign for becomes tokens of the kind `WRONG`."""
-    keywords = _keywords()
+def tokens(source: Source) -> tuple[list[Token], list[Diagnostic]]:
+    """All tokens of a text, with what is foreign to the language replaced by what was meant, and the findings.
+
+    A piece that means nothing here becomes a token of the kind `WRONG`, which no rule takes.
+    """
+    text, reserved, plain = source.text, keywords(), source.text.isascii()
     out: list[Token] = []
-    start = 1 if text.startswith("\ufeff") else 0
-    for match in _pattern().finditer(text, start):
+    findings: list[Diagnostic] = []
+    resume = 0
+    for match in _pattern().finditer(text, 1 if text.startswith("\ufeff") else 0):
         kind = match.lastgroup
-        assert kind is not None
-        if kind == "ignored":
+        start = match.start()
+        if kind == "ignored" or start < resume:
             continue
         word = match.group()
-        if kind == "sign" or (kind == "NAME" and word in keywords):
+        if kind == "sign":
+            if word == "//" and foreign.is_comment(text, start, out):
+                resume = foreign.end_of_line(text, start)
+                findings.append(foreign.comment(source, start, resume))
+                continue
             kind = word
-        out.append(Token(kind, word, match.start(), match.end()))
-    return out
-
-
-def statements(stream: list[Token]) -> list[Token]:
-    """The tokens without the newlines that end nothing: inside ( ) and [ ], and before a line that begins with `->`.
-
-    A newline and the end of the file close the list, so that the last statement ends like any other.
-    """
-    out: list[Token] = []
-    brackets = ["{"]
-    for token in stream:
-        kind = token.kind
-        if kind == NEWLINE:
-            if brackets[-1] == "{":
+        elif kind == "NAME":
+            if word in reserved:
+                kind = word
+            elif not plain and not word.isascii():
+                word = foreign.name(source, start, word, findings)
+        elif kind == "TYPE":
+            if word in foreign.WORDS:
+                kind = foreign.word(source, start, word, findings)
+            elif not plain and not word.isascii():
+                word = foreign.name(source, start, word, findings)
+        elif kind == "foreign":
+            token = foreign.token(source, start, word, out, findings)
+            if token is not None:
                 out.append(token)
             continue
-        if kind in ("(", "[", "{"):
-            brackets.append(kind)
-        elif kind in (")", "]", "}"):
-            if len(brackets) > 1:
-                brackets.pop()
-        elif kind == "->" and out and out[-1].kind == NEWLINE:
-            out.pop()
-        out.append(token)
-    end = stream[-1].end if stream else 0
-    if not out or out[-1].kind != NEWLINE:
-        out.append(Token(NEWLINE, "", end, end))
-    out.append(Token(END, "", end, end))
-    return out
+        elif kind == "open":
+            out.extend(foreign.open_text(source, start, word, findings))
+            continue
+        elif kind == WRONG:
+            if not (out and out[-1].kind == WRONG and out[-1].end == start):
+                findings.append(foreign.character(source, start))
+                out.append(Token(WRONG, word, start, match.end()))
+            else:
+                out[-1] = Token(WRONG, out[-1].text + word, out[-1].start, match.end())
+            continue
+        assert kind is not None
+        out.append(Token(kind, word, start, match.end()))
+    return out, findings

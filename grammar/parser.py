@@ -2,154 +2,207 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from . import tree
-from .diagnostics import Diagnostic, Fix
-from .lexer import NEWLINE, Token, statements, tokens
+from .brackets import balanced
+from .diagnostics import Diagnostic, in_source_order
+from .faults import Fault, Repair, explain
+from .header import read_header
+from .layout import statements
+from .lexer import tokens
 from .nodes import makers
 from .source import Source
-from .tables import END, Rule, tables
+from .tables import END, tables
+from .tokens import NEWLINE, WRONG, Token
 
-# What is on the parser's stack: state, value, start and end of the text it was read from.
+# What is on the parser's stack: state, value, start and end of the text that it was read from.
 Entry = tuple[int, Any, int, int]
+
+# Enough to place a group whose head is faulty where a file wants an item, so that its lines are read all the same.
+_HEAD = (Token("block", "", 0, 0), Token("TYPE", "", 0, 0))
+
+
+def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
+    """The syntax tree of a file and what is wrong with its text, in source order.
+
+    A line with a fault that nothing simple mends is missing from the tree; all others are in it.
+    """
+    words, findings = tokens(source)
+    words, mismatched = balanced(source, words)
+    stream, misplaced = statements(source, words)
+    stream, version, header = read_header(source, stream)
+    parser = _Parser(source, stream)
+    _, *items = parser.run()
+    file = tree.File(version, tuple(items), span=source.span(0, len(source.text)))
+    return file, in_source_order([*findings, *mismatched, *misplaced, *header, *parser.findings])
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line that is being read: where it begins on the stack and in the stream.
+
+    `aside` marks the lines of a group whose head is faulty: they are read for their faults only.
+    """
+
+    height: int
+    start: int
+    aside: bool = False
 
 
 class _Parser:
     def __init__(self, source: Source, stream: list[Token]) -> None:
         t = tables()
+        table = makers(source)
         self.source = source
         self.stream = stream
         self.actions, self.gotos, self.rules, self.final = t.actions, t.gotos, t.rules, t.final
-        table = makers(source)
-        self.make = [None if r.node is None or r.node.startswith("__") else table[r.node] for r in t.rules]
+        self.make = [table[rule.node] if rule.node in table else None for rule in t.rules]
         self.stack: list[Entry] = [(0, None, 0, 0)]
-        # Where to take up again after a fault: the stack's height at the start of the current line, by brace depth.
-        self.lines = [1]
-        self.diagnostics: list[Diagnostic] = []
+        self.lines = [_Line(1, 0)]
+        self.findings: list[Diagnostic] = []
+
+    def run(self) -> list[Any]:
+        stream = self.stream
+        i = 0
+        while i < len(stream):
+            if not self.feed(stream[i]):
+                i = self.recover(i)
+                continue
+            kind = stream[i].kind
+            i += 1
+            if kind == "{":
+                self.lines.append(_Line(len(self.stack), i))
+            elif kind == "}":
+                if self.lines.pop().aside:
+                    i = self.skip(i)
+            elif kind == NEWLINE:
+                line = self.lines[-1]
+                line.height, line.start = len(self.stack), i
+        return self.stack[-1][1]
 
     def feed(self, token: Token) -> bool:
-        """Shifts a token after the reductions that it allows; False where it cannot stand here."""
-        stack, actions = self.stack, self.actions
+        """Shifts a token after the reductions that it allows. False, and nothing changed, where it cannot stand."""
+        stack, actions, gotos = self.stack, self.actions, self.gotos
         kind = token.kind
+        undo: list[list[Entry]] = []
         while True:
-            action = actions[stack[-1][0]].get(kind)
+            state, value, start, end = stack[-1]
+            action = actions[state].get(kind)
             if action is None:
+                for entries in reversed(undo):
+                    stack.pop()
+                    stack.extend(entries)
                 return False
             if action >= 0:
                 stack.append((action, token, token.start, token.end))
                 return True
-            self.reduce(~action)
-            if kind == END and stack[-1][0] == self.final:
-                return True
-
-    def reduce(self, number: int) -> None:
-        rule, stack = self.rules[number], self.stack
-        length = rule.length
-        if length == 1:
-            _, value, start, end = stack.pop()
-            if rule.node is None:
-                stack.append((self.gotos[stack[-1][0]][rule.symbol], value, start, end))
-                return
-            children = [] if not rule.children else _children(rule, [(0, value, start, end)])
-        elif length:
+            rule = self.rules[~action]
+            length = rule.length
             popped = stack[-length:]
             del stack[-length:]
-            start, end = popped[0][2], popped[-1][3]
-            children = _children(rule, popped)
-        else:
-            start = end = 0
-            children = []
-        make = self.make[number]
-        if rule.node is None:
-            value = children[0]
-        elif make is None:
-            value = children
-        else:
-            value = make(children, start, end)
-        stack.append((self.gotos[stack[-1][0]][rule.symbol], value, start, end))
-
-    def run(self) -> list[Any]:
-        stream, lines = self.stream, self.lines
-        i = 0
-        while i < len(stream):
-            token = stream[i]
-            if not self.feed(token):
-                if token.kind == END:
-                    return [None]
-                i = self.recover(i)
-                continue
-            if token.kind == "{":
-                lines.append(len(self.stack))
-            elif token.kind == "}":
-                lines.pop()
-            elif token.kind == NEWLINE:
-                lines[-1] = len(self.stack)
-            i += 1
-        return self.stack[-1][1]
+            undo.append(popped)
+            make = self.make[~action]
+            if make is not None:
+                start = popped[0][2]
+                value = make(_children(rule.children, popped), start, end)
+            elif rule.node is not None:
+                # A helper's value is a chain, the last child outermost, so that growing it copies nothing.
+                start = popped[0][2]
+                first, own = rule.children[0], rule.children[-1]
+                assert first is not None and own is not None
+                value = (popped[~first][1] if first < 0 else None, popped[own][1])
+            elif length > 1:
+                start, value = popped[0][2], popped[rule.children[0] or 0][1]
+            state = gotos[stack[-1][0]][rule.symbol]
+            stack.append((state, value, start, end))
+            if state == self.final and kind == END:
+                return True
 
     def recover(self, i: int) -> int:
-        token = self.stream[i]
-        span = self.source.span(token.start, token.end)
-        self.diagnostics.append(Diagnostic("syntax", f"unexpected {token.text.strip() or token.kind}", span))
-        del self.stack[self.lines[-1] :]
-        depth = 0
+        """Reports the token at `i`, mends the line or leaves it out; the index at which to go on."""
+        line = self.lines[-1]
+        fault = Fault(self.source, self.stream, i, line.start, len(self.lines) > 1, self.tops(), self.fits)
+        finding, repair = explain(fault)
+        if finding is not None:
+            self.findings.append(finding)
+        if repair is None:
+            return self.skip(i)
+        if repair.back:
+            del self.stack[-repair.back :]
+        for at, token in repair.swaps:
+            self.stream[at] = token
+        self.stream[i : i + repair.skip] = repair.tokens
+        return i
+
+    def skip(self, i: int) -> int:
+        """Leaves out the rest of the current line, though not the lines in its braces."""
+        line = self.lines[-1]
+        del self.stack[line.height :]
         while True:
-            kind = self.stream[i].kind
-            if kind == END:
+            token = self.stream[i]
+            if token.kind == END or token.kind == "}":
                 return i
-            if kind in "([{":
-                depth += 1
-            elif kind in ")]}":
-                if depth == 0 and kind == "}" and len(self.lines) > 1:
+            if token.kind == "{":
+                for part in _HEAD if len(self.lines) == 1 else ():
+                    self.feed(part)
+                self.feed(token)
+                self.lines.append(_Line(len(self.stack), i + 1, aside=True))
+                return i + 1
+            if token.kind == NEWLINE:
+                if NEWLINE in self.actions[self.stack[-1][0]]:
                     return i
-                depth = max(0, depth - 1)
-            elif kind == NEWLINE and depth == 0:
-                if NEWLINE not in self.actions[self.stack[-1][0]]:
-                    return i + 1
-                return i
+                line.start = i + 1
+                return i + 1
             i += 1
 
+    def fits(self, repair: Repair, at: int, ahead: int) -> bool:
+        """Whether the repaired line can be read on for `ahead` tokens at least."""
+        states = [entry[0] for entry in self.stack[: len(self.stack) - repair.back]]
+        swaps = dict(repair.swaps)
+        for token in repair.tokens:
+            if not self.accepts(states, token.kind):
+                return False
+        for i in range(at + repair.skip, min(at + repair.skip + ahead, len(self.stream))):
+            token = swaps.get(i, self.stream[i])
+            if not self.accepts(states, token.kind):
+                return token.kind == WRONG
+            if token.kind == NEWLINE:
+                break
+        return True
 
-def _children(rule: Rule, popped: list[Entry]) -> list[Any]:
+    def accepts(self, states: list[int], kind: str) -> bool:
+        """Takes a token on a stack of states alone."""
+        while True:
+            action = self.actions[states[-1]].get(kind)
+            if action is None:
+                return False
+            if action >= 0:
+                states.append(action)
+                return True
+            rule = self.rules[~action]
+            del states[-rule.length :]
+            states.append(self.gotos[states[-1]][rule.symbol])
+            if kind == END and states[-1] == self.final:
+                return True
+
+    def tops(self) -> list[Token | None]:
+        """The stack's values from the line's start on: its tokens, None for what is complete already."""
+        return [v if isinstance(v, Token) else None for _, v, _, _ in self.stack[self.lines[-1].height :]]
+
+
+def _children(places: tuple[int | None, ...], popped: list[Entry]) -> list[Any]:
     children: list[Any] = []
-    for place in rule.children:
+    for place in places:
         if place is None:
             children.append(None)
         elif place >= 0:
             children.append(popped[place][1])
-        elif children:
-            children.extend(popped[~place][1])
         else:
-            # A helper's list has no other owner: it grows in place, and long files stay linear.
-            children = popped[~place][1]
+            chain, own = popped[~place][1], []
+            while chain is not None:
+                chain, last = chain
+                own.append(last)
+            children.extend(reversed(own))
     return children
-
-
-def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
-    """The syntax tree of a file and what is wrong with it, in source order."""
-    stream = statements(tokens(source.text))
-    diagnostics = []
-    start = 1 if stream[0].kind == NEWLINE else 0
-    if stream[start].kind != "dlspec":
-        place = stream[start].start
-        header = [Token("dlspec", "", place, place), Token("NUMBER", "1", place, place)]
-        stream[:start] = [*header, Token(NEWLINE, "", place, place)]
-        diagnostics.append(_missing_header(source))
-    parser = _Parser(source, stream)
-    version, *items = parser.run()
-    found = parser.diagnostics
-    file = tree.File(None if diagnostics else version, tuple(items), span=source.span(0, len(source.text)))
-    return file, diagnostics + found
-
-
-def _missing_header(source: Source) -> Diagnostic:
-    start = 1 if source.text.startswith("\ufeff") else 0
-    return Diagnostic(
-        "missing-header",
-        "the first line of a spec says the version of the language",
-        source.span(start, start),
-        "no version here",
-        help="write `dlspec 1` above everything else",
-        fixes=(Fix(source.span(start, start), "dlspec 1\n"),),
-    )

@@ -1,0 +1,242 @@
+"""Brackets that do not match: which one is to blame, told by the layout, and a stream in which they match.
+
+The parser can then rely on matching brackets, and a fault in one line stays in that line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .diagnostics import Diagnostic, Fix
+from .layout import CLOSERS, OPENERS
+from .source import Source
+from .tokens import NEWLINE, Token
+
+# Words that only ever begin an item of a file: wherever one begins a line, all brackets should be closed.
+_ITEMS = frozenset({"import", "block", "model", "train", "export"})
+_NAMES = frozenset({"NAME", "TYPE", "STRING"})
+
+
+def balanced(source: Source, stream: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
+    """The tokens with missing closing brackets put in and surplus ones left out, and a finding for each."""
+    if _match(stream, 0, len(stream)):
+        return stream, []
+    out: list[Token] = []
+    findings: list[Diagnostic] = []
+    borders = [0, *(i for i in range(1, len(stream)) if _begins_item(stream, i)), len(stream)]
+    for start, stop in zip(borders, borders[1:], strict=False):
+        if start == stop:
+            continue
+        if _match(stream, start, stop):
+            out.extend(stream[start:stop])
+            continue
+        repair = min(_by_layout(stream, start, stop), _by_order(stream, start, stop), key=lambda r: r.faults)
+        out.extend(repair.tokens(stream, start, stop))
+        findings.extend(repair.findings(source, stream))
+    return out, findings
+
+
+def _match(stream: list[Token], start: int, stop: int) -> bool:
+    open_: list[str] = []
+    for i in range(start, stop):
+        kind = stream[i].kind
+        if kind in OPENERS:
+            open_.append(OPENERS[kind])
+        elif kind in CLOSERS and (not open_ or open_.pop() != kind):
+            return False
+    return not open_
+
+
+def _begins_item(stream: list[Token], i: int) -> bool:
+    return (
+        stream[i].kind in _ITEMS
+        and stream[i - 1].kind == NEWLINE
+        and i + 1 < len(stream)
+        and stream[i + 1].kind in _NAMES
+    )
+
+
+@dataclass
+class _Repair:
+    unclosed: list[tuple[int, int]] = field(default_factory=list)  # an opener, and the token before which to close it
+    surplus: list[int] = field(default_factory=list)
+    swapped: list[tuple[int, int]] = field(default_factory=list)  # an opener, and a closer of another kind
+
+    @property
+    def faults(self) -> int:
+        return len(self.unclosed) + len(self.surplus) + len(self.swapped)
+
+    def tokens(self, stream: list[Token], start: int, stop: int) -> list[Token]:
+        closers: dict[int, list[int]] = {}
+        for opener, before in self.unclosed:
+            closers.setdefault(before, []).append(opener)
+        surplus, swapped = set(self.surplus), {closer: opener for opener, closer in self.swapped}
+        out: list[Token] = []
+        for i in range(start, stop + 1):
+            # Of two that are closed at the same place, the later opened comes first.
+            for opener in sorted(closers.get(i, ()), reverse=True):
+                place = out[-1].end if out else stream[opener].end
+                out.append(Token(OPENERS[stream[opener].kind], "", place, place))
+            if i == stop or i in surplus:
+                continue
+            token = stream[i]
+            if i in swapped:
+                token = Token(OPENERS[stream[swapped[i]].kind], token.text, token.start, token.end)
+            out.append(token)
+        return out
+
+    def findings(self, source: Source, stream: list[Token]) -> list[Diagnostic]:
+        return [
+            *(_unclosed(source, stream, opener, before) for opener, before in self.unclosed),
+            *(_surplus(source, stream[i]) for i in self.surplus),
+            *(_swapped(source, stream[opener], stream[closer]) for opener, closer in self.swapped),
+        ]
+
+
+@dataclass(frozen=True)
+class _Open:
+    index: int
+    kind: str
+    line: int
+    indents: tuple[int, int]  # of the statement and of the line in which it stands
+
+
+def _by_order(stream: list[Token], start: int, stop: int) -> _Repair:
+    """Only the order of the brackets counts: what is left open at the end is to blame."""
+    repair, open_ = _Repair(), list[int]()
+    for i in range(start, stop):
+        kind = stream[i].kind
+        if kind in OPENERS:
+            open_.append(i)
+        elif kind in CLOSERS:
+            _close(stream, i, open_, repair)
+    end = _last(stream, start, stop)
+    repair.unclosed.extend((opener, end) for opener in reversed(open_))
+    return repair
+
+
+def _close(stream: list[Token], i: int, open_: list[int], repair: _Repair) -> None:
+    """Takes the opener of the closer at `i` off the stack, and what was left open above it."""
+    wanted = CLOSERS[stream[i].kind]
+    if open_ and stream[open_[-1]].kind == wanted:
+        open_.pop()
+    elif any(stream[opener].kind == wanted for opener in open_):
+        while stream[open_[-1]].kind != wanted:
+            repair.unclosed.append((open_.pop(), i))
+        open_.pop()
+    elif open_ and wanted != "{" and stream[open_[-1]].kind != "{":
+        repair.swapped.append((open_.pop(), i))
+    else:
+        repair.surplus.append(i)
+
+
+def _by_layout(stream: list[Token], start: int, stop: int) -> _Repair:
+    """The indentation counts too: a line no deeper than the one that opened a bracket comes after its end."""
+    repair, open_ = _Repair(), list[_Open]()
+    line, statement, indent = 0, 0, 0
+    begins = True
+    for i in range(start, stop):
+        token = stream[i]
+        if token.kind == NEWLINE:
+            line, begins, indent = line + 1, True, _indent(token)
+            continue
+        if begins:
+            ends = token.kind in CLOSERS
+            while open_ and indent <= open_[-1].indents[0] and not (ends and indent in open_[-1].indents):
+                repair.unclosed.append((open_.pop().index, i - 1))
+            if not (open_ and open_[-1].kind != "{") and token.kind != "->":
+                statement = indent
+        if token.kind in OPENERS:
+            open_.append(_Open(i, token.kind, line, (statement, indent)))
+        elif token.kind in CLOSERS:
+            top = open_[-1] if open_ else None
+            deeper = begins and top is not None and indent > max(top.indents)
+            trailing = not begins and top is not None and top.kind == "{" and _ends_line(stream, top.index)
+            if top is not None and token.kind == "}" and (deeper or (trailing and top.line < line)):
+                repair.surplus.append(i)
+            else:
+                indexes = [entry.index for entry in open_]
+                _close(stream, i, indexes, repair)
+                del open_[len(indexes) :]
+        begins = False
+    end = _last(stream, start, stop)
+    repair.unclosed.extend((entry.index, _place(stream, entry, end)) for entry in reversed(open_))
+    return repair
+
+
+def _place(stream: list[Token], entry: _Open, end: int) -> int:
+    """Before which token to close what is open at the end: a head's bracket closes before the brace of its body."""
+    if entry.kind == "{":
+        return end
+    for i in range(entry.index + 1, end):
+        if stream[i].kind == "{" and _ends_line(stream, i):
+            return i
+        if stream[i].kind == NEWLINE:
+            return i
+    return end
+
+
+def _indent(newline: Token) -> int:
+    return len(newline.text) - newline.text.rfind("\n") - 1
+
+
+def _ends_line(stream: list[Token], i: int) -> bool:
+    return i + 1 < len(stream) and stream[i + 1].kind == NEWLINE
+
+
+def _last(stream: list[Token], start: int, stop: int) -> int:
+    """After the last token of a stretch that is not a newline."""
+    while stop > start + 1 and stream[stop - 1].kind == NEWLINE:
+        stop -= 1
+    return stop
+
+
+def _unclosed(source: Source, stream: list[Token], opener: int, before: int) -> Diagnostic:
+    token = stream[opener]
+    closer = OPENERS[token.kind]
+    span = source.span(token.start, token.end)
+    last = stream[before - 1] if before else token
+    if last.kind == NEWLINE and before > 1:
+        last = stream[before - 2]
+    gap = source.span(last.end, last.end)
+    text = closer if token.kind != "{" else f"\n{source.line(span.line)[: _width(source.line(span.line))]}}}"
+    where = (
+        f"write `{closer}` at the end of line {gap.line}" if token.kind != "{" else f"write `}}` after line {gap.line}"
+    )
+    return Diagnostic(
+        "unclosed-bracket",
+        f"a `{token.kind}` is never closed",
+        span,
+        f"no `{closer}` for this one",
+        help=where,
+        fixes=(Fix(gap, text),),
+    )
+
+
+def _width(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t"))
+
+
+def _surplus(source: Source, token: Token) -> Diagnostic:
+    span = source.span(token.start, token.end)
+    return Diagnostic(
+        "extra-bracket",
+        f"a `{token.kind}` closes nothing",
+        span,
+        f"no `{CLOSERS[token.kind]}` is open here",
+        help="leave it out",
+        fixes=(Fix(span, ""),),
+    )
+
+
+def _swapped(source: Source, opener: Token, closer: Token) -> Diagnostic:
+    span, meant = source.span(closer.start, closer.end), OPENERS[opener.kind]
+    return Diagnostic(
+        "mismatched-bracket",
+        f"`{opener.kind}` is closed by `{meant}`",
+        span,
+        f"`{closer.kind}`",
+        ((source.span(opener.start, opener.end), "the bracket that it closes"),),
+        help=f"write `{meant}`",
+        fixes=(Fix(span, meant),),
+    )

@@ -1,0 +1,53 @@
+"""The first line of a spec: the version of the language."""
+
+from __future__ import annotations
+
+from . import tree
+from .diagnostics import Diagnostic, Fix
+from .source import Source
+from .tokens import NEWLINE, Token
+
+VERSION = "1"
+
+
+def read_header(source: Source, stream: list[Token]) -> tuple[list[Token], tree.Number | None, list[Diagnostic]]:
+    """The tokens with `dlspec 1` in front of the rest, the version that is written, and what is wrong with it."""
+    first = 1 if stream[0].kind == NEWLINE else 0
+    if stream[first].kind != "dlspec":
+        place = 1 if source.text.startswith("\ufeff") else 0
+        return _with_header(place, stream[first:]), None, [_missing(source, place)]
+    end = next(i for i in range(first, len(stream)) if stream[i].kind == NEWLINE)
+    written = stream[first + 1 : end]
+    if len(written) == 1 and written[0].kind == "NUMBER" and written[0].text == VERSION:
+        token = written[0]
+        version = tree.Number(token.text, int(token.text), span=source.span(token.start, token.end))
+        return stream, version, []
+    last = stream[end - 1]
+    span = source.span(written[0].start if written else last.start, last.end)
+    whole = source.span(stream[first].start, last.end)
+    finding = Diagnostic(
+        "unknown-version",
+        f"the language has version {VERSION} only",
+        span,
+        "no version is named here" if not written else "no version of the language",
+        help=f"write `dlspec {VERSION}`",
+        fixes=(Fix(whole, f"dlspec {VERSION}"),),
+    )
+    return _with_header(whole.start, stream[end + 1 :]), None, [finding]
+
+
+def _with_header(place: int, rest: list[Token]) -> list[Token]:
+    kinds = (("dlspec", ""), ("NUMBER", VERSION), (NEWLINE, ""))
+    return [*(Token(kind, text, place, place) for kind, text in kinds), *rest]
+
+
+def _missing(source: Source, place: int) -> Diagnostic:
+    span = source.span(place, place)
+    return Diagnostic(
+        "missing-header",
+        "the first line of a spec says the version of the language",
+        span,
+        "no version here",
+        help=f"write `dlspec {VERSION}` above everything else",
+        fixes=(Fix(span, f"dlspec {VERSION}\n"),),
+    )

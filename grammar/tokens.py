@@ -1,0 +1,20 @@
+"""What the lexer hands on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NEWLINE = "_NL"
+WRONG = "wrong"
+
+
+class Token(NamedTuple):
+    """`kind` is the text itself for a keyword or sign, else a pattern's name: NAME, TYPE, NUMBER, STRING, _NL, ...
+
+    A token that nobody wrote (a closing bracket that is missing) has no text and no width.
+    """
+
+    kind: str
+    text: str
+    start: int
+    end: int
