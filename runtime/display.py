@@ -1,10 +1,20 @@
-"""What a person, or a program, sees of a training."""
+"""What a person, or a program, sees of a training: a live panel, plain lines, JSON lines, or nothing."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TextIO
+
+Mode = Literal["auto", "plain", "json", "quiet"]
+
+# A plain line for every twentieth of the run, and none less often than every so many seconds.
+PLAIN_PARTS = 20
+PLAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,7 @@ class Title:
 
 
 class Display(Protocol):
-    """Told of everything; must not take time or raise."""
+    """Told of everything. Must not take time, and must not raise: a closed pipe is no reason to end a training."""
 
     def begin(self, title: Title) -> None: ...
 
@@ -46,6 +56,20 @@ class Display(Protocol):
     def end(self) -> None: ...
 
 
+def open_display(mode: Mode = "auto", stream: TextIO | None = None) -> Display:
+    """`auto` is a live panel on a terminal (without colour where NO_COLOR is set) and plain lines elsewhere."""
+    out = stream or sys.stdout
+    if mode == "quiet":
+        return Quiet()
+    if mode == "json":
+        return JsonLines(out)
+    if mode == "auto" and out.isatty() and os.environ.get("TERM") != "dumb":
+        from .panel import Panel
+
+        return Panel(out)
+    return PlainLines(out)
+
+
 class Quiet:
     """Shows nothing."""
 
@@ -62,3 +86,112 @@ class Quiet:
     def note(self, text: str) -> None: ...
 
     def end(self) -> None: ...
+
+
+class JsonLines(Quiet):
+    """One JSON object a line, told apart by "event"; "record" carries the lines of metrics.jsonl."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._lines = Lines(out)
+
+    def begin(self, title: Title) -> None:
+        self._write("begin", {**vars(title)})
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        self._write("record", record)
+
+    def sample(self, step: int, text: str) -> None:
+        self._write("sample", {"step": step, "text": text})
+
+    def saved(self, step: int) -> None:
+        self._write("checkpoint", {"step": step})
+
+    def note(self, text: str) -> None:
+        self._write("note", {"text": text})
+
+    def _write(self, event: str, values: Mapping[str, Any]) -> None:
+        self._lines.write(json.dumps({"schema": 1, "event": event, **values}))
+
+
+class PlainLines(Quiet):
+    """A line now and then, for logs and pipes."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._lines = Lines(out)
+        self._title: Title | None = None
+        self._shown_at = 0.0
+        self._shown_step = 0
+
+    def begin(self, title: Title) -> None:
+        self._title = title
+        self._shown_at, self._shown_step = time.monotonic(), title.first
+        self._lines.write(heading(title))
+
+    def step(self, step: int, loss: float, rate: float, speed: float) -> None:
+        title = self._title
+        assert title is not None
+        now = time.monotonic()
+        part = max(1, title.steps // PLAIN_PARTS)
+        if step % part and step != title.steps and now - self._shown_at < PLAIN_SECONDS:
+            return
+        left = duration((now - self._shown_at) / max(1, step - self._shown_step) * (title.steps - step))
+        self._shown_at, self._shown_step = now, step
+        self._lines.write(
+            f"step {step:>{len(str(title.steps))}}/{title.steps}  loss {loss:.4f}  lr {rate:.3g}"
+            f"  {speed:,.0f} {title.unit}/s  {left} left"
+        )
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        if record["split"] != "train":
+            self._lines.write(f"step {record['step']}  {measures(record)}")
+
+    def sample(self, step: int, text: str) -> None:
+        self._lines.write(f"step {step}  sample: {text}")
+
+    def note(self, text: str) -> None:
+        self._lines.write(f"note: {text}")
+
+
+class Lines:
+    """Writes lines until nobody reads them any more."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out: TextIO | None = out
+
+    def write(self, line: str) -> None:
+        if self._out is None:
+            return
+        encoding = getattr(self._out, "encoding", None) or "utf-8"
+        shown = printable(line).encode(encoding, "backslashreplace").decode(encoding)
+        try:
+            print(shown, file=self._out, flush=True)
+        except (OSError, ValueError):  # the reader went away; ValueError: the stream was closed
+            self._out = None
+
+
+def printable(text: str) -> str:
+    """The text without control characters: what a model says must not steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def heading(title: Title) -> str:
+    onward = f" from step {title.first}" if title.first else ""
+    return (
+        f"{title.name}: {title.parameters:,} parameters, {title.steps:,} steps{onward}, {title.device} -> {title.run}"
+    )
+
+
+def measures(record: Mapping[str, Any]) -> str:
+    """ "validation: loss 1.8930, accuracy 0.9694" """
+    hidden = ("step", "split", "lr")
+    return f"{record['split']}: " + ", ".join(f"{key} {v:.4f}" for key, v in record.items() if key not in hidden)
+
+
+def duration(seconds: float) -> str:
+    """ "1:02:03", "2:03", "3 s" """
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"

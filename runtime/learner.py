@@ -69,13 +69,13 @@ class Learner:
             part_loss.backward()
             loss = part_loss.detach() if loss is None else loss + part_loss.detach()
         if loss is None:
-            raise Refused(
-                f"step {step}: no target of the batch counts, so there is nothing to learn from it",
-                "Take a larger batch, or data with more targets that are not ignored.",
-            )
+            raise _nothing_counts(step)
         self._norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         values = (loss.item(), self._norm.item()) if self.device.type == "cpu" else _fetch(loss, self._norm)
-        return Gradients(*values)
+        gradients = Gradients(*values)
+        if not gradients.finite and not counted(self.options.loss, batch):
+            raise _nothing_counts(step)
+        return gradients
 
     def apply_gradients(self, rate: float) -> None:
         """Clip, and take the optimizer's step at the learning rate `rate`."""
@@ -90,8 +90,7 @@ class Learner:
     def _parts(self, batch: Batch) -> Iterator[tuple[Batch, float]]:
         parts = self.options.accumulate
         if parts == 1:
-            if counted(self.options.loss, batch):
-                yield self.to_device(batch), 1.0
+            yield self.to_device(batch), 1.0
             return
         size = self.options.batch // parts
         split = [{name: t[i * size : (i + 1) * size] for name, t in batch.items()} for i in range(parts)]
@@ -184,6 +183,13 @@ def restore_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
+
+
+def _nothing_counts(step: int) -> Refused:
+    return Refused(
+        f"step {step}: no target of the batch counts, so there is nothing to learn from it",
+        "Take a larger batch, or data with more targets that are not ignored.",
+    )
 
 
 def _plain(group: Mapping[str, Any]) -> dict[str, Any]:

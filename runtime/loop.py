@@ -180,12 +180,11 @@ def save(training: Training) -> None:
     step = training.position.step
     if training.saved == step:
         return
-    learner, logs = training.learner, {"metrics": training.metrics, "samples": training.samples}
-    marks = {}
-    for name, records in logs.items():
+    learner, marks = training.learner, {}
+    for records in (training.metrics, training.samples):
         if records is not None:
             records.sync()
-            marks[name] = records.mark
+            marks[records.path.name] = records.mark
     state = {
         **describe(training),
         "position": asdict(training.position),

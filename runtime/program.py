@@ -49,6 +49,11 @@ class Program:
         parts = [self.name, self.model_code, self.recipe_code, canonical_json(self.settings)]
         return sha256(canonical_json(parts).encode()).hexdigest()
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """The emitted code by file name."""
+        return {f"{self.name}.py": self.model_code, f"{self.name}_recipe.py": self.recipe_code}
+
     @cached_property
     def model_module(self) -> ModuleType:
         return load_text(self.name, self.model_code)

@@ -15,6 +15,7 @@ from .rundir import FREE_SOME_SPACE
 
 # A link in a run directory could lead to a file of somebody else's, which would be cut and written.
 FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+EMPTY: Mapping[str, Any] = {"size": 0, "sha256": sha256().hexdigest()}
 
 
 class Records:
@@ -35,20 +36,19 @@ class Records:
     def mark(self) -> dict[str, Any]:
         return {"size": self._size, "sha256": self._hash.hexdigest()}
 
-    def cut_back(self, mark: Mapping[str, Any] | None, step: int) -> bool:
-        """Drop what was written after `mark` (None: everything); whether the log still was what was written.
+    def cut_back(self, mark: Mapping[str, Any], step: int) -> bool:
+        """Drop what was written after `mark`; whether the log still was what was written.
 
         A log that was edited keeps its lines up to `step`: it is for reading, and no reason to refuse a run.
         """
-        content = self._read()
-        size = mark["size"] if mark else 0
-        kept = content[:size]
-        whole = len(kept) == size and (mark is None or sha256(kept).hexdigest() == mark["sha256"])
+        content = self.path.read_bytes()
+        kept = content[: mark["size"]]
+        whole = len(kept) == mark["size"] and sha256(kept).hexdigest() == mark["sha256"]
         if not whole:
             kept = b"".join(line for line in content.splitlines(keepends=True) if _is_until(line, step))
-        os.ftruncate(self._file, 0)
-        self._size, self._hash = 0, sha256()
-        self._append(kept)
+            os.pwrite(self._file, kept, 0)
+        os.ftruncate(self._file, len(kept))
+        self._size, self._hash = len(kept), sha256(kept)
         return whole
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -69,9 +69,6 @@ class Records:
                 written += os.pwrite(self._file, line[written:], self._size + written)
         self._size += len(line)
         self._hash.update(line)
-
-    def _read(self) -> bytes:
-        return self.path.read_bytes()
 
 
 def _is_until(line: bytes, step: int) -> bool:

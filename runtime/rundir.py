@@ -51,8 +51,7 @@ def next_run_path(name: str, root: Path = Path("runs")) -> Path:
 
 def create_run(path: Path, manifest: Manifest, texts: Mapping[str, str]) -> Run:
     """Make a run directory, whole or not at all. Raises Refused where one exists, DiskFull."""
-    if path.exists():
-        raise _exists(path)
+    require_new(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with full_disk_is_told(f"the run directory {path}", FREE_SOME_SPACE):
@@ -76,6 +75,12 @@ def create_run(path: Path, manifest: Manifest, texts: Mapping[str, str]) -> Run:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
     return Run(path, manifest, dict(texts))
+
+
+def require_new(path: Path) -> None:
+    """Raises Refused where something is at `path` already."""
+    if path.exists():
+        raise _exists(path)
 
 
 def verify_run(path: Path, *, trust_code: bool = False) -> Run:

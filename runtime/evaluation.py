@@ -1,0 +1,71 @@
+"""The loss and metrics of a trained run, and its model."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from torch import nn
+
+from .checkpoint import Contents, choose_checkpoint, read_checkpoint
+from .device import choose_device, device_faults_are_told
+from .display import Display, Quiet
+from .errors import Refused
+from .isolation import borrow
+from .learner import Learner, restore_model
+from .preparation import OpenData, open_fitting_data, wanted
+from .program import Program
+from .rundir import Run, find_data_base, verify_run
+from .validation import measure_split
+
+SPLITS = ("train", "validation")
+
+
+def evaluate(
+    program: Program,
+    run: Path,
+    split: str = "validation",
+    *,
+    device: str = "auto",
+    data_base: Path | None = None,
+    checkpoint: int | None = None,
+    trust_code: bool = False,
+    display: Display | None = None,
+    open_data: OpenData | None = None,
+) -> dict[str, float]:
+    """The loss and metrics of a run's newest checkpoint (or that of a step) over a whole split.
+
+    Raises Refused where the run is damaged or the data has no such split, DataError where the data cannot be had.
+    """
+    with ExitStack() as stack:
+        whole = verify_run(run, trust_code=trust_code)
+        contents = _read(whole, checkpoint)
+        chosen = choose_device(device)
+        data = open_fitting_data(program, data_base or find_data_base(whole), open_data, display or Quiet())
+        splits = {"train": data.train} | ({"validation": data.validation} if data.validation is not None else {})
+        if split not in splits:
+            raise Refused(f"the data has no split {split}", f"There are: {', '.join(splits)}.")
+        turn = stack.enter_context(borrow(wanted(program, chosen)))
+        stack.enter_context(device_faults_are_told())
+        learner = Learner(program, chosen)
+        learner.restore_model(contents.model)
+        values = measure_split(learner, turn, splits[split])
+        assert values is not None  # nothing asks it to stop
+        return values
+
+
+def load_model(
+    program: Program, run: Path, checkpoint: int | None = None, *, device: str = "cpu", trust_code: bool = False
+) -> nn.Module:
+    """The trained model of a run, in evaluation: of its newest checkpoint, or of that of a step. Raises Refused."""
+    contents = _read(verify_run(run, trust_code=trust_code), checkpoint)
+    model = program.make_model()
+    restore_model(model, contents.model)
+    return model.to(choose_device(device)).eval()
+
+
+def _read(run: Run, checkpoint: int | None) -> Contents:
+    found = choose_checkpoint(run.checkpoints, checkpoint)
+    if found is None:
+        raise Refused(f"{run.path} has no checkpoint yet", f"Train first: `dlspec resume {run.path}`.")
+    return read_checkpoint(found)

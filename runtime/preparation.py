@@ -1,0 +1,84 @@
+"""What a training needs before its first step, found to fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from .device import choose_device
+from .display import Display
+from .errors import Refused
+from .isolation import Turn, Wanted
+from .learner import Learner
+from .order import Order
+from .program import Program
+
+if TYPE_CHECKING:
+    from .data import Data
+
+OpenData = Callable[..., "Data"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`steps` is how many updates the whole run takes."""
+
+    program: Program
+    data: Data
+    order: Order
+    learner: Learner
+    turn: Turn
+    steps: int
+
+
+def prepare(program: Program, data: Data, turn: Turn, device: torch.device) -> Prepared:
+    """A learner at its first step. Raises Refused where the settings ask for what the data does not have."""
+    _require_validation(program, data)
+    options = program.options
+    order = Order(options.seed, len(data.train), options.batch)
+    steps = options.steps or max(1, round((options.epochs or 0) * order.per_epoch))
+    return Prepared(program, data, order, Learner(program, device), turn, steps)
+
+
+def open_fitting_data(program: Program, base: Path, open_data: OpenData | None, display: Display) -> Data:
+    """The data, found to fit the model. What is only doubtful is noted; raises DataError, Refused."""
+    from .data import check_data
+    from .data import open_data as standard
+
+    options = program.options
+    data = (open_data or standard)(dict(options.data), base=base, seed=options.seed)
+    messages = check_data(options, data)
+    errors = [message for message in messages if message.severity == "error"]
+    if errors:
+        raise Refused("\n".join(one.text for one in errors), "\n".join(one.help for one in errors if one.help))
+    for message in messages:
+        display.note(". ".join(part for part in (message.text, message.help) if part))
+    return data
+
+
+def wanted(program: Program, device: torch.device) -> Wanted:
+    """The global state that the program asks for."""
+    return Wanted(device, program.options.deterministic, program.options.precision)
+
+
+def device_of(kind: str) -> torch.device:
+    """The kind of device a run was on; where there is none, the one there is (the caller tells what differs)."""
+    with suppress(Refused):
+        return choose_device(kind)
+    return choose_device("auto")
+
+
+def _require_validation(program: Program, data: Data) -> None:
+    options = program.options
+    if data.validation is None and (options.validate or options.early_stop):
+        raise Refused(
+            f"{'early_stop' if options.early_stop else 'validate'} needs validation data, and there is none",
+            "Give a `split` with a part for validation, or take the setting away.",
+        )
+    if options.early_stop and not options.validate:
+        raise Refused("early_stop looks at validations, and there is only the last", "Set `validate = every(...)`.")

@@ -1,0 +1,102 @@
+"""A model that takes arrays and gives arrays, whatever runs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dims import evaluate, is_symbol, symbols_of
+from .errors import Refused
+from .metadata import Metadata
+from .settings import Port
+
+Arrays = dict[str, NDArray]
+
+TYPES = {"float": np.dtype(np.float32), "int": np.dtype(np.int64), "bool": np.dtype(np.bool_)}
+
+
+class Session(ABC):
+    """`metadata` says which arrays: their names, types and dims."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self.metadata = metadata
+
+    @abstractmethod
+    def run(self, feeds: Mapping[str, NDArray]) -> Arrays:
+        """All outputs for arrays that `fitted` has let pass."""
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens a language model reads at most; None: as many as there are. Raises Refused."""
+        source, _ = language_ports(self.metadata)
+        return self.metadata.limits.get(str(source.dims[1]))
+
+    def next_logits(self, ids: Sequence[int]) -> NDArray:
+        """What a language model says of the token after `ids`: one number for each entry of its vocabulary."""
+        source, target = language_ports(self.metadata)
+        return self.run({source.name: np.array([ids], np.int64)})[target.name][0, -1]
+
+
+def language_ports(metadata: Metadata) -> tuple[Port, Port]:
+    """The input and the output of a language model: int[B, T] -> [B, T, vocabulary]. Raises Refused for any other."""
+    if len(metadata.inputs) == 1:
+        (source,) = metadata.inputs
+        if source.dtype == "int" and len(source.dims) == 2 and is_symbol(source.dims[1]):
+            for target in metadata.outputs:
+                if target.dtype == "float" and len(target.dims) == 3 and target.dims[:2] == source.dims:
+                    return source, target
+    ports = ", ".join(map(shown, metadata.inputs)), ", ".join(map(shown, metadata.outputs))
+    raise Refused(
+        f"this is no language model: it takes {ports[0]} and gives {ports[1]}",
+        "A language model takes int[B, T] and gives [B, T, vocabulary]; for others there is `dlspec predict`.",
+    )
+
+
+def fitted(metadata: Metadata, feeds: Mapping[str, NDArray]) -> Arrays:
+    """`feeds` in the types of the inputs, in their order. Raises Refused for what is missing or does not fit."""
+    unknown = feeds.keys() - {port.name for port in metadata.inputs}
+    if unknown:
+        raise Refused(f"the model has no input {min(unknown)}", f"It takes {', '.join(map(shown, metadata.inputs))}.")
+    bindings: dict[str, int] = {}
+    arrays: Arrays = {}
+    for port in metadata.inputs:
+        if port.name not in feeds:
+            raise Refused(f"the input {shown(port)} is missing")
+        arrays[port.name] = _typed(port, feeds[port.name])
+        for dim, size in zip(port.dims, _shape(port, arrays[port.name]), strict=True):
+            if isinstance(dim, str) and is_symbol(dim):
+                bindings.setdefault(dim, size)
+    for port in metadata.inputs:
+        for dim, size in zip(port.dims, arrays[port.name].shape, strict=True):
+            _fit(port, dim, size, bindings, metadata.limits)
+    return arrays
+
+
+def shown(port: Port) -> str:
+    """`tokens int[B, T]`, as a spec writes it."""
+    return f"{port.name} {'' if port.dtype == 'float' else port.dtype}[{', '.join(map(str, port.dims))}]"
+
+
+def _typed(port: Port, array: NDArray) -> NDArray:
+    kinds = {"float": "fiu", "int": "iu", "bool": "b"}[port.dtype]
+    if array.dtype.kind not in kinds:
+        raise Refused(f"the input {shown(port)} was given {array.dtype}")
+    return np.ascontiguousarray(array, TYPES[port.dtype])
+
+
+def _shape(port: Port, array: NDArray) -> tuple[int, ...]:
+    if array.ndim != len(port.dims):
+        raise Refused(f"the input {shown(port)} was given an array of shape {list(array.shape)}")
+    return array.shape
+
+
+def _fit(port: Port, dim: int | str, size: int, bindings: Mapping[str, int], limits: Mapping[str, int]) -> None:
+    if all(symbol in bindings for symbol in symbols_of(dim)):
+        expected = evaluate(dim, bindings)
+        if expected != size:
+            raise Refused(f"the input {shown(port)} was given {size:,} where {dim} is {expected:,}")
+    if isinstance(dim, str) and size > limits.get(dim, size):
+        raise Refused(f"the input {shown(port)} was given {size:,} where {dim} is {limits[dim]:,} at most")
