@@ -1,0 +1,61 @@
+"""An ONNX file from the IR: standard operators of opset 23, weights under their checkpoint keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from ...ir.graph import Graph, Value
+from ...semantics.tensor import Tensor
+from .builder import OnnxBuilder
+from .lower import lower
+from .parameters import parameters
+from .weights import ArrayWeight, WeightSource
+
+# The newest that ONNX Runtime 1.23 and later run: Attention, RMSNormalization and RotaryEmbedding are operators in it.
+OPSET = 23
+IR_VERSION = 10
+
+
+def build(
+    graph: Graph,
+    weights: Mapping[str, np.ndarray | WeightSource],
+    *,
+    metadata: Mapping[str, str],
+    outputs: Sequence[str] | None = None,
+) -> ir.Model:
+    """The model as an ONNX graph for evaluation. `outputs` names those to keep, with the inputs that they need.
+
+    `metadata` is written into the file as it is. Raises WeightFault where the weights are not those of the model.
+    """
+    model = graph.model
+    sources = {name: ArrayWeight(w) if isinstance(w, np.ndarray) else w for name, w in weights.items()}
+    known = parameters(model)
+    ports = {value.name for value in (*model.inputs, *model.outputs) if value.name}
+    g = OnnxBuilder(OPSET, known, known.match(sources), ports)
+    inputs = [g.input(*_port(value)) for value in model.inputs]
+    for value, made in zip(model.outputs, lower(g, model, inputs), strict=True):
+        name, type = _port(value)
+        if outputs is None or name in outputs:
+            g.output(name, made, type)
+    result = ir.Model(
+        g.graph, ir_version=IR_VERSION, producer_name="dlspec", metadata_props=dict(sorted(metadata.items()))
+    )
+    if outputs is not None:
+        RemoveUnusedNodesPass()(result)
+        _drop_unused_inputs(g.graph)
+    return result
+
+
+def _port(value: Value) -> tuple[str, Tensor]:
+    assert value.name is not None
+    assert isinstance(value.type, Tensor)
+    return value.name, value.type
+
+
+def _drop_unused_inputs(graph: ir.Graph) -> None:
+    for value in [value for value in graph.inputs if not value.uses() and not value.is_graph_output()]:
+        graph.inputs.remove(value)

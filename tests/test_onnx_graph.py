@@ -1,0 +1,372 @@
+"""Whole models as ONNX against the goldens in PyTorch. The two graphs, built by hand, also show what the IR holds."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from dlspec.compiler.backends.onnx.model import build
+from dlspec.compiler.backends.onnx.save import save
+from dlspec.compiler.backends.onnx.verify import verify_graph
+from dlspec.compiler.backends.onnx.weights import SafetensorsFile, WeightFault
+from dlspec.compiler.ir.graph import (
+    Apply,
+    Copies,
+    Graph,
+    LayerModule,
+    Node,
+    Pointwise,
+    Region,
+    Residual,
+    Run,
+    RunCopies,
+    Tie,
+    Unit,
+    UnitModule,
+    Value,
+)
+from dlspec.compiler.layers import registry
+from dlspec.compiler.layers.base import Layer
+from dlspec.compiler.semantics.number import Literal, Number, Operation, Reference, number
+from dlspec.compiler.semantics.tensor import Tensor
+from dlspec.grammar.source import Source
+
+torch.set_num_threads(1)
+SPAN = Source("by_hand.dlspec", "").span(0, 0)
+
+
+def layer(word: str, **options: Any) -> Layer:
+    found = registry.find(word)
+    assert found is not None
+    return found(**options)
+
+
+class Page:
+    """The nodes and modules of a unit as they come down the page."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.modules: list[LayerModule | UnitModule | Copies] = []
+
+    def apply(self, layer: Layer, x: Value, label: str | None = None, tie: Tie | None = None) -> Value:
+        assert isinstance(x.type, Tensor)
+        y = Value(layer.infer(x.type)[0])
+        if label is not None:
+            self.modules.append(LayerModule(label, layer, (x.type,), SPAN, tie))
+        self.nodes.append(Node(Apply(layer), (x,), (y,), SPAN, label))
+        return y
+
+    def add(self, a: Value, b: Value) -> Value:
+        y = Value(a.type)
+        self.nodes.append(Node(Pointwise("+"), (a, b), (y,), SPAN))
+        return y
+
+    def run(self, module: UnitModule, x: Value) -> Value:
+        self.modules.append(module)
+        y = Value(module.unit.outputs[0].type)
+        self.nodes.append(Node(Run(), (x,), (y,), SPAN, module.name))
+        return y
+
+    def unit(self, kind: Any, name: str, x: Value, y: Value) -> Unit:
+        return Unit(kind, name, (x,), (y,), tuple(self.nodes), tuple(self.modules), SPAN)
+
+
+def mlp() -> Graph:
+    """specs/digits.dlspec"""
+    hidden, classes = _constant("hidden", 64), _constant("classes", 10)
+    image = Value(Tensor("float", (Reference("B", "open"), number(1), number(8), number(8))), "image")
+    page = Page()
+    x = page.apply(layer("flatten"), image)
+    x = page.apply(layer("relu"), page.apply(layer("Linear", features=hidden), x, "fc1"))
+    x = page.apply(layer("relu"), page.apply(layer("Linear", features=hidden), x, "fc2"))
+    x = page.apply(layer("Linear", features=classes), x, "head")
+    return Graph(page.unit("model", "MLP", image, _named(x, "logits", page)), (hidden, classes))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    vocab: int
+    context: int
+    dim: int
+    heads: int
+    depth: int
+
+
+SMALL = Sizes(vocab=97, context=160, dim=32, heads=4, depth=2)
+
+
+def gpt(sizes: Sizes = SMALL) -> Graph:
+    """specs/gpt.dlspec. Its copies do not differ, so that they are one unit."""
+    vocab, context, dim = (_constant(n, getattr(sizes, n)) for n in ("vocab", "context", "dim"))
+    heads, depth = _constant("heads", sizes.heads), _constant("depth", sizes.depth)
+    drop = Reference("drop", "constant", target=number(0.1))
+    tokens = Value(Tensor("int", (Reference("B", "open"), Reference("T", "open", most=context))), "tokens")
+    page = Page()
+    wte = page.apply(layer("Embedding", count=vocab, dim=dim), tokens, "wte")
+    wpe = page.apply(layer("Positions", count=context, dim=dim), tokens, "wpe")
+    x = page.apply(layer("Dropout", p=drop), page.add(wte, wpe), "dropout")
+    block = _block(x, heads, dim, drop)
+    page.modules.append(Copies("blocks", depth, (block,) * sizes.depth, SPAN))
+    blocks = Value(x.type)
+    page.nodes.append(Node(RunCopies(), (x,), (blocks,), SPAN, "blocks"))
+    x = page.apply(layer("LayerNorm"), blocks, "norm")
+    head = layer("Linear", features=vocab, bias=False, weight=Tie(("wte", "weight")))
+    x = page.apply(head, x, "head", Tie(("wte", "weight")))
+    model = page.unit("model", "GPT", tokens, _named(x, "logits", page))
+    return Graph(model, (vocab, context, dim, heads, depth, drop), {"T": context})
+
+
+def _block(around: Value, heads: Number, dim: Number, drop: Number) -> Unit:
+    """The body of the `repeat`: two residuals, whose modules are the copy's own."""
+    x = Value(around.type)
+    page = Page()
+    attention = layer("SelfAttention", heads=heads, causal=True, dropout=drop)
+    mlp = _mlp_block(Operation("*", (Literal("4", number(4).value), dim)), dim)
+    y = _residual(page, x, lambda inside, h: inside.apply(attention, h, "attn"), "attn", drop)
+    y = _residual(page, y, lambda inside, h: inside.run(UnitModule("mlp", mlp(h), SPAN), h), "mlp", drop)
+    return page.unit("copy", "blocks", x, y)
+
+
+def _residual(page: Page, x: Value, body: Any, label: str, drop: Number) -> Value:
+    inside, start = Page(), Value(x.type)
+    h = body(inside, inside.apply(layer("LayerNorm"), start, f"{label}_norm"))
+    h = inside.apply(layer("Dropout", p=drop), h, f"{label}_drop")
+    page.modules += inside.modules
+    y = Value(x.type)
+    page.nodes.append(Node(Residual(Region(start, tuple(inside.nodes), h), None), (x,), (y,), SPAN))
+    return y
+
+
+def _mlp_block(hidden: Number, dim: Number) -> Any:
+    def make(around: Value) -> Unit:
+        # A block names what comes in by its own dims: here [b, t, d] stands for the model's [B, T, dim].
+        assert isinstance(around.type, Tensor)
+        dims = [Reference(n, "dim", "Mlp", d) for n, d in zip("btd", around.type.dims, strict=True)]
+        parameter = Reference("hidden", "parameter", "Mlp", hidden)
+        x, page = Value(Tensor("float", tuple(dims))), Page()
+        y = page.apply(layer("Linear", features=parameter), x, "fc")
+        y = page.apply(layer("gelu", approximate="tanh"), y)
+        y = page.apply(layer("Linear", features=dim), y, "proj")
+        return page.unit("block", "Mlp", x, y)
+
+    return make
+
+
+def _constant(name: str, value: int) -> Reference:
+    return Reference(name, "constant", target=number(value))
+
+
+def _named(value: Value, name: str, page: Page) -> Value:
+    """The model's last value under the name of its port."""
+    port = Value(value.type, name)
+    last = page.nodes[-1]
+    assert last.output is value
+    page.nodes[-1] = Node(last.op, last.inputs, (port,), last.span, last.module)
+    return port
+
+
+def golden(repo: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"golden_{name}", repo / "tests" / "golden" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[spec.name]
+    return module
+
+
+def drawn(model: torch.nn.Module) -> torch.nn.Module:
+    """Initial weights, biases and gains away from 0 and 1 as well."""
+    generator = torch.Generator().manual_seed(0)
+    model.init_weights(generator)  # type: ignore[operator]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return model.eval()
+
+
+def state(model: torch.nn.Module) -> dict[str, np.ndarray]:
+    """The checkpoint: tied weights once, under their first name."""
+    return {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
+
+
+@pytest.fixture(scope="module")
+def small_gpt(repo: Path) -> torch.nn.Module:
+    module = golden(repo, "gpt")
+    return drawn(module.GPT(module.Config(**vars(SMALL), drop=0.1)))
+
+
+@pytest.fixture(scope="module")
+def gpt_weights(small_gpt: torch.nn.Module) -> dict[str, np.ndarray]:
+    return state(small_gpt)
+
+
+def run(path: Path, **inputs: np.ndarray) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return [np.asarray(y) for y in session.run(None, inputs)]
+
+
+def close(found: np.ndarray, expected: torch.Tensor) -> bool:
+    """Within 1e-5 of the largest entry."""
+    theirs = expected.detach().numpy()
+    assert found.shape == theirs.shape
+    return bool(np.abs(found - theirs).max() <= 1e-5 * np.abs(theirs).max())
+
+
+def tokens(*size: int) -> np.ndarray:
+    return np.random.default_rng(size).integers(0, SMALL.vocab, size)
+
+
+def test_mlp_equals_pytorch(repo: Path, tmp_path: Path) -> None:
+    model = drawn(golden(repo, "digits").MLP())
+    save(build(mlp(), state(model), metadata={}), tmp_path / "m.onnx")
+    assert verify_graph(tmp_path / "m.onnx") == []
+    for batch in (1, 7, 64):
+        image = np.random.default_rng(batch).random((batch, 1, 8, 8), np.float32)
+        (logits,) = run(tmp_path / "m.onnx", image=image)
+        assert close(logits, model(torch.from_numpy(image)))
+
+
+def test_gpt_equals_pytorch(small_gpt: torch.nn.Module, gpt_weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    save(build(gpt(), gpt_weights, metadata={}), path)
+    assert verify_graph(path) == []
+    for size in ((1, 1), (1, 77), (3, 128), (2, SMALL.context)):
+        (logits,) = run(path, tokens=tokens(*size))
+        assert close(logits, small_gpt(torch.from_numpy(tokens(*size))))
+
+
+def test_a_sequence_longer_than_the_model_takes_is_refused(gpt_weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    save(build(gpt(), gpt_weights, metadata={}), tmp_path / "m.onnx")
+    with pytest.raises(Exception, match=r"wpe|add"):
+        run(tmp_path / "m.onnx", tokens=tokens(1, SMALL.context + 1))
+
+
+def test_a_wrong_weight_is_seen(small_gpt: torch.nn.Module, gpt_weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """Every weight matters: the comparison fails when any one of them has its rows turned round."""
+    x = tokens(1, 77)
+    expected = small_gpt(torch.from_numpy(x))
+    for name, weight in gpt_weights.items():
+        if name.endswith("k.bias"):
+            continue  # softmax takes no notice of what is added to all scores of a query
+        save(build(gpt(), gpt_weights | {name: weight[::-1].copy()}, metadata={}), tmp_path / "m.onnx")
+        assert not close(run(tmp_path / "m.onnx", tokens=x)[0], expected), name
+
+
+def test_names_and_dims_are_those_of_the_spec(gpt_weights: dict[str, np.ndarray]) -> None:
+    proto = ir.to_proto(build(gpt(), gpt_weights, metadata={"dlspec.profile": "onnx", "dlspec.format": "1"}))
+    graph = proto.graph
+    assert [_port(v) for v in graph.input] == [("tokens", onnx.TensorProto.INT64, ["B", "T"])]
+    assert [_port(v) for v in graph.output] == [("logits", onnx.TensorProto.FLOAT, ["B", "T", SMALL.vocab])]
+    constants = {t.name for t in graph.initializer if t.name.startswith("constant.")}
+    assert {t.name for t in graph.initializer} - constants == set(gpt_weights)
+    names = [node.name for node in graph.node]
+    assert len(set(names)) == len(names)
+    blocks = {"wte", "wpe", "add", "norm", "head"}
+    for i in range(2):
+        inside = ("attn_norm", "attn.q", "attn.k", "attn.v", "attn.attention", "attn.o", "residual", "mlp_norm")
+        blocks |= {f"blocks.{i}.{n}" for n in (*inside, "mlp.fc", "mlp.gelu", "mlp.proj", "residual_2")}
+    helpers = (".matmul", ".transposed")
+    assert {n for n in names if not n.endswith(helpers) and not n.startswith("length.")} == blocks
+    places = {prop.value for node in graph.node for prop in node.metadata_props if prop.key == "dlspec.node"}
+    assert {"wte", "head", "blocks.1.attn", "blocks.1.mlp.fc", "blocks.0.residual_2"} <= places
+    assert {v.name: [_dim(d) for d in v.type.tensor_type.shape.dim] for v in graph.value_info}["blocks.1.mlp.gelu"] == [
+        *("B", "T"),
+        4 * SMALL.dim,
+    ]
+    assert {p.key: p.value for p in proto.metadata_props} == {"dlspec.profile": "onnx", "dlspec.format": "1"}
+    assert (proto.producer_name, proto.ir_version) == ("dlspec", 10)
+    assert [(o.domain, o.version) for o in proto.opset_import] == [("", 23)]
+
+
+def _port(value: onnx.ValueInfoProto) -> tuple[str, int, list[str | int]]:
+    tensor = value.type.tensor_type
+    return value.name, tensor.elem_type, [_dim(d) for d in tensor.shape.dim]
+
+
+def _dim(dim: onnx.TensorShapeProto.Dimension) -> str | int:
+    return dim.dim_param or dim.dim_value
+
+
+def test_equal_weights_make_equal_bytes(gpt_weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    """Whatever order the checkpoint and the metadata come in, and wherever the file is written."""
+    (tmp_path / "x y").mkdir()
+    first, second = tmp_path / "first.onnx", tmp_path / "x y" / "second.onnx"
+    save(build(gpt(), gpt_weights, metadata={"a": "1", "b": "2"}), first)
+    save(build(gpt(), dict(reversed(gpt_weights.items())), metadata={"b": "2", "a": "1"}), second)
+    assert first.read_bytes() == second.read_bytes()
+    assert str(tmp_path).encode() not in first.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["first.onnx", "x y"]
+
+
+def test_a_tied_weight_may_come_under_either_name(gpt_weights: dict[str, np.ndarray]) -> None:
+    moved = dict(gpt_weights)
+    moved["head.weight"] = moved.pop("wte.weight")
+    protos = [ir.to_proto(build(gpt(), w, metadata={})) for w in (gpt_weights, moved, gpt_weights | moved)]
+    assert protos[0] == protos[1] == protos[2]
+
+
+def _with(weights: Mapping[str, np.ndarray], **changes: np.ndarray | None) -> dict[str, np.ndarray]:
+    changed = {**weights, **{name.replace("__", "."): w for name, w in changes.items()}}
+    return {name: w for name, w in changed.items() if w is not None}
+
+
+def test_weights_of_another_model_are_refused(gpt_weights: dict[str, np.ndarray]) -> None:
+    """All that is wrong is said in one go."""
+    changed = _with(
+        gpt_weights,
+        norm__bias=None,
+        blocks__1__mlp__fc__weight=np.zeros((7, 32), np.float32),
+        blocks__2__mlp__fc__weight=np.zeros((128, 32), np.float32),
+    )
+    with pytest.raises(WeightFault) as caught:
+        build(gpt(), changed, metadata={})
+    assert str(caught.value).split("\n") == [
+        "the weights are not those of this model:",
+        "  `blocks.1.mlp.fc.weight` is [7, 32]; the model has [128, 32]",
+        "  `norm.bias` [32] is missing",
+        "  `blocks.2.mlp.fc.weight` is not of this model",
+    ]
+    with pytest.raises(WeightFault, match=r"`norm.bias` is float64; a weight is float32"):
+        build(gpt(), _with(gpt_weights, norm__bias=np.zeros(32)), metadata={})
+
+
+LIGHT_EXPORT = """
+import sys
+from dlspec.compiler.backends.onnx.model import build
+from dlspec.compiler.backends.onnx.save import save
+from dlspec.compiler.backends.onnx.weights import SafetensorsFile
+from dlspec.compiler.layers import registry
+registry.words()
+print(sorted({"torch", "onnxruntime", "safetensors"} & set(sys.modules)))
+"""
+
+
+def test_export_needs_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT_EXPORT], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_checkpoint_is_read_where_it_lies(gpt_weights: dict[str, np.ndarray], tmp_path: Path) -> None:
+    save_file(gpt_weights, tmp_path / "model.safetensors")
+    weights = SafetensorsFile(tmp_path / "model.safetensors")
+    save(build(gpt(), weights, metadata={}), tmp_path / "stored.onnx")
+    save(build(gpt(), gpt_weights, metadata={}), tmp_path / "held.onnx")
+    assert (tmp_path / "stored.onnx").read_bytes() == (tmp_path / "held.onnx").read_bytes()
