@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 
 from ...grammar.source import Span
 from ..layers.base import Layer
-from ..semantics.numbers import Number, Reference
-from ..semantics.types import Tensor, Type
+from ..semantics.number import Number, Reference
+from ..semantics.tensor import Tensor, Type
 
 
 @dataclass(frozen=True, eq=False)

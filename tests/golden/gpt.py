@@ -23,7 +23,7 @@ class Config:
 
 
 class SelfAttention(nn.Module):
-    """Causal multi-head self-attention (Vaswani et al. 2017): [B, T, dim] -> [B, T, dim]"""
+    """Causal self-attention (Vaswani et al. 2017): [B, T, dim] -> [B, T, dim]"""
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -35,12 +35,13 @@ class SelfAttention(nn.Module):
         self.o = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, T, head_dim]
+        # Each is [B, heads, T, head_dim].
+        q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         k = self.k(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         v = self.v(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         dropout = self.dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-        return self.o(y.transpose(1, 2).flatten(2))  # [B, T, dim]
+        return self.o(y.transpose(1, 2).flatten(2))
 
     def init_weights(self, generator: torch.Generator | None) -> None:
         init_linear(self.q, generator)
@@ -106,10 +107,10 @@ class GPT(nn.Module):
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
-        return self.head(x)  # [B, T, vocab]
+        return self.head(x)
 
     def tie_weights(self) -> None:
-        """Make tied weights one tensor; to be called again where `to_empty` has parted them."""
+        """Make tied weights one tensor, also where `to_empty` has parted them."""
         self.head.weight = self.wte.weight
 
     @torch.no_grad()

@@ -25,7 +25,9 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(parameter_groups(model), lr=6e-4, betas=(0.9, 0.95), fused=True)
+    return torch.optim.AdamW(
+        parameter_groups(model), lr=6e-4, betas=(0.9, 0.95), fused=True
+    )
 
 
 def learning_rate(step: int) -> float:

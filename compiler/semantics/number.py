@@ -103,6 +103,7 @@ def number(value: int | float | Fraction) -> Literal:
 
 
 def exact_value(value: int | float) -> Value:
+    """Exactly what the shortest spelling of the number says."""
     return Fraction(value) if isinstance(value, int) or value == int(value) else Fraction(repr(value))
 
 
@@ -324,7 +325,14 @@ _UNARY, _POWER, _ATOM = 4, 5, 6
 
 def written(n: Number) -> str:
     """The number as the spec says it: `4 * dim`."""
-    return spelled(n, lambda reference: reference.name)
+    return spelled(n, _name)
+
+
+def _name(reference: Reference) -> str:
+    """A block's input dim that its signature does not name is shown as its caller wrote it."""
+    if reference.kind == "dim" and reference.name[0].islower() and reference.target is not None:
+        return written(reference.target)
+    return reference.name
 
 
 def spelled(n: Number, name: Callable[[Reference], str], *, python: bool = False) -> str:

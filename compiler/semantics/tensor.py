@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .numbers import Number, equal, written
+from .number import Number, equal, written
 
 DType = Literal["float", "int", "bool"]
 

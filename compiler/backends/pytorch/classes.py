@@ -1,0 +1,216 @@
+"""A unit as a class: arguments, modules, forward, initial weights, ties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...ir.graph import Copies, LayerModule, Unit, UnitModule, Value
+from ...layers.base import Code
+from ...semantics.number import Number, Reference, is_whole
+from .file import FileText, python
+from .forward import Forward, safe_name
+from .initial import init_bias_source, init_linear_source, init_table_line
+from .names import item_name
+
+
+@dataclass
+class ClassText:
+    """A class as it will stand in the file. `arguments` are the numbers its maker hands in besides `config`."""
+
+    name: str
+    source: str
+    arguments: tuple[Reference, ...]
+    takes_config: bool
+    initialises: bool
+
+
+@dataclass
+class ClassCode(Code):
+    """What layers ask of the class they are written into (see `layers.base.Code`).
+
+    `dims_as_arguments`: a block's input dims become arguments of its class instead of what its one caller gave.
+    """
+
+    file: FileText
+    unit: Unit
+    dims_as_arguments: bool = False
+    arguments: list[Reference] = field(default_factory=list)
+    uses_config: bool = False
+
+    def number(self, n: Number) -> str:
+        return python(n, self._name)
+
+    def _name(self, reference: Reference) -> str:
+        match reference.kind:
+            case "constant":
+                self.uses_config = True
+                return self.file.constant(reference.name)
+            case "dim" if not self.dims_as_arguments and reference.target is not None:
+                text = python(reference.target, self._name)
+                return text if text.replace(".", "").replace("_", "").isalnum() else f"({text})"
+        known = next((a for a in self.arguments if a == reference), None)
+        if known is None:
+            self.arguments.append(reference)
+        return argument_name(reference)
+
+    def word(self, value: object) -> str:
+        return repr(value).replace("'", '"')
+
+    def library(self, name: str, source: str) -> str:
+        return self.file.add_library(name, source)
+
+    def init_linear(self) -> str:
+        self.file.functions["init_linear"] = init_linear_source(self.file.scheme)
+        return "init_linear"
+
+    def init_weight(self, tensor: str) -> list[str]:
+        return [init_table_line(self.file.scheme, tensor)]
+
+    @property
+    def exporting(self) -> bool:
+        return self.file.exporting
+
+
+def argument_name(reference: Reference) -> str:
+    """An argument of a class: a parameter under its own name, a dim of the signature in small letters."""
+    name = reference.name.lower()
+    return f"{name}_" if name in ("config", "self") else name
+
+
+def write_class(
+    unit: Unit, name: str, inner: dict[Unit, ClassText], file: FileText, doc: str, *, dims_as_arguments: bool = False
+) -> ClassText:
+    """The class of a unit whose inner units have their classes already."""
+    code = ClassCode(file, unit, dims_as_arguments)
+    make = [line for module in unit.modules for line in _construct(module, inner, code)]
+    ties = [
+        f"self.{m.name}.weight = self.{'.'.join(m.tie.path)}" for m in unit.modules if isinstance(m, LayerModule) and m.tie
+    ]
+    names = input_names(unit)
+    forward = Forward(unit, names, code, item_name).write()
+    fill = [line for module in unit.modules for line in _initialise(module, inner, code)]
+    takes_config = code.uses_config or any(inner[u].takes_config for m in unit.modules for u in _units(m))
+    is_model = unit.kind == "model"
+
+    arguments = ["self"]
+    if takes_config:
+        arguments.append("config: Config = Config()" if is_model else "config: Config")
+    arguments += [f"{argument_name(a)}: {'int' if is_whole(a) else 'float'}" for a in code.arguments]
+    lines = [f"class {name}(nn.Module):", *([f'    """{doc}"""', ""] if doc else [])]
+    lines += [f"    def __init__({', '.join(arguments)}) -> None:", "        super().__init__()"]
+    lines += [f"        {line}" for line in make]
+    if ties:
+        lines.append("        self.tie_weights()")
+    parameters = ", ".join(f"{names[value]}: Tensor" for value in unit.inputs)
+    result = "Tensor" if len(unit.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(unit.outputs))}]"
+    lines += ["", f"    def forward(self, {parameters}) -> {result}:", *(f"        {line}" for line in forward)]
+    if ties:
+        lines += _tie_method(ties)
+    if fill or ties or is_model:
+        lines += _init_method(fill, ties=bool(ties), is_model=is_model)
+    return ClassText(name, "\n".join(lines), tuple(code.arguments), takes_config, bool(fill or ties))
+
+
+def _tie_method(ties: list[str]) -> list[str]:
+    return [
+        "",
+        "    def tie_weights(self) -> None:",
+        '        """Make tied weights one tensor, also where `to_empty` has parted them."""',
+        *(f"        {line}" for line in ties),
+    ]
+
+
+def _init_method(fill: list[str], *, ties: bool, is_model: bool) -> list[str]:
+    body = [*(["self.tie_weights()"] if ties else []), *fill]
+    if is_model:
+        head = [
+            "    @torch.no_grad()",
+            "    def init_weights(self, generator: torch.Generator | None = None) -> None:",
+            '        """Draw the initial weights, in the order of the spec."""',
+        ]
+    else:
+        head = ["    def init_weights(self, generator: torch.Generator | None) -> None:"]
+    return ["", *head, *(f"        {line}" for line in body)]
+
+
+def input_names(unit: Unit) -> dict[Value, str]:
+    """The parameters of `forward`: ports under their names, else `x`, then `h`, ..."""
+    names: dict[Value, str] = {}
+    fresh = iter(("x", "h", "y", "z", *(f"x{i}" for i in range(2, 99))))
+    taken = {safe_name(value.name) for value in unit.inputs if value.name}
+    for value in unit.inputs:
+        name = safe_name(value.name) if value.name else next(n for n in fresh if n not in taken)
+        while name in names.values():
+            name += "_"
+        names[value] = name
+    return names
+
+
+def _units(module: object) -> tuple[Unit, ...]:
+    match module:
+        case UnitModule(unit=unit):
+            return (unit,)
+        case Copies(units=units):
+            return units
+    return ()
+
+
+def _construct(module: LayerModule | UnitModule | Copies, inner: dict[Unit, ClassText], code: ClassCode) -> list[str]:
+    match module:
+        case LayerModule(name=name, layer=layer, inputs=inputs):
+            return [f"self.{name} = {layer.constructor(inputs[0], code)}"]
+        case UnitModule(name=name, unit=unit):
+            return [f"self.{name} = {make_unit(unit, inner, code)}"]
+        case Copies(name=name, count=count, units=units):
+            return [f"self.{name} = nn.ModuleList({_copies(count, units, inner, code)})"]
+
+
+def make_unit(unit: Unit, inner: dict[Unit, ClassText], code: ClassCode, index: str = "") -> str:
+    """The call that makes a unit's module: `Mlp(config, hidden=4 * config.dim)`.
+
+    `index` is what a copy gets for the index of its repeat: the variable of the comprehension, or a number.
+    """
+    text = inner[unit]
+    arguments = ["config"] if text.takes_config else []
+    for argument in text.arguments:
+        if _is_own_index(argument, unit):
+            given = index
+        else:
+            handed = argument.target if argument.owner == unit.scope else argument
+            assert handed is not None
+            given = code.number(handed)
+        arguments.append(f"{argument_name(argument)}={given}")
+    code.uses_config |= text.takes_config
+    return f"{text.name}({', '.join(arguments)})"
+
+
+def _is_own_index(argument: Reference, unit: Unit) -> bool:
+    return argument.kind == "index" and argument.owner == unit.scope
+
+
+def _copies(count: Number, units: tuple[Unit, ...], inner: dict[Unit, ClassText], code: ClassCode) -> str:
+    """The copies as a comprehension where one expression makes them all, else one after the other."""
+    index = next((a.name for a in inner[units[0]].arguments if _is_own_index(a, units[0])), "_")
+    made = {make_unit(unit, inner, code, index) for unit in units}
+    if len(made) == 1:
+        return f"{made.pop()} for {index} in range({code.number(count)})"
+    return f"[{', '.join(make_unit(unit, inner, code, str(i)) for i, unit in enumerate(units))}]"
+
+
+def _initialise(module: LayerModule | UnitModule | Copies, inner: dict[Unit, ClassText], code: ClassCode) -> list[str]:
+    match module:
+        case LayerModule(name=name, layer=layer, inputs=inputs, tie=tie):
+            if tie is not None:
+                if "bias" not in layer.parameters(inputs[0]):
+                    return []
+                code.file.functions["init_bias"] = init_bias_source(code.file.scheme)
+                return [f"init_bias(self.{name}, generator)"]
+            return layer.initialise(f"self.{name}", inputs[0], code)
+        case UnitModule(name=name, unit=unit):
+            return [f"self.{name}.init_weights(generator)"] if inner[unit].initialises else []
+        case Copies(name=name, units=units):
+            if not any(inner[unit].initialises for unit in units):
+                return []
+            item = item_name(module)
+            return [f"for {item} in self.{name}:", f"    {item}.init_weights(generator)"]
+

@@ -1,0 +1,100 @@
+"""An emitted file while it is being written: its constants, its library classes, its imports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ...semantics.number import Literal, Number, Reference, is_whole, references, spell, spelled
+from .initial import Scheme
+from .layout import fit
+
+_IMPORTS = (
+    (r"\bmath\.", "import math"),
+    (r"\bCallable\[", "from collections.abc import Callable"),
+    (r"@dataclass", "from dataclasses import dataclass"),
+    (r"\btorch\.", "import torch"),
+    (r"\bF\.", "import torch.nn.functional as F"),
+)
+
+
+class FileText:
+    """Gathers what the classes of one file share.
+
+    `constants` are the spec's numbers in the order of the spec; those that emitted code names become fields of
+    `Config`. `scheme` says how initial weights are drawn.
+    """
+
+    def __init__(self, source_name: str, constants: Iterable[Reference], scheme: Scheme, *, exporting: bool) -> None:
+        self.source_name, self.scheme, self.exporting = source_name, scheme, exporting
+        self.constants = {c.name: c for c in constants}
+        self.used: set[str] = set()
+        self.library: dict[str, str] = {}
+        self.functions: dict[str, str] = {}
+
+    def constant(self, name: str) -> str:
+        """`config.dim`, noting that the constant is used, and those it is computed from."""
+        self._use(name)
+        return f"config.{name}"
+
+    def _use(self, name: str) -> None:
+        if name in self.used:
+            return
+        self.used.add(name)
+        target = self.constants[name].target
+        for reference in references(target) if target is not None else ():
+            self._use(reference.name)
+
+    def add_library(self, name: str, source: str) -> str:
+        """A class of the library under a free name; the same text is put in once."""
+        number = 1
+        while True:
+            free = name if number == 1 else f"{name}{number}"
+            if self.library.setdefault(free, source.replace(f"class {name}(", f"class {free}(", 1)) == source.replace(
+                f"class {name}(", f"class {free}(", 1
+            ):
+                return free
+            number += 1
+
+    def config(self) -> list[str]:
+        """The `Config` class, or nothing where no constant is used."""
+        if not self.used:
+            return []
+        fields, properties = [], []
+        for name, constant in self.constants.items():
+            if name not in self.used or constant.target is None:
+                continue
+            kind = "int" if is_whole(constant) else "float"
+            if isinstance(constant.target, Literal):
+                fields.append(f"    {name}: {kind} = {python_literal(constant.target)}")
+            else:
+                value = python(constant.target, lambda r: f"self.{r.name}")
+                properties += ["", "    @property", f"    def {name}(self) -> {kind}:", f"        return {value}"]
+        doc = f'    """The constants of {self.source_name}."""'
+        return ["@dataclass(frozen=True)", "class Config:", doc, *(["", *fields] if fields else []), *properties]
+
+    def text(self, doc: str, classes: list[str]) -> str:
+        """The whole file: docstring, imports, constants, classes, functions."""
+        config = "\n".join(self.config())
+        parts = [part for part in (config, *self.library.values(), *classes, *self.functions.values()) if part]
+        body = "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
+        standard = [line for pattern, line in _IMPORTS[:3] if re.search(pattern, body)]
+        torch = [line for pattern, line in _IMPORTS[3:] if re.search(pattern, body)]
+        names = [name for name in ("Tensor", "nn") if re.search(rf"\b{name}\b", body)]
+        torch.append(f"from torch import {', '.join(names)}")
+        imports = ["from __future__ import annotations", *(["", *standard] if standard else []), "", *torch]
+        text = "\n".join([f'"""{doc}"""', "", *imports]) + "\n\n\n" + body
+        return "\n".join(part for line in text.split("\n") for part in fit(line))
+
+
+def python_literal(n: Literal) -> str:
+    """The spelling of the spec where Python reads it the same: `50_257`, `1e-4`."""
+    plain = re.fullmatch(r"(?!0\d)\d[\d_]*(\.\d+)?([eE][+-]?\d+)?", n.text)
+    return n.text if plain and "__" not in n.text and not re.search(r"_(\D|$)", n.text) else spell(n.value)
+
+
+def python(n: Number, name: object) -> str:
+    """A number as a Python expression, references printed by `name`."""
+    if isinstance(n, Literal):
+        return python_literal(n)
+    return spelled(n, name, python=True)  # type: ignore[arg-type]

@@ -1,0 +1,53 @@
+"""How initial weights are drawn: the functions and lines that the emitted `init_weights` use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """`init = normal(0.02)`; `std` is its text. None is PyTorch's own: uniform by fan-in, tables from N(0, 1)."""
+
+    std: str | None = None
+
+
+def init_linear_source(scheme: Scheme) -> str:
+    """The function that draws a Linear's weights."""
+    if scheme.std is None:
+        return '''\
+def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
+    """PyTorch's own initial weights of a Linear, drawn from `generator`."""
+    bound = 1 / math.sqrt(linear.in_features)
+    nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
+    if linear.bias is not None:
+        nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+'''
+    return f'''\
+def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
+    """Weights from N(0, {scheme.std}^2), drawn from `generator`; biases 0."""
+    nn.init.normal_(linear.weight, std={scheme.std}, generator=generator)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
+'''
+
+
+def init_table_line(scheme: Scheme, tensor: str) -> str:
+    """The statement that draws a table of vectors."""
+    std = "" if scheme.std is None else f"std={scheme.std}, "
+    return f"nn.init.normal_({tensor}, {std}generator=generator)"
+
+
+def init_bias_source(scheme: Scheme) -> str:
+    """The function that draws the bias of a Linear whose weight is another layer's."""
+    if scheme.std is None:
+        return '''\
+def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
+    """PyTorch's own initial bias of a Linear, drawn from `generator`."""
+    bound = 1 / math.sqrt(linear.in_features)
+    nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+'''
+    return '''\
+def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
+    nn.init.zeros_(linear.bias)
+'''

@@ -1,0 +1,119 @@
+"""A graph as a file of PyTorch: `<spec>.py`."""
+
+from __future__ import annotations
+
+from ...ir.graph import Copies, Graph, Unit, UnitModule
+from .classes import ClassText, write_class
+from .file import FileText
+from .initial import Scheme
+from .names import class_name, free_class
+
+
+def emit_module(graph: Graph, source_name: str, scheme: Scheme = Scheme(), *, exporting: bool = False) -> str:  # noqa: B008
+    """The model as readable, standalone PyTorch. Raises nothing: a graph that was built can be emitted.
+
+    `source_name` is the spec's file name, for the docstrings; `exporting` gives the form that TorchScript scripts.
+    """
+    file = FileText(source_name, graph.constants, scheme, exporting=exporting)
+    units = _units(graph.model)
+    written: dict[Unit, ClassText] = {}
+    classes: list[str] = []
+    # The names that blocks and models have in the spec are theirs; what is named after a label makes way.
+    taken = {u.name for u in units if u.kind in ("model", "block")}
+    owners: dict[str, str] = {}
+    for group in _groups(units):
+        _write_group(group, written, classes, file, graph, taken, owners)
+    model = graph.model.name
+    doc = f"{model}, from {source_name}. It needs PyTorch and nothing else; it is yours to keep and change."
+    return file.text(doc, classes)
+
+
+def _units(model: Unit) -> list[Unit]:
+    """Every unit once, those inside before those around them, in the order of the page."""
+    found: dict[int, Unit] = {}
+
+    def walk(unit: Unit) -> None:
+        for module in unit.modules:
+            match module:
+                case UnitModule(unit=inner):
+                    walk(inner)
+                case Copies(units=units):
+                    for inner in dict.fromkeys(units):
+                        walk(inner)
+        found.setdefault(id(unit), unit)
+
+    walk(model)
+    return list(found.values())
+
+
+def _groups(units: list[Unit]) -> list[list[Unit]]:
+    """Units that were written at one place, together where the last of them can be written."""
+    by_place: dict[tuple[str, str, int], list[Unit]] = {}
+    for unit in units:
+        by_place.setdefault((unit.kind, unit.name, unit.span.start), []).append(unit)
+    order: list[list[Unit]] = []
+    done: set[int] = set()
+
+    def inner_units(unit: Unit) -> list[Unit]:
+        return [u for u in _units(unit) if u is not unit]
+
+    def place(group: list[Unit]) -> None:
+        if id(group) in done:
+            return
+        done.add(id(group))
+        for unit in group:
+            for inner in inner_units(unit):
+                key = (inner.kind, inner.name, inner.span.start)
+                if by_place[key] is not group:
+                    place(by_place[key])
+        order.append(group)
+
+    for unit in units:
+        place(by_place[(unit.kind, unit.name, unit.span.start)])
+    return order
+
+
+def _write_group(
+    group: list[Unit],
+    written: dict[Unit, ClassText],
+    classes: list[str],
+    file: FileText,
+    graph: Graph,
+    taken: set[str],
+    owners: dict[str, str],
+) -> None:
+    """Write the classes of units that came from one place: one class for all whose text is the same."""
+    wanted = class_name(group[0])
+    doc = _doc(group[0], graph)
+
+    def texts(*, dims: bool) -> list[ClassText]:
+        return [write_class(u, "_NAME_", written, file, doc, dims_as_arguments=dims) for u in group]
+
+    found = texts(dims=False)
+    if len({t.source for t in found}) > 1:
+        found = texts(dims=True)
+    names: dict[str, str] = {}
+    for unit, text in zip(group, found, strict=True):
+        if text.source not in names:
+            own = unit.kind in ("model", "block") and wanted not in owners
+            name = wanted if own else free_class(wanted, taken)
+            owners.setdefault(name, text.source)
+            taken.add(name)
+            names[text.source] = name
+            classes.append(text.source.replace("_NAME_", name, 1))
+        written[unit] = ClassText(names[text.source], text.source, text.arguments, text.takes_config, text.initialises)
+
+
+def _doc(unit: Unit, graph: Graph) -> str:
+    match unit.kind:
+        case "model":
+            return unit.doc
+        case "copy":
+            return f"One of {graph.model.name}.{unit.name}." if _is_direct(unit, graph) else f"One of `{unit.name}`."
+        case "group":
+            return f"The part `{unit.name}`."
+    return unit.doc
+
+
+def _is_direct(unit: Unit, graph: Graph) -> bool:
+    return any(isinstance(m, Copies) and unit in m.units for m in graph.model.modules)

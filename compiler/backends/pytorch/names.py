@@ -1,0 +1,39 @@
+"""Names of emitted classes and loop variables, all from the spec."""
+
+from __future__ import annotations
+
+from ...ir.graph import Copies, Unit
+
+_GLOBALS = frozenset({"Config", "Tensor", "F", "Callable"})
+
+
+def item_name(copies: Copies) -> str:
+    """The variable of a loop over copies: `block` for `blocks`, else the class in small letters."""
+    return singular(copies.name)
+
+
+def singular(label: str) -> str:
+    """`blocks` -> `block`, `layers` -> `layer`, `encoder` -> `encoder_layer`."""
+    if label.endswith("ies") and len(label) > 4:
+        return f"{label[:-3]}y"
+    if label.endswith("s") and not label.endswith("ss") and len(label) > 2:
+        return label[:-1]
+    return f"{label}_layer"
+
+
+def class_name(unit: Unit) -> str:
+    """The class a unit would like to be called: a block's or model's own name, a label as `CapWords`."""
+    if unit.kind in ("model", "block"):
+        return unit.name
+    label = singular(unit.name) if unit.kind == "copy" else unit.name
+    return "".join(part.capitalize() for part in label.split("_")) or "Group"
+
+
+def free_class(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken."""
+    number = 1
+    while True:
+        candidate = name if number == 1 else f"{name}{number}"
+        if candidate not in taken | _GLOBALS:
+            return candidate
+        number += 1

@@ -1,0 +1,216 @@
+"""Arguments of a call become the options of a layer: by position, by name, or from a `default` line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
+from ..ir.graph import Value
+from ..semantics.evaluate import FAULT, Scope, evaluate
+from ..semantics.language import OPTION_SPELLINGS
+from ..semantics.nearest import nearest
+from ..semantics.number import spell, written
+from ..semantics.report import Report
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written for an option: the flow, the place of its name, and where its own names are looked up.
+
+    `scope` is None for the scope of the call.
+    """
+
+    flow: tree.Flow
+    place: Span
+    scope: Scope | None = None
+
+
+Given = dict[str, Written]
+
+
+def given_arguments(
+    stage: tree.Stage, names: Sequence[str], report: Report, *, later: frozenset[str] = frozenset()
+) -> Given | None:
+    """The arguments of a call by option name; None where one of them fits no option (reported).
+
+    `names` are the options in the order in which they may stand without their name; `later` are those that only a
+    later version takes.
+    """
+    given: Given = {}
+    fits = True
+    for position, arg in enumerate(stage.args or ()):
+        if isinstance(arg, tree.Keyword):
+            name, value, place = arg.name.text, arg.value, arg.name.span
+        elif position >= len(names):
+            report.error(
+                "too-many-arguments",
+                f"`{stage.path}` takes {_count(len(names))}, and this is one more",
+                arg.span,
+                "no option is left for it",
+                help=f"its options are {_listed(names)}" if names else f"write `{stage.path}`",
+            )
+            fits = False
+            continue
+        else:
+            name, value, place = names[position], arg, arg.span
+        if name in given:
+            report.error(
+                "repeated-option",
+                f"`{name}` is given twice",
+                arg.span,
+                "given again here",
+                labels=((given[name].place, "given here first"),),
+                help="keep one of them",
+            )
+            fits = False
+        elif name in names or name in later:
+            given[name] = Written(value, place)
+        else:
+            _unknown_option(str(stage.path), name, place, arg, stage, [*names, *later], given, report)
+            fits = False
+    return given if fits else None
+
+
+def _unknown_option(
+    word: str,
+    name: str,
+    place: Span,
+    arg: tree.Node,
+    stage: tree.Stage,
+    legal: list[str],
+    given: Given,
+    report: Report,
+) -> None:
+    free = [n for n in legal if n not in given]
+    if not legal:
+        fixes = (Fix(stage.span, word),)
+        report.error(
+            "unknown-option", f"`{word}` takes no options", arg.span, "here", help=f"write `{word}`", fixes=fixes
+        )
+        return
+    meant = nearest(name, free, OPTION_SPELLINGS)
+    help = f"write `{meant}`" if meant else f"its options are {_listed(legal)}"
+    fixes = (Fix(place, meant),) if meant else ()
+    message = f"`{word}` has no option `{name}`"
+    report.error("unknown-option", message, place, "not an option here", help=help, fixes=fixes)
+
+
+def read_options(
+    kind: type[Options],
+    word: str,
+    given: Given,
+    defaults: Given,
+    scope: Scope,
+    report: Report,
+    span: Span,
+    *,
+    ready: Mapping[str, Any] | None = None,
+) -> Options | None:
+    """The options of a call as an object; None where one is wrong or missing (reported).
+
+    `defaults` come from `default` lines; `none` takes such an option away. `ready` are options that the caller has
+    worked out itself.
+    """
+    values: dict[str, Any] = dict(ready or {})
+    places: dict[str, Span] = {}
+    fits = True
+    for name, option in {**defaults, **given}.items():
+        if name in values:
+            continue
+        value = evaluate(option.flow, option.scope or scope, report, words_of(kind, name))
+        if value is FAULT:
+            fits = False
+        elif value is None and name in given and (name in defaults or not _takes_none(kind, name)):
+            continue
+        else:
+            values[name] = value
+            places[name] = option.flow.span
+    if not fits:
+        return None
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            if problem["type"] == "missing":
+                report.error(
+                    "missing-option",
+                    f"`{word}` needs `{name}`",
+                    span,
+                    "not given here",
+                    help=f"write `{_call_with(word, name, kind)}`",
+                )
+                continue
+            takes = str(problem.get("ctx", {}).get("error", problem["msg"]))
+            shown = show_value(values.get(name))
+            report.error(
+                "wrong-value",
+                f"`{name}` takes {takes}",
+                places.get(name, span),
+                f"this is {shown}" if shown else "this is something else",
+                help=f"`{word}({name} = ...)` with {takes}",
+            )
+        return None
+
+
+def words_of(kind: type[BaseModel], name: str) -> frozenset[str]:
+    """The bare words that an option takes."""
+    field = kind.model_fields.get(name)
+    if field is None:
+        return frozenset()
+    found: frozenset[str] = frozenset()
+    for mark in field.metadata:
+        found |= getattr(getattr(mark, "func", None), "words", frozenset())
+    return found
+
+
+def show_value(value: object) -> str:
+    """A compile-time value for a message."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{value}"'
+        case Value():
+            return "a value that flows"
+        case tuple():
+            return "a list"
+    if hasattr(value, "value") and hasattr(value, "open"):
+        text = written(value)  # type: ignore[arg-type]
+        known = value.value  # type: ignore[attr-defined]
+        return text if known is None or spell(known) == text else f"{text}, which is {spell(known)}"
+    return "a flow"
+
+
+def _takes_none(kind: type[BaseModel], name: str) -> bool:
+    for mark in kind.model_fields[name].metadata if name in kind.model_fields else ():
+        validate = getattr(mark, "func", None)
+        if validate is not None:
+            try:
+                validate(None)
+            except ValueError:
+                return False
+    return True
+
+
+def _call_with(word: str, missing: str, kind: type[BaseModel]) -> str:
+    required = [name for name, field in kind.model_fields.items() if field.is_required()]
+    return f"{word}({', '.join(required)})" if missing in required else f"{word}({missing} = ...)"
+
+
+def _count(number: int) -> str:
+    return "no options" if number == 0 else "one option" if number == 1 else f"{number} options"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

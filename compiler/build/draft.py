@@ -1,0 +1,108 @@
+"""A unit while it is being built: its modules get their names, and values from around it are passed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ...grammar import tree
+from ...grammar.source import Span
+from ..ir.graph import Module, Node, Unit, Value
+
+
+@dataclass(eq=False)
+class UnitDraft:
+    """`labels` are those written in its body, which no unlabelled module may take; `left` are values that a line left
+    behind, with the line, until something is seen to use them."""
+
+    kind: Literal["model", "block", "group", "copy"]
+    name: str
+    span: Span
+    parent: UnitDraft | None
+    labels: frozenset[str]
+    scope: object = field(default_factory=object)
+    inputs: list[Value] = field(default_factory=list)
+    captured: list[tuple[Value, Value]] = field(default_factory=list)
+    modules: list[tuple[tuple[int, int], Module]] = field(default_factory=list)
+    values: set[Value] = field(default_factory=set)
+    consumed: set[Value] = field(default_factory=set)
+    left: list[tuple[Value, Span]] = field(default_factory=list)
+
+    def own(self, value: Value) -> Value:
+        """Note that this unit produces the value."""
+        self.values.add(value)
+        return value
+
+    def take(self, value: Value) -> Value:
+        """The value as it is seen in this unit: what lives around it becomes one more input."""
+        if value in self.values or self.parent is None:
+            return value
+        for inner, outer in self.captured:
+            if outer is value:
+                return inner
+        inner = self.own(Value(value.type, value.name))
+        self.captured.append((inner, value))
+        return inner
+
+    def captures(self) -> list[Value]:
+        """What the unit around this one has to hand in, in that unit's own values."""
+        assert self.parent is not None
+        return [self.parent.take(outer) for _, outer in self.captured]
+
+    def free_name(self, stem: str) -> str:
+        """`linear`, then `linear_2`, ...: numbered down the page, past labels and what is taken."""
+        taken = self.labels | {module.name for _, module in self.modules}
+        if stem not in taken:
+            return stem
+        number = 2
+        while f"{stem}_{number}" in taken:
+            number += 1
+        return f"{stem}_{number}"
+
+    def find(self, name: str) -> Module | None:
+        return next((module for _, module in self.modules if module.name == name), None)
+
+    def add(self, module: Module, site: int) -> None:
+        """`site` is the place on the page where the module belongs: weights are drawn in that order."""
+        self.modules.append(((site, len(self.modules)), module))
+
+    def close(self, outputs: tuple[Value, ...], nodes: list[Node], doc: str = "") -> Unit:
+        self.consumed.update(outputs)
+        in_order = sorted(self.modules, key=lambda entry: entry[0])
+        return Unit(
+            kind=self.kind,
+            name=self.name,
+            inputs=(*self.inputs, *(inner for inner, _ in self.captured)),
+            outputs=outputs,
+            nodes=tuple(nodes),
+            modules=tuple(module for _, module in in_order),
+            span=self.span,
+            scope=self.scope,
+            doc=doc,
+        )
+
+
+def labels_in(node: tree.Node | tuple | None) -> frozenset[str]:
+    """The labels that name modules of this very unit: those in its text, less what lies in a unit inside it."""
+    found: set[str] = set()
+    _labels(node, found)
+    return frozenset(found)
+
+
+def _labels(node: object, found: set[str]) -> None:
+    match node:
+        case tree.Label(name=name, target=target):
+            found.add(name.text)
+            if isinstance(target, tree.Stage) and target.path.parts != ("repeat",):
+                _labels(target.args, found)
+        case tree.Stage(path=path, args=args, body=body):
+            _labels(args, found)
+            if path.parts != ("repeat",):
+                _labels(body, found)
+        case tree.Node():
+            for name in node.__dataclass_fields__:
+                if name != "span":
+                    _labels(getattr(node, name), found)
+        case tuple():
+            for item in node:
+                _labels(item, found)

@@ -1,0 +1,98 @@
+"""What names stand for inside a body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...grammar import tree
+from ...grammar.source import Span
+from ..semantics.evaluate import NONE, Recipe
+from ..semantics.resolve import FileScope
+
+
+@dataclass(eq=False)
+class OpenFlow:
+    """`name = flow` that takes the running value: its modules are made once, at its first use."""
+
+    flow: tree.Flow
+    env: Env
+    made: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A label, used again as a stage: that module again."""
+
+    module: str
+
+
+@dataclass(eq=False)
+class Bound:
+    """A name in a body: what it stands for, where it was given, and whether anything has used it."""
+
+    what: Any
+    span: Span
+    used: bool = False
+    must_be_used: bool = False
+
+
+class Env:
+    """Names of one body, over those of the bodies around it, over the file's.
+
+    A block's body has the file for its parent: it sees nothing of its caller.
+    """
+
+    def __init__(self, parent: Env | None, file: FileScope) -> None:
+        self.parent, self.file = parent, file
+        self.bound: dict[str, Bound] = {}
+        self.labels: dict[str, tuple[Labelled, Span]] = {}
+        self.defaults: list[tree.Default] = []
+
+    def give(self, name: str, what: Any, span: Span, *, must_be_used: bool = False) -> Bound | None:
+        """Enter a name; returns what had it in this body before, if anything had."""
+        before = self.bound.get(name)
+        if before is None:
+            self.bound[name] = Bound(NONE if what is None else what, span, must_be_used=must_be_used)
+        return before
+
+    def lookup(self, name: str) -> object | None:
+        """What the name stands for here: the body's own, then those around it, then the file's."""
+        env: Env | None = self
+        while env is not None:
+            if name in env.bound:
+                env.bound[name].used = True
+                return env.bound[name].what
+            env = env.parent
+        return self.file.find(name)
+
+    def label(self, name: str) -> Labelled | None:
+        env: Env | None = self
+        while env is not None:
+            if name in env.labels:
+                return env.labels[name][0]
+            env = env.parent
+        return None
+
+    def find(self, name: str) -> object | None:
+        """For working out numbers: what flows is no number, and is told apart by the caller."""
+        return self.lookup(name)
+
+    def names(self) -> Iterable[str]:
+        env: Env | None = self
+        while env is not None:
+            yield from env.bound
+            yield from env.labels
+            env = env.parent
+        yield from self.file.names()
+
+    def unused(self) -> Iterator[tuple[str, Bound]]:
+        for name, bound in self.bound.items():
+            if bound.must_be_used and not bound.used:
+                yield name, bound
+
+
+def env_of(recipe: Recipe) -> Env:
+    """The names a recipe was written among: those of a body, or only the file's."""
+    return recipe.scope if isinstance(recipe.scope, Env) else Env(None, recipe.scope)

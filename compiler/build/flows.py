@@ -1,0 +1,329 @@
+"""Placing a flow on the value that runs down the page."""
+
+from __future__ import annotations
+
+from ...grammar import tree
+from ..ir.graph import LayerModule, Pointwise, Run, UnitModule, Value
+from ..layers import registry
+from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
+from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, SPELLINGS
+from ..semantics.number import COMPARISONS, MATHS, Number
+from ..semantics.tensor import UNKNOWN, Tensor, TypeFault, broadcast, same
+from . import blocks, lines, placing, repeating, residuals
+from .context import Context, Flowing
+from .env import Labelled, OpenFlow, env_of
+
+
+def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
+    """The one value that flows on: of several results the first; a number cannot flow on."""
+    if isinstance(flowing, tuple):
+        return flowing[0]
+    if isinstance(flowing, Value):
+        return flowing
+    ctx.report.error(
+        "number-as-stage",
+        "a number is the same whatever comes in, and what came in is lost here",
+        node.span,
+        "a constant, not a stage",
+        help="combine it with what flows: `identity * 2`",
+    )
+    return ctx.unknown()
+
+
+def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
+    """Place a flow on `x` (None where no value runs yet); appends nodes and makes modules."""
+    match flow:
+        case tree.Then(stages=stages):
+            flowing: Flowing | None = x
+            for stage in stages:
+                flowing = run(stage, None if flowing is None else first(flowing, ctx, stage), ctx)
+            assert flowing is not None
+            return flowing
+        case tree.Stage():
+            return _stage(flow, x, ctx)
+        case tree.Label():
+            return _label(flow, x, ctx)
+        case tree.Body():
+            return lines.run_body(flow, x, ctx)
+        case tree.Binary(operator=operator, left=left, right=right):
+            return _pointwise(operator, run(left, x, ctx), run(right, x, ctx), flow, ctx)
+        case tree.Negate(operand=operand):
+            value = evaluate(flow, ctx.env, ctx.report) if not _flows(operand, ctx) else None
+            if value is not None and is_number(value):
+                return value
+            return _pointwise("neg", run(operand, x, ctx), None, flow, ctx)
+        case tree.Choice(then=then, condition=condition, otherwise=otherwise):
+            return _choice(then, condition, otherwise, x, ctx)
+        case tree.Number() | tree.Percent():
+            return evaluate(flow, ctx.env, ctx.report)
+        case tree.List():
+            ctx.report.later("a list of branches", flow.span)
+            return ctx.unknown()
+    ctx.report.error(
+        "not-a-flow",
+        f"`{flow.span.text}` does nothing to what flows",
+        flow.span,
+        "a layer, function or value is expected here",
+        help="write a stage, such as `Linear(64)` or `relu`",
+    )
+    return ctx.unknown()
+
+
+# --- names and calls -------------------------------------------------------------------------------------------
+
+
+def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
+    word = stage.path.parts[0]
+    if len(stage.path.parts) > 1:
+        return _dotted(stage, x, ctx)
+    if stage.args is None and stage.body is None:
+        found = ctx.env.lookup(word)
+        if found is None:
+            label = ctx.env.label(word)
+            if label is not None:
+                return _again(label, stage, x, ctx)
+        if found is not None:
+            return _named(found, stage, x, ctx)
+    if word == "identity" and stage.args is None:
+        return _needed(x, stage, ctx)
+    if word in ctx.env.file.blocks:
+        return blocks.run_block(ctx.env.file.blocks[word], stage, _needed(x, stage, ctx), ctx)
+    if word in ctx.env.file.models:
+        ctx.report.later("a model inside another", stage.span)
+        return ctx.unknown()
+    if word == "residual":
+        return residuals.run_residual(stage, _needed(x, stage, ctx), ctx)
+    if word == "repeat":
+        return repeating.run_repeat(stage, _needed(x, stage, ctx), ctx)
+    layer = registry.find(word)
+    if layer is not None:
+        return placing.run_layer(layer, stage, _needed(x, stage, ctx), ctx)
+    if word in MATHS and stage.args is not None and not any(_flows(a, ctx) for a in stage.args):
+        return _constant(stage, ctx)
+    if word in COMBINATORS | LAYERS | FUNCTIONS | MATHS or word in ctx.env.file.functions:
+        if word not in ctx.env.file.functions:
+            ctx.report.later(f"`{word}`", stage.path.span)
+        return ctx.unknown()
+    _unknown_stage(stage, ctx)
+    return ctx.unknown()
+
+
+def _constant(stage: tree.Stage, ctx: Context) -> Flowing:
+    value = evaluate(stage, ctx.env, ctx.report)
+    return ctx.unknown() if value is FAULT or not is_number(value) else value
+
+
+def _unknown_stage(stage: tree.Stage, ctx: Context) -> None:
+    word = stage.path.parts[0]
+    called = stage.args is not None
+    layers = [*LAYERS, *FUNCTIONS, *COMBINATORS, *ctx.env.file.blocks]
+    if word[0].isupper():
+        ctx.report.unknown("layer or block", word, stage.path.span, layers, SPELLINGS, code="unknown-layer")
+    elif called:
+        legal = [*layers, *MATHS, *ctx.env.file.functions]
+        ctx.report.unknown("function", word, stage.path.span, legal, SPELLINGS, code="unknown-function")
+    else:
+        legal = [*ctx.env.names(), *layers]
+        ctx.report.unknown("name", word, stage.path.span, legal, SPELLINGS)
+
+
+def _needed(x: Value | None, stage: tree.Stage, ctx: Context) -> Value:
+    """What runs down the page, where a stage works on it."""
+    if x is not None:
+        return x
+    inputs = ", ".join(f"`{value.name}`" for value in ctx.unit.inputs if value.name)
+    ctx.report.error(
+        "nothing-flows",
+        "no value runs here yet: with several inputs a body starts with none of them",
+        stage.span,
+        "there is nothing for it to work on",
+        help=f"begin with an input: `{ctx.unit.inputs[0].name} -> {stage.span.text}`" if inputs else "",
+    )
+    return ctx.unknown()
+
+
+def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
+    if isinstance(found, Value):
+        return ctx.unit.take(found)
+    if isinstance(found, OpenFlow):
+        inner = ctx.within(env=found.env, opened=found, site=None)
+        return run(found.flow, _needed(x, stage, ctx), inner)
+    if isinstance(found, Recipe):
+        return run_recipe(found, _needed(x, stage, ctx), ctx.within(site=ctx.place(stage.span)))
+    if is_number(found):
+        return found  # type: ignore[return-value]
+    if isinstance(found, tuple) and found and all(isinstance(item, Value) for item in found):
+        return tuple(ctx.unit.take(item) for item in found)
+    if found is FAULT:
+        return ctx.unknown()
+    if found is NONE:
+        ctx.report.error("none-as-stage", f"`{stage.path}` is none here", stage.span, "there is no flow to run")
+        return ctx.unknown()
+    ctx.report.error(
+        "not-a-flow", f"`{stage.path}` is {_kind(found)}, which does nothing to what flows", stage.span, "not a stage"
+    )
+    return ctx.unknown()
+
+
+def _kind(found: object) -> str:
+    return "true or false" if isinstance(found, bool) else "text" if isinstance(found, str) else "a list"
+
+
+def run_recipe(recipe: Recipe, x: Value, ctx: Context) -> Flowing:
+    """A flow that was handed over: its modules are made here, its names looked up where it was written."""
+    return run(recipe.flow, x, ctx.within(env=env_of(recipe), opened=None))
+
+
+def _again(label: Labelled, stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
+    """A label used as a stage: that module once more."""
+    module = ctx.unit.find(label.module)
+    x = _needed(x, stage, ctx)
+    if module is None:
+        ctx.report.later("a module of the body around this one, used again", stage.span)
+        return ctx.unknown()
+    if isinstance(x.type, type(UNKNOWN)):
+        return ctx.unknown()
+    if isinstance(module, LayerModule):
+        return placing.run_again(module, stage, x, ctx)
+    return run_unit_again(module.name, stage, x, ctx)
+
+
+def run_unit_again(name: str, node: tree.Stage | tree.Label, x: Value, ctx: Context) -> Flowing:
+    """A block or group once more, with the weights that it has."""
+    module = ctx.unit.find(name)
+    if isinstance(module, UnitModule) and len(module.unit.inputs) == 1:
+        expected = module.unit.inputs[0].type
+        if not isinstance(x.type, Tensor) or not isinstance(expected, Tensor):
+            return ctx.unknown()
+        if same(expected, x.type):
+            outputs = ctx.emit(Run(), (x,), tuple(o.type for o in module.unit.outputs), node.span, name)
+            return outputs[0] if len(outputs) == 1 else outputs
+    ctx.report.later("a group of layers, used again on another shape or with further inputs", node.span)
+    return ctx.unknown()
+
+
+def _dotted(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
+    head = stage.path.parts[0]
+    if head in ("std", "data"):
+        ctx.report.later(f"`{head}.` here", stage.span)
+    elif ctx.env.label(head) is not None:
+        ctx.report.later("a module inside a group, used again", stage.span)
+    else:
+        ctx.report.unknown("label", head, stage.path.span, ctx.env.names())
+    return ctx.unknown()
+
+
+def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
+    """`name: stage` names one module; a body, or a flow of several modules, becomes a group of that name."""
+    lines.enter_label(label, ctx)
+    target = label.target
+    value = _needed(x, label.target, ctx) if isinstance(target, tree.Stage) else x
+    if isinstance(target, tree.Stage) and not _makes_group(target, ctx):
+        before = len(ctx.unit.modules)
+        flowing = run(target, value, ctx.within(hint=label.name.text, site=ctx.place(label.span)))
+        made = ctx.unit.find(label.name.text) is not None or ctx.made_before(target) is not None
+        if (
+            not made
+            and not isinstance(first(flowing, ctx, target).type, type(UNKNOWN))
+            and len(ctx.unit.modules) == before
+        ):
+            ctx.report.error(
+                "label-without-module",
+                f"`{target.path}` has no module that a label could name",
+                label.name.span,
+                "names nothing",
+                help=f"write `{target.span.text} as {label.name.text}` to name the value that flows out",
+            )
+        return flowing
+    body = target if isinstance(target, tree.Body) else tree.Body((target,), span=target.span)
+    return blocks.run_group(label, body, first(value, ctx, label) if value is not None else None, ctx)
+
+
+def _makes_group(stage: tree.Stage, ctx: Context) -> bool:
+    """Whether a labelled stage is a flow of several modules: a residual, or a recipe that is more than one call."""
+    if stage.path.parts[0] in ("residual", "share", "dense", "checkpoint", "experts"):
+        return True
+    if stage.args is not None or stage.body is not None:
+        return False
+    found = ctx.env.lookup(stage.path.parts[0])
+    return isinstance(found, Recipe) and not isinstance(found.flow, tree.Stage)
+
+
+# --- combining -------------------------------------------------------------------------------------------------
+
+
+def _choice(then: tree.Flow, condition: tree.Flow, otherwise: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
+    picked = evaluate(
+        tree.Choice(
+            tree.Bool(True, span=then.span), condition, tree.Bool(False, span=otherwise.span), span=condition.span
+        ),
+        ctx.env,
+        ctx.report,
+    )
+    if picked is FAULT:
+        return ctx.unknown()
+    chosen = then if picked else otherwise
+    if isinstance(chosen, tree.Nothing) and x is not None:
+        return x  # `none` on the side that was chosen leaves what flows as it is
+    return run(chosen, x, ctx)
+
+
+def _pointwise(operator: str, left: Flowing, right: Flowing | None, node: tree.Flow, ctx: Context) -> Flowing:
+    sides = [side[0] if isinstance(side, tuple) else side for side in (left, right) if side is not None]
+    if all(not isinstance(side, Value) for side in sides):
+        value = evaluate(node, ctx.env, ctx.report)
+        return value if is_number(value) else ctx.unknown()
+    values = tuple(side for side in sides if isinstance(side, Value))
+    tensors = [value.type for value in values]
+    if any(not isinstance(t, Tensor) for t in tensors):
+        return ctx.unknown()
+    type_ = tensors[0]
+    assert isinstance(type_, Tensor)
+    if len(tensors) == 2:
+        try:
+            type_ = broadcast(tensors[0], tensors[1])  # type: ignore[arg-type]
+        except TypeFault as fault:
+            assert isinstance(node, tree.Binary)
+            ctx.report.error(
+                "shape-mismatch",
+                f"the two sides of `{operator}` do not fit: {fault}",
+                node.span,
+                "these do not go together",
+                labels=(
+                    (node.left.span, f"this side is {tensors[0]}"),
+                    (node.right.span, f"this side is {tensors[1]}"),
+                ),
+                help="make the two sides end in the same shape; a dim stretches only where it is written as 1",
+            )
+            return ctx.unknown()
+    if operator in COMPARISONS:
+        type_ = Tensor("bool", type_.dims)
+    elif operator == "/" or (len(values) < len(sides) and _makes_float(sides)):
+        type_ = Tensor("float", type_.dims)
+    left_number = None if isinstance(sides[0], Value) else sides[0]
+    right_number = sides[1] if len(sides) == 2 and not isinstance(sides[1], Value) else None
+    op = Pointwise(operator, left_number, right_number)  # type: ignore[arg-type]
+    return ctx.emit(op, values, (type_,), node.span)[0]
+
+
+def _makes_float(sides: list[Value | Number]) -> bool:
+    return any(not isinstance(s, Value) and s.value is not None and s.value != int(s.value) for s in sides)
+
+
+def _flows(flow: tree.Node, ctx: Context) -> bool:
+    """Whether a flow takes or names something that flows, rather than being a number."""
+    match flow:
+        case tree.Keyword(value=value):
+            return _flows(value, ctx)
+        case tree.Number() | tree.Percent():
+            return False
+        case tree.Negate(operand=operand):
+            return _flows(operand, ctx)
+        case tree.Binary(left=left, right=right):
+            return _flows(left, ctx) or _flows(right, ctx)
+        case tree.Stage(path=path, args=None, body=None) if len(path.parts) == 1:
+            found = ctx.env.lookup(path.parts[0])
+            return not (is_number(found) or found is FAULT)
+        case tree.Stage(path=path, args=args, body=None) if path.parts[0] in MATHS:
+            return any(_flows(arg, ctx) for arg in args or ())
+    return True

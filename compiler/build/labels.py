@@ -1,0 +1,53 @@
+"""Labels become attributes of an `nn.Module`, so some names cannot be had."""
+
+from __future__ import annotations
+
+import keyword
+
+from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ..semantics.report import Report
+
+# What `nn.Module` and the emitted classes have already; a test compares this with PyTorch.
+TAKEN = frozenset(
+    """
+    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval
+    extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia
+    named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory
+    state_dict to to_empty train training type xpu zero_grad
+    init_weights tie_weights
+    """.split()
+)
+
+
+def check_label(name: tree.Name, report: Report) -> None:
+    """Reports a label that Python or PyTorch has taken, and offers another."""
+    text = name.text
+    if keyword.iskeyword(text) or keyword.issoftkeyword(text):
+        owner = "a word of Python"
+    elif text in TAKEN:
+        owner = "an attribute of every PyTorch module"
+    elif text.startswith("_"):
+        report.error(
+            "taken-label",
+            "a label is part of the emitted class's public face",
+            name.span,
+            "begins with an underscore",
+            help=f"write `{text.lstrip('_') or 'block'}`",
+            fixes=(Fix(name.span, text.lstrip("_") or "block"),),
+        )
+        return
+    else:
+        return
+    other = f"{text}_layer"
+    report.error(
+        "taken-label",
+        f"`{text}` is {owner}, so no module can be called so",
+        name.span,
+        "cannot be a label",
+        help=f"write `{other}`",
+        fixes=(Fix(name.span, other),),
+    )

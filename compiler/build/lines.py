@@ -1,0 +1,215 @@
+"""The lines of a body: what leaves one enters the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...grammar import tree
+from ..ir.graph import Value
+from ..layers import registry
+from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
+from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS
+from ..semantics.number import MATHS
+from ..semantics.tensor import Tensor
+from . import flows, residuals
+from .context import Context, Flowing
+from .defaults import check_default
+from .env import Env, Labelled, OpenFlow
+from .labels import check_label
+
+SOURCES = frozenset({"Weight", "normal", "sample_normal"})
+"""What begins a flow of its own and takes only what stands in its parentheses."""
+
+
+def run_body(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
+    """Braces without a label: the same unit, names of their own."""
+    return run_lines(body, x, ctx.within(env=Env(ctx.env, ctx.env.file)))
+
+
+def run_lines(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
+    """The lines of a body in `ctx.env`; gives what the last stage gives."""
+    flowing: Flowing | None = x
+    stages = [line for line in body.lines if not isinstance(line, tree.Binding | tree.Default | tree.Phase)]
+    for line in body.lines:
+        match line:
+            case tree.Binding():
+                _bind(line, ctx)
+            case tree.Default():
+                ctx.env.defaults.append(line)
+                check_default(line, legal_defaults(line, ctx), ctx.report)
+            case tree.Phase():
+                ctx.report.error(
+                    "misplaced-phase", "a phase belongs into `train`", line.span, "not in a body", help="move it there"
+                )
+            case tree.Named(flow=flow, names=names):
+                flowing = _name(_line(flow, flowing, ctx), names, line, ctx)
+            case _:
+                flowing = _line(line, flowing, ctx)
+    for name, bound in ctx.env.unused():
+        ctx.report.error(
+            "unused-name",
+            f"nothing uses `{name}`",
+            bound.span,
+            "given here, and never used",
+            help="use it or take it out",
+        )
+    if flowing is None:
+        if not stages:
+            ctx.report.error(
+                "empty-body",
+                "this body has no stage",
+                body.span,
+                "nothing flows out",
+                help="write a stage, or `identity`",
+            )
+        return ctx.unknown()
+    return flowing
+
+
+def legal_defaults(line: tree.Default, ctx: Context) -> list[str] | None:
+    """The options that a default may give, or None where it is for something unknown (reported)."""
+    word = str(line.stage.path)
+    if word == "residual":
+        return list(residuals.OPTIONS)
+    kind = registry.find(word)
+    if kind is not None:
+        return [*kind.model_fields, *sorted(kind.later)]
+    block = ctx.env.file.blocks.get(word)
+    if block is not None:
+        return [param.name.text for param in block.params or ()]
+    if word in LAYERS | FUNCTIONS | COMBINATORS:
+        ctx.report.later(f"`{word}`", line.stage.path.span)
+    else:
+        legal = [*LAYERS, *FUNCTIONS, "residual", *ctx.env.file.blocks]
+        ctx.report.unknown("layer or block", word, line.stage.path.span, legal, code="unknown-layer")
+    return None
+
+
+def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
+    x = None if before is None else flows.first(before, ctx, flow)
+    if x is not None and not takes_running(flow, ctx):
+        ctx.unit.left.append((x, flow.span))
+    return flows.run(flow, x, ctx)
+
+
+def _bind(line: tree.Binding, ctx: Context) -> None:
+    """`name = flow`: a flow that takes nothing is a value, computed here; any other is kept for its uses."""
+    if takes_running(line.value, ctx):
+        what: object = OpenFlow(line.value, ctx.env)
+    elif isinstance(line.value, tree.String | tree.Bool | tree.Nothing | tree.List):
+        what = evaluate(line.value, ctx.env, ctx.report)
+    else:
+        flowing = flows.run(line.value, None, ctx)
+        what = _with_name(flowing, line.name.text, ctx) if isinstance(flowing, Value) else flowing
+    _give(line.name, what, ctx)
+
+
+def _name(flowing: Flowing, names: tuple[tree.Name, ...], line: tree.Named, ctx: Context) -> Flowing:
+    """`flow as a, b`: names what flows out and changes nothing in it."""
+    if len(names) == 1:
+        value = flows.first(flowing, ctx, line.flow)
+        named = _with_name(value, names[0].text, ctx)
+        _give(names[0], named, ctx)
+        return named if not isinstance(flowing, tuple) else (named, *flowing[1:])
+    values = flowing if isinstance(flowing, tuple) else (flowing,)
+    if len(names) > len(values):
+        known = all(isinstance(v, Value) and isinstance(v.type, Tensor) for v in values)
+        if known:
+            ctx.report.error(
+                "too-many-names",
+                f"{len(names)} names, and {len(values)} {'value flows' if len(values) == 1 else 'values flow'} out here",
+                names[len(values)].span,
+                "there is nothing for this name",
+                help="`as` names the results in order",
+            )
+        values = (*values, *(ctx.unknown() for _ in range(len(names) - len(values))))
+    named_values: list[Value] = []
+    for name, value in zip(names, values, strict=False):
+        assert isinstance(value, Value)
+        named = value if name.text == "_" else _with_name(value, name.text, ctx)
+        named_values.append(named)
+        if name.text != "_":
+            _give(name, named, ctx)
+    rest = tuple(v for v in values[len(names) :] if isinstance(v, Value))
+    return (*named_values, *rest)
+
+
+def _with_name(value: Value, name: str, ctx: Context) -> Value:
+    """The value under the name it was given, where it was just produced and has none yet."""
+    if not ctx.nodes or value.name is not None or value not in ctx.nodes[-1].outputs or value in ctx.unit.consumed:
+        return value
+    named = ctx.unit.own(Value(value.type, name))
+    node = ctx.nodes[-1]
+    ctx.nodes[-1] = replace(node, outputs=tuple(named if o is value else o for o in node.outputs))
+    return named
+
+
+def _give(name: tree.Name, what: object, ctx: Context) -> None:
+    before = ctx.env.give(name.text, what, name.span, must_be_used=not _is_fault(what))
+    if before is not None:
+        ctx.report.error(
+            "repeated-name",
+            f"`{name.text}` is given twice in this body",
+            name.span,
+            "given again here",
+            labels=((before.span, "given here first"),),
+            help="each name stands for one thing in a body",
+        )
+
+
+def _is_fault(what: object) -> bool:
+    return what is FAULT or (isinstance(what, Value) and not isinstance(what.type, Tensor))
+
+
+def enter_label(label: tree.Label, ctx: Context) -> None:
+    """Enter a label into its body; each is given once, and must be able to be an attribute in Python."""
+    name = label.name.text
+    check_label(label.name, ctx.report)
+    if ctx.opened is not None and name in ctx.env.labels:
+        return
+    if name in ctx.env.labels:
+        ctx.report.error(
+            "repeated-label",
+            f"two modules of this body are labelled `{name}`",
+            label.name.span,
+            "labelled again here",
+            labels=((ctx.env.labels[name][1], "labelled here first"),),
+            help="a label is a key of the checkpoint: give one of them another",
+        )
+        return
+    ctx.env.labels[name] = (Labelled(name), label.name.span)
+
+
+def takes_running(flow: tree.Flow, ctx: Context) -> bool:
+    """Whether something in the flow takes the value that runs down the page."""
+    match flow:
+        case tree.Then(stages=stages):
+            return takes_running(stages[0], ctx)
+        case tree.Label(target=target):
+            return takes_running(target, ctx)
+        case tree.Body(lines=body):
+            head = next((line for line in body if not isinstance(line, tree.Binding | tree.Default | tree.Phase)), None)
+            return head is None or takes_running(head.flow if isinstance(head, tree.Named) else head, ctx)
+        case tree.Binary(left=left, right=right):
+            return takes_running(left, ctx) or takes_running(right, ctx)
+        case tree.Negate(operand=operand):
+            return takes_running(operand, ctx)
+        case tree.Choice(then=then, otherwise=otherwise):
+            return takes_running(then, ctx) or takes_running(otherwise, ctx)
+        case tree.List(entries=entries):
+            return any(takes_running(e, ctx) for e in entries if not isinstance(e, tree.Entry))
+        case tree.Keyword(value=value):
+            return takes_running(value, ctx)
+        case tree.Stage(path=path, args=args):
+            word = path.parts[0]
+            if word in SOURCES:
+                return False
+            if args is not None:
+                if word in MATHS or word in ctx.env.file.functions:
+                    return any(takes_running(arg, ctx) for arg in args)
+                return True
+            found = ctx.env.lookup(word)
+            return not (isinstance(found, Value | tuple) or is_number(found) or found is FAULT) or isinstance(
+                found, Recipe
+            )
+    return False

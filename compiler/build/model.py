@@ -1,0 +1,92 @@
+"""A model's section becomes a graph."""
+
+from __future__ import annotations
+
+from ...grammar import tree
+from ..ir.graph import Graph, Value
+from ..semantics.number import Number, Reference
+from ..semantics.report import Report
+from ..semantics.resolve import Spec
+from ..semantics.tensor import Tensor
+from . import lines
+from .blocks import check_left, leads_to_itself, unit_outputs
+from .context import Context
+from .draft import UnitDraft, labels_in
+from .env import Env
+from .signatures import open_type
+
+
+def build_model(spec: Spec, model: tree.Model, report: Report) -> Graph | None:
+    """The graph of one model; faults are reported. None where something kept it from being whole."""
+    if leads_to_itself(spec.scope, report):
+        return None
+    env = Env(None, spec.scope)
+    draft = UnitDraft("model", model.name.text, model.span, None, labels_in(model.body), scope=model.span)
+    for port in model.signature.inputs:
+        type_ = open_type(port.shape, env, report)
+        if port.name is None:
+            report.error(
+                "nameless-port",
+                "a model's input has a name: it is the name in the exported file",
+                port.span,
+                "no name here",
+                help=f"write `(x: {port.span.text})`",
+            )
+        name = port.name.text if port.name else None
+        value = draft.own(Value(type_, name))
+        draft.inputs.append(value)
+        if port.name is not None:
+            single = len(model.signature.inputs) == 1
+            _give_port(port.name, value, env, single, report)
+    ctx = Context(report, draft, env)
+    # With several inputs nothing runs until a line names one.
+    start = draft.inputs[0] if len(draft.inputs) == 1 else None
+    flowing = lines.run_lines(model.body, start, ctx)
+    ports = model.signature.outputs
+    if ports is None:
+        report.error(
+            "missing-outputs",
+            "a model names its outputs",
+            model.name.span,
+            "promises nothing",
+            help=f"write `model {model.name}: (...) -> (name: [B, ...])`",
+        )
+    for port in ports or ():
+        if port.name is None:
+            report.error(
+                "nameless-port", "a model's output has a name", port.span, "no name here", help="(logits: [B, 10])"
+            )
+    outputs = unit_outputs(ports, flowing, model.body, ctx)
+    check_left(draft, outputs, report)
+    draft.consumed.update(outputs)
+    whole = all(isinstance(v.type, Tensor) for v in (*draft.inputs, *outputs))
+    if report.failed or report.incomplete or not whole:
+        return None
+    unit = draft.close(outputs, ctx.nodes, doc=_signature(model))
+    return Graph(unit, spec.scope.numbers(), _limits(env))
+
+
+def _give_port(name: tree.Name, value: Value, env: Env, single: bool, report: Report) -> None:
+    before = env.give(name.text, value, name.span, must_be_used=not single)
+    if before is not None:
+        report.error(
+            "repeated-name",
+            f"two inputs are called `{name}`",
+            name.span,
+            "given again here",
+            labels=((before.span, "given here first"),),
+        )
+
+
+def _limits(env: Env) -> dict[str, Number]:
+    found = {name: bound.what for name, bound in env.bound.items()}
+    return {n: r.most for n, r in found.items() if isinstance(r, Reference) and r.kind == "open" and r.most is not None}
+
+
+def _signature(model: tree.Model) -> str:
+    """`tokens int[B, T <= context] -> logits [B, T, vocab]`, as written."""
+
+    def ports(listed: tuple[tree.Port, ...]) -> str:
+        return ", ".join(f"{p.name} {' '.join(p.shape.span.text.split())}" if p.name else p.span.text for p in listed)
+
+    return f"{ports(model.signature.inputs)} -> {ports(model.signature.outputs or ())}"

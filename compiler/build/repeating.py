@@ -1,0 +1,132 @@
+"""`repeat(n, index = i) { f }`: n copies with weights of their own, one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...grammar import tree
+from ..ir.graph import Copies, RunCopies, Unit, Value
+from ..semantics.evaluate import FAULT, evaluate, is_number
+from ..semantics.number import Number, Reference, is_whole, number, whole
+from ..semantics.tensor import Tensor, same
+from . import flows, lines
+from .arguments import given_arguments, show_value
+from .blocks import check_left
+from .context import Context, Flowing
+from .draft import UnitDraft, labels_in
+from .env import Env
+
+
+def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
+    """Place the copies. A copy is built anew where it may differ from the one before: by its index or its input."""
+    read = _options(stage, ctx)
+    if read is None or stage.body is None:
+        if stage.body is None:
+            ctx.report.error(
+                "missing-body", "repeat makes copies of its body", stage.span, "has no body", help="`repeat(4) { ... }`"
+            )
+        return ctx.unknown()
+    count, index = read
+    if count.value == 0:
+        return x
+    before = ctx.made_before(stage)
+    if before is not None:
+        ctx.report.later("a repeat that is used twice", stage.span)
+        return ctx.unknown()
+    name = ctx.hint if ctx.hint is not None and ctx.unit.find(ctx.hint) is None else ctx.unit.free_name("layers")
+    x = ctx.unit.take(x)
+    units, drafts, flowing = _copies(stage, stage.body, name, whole(count), index, x, ctx)
+    if units is None:
+        return ctx.unknown()
+    captures = _share_captures(units, drafts)
+    ctx.make(Copies(name, count, tuple(units), stage.span), stage)
+    return ctx.emit(RunCopies(), (x, *captures), (flowing.type,), stage.span, name)[0]
+
+
+def _copies(
+    stage: tree.Stage, body: tree.Body, name: str, count: int, index: tree.Name | None, x: Value, ctx: Context
+) -> tuple[list[Unit] | None, list[UnitDraft], Value]:
+    labels = labels_in(body)
+    by_index = index is not None
+    units: list[Unit] = []
+    drafts: list[UnitDraft] = []
+    flowing = x
+    for i in range(count):
+        repeated = i > 0 and isinstance(flowing.type, Tensor) and same(_input(units[-1]), flowing.type)
+        if repeated and not by_index:
+            # The same input gives the same copy, so all that follow are the same too, if it gives what it takes.
+            units.append(units[-1])
+            drafts.append(drafts[-1])
+            flowing = Value(units[-1].outputs[0].type)
+            continue
+        draft = UnitDraft("copy", name, stage.span, ctx.unit, labels, scope=stage.span)
+        env = Env(ctx.env, ctx.env.file)
+        if index is not None:
+            env.give(index.text, Reference(index.text, "index", stage.span, number(i)), index.span)
+        entering = draft.own(Value(flowing.type))
+        draft.inputs.append(entering)
+        inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None)
+        result = flows.first(lines.run_lines(body, entering, inner), inner, body)
+        check_left(draft, (result,), ctx.report)
+        units.append(draft.close((result,), inner.nodes))
+        drafts.append(draft)
+        flowing = Value(result.type)
+        if not isinstance(result.type, Tensor):
+            return None, drafts, flowing
+    return units, drafts, flowing
+
+
+def _input(unit: Unit) -> Tensor:
+    type_ = unit.inputs[0].type
+    assert isinstance(type_, Tensor)
+    return type_
+
+
+def _share_captures(units: list[Unit], drafts: list[UnitDraft]) -> list[Value]:
+    """What the copies take from around them. All copies get the same further inputs, whichever of them use them."""
+    outer: list[Value] = []
+    for draft in drafts:
+        outer += [value for value in draft.captures() if value not in outer]
+    for position, (unit, draft) in enumerate(zip(units, drafts, strict=True)):
+        assert draft.parent is not None
+        own = {id(draft.parent.take(o)): inner for inner, o in draft.captured}
+        further = tuple(own.get(id(value)) or Value(value.type, value.name) for value in outer)
+        if unit.inputs[1:] != further:
+            units[position] = replace(unit, inputs=(unit.inputs[0], *further))
+    return outer
+
+
+def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None] | None:
+    given = given_arguments(stage, ["count", "index"], ctx.report)
+    if given is None:
+        return None
+    if "count" not in given:
+        ctx.report.error(
+            "missing-option", "repeat needs a count", stage.span, "not given here", help="`repeat(12) { ... }`"
+        )
+        return None
+    count = evaluate(given["count"].flow, ctx.env, ctx.report)
+    if count is FAULT:
+        return None
+    if not is_number(count) or not is_whole(count) or count.value < 0:
+        ctx.report.error(
+            "wrong-value",
+            "repeat takes a whole number of copies",
+            given["count"].flow.span,
+            f"this is {show_value(count)}",
+        )
+        return None
+    index = given.get("index")
+    if index is None:
+        return count, None
+    match index.flow:
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if name[0].islower() or name[0] == "_":
+            return count, tree.Name(name, span=index.flow.span)
+    ctx.report.error(
+        "wrong-value",
+        "`index` takes a new name, which counts the copies from 0",
+        index.flow.span,
+        "not a name",
+        help="index = i",
+    )
+    return None

@@ -1,0 +1,282 @@
+"""Signatures: the dims of inputs get names, and what flows out is held against what was promised."""
+
+from __future__ import annotations
+
+from ...grammar import tree
+from ..ir.graph import Value
+from ..semantics.evaluate import FAULT, evaluate, is_number
+from ..semantics.number import (
+    Number,
+    NumberError,
+    Operation,
+    Reference,
+    divides,
+    equal,
+    limit,
+    number,
+    operation,
+    spell,
+    written,
+)
+from ..semantics.report import Report
+from ..semantics.tensor import UNKNOWN, DType, Tensor, Type
+from .context import Context
+from .env import Env
+
+DTYPES: tuple[DType, ...] = ("float", "int", "bool")
+
+
+def dtype_of(shape: tree.Shape, report: Report) -> DType | None:
+    if shape.dtype is None:
+        return "float"
+    if shape.dtype.text in DTYPES:
+        return shape.dtype.text  # type: ignore[return-value]
+    report.unknown(
+        "type", shape.dtype.text, shape.dtype.span, DTYPES, {"int64": "int", "long": "int", "float32": "float"}
+    )
+    return None
+
+
+# --- a model: dims stay open -----------------------------------------------------------------------------------
+
+
+def open_type(shape: tree.Shape, env: Env, report: Report) -> Type:
+    """The type of a model's input: Capital names that nothing has bound are dims that stay open until run time."""
+    dtype = dtype_of(shape, report)
+    dims = [_open_dim(dim, env, report) for dim in shape.dims]
+    if dtype is None or any(dim is None for dim in dims):
+        return UNKNOWN
+    return Tensor(dtype, tuple(dim for dim in dims if dim is not None))
+
+
+def _open_dim(dim: tree.Flow, env: Env, report: Report) -> Number | None:
+    if isinstance(dim, tree.Binary) and dim.operator in ("<=", "<", ">=", ">", "==", "!="):
+        name = _capital(dim.left)
+        most = evaluate(dim.right, env, report) if name is not None else None
+        if name is None or dim.operator not in ("<=", "<") or not is_number(most) or most.value is None:
+            if most is not FAULT:
+                report.error(
+                    "bad-limit",
+                    "an input's dim may have a largest value, and this is none",
+                    dim.span,
+                    "not of the form `T <= number`",
+                    help="write `T <= 1024`",
+                )
+            return None
+        if dim.operator == "<":
+            most = operation("-", most, number(1))
+        return _bind_open(name, dim.left, env, most)
+    for name, place in _capitals(dim):
+        if env.lookup(name) is None:
+            _bind_open(name, place, env, None)
+    value = evaluate(dim, env, report)
+    if value is FAULT:
+        return None
+    return check_dim(value, dim, report)
+
+
+def _bind_open(name: str, place: tree.Node, env: Env, most: Number | None) -> Number:
+    found = env.lookup(name)
+    if isinstance(found, Reference):
+        return found
+    reference = Reference(name, "open", None, None, most)
+    env.give(name, reference, place.span)
+    return reference
+
+
+def check_dim(value: object, dim: tree.Flow, report: Report) -> Number | None:
+    """A dim is a whole number of at least 1, or open."""
+    if is_number(value):
+        known = value.value  # type: ignore[attr-defined]
+        if known is None or (known == int(known) and known >= 1):
+            return value  # type: ignore[return-value]
+        what = f"this is {spell(known)}"
+    else:
+        what = "this is something else"
+    report.error("bad-dim", "a dim is a whole number of at least 1", dim.span, what)
+    return None
+
+
+def _capital(flow: tree.Flow) -> str | None:
+    match flow:
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if name[0].isupper():
+            return name
+    return None
+
+
+def _capitals(flow: tree.Node) -> list[tuple[str, tree.Node]]:
+    name = _capital(flow)  # type: ignore[arg-type]
+    if name is not None:
+        return [(name, flow)]
+    match flow:
+        case tree.Binary(left=left, right=right):
+            return _capitals(left) + _capitals(right)
+        case tree.Negate(operand=operand):
+            return _capitals(operand)
+        case tree.Stage(args=args) if args:
+            return [found for arg in args for found in _capitals(arg)]
+        case tree.Keyword(value=value):
+            return _capitals(value)
+    return []
+
+
+# --- a block: dims are whatever comes in -----------------------------------------------------------------------
+
+
+def bind_type(port: tree.Port, actual: Type, env: Env, owner: object, what: str, report: Report) -> Type:
+    """Hold what comes in against a block's port, and bind the port's Capital names to its dims.
+
+    A known dim becomes a reference under the port's name, so that the emitted class may take it as an argument.
+    """
+    dtype = dtype_of(port.shape, report)
+    if dtype is None or not isinstance(actual, Tensor):
+        for dim in port.shape.dims:
+            for name, place in _capitals(dim):
+                if env.lookup(name) is None:
+                    env.give(name, FAULT, place.span)
+        return UNKNOWN
+    dims = port.shape.dims
+    if len(dims) != actual.rank or dtype != actual.dtype:
+        promised = port.shape.span.text
+        report.error("shape-mismatch", f"{what} takes {promised}, and {actual} comes in", port.span, f"{promised} here")
+        return UNKNOWN
+    found = [_bind_dim(dim, here, env, owner, what, report) for dim, here in zip(dims, actual.dims, strict=True)]
+    return UNKNOWN if None in found else Tensor(dtype, tuple(d for d in found if d is not None))
+
+
+def _bind_dim(dim: tree.Flow, actual: Number, env: Env, owner: object, what: str, report: Report) -> Number | None:
+    if isinstance(dim, tree.Binary) and dim.operator in ("<=", "<"):
+        bound = _bind_dim(dim.left, actual, env, owner, what, report)
+        most = evaluate(dim.right, env, report)
+        if bound is None or most is FAULT:
+            return None
+        longest = limit(actual)
+        if is_number(most) and most.value is not None:
+            top = most.value - 1 if dim.operator == "<" else most.value
+            if longest is None or longest > top:
+                size = "may be any length" if longest is None else f"may be {spell(longest)}"
+                report.error(
+                    "shape-mismatch", f"{what} takes `{dim.span.text}`, and {written(actual)} {size}", dim.span
+                )
+        return bound
+    name = _capital(dim)
+    if name is not None and env.lookup(name) is None:
+        reference = actual if actual.value is None else Reference(name, "dim", owner, actual)
+        env.give(name, reference, dim.span)
+        return reference
+    unbound = [(n, place) for n, place in _capitals(dim) if env.lookup(n) is None]
+    if unbound:
+        return _solve(dim, unbound, actual, env, owner, what, report)
+    value = evaluate(dim, env, report)
+    if value is FAULT or not is_number(value):
+        return None
+    if not equal(value, actual):
+        report.error(
+            "shape-mismatch",
+            f"{what} takes {written(value)} here, and {written(actual)} comes in",
+            dim.span,
+            f"{written(actual)} comes in",
+        )
+        return None
+    return value
+
+
+def _solve(
+    dim: tree.Flow,
+    unbound: list[tuple[str, tree.Node]],
+    actual: Number,
+    env: Env,
+    owner: object,
+    what: str,
+    report: Report,
+) -> Number | None:
+    """`16 * H`: what comes in must be a multiple of 16, and H is that many times less."""
+    name, place = unbound[0]
+    factor = None
+    if isinstance(dim, tree.Binary) and dim.operator == "*" and len(unbound) == 1:
+        other = dim.left if _capital(dim.right) == name else dim.right if _capital(dim.left) == name else None
+        factor = evaluate(other, env, report) if other is not None else None
+    if not is_number(factor) or not factor.value:
+        report.error("bad-dim", f"`{dim.span.text}` cannot be solved for {name}", dim.span, "write `16 * H`")
+        return None
+    if not divides(factor, actual):
+        report.error(
+            "shape-mismatch",
+            f"{what} takes a multiple of {written(factor)} here, and {written(actual)} comes in",
+            dim.span,
+            f"{written(actual)} comes in",
+        )
+        return None
+    try:
+        part = operation("/", actual, factor)
+    except NumberError:
+        return None
+    reference = part if part.value is None else Reference(name, "dim", owner, part)
+    env.give(name, reference, place.span)
+    return Operation("*", (factor, reference))
+
+
+def wrap_unsigned(actual: Type, owner: object) -> Type:
+    """The input of a block without a signature: its known dims are references that remember the caller's words."""
+    if not isinstance(actual, Tensor):
+        return actual
+    channel = 1 if actual.rank in (4, 5) else actual.rank - 1
+
+    def wrapped(axis: int, dim: Number) -> Number:
+        if dim.value is None:
+            return dim
+        return Reference("in_features" if axis == channel else f"size_{axis}", "dim", owner, dim)
+
+    return Tensor(actual.dtype, tuple(wrapped(axis, dim) for axis, dim in enumerate(actual.dims)))
+
+
+# --- outputs ---------------------------------------------------------------------------------------------------
+
+
+def check_outputs(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx: Context) -> None:
+    """Each output is what its port promises; a fault is reported at the port."""
+    for port, value in zip(ports, outputs, strict=True):
+        promised = promised_type(port.shape, ctx.env, ctx.report)
+        if not isinstance(promised, Tensor) or not isinstance(value.type, Tensor):
+            continue
+        what = f"`{port.name.text}`" if port.name else "what flows out"
+        if promised.rank != value.type.rank or promised.dtype != value.type.dtype:
+            ctx.report.error(
+                "shape-mismatch",
+                f"{what} is promised as {promised}, and {value.type} flows out",
+                port.shape.span,
+                f"{value.type} flows out",
+            )
+            continue
+        for dim, want, have in zip(port.shape.dims, promised.dims, value.type.dims, strict=True):
+            if not equal(want, have):
+                ctx.report.error(
+                    "shape-mismatch",
+                    f"{what} is promised as {promised}, and {value.type} flows out",
+                    dim.span,
+                    f"{written(have)} flows out here",
+                )
+
+
+def promised_type(shape: tree.Shape, env: Env, report: Report) -> Type:
+    dtype = dtype_of(shape, report)
+    dims: list[Number] = []
+    for dim in shape.dims:
+        loose = [(name, place) for name, place in _capitals(dim) if env.lookup(name) is None]
+        for name, place in loose:
+            report.error(
+                "unbound-dim",
+                f"no input has a dim `{name}`",
+                place.span,
+                "a dim of an output comes from an input, or is a number or constant",
+            )
+        if loose:
+            return UNKNOWN
+        value = evaluate(dim, env, report)
+        if value is FAULT:
+            return UNKNOWN
+        checked = check_dim(value, dim, report)
+        if checked is None:
+            return UNKNOWN
+        dims.append(checked)
+    return UNKNOWN if dtype is None else Tensor(dtype, tuple(dims))

@@ -1,0 +1,148 @@
+"""Values that are known when the model is built: numbers, words, flags, lists and recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+from ...grammar import tree
+from .language import COMBINATORS, FUNCTIONS, LAYERS
+from .number import COMPARISONS, MATHS, Literal, Number, NumberError, Operation, Reference, exact_value, operation
+from .report import Report
+
+
+class Fault:
+    """The value of what was already reported; it makes no second report."""
+
+    def __repr__(self) -> str:
+        return "FAULT"
+
+
+FAULT = Fault()
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """A flow handed over: each use of it makes modules of its own. `scope` is where it was written."""
+
+    flow: tree.Flow
+    scope: Any
+
+
+class Scope(Protocol):
+    """Where names are looked up while numbers are worked out."""
+
+    def find(self, name: str) -> object | None:
+        """What the name stands for, or None where nothing has it. (`none` is the `NONE` below.)"""
+        ...
+
+    def names(self) -> Iterable[str]: ...
+
+
+class _None:
+    def __repr__(self) -> str:
+        return "none"
+
+
+NONE = _None()
+"""What a name stands for that was given `none`, so that it differs from a name that is not there."""
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, Literal | Reference | Operation)
+
+
+def evaluate(flow: tree.Flow, scope: Scope, report: Report, words: frozenset[str] = frozenset()) -> Any:
+    """A compile-time value: `Number`, bool, str, None, tuple, `Recipe`, whatever a name stands for, or FAULT.
+
+    `words` are the bare words that the place takes; they come before names.
+    """
+    match flow:
+        case tree.Number(text=text, value=value):
+            return Literal(text, exact_value(value) if isinstance(value, int) else _decimal(text))
+        case tree.Percent(text=text):
+            return Literal(text, Fraction(text.rstrip("%").replace("_", "")) / 100)
+        case tree.String(value=value) | tree.Bool(value=value):
+            return value
+        case tree.Nothing():
+            return None
+        case tree.List(entries=entries):
+            items = [evaluate(e, scope, report, words) for e in entries if not isinstance(e, tree.Entry)]
+            return FAULT if FAULT in items else tuple(items)
+        case tree.Negate(operand=operand):
+            return _worked_out("neg", [operand], flow, scope, report)
+        case tree.Binary(operator=operator, left=left, right=right):
+            return _worked_out(operator, [left, right], flow, scope, report)
+        case tree.Choice(then=then, condition=condition, otherwise=otherwise):
+            chosen = evaluate(condition, scope, report)
+            if chosen is FAULT:
+                return FAULT
+            truth = truth_of(chosen)
+            if truth is None:
+                report.error(
+                    "not-a-condition",
+                    "`if` chooses when the model is built, and this is not known by then",
+                    condition.span,
+                    "neither true nor false",
+                    help="a condition compares numbers: `i % 2 == 0`",
+                )
+                return FAULT
+            return evaluate(then if truth else otherwise, scope, report, words)
+        case tree.Stage(path=path, args=None, body=None) if len(path.parts) == 1:
+            return _name(path, flow, scope, report, words)
+        case tree.Stage(path=path, args=args, body=None) if path.parts[0] in MATHS and len(path.parts) == 1:
+            return _worked_out(path.parts[0], list(args or ()), flow, scope, report)
+        case _:
+            return Recipe(flow, scope)
+
+
+def truth_of(value: object) -> bool | None:
+    """Whether a condition holds; None for what is neither true nor false."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Operation) and value.operator in COMPARISONS and value.value is not None:
+        return bool(value.value)
+    return None
+
+
+def _decimal(text: str) -> Fraction:
+    return Fraction(text.replace("_", ""))
+
+
+def _name(path: tree.Path, flow: tree.Flow, scope: Scope, report: Report, words: frozenset[str]) -> Any:
+    name = path.parts[0]
+    if name in words:
+        return name
+    found = scope.find(name)
+    if found is NONE:
+        return None
+    if found is not None:
+        return found
+    if name in LAYERS | FUNCTIONS | COMBINATORS or name[0].isupper():
+        return Recipe(flow, scope)
+    report.unknown("name", name, path.span, [*scope.names(), *words])
+    return FAULT
+
+
+def _worked_out(
+    operator: str, sides: list[Any], flow: tree.Flow, scope: Scope, report: Report
+) -> Number | Fault | Recipe:
+    values = [evaluate(side.value if isinstance(side, tree.Keyword) else side, scope, report) for side in sides]
+    if any(value is FAULT for value in values):
+        return FAULT
+    if operator in ("==", "!=") and all(isinstance(v, str | bool) or v is None for v in values):
+        same = values[0] == values[1]
+        truth = same if operator == "==" else not same
+        return Operation("==", (Literal("1", Fraction(1)), Literal("1" if truth else "0", Fraction(truth))))
+    if not all(is_number(value) for value in values):
+        return Recipe(flow, scope)
+    try:
+        return operation(operator, *values)
+    except NumberError as error:
+        report.error("no-value", f"this cannot be worked out: {error}", flow.span, str(error))
+        return FAULT
+    except TypeError:
+        report.error("wrong-arguments", f"`{operator}` takes another number of arguments", flow.span, "here")
+        return FAULT

@@ -1,0 +1,145 @@
+"""Every name of the language, so that what this version has not yet is told from what does not exist.
+
+`compiler.layers` and `compiler.training` say what this version has; the tables here say what `docs` promise.
+"""
+
+from __future__ import annotations
+
+RESERVED = frozenset("dlspec import default block model train export phase as if else true false none".split())
+
+LAYERS = frozenset(
+    """
+    Linear Embedding Positions Sinusoid ClassToken Weight
+    Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
+    LayerNorm RMSNorm BatchNorm GroupNorm InstanceNorm
+    SelfAttention CrossAttention RelativeBias RNN LSTM GRU
+    PReLU Dropout DropPath GaussianNoise SqueezeExcite
+    """.split()
+)
+"""What makes a module of its own."""
+
+FUNCTIONS = frozenset(
+    """
+    patchify max_pool avg_pool adaptive_avg_pool mean sum upsample attend
+    relu leaky_relu elu selu gelu silu swish sigmoid tanh softplus mish hardswish hardsigmoid softmax log_softmax
+    flatten reshape permute split concat pad roll first last rearrange fourier sample_normal normal identity
+    """.split()
+)
+
+COMBINATORS = frozenset("residual repeat dense share checkpoint experts momentum_copy project".split())
+
+TRAIN_KEYS = frozenset(
+    """
+    data loss metrics optimizer rates freeze schedule steps epochs batch accumulate clip clip_value precision seed
+    deterministic ema early_stop validate checkpoint sample start init parallel compile kernels
+    """.split()
+)
+
+SPELLINGS = {
+    "Dense": "Linear",
+    "FullyConnected": "Linear",
+    "MultiHeadAttention": "SelfAttention",
+    "MultiheadAttention": "SelfAttention",
+    "Attention": "SelfAttention",
+    "BatchNorm1d": "BatchNorm",
+    "BatchNorm2d": "BatchNorm",
+    "BatchNorm3d": "BatchNorm",
+    "MaxPool2d": "max_pool",
+    "AvgPool2d": "avg_pool",
+    "ReLU": "relu",
+    "LeakyReLU": "leaky_relu",
+    "GELU": "gelu",
+    "SiLU": "silu",
+    "ELU": "elu",
+    "SELU": "selu",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "Softplus": "softplus",
+    "Mish": "mish",
+    "Swish": "swish",
+    "Hardswish": "hardswish",
+    "Hardsigmoid": "hardsigmoid",
+    "Flatten": "flatten",
+    "Identity": "identity",
+    "dropout": "Dropout",
+    "linear": "Linear",
+    "embedding": "Embedding",
+    "layer_norm": "LayerNorm",
+    "rms_norm": "RMSNorm",
+    "LayerNormalization": "LayerNorm",
+    "PositionalEmbedding": "Positions",
+    "prelu": "PReLU",
+}
+"""What other tools call a layer -> what it is called here."""
+
+OPTION_SPELLINGS = {
+    "out_features": "features",
+    "units": "features",
+    "output_dim": "features",
+    "num_heads": "heads",
+    "n_head": "heads",
+    "n_heads": "heads",
+    "nhead": "heads",
+    "num_kv_heads": "kv_heads",
+    "num_key_value_heads": "kv_heads",
+    "n_kv_heads": "kv_heads",
+    "num_embeddings": "count",
+    "vocab_size": "count",
+    "embedding_dim": "dim",
+    "embed_dim": "dim",
+    "hidden_size": "dim",
+    "d_model": "dim",
+    "n_embd": "dim",
+    "is_causal": "causal",
+    "attn_dropout": "dropout",
+    "attention_dropout": "dropout",
+    "rope": "rotary",
+    "rope_theta": "rotary",
+    "rotary_base": "rotary",
+    "use_bias": "bias",
+    "epsilon": "eps",
+    "layer_norm_eps": "eps",
+    "rate": "p",
+    "drop": "p",
+    "negative_slope": "slope",
+    "learning_rate": "lr",
+    "weight_decay": "decay",
+    "lr_decay": "decay",
+    "label_smoothing": "smoothing",
+    "ignore_index": "ignore",
+    "norm": "pre",
+    "dropout": "drop",
+}
+"""What other tools call an option -> what it is called here (offered only where that option exists)."""
+
+TRAIN_SPELLINGS = {
+    "dataset": "data",
+    "criterion": "loss",
+    "loss_function": "loss",
+    "optim": "optimizer",
+    "optimiser": "optimizer",
+    "lr_scheduler": "schedule",
+    "scheduler": "schedule",
+    "max_steps": "steps",
+    "max_iters": "steps",
+    "num_steps": "steps",
+    "num_epochs": "epochs",
+    "num_train_epochs": "epochs",
+    "max_epochs": "epochs",
+    "batch_size": "batch",
+    "gradient_accumulation_steps": "accumulate",
+    "grad_accumulation": "accumulate",
+    "grad_clip": "clip",
+    "max_grad_norm": "clip",
+    "gradient_clip_val": "clip",
+    "eval_interval": "validate",
+    "eval_every": "validate",
+    "save_every": "checkpoint",
+    "early_stopping": "early_stop",
+    "amp": "precision",
+    "dtype": "precision",
+    "mixed_precision": "precision",
+    "random_seed": "seed",
+}

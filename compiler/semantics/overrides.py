@@ -1,0 +1,136 @@
+"""`--set name=value`: a constant of the file, or a dotted path into a recipe (`train.optimizer.lr=3e-4`).
+
+An override rewrites the syntax tree before anything looks at it, so that all that is computed from a constant follows,
+and a fault in it is reported like one in the file, at `--set`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from ...grammar import Source, parse, tree
+from .language import TRAIN_KEYS, TRAIN_SPELLINGS
+from .report import Report
+
+
+def apply_overrides(file: tree.File, overrides: Iterable[str], report: Report) -> tree.File:
+    """The file with each `name=value` put in, in order; what cannot be is reported."""
+    for text in overrides:
+        file = _apply(file, text, report)
+    return file
+
+
+def _apply(file: tree.File, text: str, report: Report) -> tree.File:
+    source = Source(f"--set {text}", text)
+    whole = source.span(0, len(text))
+    target, equals, value_text = text.partition("=")
+    target = target.strip()
+    if not equals or not target or not value_text.strip():
+        report.error(
+            "bad-override", "`--set` takes name=value", whole, "this is not of that form", help="--set width=512"
+        )
+        return file
+    value = _value(source, text.index("=") + 1, report)
+    if value is None:
+        return file
+    span = source.span(text.index(target), text.index(target) + len(target))
+    head, *rest = target.split(".")
+    if not rest:
+        return _constant(file, head, value, span, report)
+    if head != "train":
+        report.unknown("place for `--set`", head, span, ["train"], where=": a dotted path begins with `train`")
+        return file
+    return _recipe(file, rest, value, span, report)
+
+
+def _value(source: Source, offset: int, report: Report) -> tree.Flow | None:
+    """The right side, read as in a file, with spans into the override."""
+    lead = "dlspec 1\nx ="
+    shifted = Source(source.name, lead + source.text[offset:] + "\n")
+    parsed, found = parse(shifted)
+    item = parsed.items[0] if len(parsed.items) == 1 else None
+    if found or not isinstance(item, tree.Constant):
+        message = found[0].message if found else "this is not a value"
+        place = source.span(offset, len(source.text))
+        report.error("bad-override", message, place, "in this value", help='a number, a word, "text" or a flow')
+        return None
+    return _moved(item.value, source, offset - len(lead))
+
+
+def _moved(node: tree.Flow, source: Source, shift: int) -> tree.Flow:
+    """The tree with its spans moved from the text that was parsed into the text that was given."""
+
+    def moved(value: object) -> object:
+        if isinstance(value, tree.Node):
+            changes = {name: moved(getattr(value, name)) for name in value.__dataclass_fields__ if name != "span"}
+            span = source.span(max(0, value.span.start + shift), max(0, value.span.end + shift))
+            return replace(value, span=span, **changes)
+        if isinstance(value, tuple):
+            return tuple(moved(v) for v in value)
+        return value
+
+    return moved(node)  # type: ignore[return-value]
+
+
+def _constant(file: tree.File, name: str, value: tree.Flow, span: tree.Span, report: Report) -> tree.File:
+    constants = [item for item in file.items if isinstance(item, tree.Constant)]
+    if all(item.name.text != name for item in constants):
+        report.unknown("constant", name, span, [item.name.text for item in constants], where=" in this file")
+        return file
+
+    def changed(item: tree.Item) -> tree.Item:
+        return replace(item, value=value) if isinstance(item, tree.Constant) and item.name.text == name else item
+
+    return replace(file, items=tuple(map(changed, file.items)))
+
+
+def _recipe(file: tree.File, path: list[str], value: tree.Flow, span: tree.Span, report: Report) -> tree.File:
+    recipes = [item for item in file.items if isinstance(item, tree.Train)]
+    key, *options = path
+    if not recipes:
+        report.error("bad-override", "this file has no `train` section", span, "nothing to set here")
+        return file
+    if key not in TRAIN_KEYS:
+        report.unknown("key of `train`", key, span, TRAIN_KEYS, TRAIN_SPELLINGS)
+        return file
+    edit = _setter(key, options, value, span, report)
+    items = tuple(replace(i, body=edit(i.body)) if isinstance(i, tree.Train) else i for i in file.items)
+    return replace(file, items=items)
+
+
+def _setter(
+    key: str, options: list[str], value: tree.Flow, span: tree.Span, report: Report
+) -> Callable[[tree.Body], tree.Body]:
+    """What puts the value into a `train` body: over the whole key, or into an option of its call."""
+
+    def edit(body: tree.Body) -> tree.Body:
+        found = [line for line in body.lines if isinstance(line, tree.Binding) and line.name.text == key]
+        if not options:
+            name = tree.Name(key, span=span)
+            line = replace(found[0], value=value) if found else tree.Binding(name, value, span=span)
+            lines = tuple(line if old is (found[0] if found else None) else old for old in body.lines)
+            return replace(body, lines=lines if found else (*lines, line))
+        if not found or len(options) != 1:
+            problem = f"`{key}` is not in this section" if not found else "a path has at most three parts"
+            report.error("bad-override", problem, span, "nothing to set here", help=f"--set train.{key}=...")
+            return body
+        changed = replace(found[0], value=_with_option(found[0].value, options[0], value, span, report))
+        return replace(body, lines=tuple(changed if old is found[0] else old for old in body.lines))
+
+    return edit
+
+
+def _with_option(flow: tree.Flow, option: str, value: tree.Flow, span: tree.Span, report: Report) -> tree.Flow:
+    if isinstance(flow, tree.Then):
+        first = _with_option(flow.stages[0], option, value, span, report)
+        return replace(flow, stages=(first, *flow.stages[1:]))
+    if not isinstance(flow, tree.Stage):
+        report.error("bad-override", "this key holds no call with options", span, f"`{flow.span.text}` takes none")
+        return flow
+    keyword = tree.Keyword(tree.Name(option, span=span), value, span=span)
+    args = flow.args or ()
+    kept = tuple(a for a in args if not (isinstance(a, tree.Keyword) and a.name.text == option))
+    if len(kept) == len(args):
+        return replace(flow, args=(*args, keyword))
+    return replace(flow, args=tuple(keyword if a not in kept else a for a in args))

@@ -1,0 +1,76 @@
+"""Where the compiler's findings are gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ...grammar.diagnostics import Diagnostic, Fix, Severity, in_source_order
+from ...grammar.source import Span
+from .nearest import nearest
+
+
+class Report:
+    """Collects findings; the same place is never reported twice with one code."""
+
+    def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
+        self._found: dict[tuple[str, str, int, int], Diagnostic] = {}
+        for diagnostic in found:
+            self.add(diagnostic)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        span = diagnostic.span
+        self._found.setdefault((diagnostic.code, span.source.name, span.start, span.end), diagnostic)
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        label: str = "",
+        *,
+        help: str = "",
+        labels: tuple[tuple[Span, str], ...] = (),
+        fixes: tuple[Fix, ...] = (),
+        severity: Severity = "error",
+    ) -> None:
+        self.add(Diagnostic(code, message, span, label, labels, help, fixes, severity=severity))
+
+    def unknown(
+        self,
+        what: str,
+        name: str,
+        span: Span,
+        legal: Iterable[str],
+        spellings: Mapping[str, str] | None = None,
+        *,
+        code: str = "unknown-name",
+        where: str = "",
+    ) -> None:
+        """A name that nothing has: offers the nearest legal one, or lists them where there are few."""
+        names = sorted(set(legal))
+        meant = nearest(name, names, spellings)
+        if meant:
+            help, fixes = f"write `{meant}`", (Fix(span, meant),)
+        elif names and len(names) <= 16:
+            help, fixes = f"one of {', '.join(f'`{n}`' for n in names)}", ()
+        else:
+            help, fixes = "", ()
+        self.error(code, f"there is no {what} `{name}`{where}", span, "not known here", help=help, fixes=fixes)
+
+    def later(self, what: str, span: Span) -> None:
+        """A part of the language that this version has not: a note, so that a spec may be written ahead of it."""
+        message = f"{what} is part of the language, and not in this version of dlspec"
+        self.error("not-in-this-version", message, span, "understood, but it cannot be run yet", severity="note")
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        return in_source_order(self._found.values())
+
+    @property
+    def failed(self) -> bool:
+        return any(d.severity == "error" for d in self._found.values())
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something was met that this version cannot run."""
+        return any(d.code == "not-in-this-version" for d in self._found.values())

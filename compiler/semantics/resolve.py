@@ -1,0 +1,166 @@
+"""A file's own names: constants with their values, functions, defaults, blocks, models, recipes and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from ...grammar import tree
+from ...grammar.source import Source, Span
+from .evaluate import FAULT, NONE, evaluate, is_number
+from .language import FUNCTIONS, LAYERS, RESERVED
+from .number import Reference
+from .report import Report
+
+
+@dataclass(eq=False)
+class FileScope:
+    """The constants of a file, worked out when first asked for, in any order. Also says what else has a name."""
+
+    file: tree.File
+    report: Report
+    constants: dict[str, tree.Constant] = field(default_factory=dict)
+    functions: dict[str, tree.Function] = field(default_factory=dict)
+    blocks: dict[str, tree.Block] = field(default_factory=dict)
+    models: dict[str, tree.Model] = field(default_factory=dict)
+    recipes: dict[str, tree.Train] = field(default_factory=dict)
+    exports: dict[str, tree.Export] = field(default_factory=dict)
+    defaults: list[tree.Default] = field(default_factory=list)
+    _values: dict[str, Any] = field(default_factory=dict)
+    _open: list[str] = field(default_factory=list)
+
+    def find(self, name: str) -> object | None:
+        if name in self._values:
+            return self._values[name]
+        constant = self.constants.get(name)
+        if constant is None:
+            return None
+        if name in self._open:
+            circle = " -> ".join([*self._open[self._open.index(name) :], name])
+            self.report.error("circular-constant", f"`{name}` is computed from itself: {circle}", constant.span, "here")
+            return FAULT
+        self._open.append(name)
+        value = evaluate(constant.value, self, self.report)
+        self._open.pop()
+        if is_number(value):
+            value = Reference(name, "constant", None, value)
+        self._values[name] = NONE if value is None else value
+        return self._values[name]
+
+    def names(self) -> Iterable[str]:
+        return self.constants.keys()
+
+    def numbers(self) -> tuple[Reference, ...]:
+        """The constants that are numbers, in the order of the file."""
+        found = [self.find(name) for name in self.constants]
+        return tuple(value for value in found if isinstance(value, Reference))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A file whose names are known. `name` is its stem: the emitted files are called after it."""
+
+    source: Source
+    file: tree.File
+    scope: FileScope
+
+    @property
+    def name(self) -> str:
+        return PurePath(self.source.name).name.removesuffix(".dlspec")
+
+
+def resolve(source: Source, file: tree.File, report: Report) -> Spec:
+    """Enter every item of the file under its name; each name stands for one thing."""
+    scope = FileScope(file, report)
+    taken: dict[str, Span] = {}
+    for item in file.items:
+        match item:
+            case tree.Import():
+                report.later("`import`", item.span)
+            case tree.Constant(name=name):
+                _enter(scope.constants, name, item, taken, report)
+            case tree.Function(name=name):
+                _enter(scope.functions, name, item, taken, report)
+                report.later("a function of the file's own", name.span)
+            case tree.Default():
+                scope.defaults.append(item)
+            case tree.Block(name=name):
+                _enter(scope.blocks, name, item, taken, report)
+                _not_a_layer(name, report)
+            case tree.Model(name=name):
+                _enter(scope.models, name, item, taken, report)
+                _not_a_layer(name, report)
+            case tree.Train(model=model, recipe=recipe):
+                _recipe(scope.recipes, recipe or model, item, report)
+            case tree.Export(model=model):
+                _recipe(scope.exports, model, item, report)
+    for section, items in (("train", scope.recipes), ("export", scope.exports)):
+        for item in items.values():
+            if item.model.text not in scope.models:
+                where = f" in this file to {section}"
+                report.unknown("model", item.model.text, item.model.span, scope.models, where=where)
+    if not scope.models and not scope.blocks and not report.failed:
+        end = source.span(len(source.text), len(source.text))
+        report.error(
+            "no-model", "this file has no model", end, "the file ends here", help="write `model Name: ... { }`"
+        )
+    for name in scope.constants:
+        scope.find(name)
+    return Spec(source, file, scope)
+
+
+def _enter(table: dict[str, Any], name: tree.Name, item: tree.Item, taken: dict[str, Span], report: Report) -> None:
+    if name.text in RESERVED:
+        return
+    before = taken.get(name.text)
+    if before is not None:
+        report.error(
+            "repeated-name",
+            f"`{name.text}` is given twice in this file",
+            name.span,
+            "given again here",
+            labels=((before, "given here first"),),
+            help="each name stands for one thing: give one of them another name",
+        )
+        return
+    taken[name.text] = name.span
+    table[name.text] = item
+
+
+def _recipe(table: dict[str, Any], name: tree.Name, item: tree.Train | tree.Export, report: Report) -> None:
+    if name.text not in table:
+        table[name.text] = item
+        return
+    train = isinstance(item, tree.Train)
+    report.error(
+        "repeated-name",
+        f"there are two {'recipes' if train else 'exports'} called `{name.text}`",
+        name.span,
+        "again here",
+        labels=((table[name.text].span, "first here"),),
+        help=f"`train {item.model.text} as another_name {{ ... }}` makes a second recipe" if train else "join the two",
+    )
+
+
+def _not_a_layer(name: tree.Name, report: Report) -> None:
+    if name.text in LAYERS | FUNCTIONS:
+        report.error(
+            "taken-name",
+            f"`{name.text}` is a layer of the language",
+            name.span,
+            "cannot be given to a block or model",
+            help=f"call it `My{name.text}`, or after what it does",
+        )
+
+
+def first_model(spec: Spec, wanted: Sequence[str] = ()) -> tree.Model | None:
+    """The model that a file is about: the one asked for, else the one of its last recipe, else its last."""
+    for name in wanted:
+        if name in spec.scope.models:
+            return spec.scope.models[name]
+    for recipe in reversed(spec.scope.recipes.values()):
+        if recipe.model.text in spec.scope.models:
+            return spec.scope.models[recipe.model.text]
+    return next(reversed(spec.scope.models.values()), None)
