@@ -94,7 +94,7 @@ def mlp() -> Graph:
     x = page.apply(layer("relu"), page.apply(layer("Linear", features=hidden), x, "fc1"))
     x = page.apply(layer("relu"), page.apply(layer("Linear", features=hidden), x, "fc2"))
     x = page.apply(layer("Linear", features=classes), x, "head")
-    return Graph(page.unit("model", "MLP", image, _named(x, "logits", page)), (hidden, classes))
+    return Graph(page.unit("model", "MLP", image, x), (hidden, classes), outputs=("logits",))
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def gpt(sizes: Sizes = SMALL) -> Graph:
     x = page.apply(layer("LayerNorm"), blocks, "norm")
     head = layer("Linear", features=vocab, bias=False, weight=Tie(("wte", "weight")))
     x = page.apply(head, x, "head", Tie(("wte", "weight")))
-    model = page.unit("model", "GPT", tokens, _named(x, "logits", page))
-    return Graph(model, (vocab, context, dim, heads, depth, drop), {"T": context})
+    model = page.unit("model", "GPT", tokens, x)
+    return Graph(model, (vocab, context, dim, heads, depth, drop), {"T": context}, ("logits",))
 
 
 def _block(around: Value, heads: Number, dim: Number, drop: Number) -> Unit:
@@ -168,15 +168,6 @@ def _mlp_block(hidden: Number, dim: Number) -> Any:
 
 def _constant(name: str, value: int) -> Reference:
     return Reference(name, "constant", target=number(value))
-
-
-def _named(value: Value, name: str, page: Page) -> Value:
-    """The model's last value under the name of its port."""
-    port = Value(value.type, name)
-    last = page.nodes[-1]
-    assert last.output is value
-    page.nodes[-1] = Node(last.op, last.inputs, (port,), last.span, last.module)
-    return port
 
 
 def golden(repo: Path, name: str) -> ModuleType:

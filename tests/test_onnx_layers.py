@@ -171,10 +171,11 @@ def written_module(layer: Any, x: Tensor) -> tuple[Holder, Any]:
 
 
 def one_layer(layer: Any, x: Tensor) -> Graph:
-    source, outputs = Value(x, "input"), tuple(Value(t, f"output_{i}") for i, t in enumerate(layer.infer(x)))
+    source, outputs = Value(x, "input"), tuple(map(Value, layer.infer(x)))
     modules = (LayerModule("m", layer, (x,), SPAN),) if layer.is_module else ()
+    names = tuple(f"output_{i}" for i in range(len(outputs)))
     node = Node(Apply(layer), (source,), outputs, SPAN, "m" if modules else None)
-    return Graph(Unit("model", "M", (source,), outputs, (node,), modules, SPAN), ())
+    return Graph(Unit("model", "M", (source,), outputs, (node,), modules, SPAN), (), outputs=names)
 
 
 def example_input(case: Case, size: tuple[int, ...], seed: int) -> np.ndarray:

@@ -63,7 +63,8 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Graph | None:
     if report.failed or report.incomplete or not whole:
         return None
     unit = draft.close(outputs, ctx.nodes, doc=_signature(model))
-    return Graph(unit, spec.scope.numbers(), _limits(env))
+    names = tuple(port.name.text for port in ports or () if port.name is not None)
+    return Graph(unit, spec.scope.numbers(), _limits(env), names)
 
 
 def _give_port(name: tree.Name, value: Value, env: Env, single: bool, report: Report) -> None:

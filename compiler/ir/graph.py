@@ -149,9 +149,10 @@ class Graph:
     """A model as it will be emitted.
 
     `constants` are the file's numbers in the order of the file; `limits` the largest values of open dims
-    (`T <= context`), by name.
+    (`T <= context`), by name; `outputs` the names of the model's output ports, in the order of its outputs.
     """
 
     model: Unit
     constants: tuple[Reference, ...]
     limits: dict[str, Number] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ _OPERATOR_NAMES = {
     "//": "divide_whole",
     "%": "remainder",
     "^": "power",
+    "neg": "negate",
     "==": "equal",
     "!=": "differ",
     "<": "less",
@@ -73,11 +74,11 @@ class _Body:
                     return inputs[:1]
                 name = self._name(node, stem(layer.word))
                 path = f"{self._path}{node.module}" if node.module else ""
-                return layer.onnx(self._g, inputs[0], _type(node.inputs[0]), name, path)
+                return layer.onnx(self._g, inputs[0], tensor_type(node.inputs[0]), name, path)
             case Pointwise() as op:
                 name = self._name(node, _OPERATOR_NAMES[op.operator])
-                types = [_type(value) for value in node.inputs]
-                return (pointwise(self._g, op, list(inputs), types, _type(node.output), name),)
+                types = [tensor_type(value) for value in node.inputs]
+                return (pointwise(self._g, op, list(inputs), types, tensor_type(node.output), name),)
             case Residual() as op:
                 return (self._residual(node, op, inputs),)
             case Run():
@@ -89,7 +90,7 @@ class _Body:
         name = self._name(node, "residual")
         branch = self._region(op.branch, inputs[0])
         self._g.at(name)
-        y = self._g.op("Add", [inputs[0], branch], _type(node.output), name)
+        y = self._g.op("Add", [inputs[0], branch], tensor_type(node.output), name)
         return y if op.after is None else self._region(op.after, y)
 
     def _region(self, region: Region, x: OnnxValue) -> OnnxValue:
@@ -129,6 +130,7 @@ class _Body:
         return f"{self._place}{name}"
 
 
-def _type(value: IrValue) -> Tensor:
+def tensor_type(value: IrValue) -> Tensor:
+    """The type of a value of a checked graph."""
     assert isinstance(value.type, Tensor), value.type
     return value.type

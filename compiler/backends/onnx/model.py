@@ -8,10 +8,9 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from ...ir.graph import Graph, Value
-from ...semantics.tensor import Tensor
+from ...ir.graph import Graph
 from .builder import OnnxBuilder
-from .lower import lower
+from .lower import lower, tensor_type
 from .parameters import parameters
 from .weights import ArrayWeight, WeightSource
 
@@ -34,13 +33,12 @@ def build(
     model = graph.model
     sources = {name: ArrayWeight(w) if isinstance(w, np.ndarray) else w for name, w in weights.items()}
     known = parameters(model)
-    ports = {value.name for value in (*model.inputs, *model.outputs) if value.name}
-    g = OnnxBuilder(OPSET, known, known.match(sources), ports)
-    inputs = [g.input(*_port(value)) for value in model.inputs]
-    for value, made in zip(model.outputs, lower(g, model, inputs), strict=True):
-        name, type = _port(value)
+    entering = [(value.name or "", tensor_type(value)) for value in model.inputs]
+    g = OnnxBuilder(OPSET, known, known.match(sources), {*(name for name, _ in entering), *graph.outputs})
+    inputs = [g.input(name, type) for name, type in entering]
+    for name, value, made in zip(graph.outputs, model.outputs, lower(g, model, inputs), strict=True):
         if outputs is None or name in outputs:
-            g.output(name, made, type)
+            g.output(name, made, tensor_type(value))
     result = ir.Model(
         g.graph, ir_version=IR_VERSION, producer_name="dlspec", metadata_props=dict(sorted(metadata.items()))
     )
@@ -48,12 +46,6 @@ def build(
         RemoveUnusedNodesPass()(result)
         _drop_unused_inputs(g.graph)
     return result
-
-
-def _port(value: Value) -> tuple[str, Tensor]:
-    assert value.name is not None
-    assert isinstance(value.type, Tensor)
-    return value.name, value.type
 
 
 def _drop_unused_inputs(graph: ir.Graph) -> None:

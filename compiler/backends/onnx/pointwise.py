@@ -15,7 +15,9 @@ _WIDEST: tuple[DType, ...] = ("float", "int", "bool")
 def pointwise(
     g: OnnxBuilder, op: Pointwise, inputs: list[OnnxValue], types: list[Tensor], type: Tensor, name: str
 ) -> OnnxValue:
-    """`left operator right`, `type` being that of the result."""
+    """`left operator right`, or the operator before what flows; `type` is that of the result."""
+    if op.operator == "neg":
+        return g.op("Neg", inputs, type, name)
     sides = _Sides(g, op, inputs, types, name)
     if op.operator in COMPARISONS:
         # Only equality is defined on truth values; the others compare them as 0 and 1.

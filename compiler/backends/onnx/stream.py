@@ -1,6 +1,6 @@
 """Writes a model as one ONNX file, tensor after tensor.
 
-The protobuf library would hold every weight three times over and take ten times as long (124M parameters: 1.6 GB and
+The protobuf library would hold every weight three times over and take four times as long (124M parameters: 1.6 GB and
 4 s against 0.25 GB and 1 s). A protobuf message is its fields in any order, each with its length before it, so the
 graph's tensors can follow the rest of it. Encoding: https://protobuf.dev/programming-guides/encoding
 """
