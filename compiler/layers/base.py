@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from ..semantics.numbers import Number
-from ..semantics.types import Tensor
+from ..semantics.number import Number
+from ..semantics.tensor import Tensor
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -70,7 +70,7 @@ class Layer(BaseModel):
     those of `options`. It overrides what differs from a weightless function of one input.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
 
     word: ClassVar[str]
     """Its name in the language."""
@@ -129,19 +129,19 @@ class Layer(BaseModel):
     # --- ONNX ---
 
     @abstractmethod
-    def onnx(self, g: OnnxBuilder, x: OnnxValue, name: str, types: tuple[Tensor, ...]) -> tuple[OnnxValue, ...]:
-        """Append its nodes; `name` is the checkpoint path of the module, or of the place of a function."""
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        """Append its nodes for evaluation.
 
-    @classmethod
-    def option_names(cls) -> list[str]:
-        return list(cls.model_fields)
-
-    def option(self, name: str) -> Any:
-        return getattr(self, name)
+        `name` is the place it is run at, for its nodes; `module` the checkpoint path of its parameters, or empty.
+        """
 
 
 class Function(Layer):
     """A pointwise function without weights: the output has the type of the input."""
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (Tensor("float", x.dims),)
+        if x.dtype != "float":
+            raise ShapeFault(
+                f"{self.word} takes float, and {x} comes in", "an Embedding makes vectors of whole numbers"
+            )
+        return (x,)

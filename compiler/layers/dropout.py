@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.types import Tensor
+from ..semantics.tensor import Tensor
 from .base import Code, Layer
 from .options import Probability
 
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
 
 class Dropout(Layer):
-    """`Dropout(p)` (Srivastava et al. 2014): in training each entry is 0 with probability `p`, the rest divided by 1 - p."""
+    """`Dropout(p)` (Srivastava et al. 2014): in training each entry is 0 with probability `p`, the rest over 1 - p."""
 
     word: ClassVar[str] = "Dropout"
     example: ClassVar[str] = "Dropout(0.1)"
@@ -33,3 +36,6 @@ class Dropout(Layer):
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x})"
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        return (x,)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.types import Tensor
+from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .options import Whole
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 
 class Embedding(Layer):
@@ -39,3 +42,7 @@ class Embedding(Layer):
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return code.init_weight(f"{module}.weight")
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        (type,) = self.infer(x_type)
+        return (g.op("Gather", [g.parameter(f"{module}.weight"), x], type, name),)

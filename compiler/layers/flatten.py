@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.numbers import product
-from ..semantics.types import Tensor
+from ..semantics.number import product
+from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 
 class Flatten(Layer):
@@ -22,3 +25,7 @@ class Flatten(Layer):
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{x}.flatten(1)"
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        (type,) = self.infer(x_type)
+        return (g.op("Flatten", [x], type, name, axis=1),)

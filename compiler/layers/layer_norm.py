@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.numbers import Number, number, product
-from ..semantics.types import Tensor
+from ..semantics.number import Number, number, product, real
+from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter
 from .norms import check_width, with_eps
 from .options import Flag, Positive
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 _PER_ENTRY = number(7)  # mean 1, variance 3, normalise 1, gain 1, bias 1
 
@@ -46,3 +49,9 @@ class LayerNorm(Layer):
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return [f"{module}.reset_parameters()"]
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        inputs = [x, g.parameter(f"{module}.weight")]
+        if self.bias:
+            inputs.append(g.parameter(f"{module}.bias"))
+        return (g.op("LayerNormalization", inputs, x_type, name, axis=-1, epsilon=real(self.eps)),)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.types import Tensor
+from ..semantics.number import real
+from ..semantics.tensor import Tensor
 from .base import Code, Function
 from .options import Real
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 
 class LeakyRelu(Function):
@@ -19,3 +23,6 @@ class LeakyRelu(Function):
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"F.leaky_relu({x}, {code.number(self.slope)})"
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        return (g.op("LeakyRelu", [x], x_type, name, alpha=real(self.slope)),)

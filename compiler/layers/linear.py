@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..semantics.numbers import Number, number, product
-from ..semantics.types import Tensor
+from ..semantics.number import Number, number, product
+from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .options import Flag, Whole
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 _TWO = number(2)
 
@@ -31,7 +34,7 @@ class Linear(Layer):
         if x.dims[-1].value is None:
             raise ShapeFault(
                 "Linear needs a last axis of known width",
-                "the width of its matrix is fixed when the model is built: it cannot be a dim that is open until run time",
+                "its matrix is made when the model is built: the width cannot be a dim that is open until run time",
             )
         if x.dtype != "float":
             raise ShapeFault(f"Linear takes float, and {x} comes in", "an Embedding makes vectors of whole numbers")
@@ -57,3 +60,6 @@ class Linear(Layer):
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return [f"{code.init_linear()}({module}, generator)"]
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        return (g.linear(x, x_type, self.features, name, module, bias=self.bias),)

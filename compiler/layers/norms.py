@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..semantics.numbers import Number, real
-from ..semantics.types import Tensor
+from ..semantics.number import Number, real
+from ..semantics.tensor import Tensor
 from .base import Code, ShapeFault
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from ..semantics.numbers import Literal, Number, Operation, Reference, is_whole, number
+from ..semantics.number import Literal, Number, Operation, Reference, is_whole, number
 
 
 def _is_number(value: object) -> bool:
@@ -85,10 +85,11 @@ def one_of(*words: str | None) -> PlainValidator:
     what = f"{', '.join(listed[:-1])} or {listed[-1]}"
 
     def validate(value: object) -> str | None:
-        if value is not None and not isinstance(value, str) or value not in words:
+        if not (value is None or isinstance(value, str)) or value not in words:
             raise ValueError(what)
         return value
 
+    validate.words = frozenset(word for word in words if word)  # type: ignore[attr-defined]
     return PlainValidator(validate)
 
 

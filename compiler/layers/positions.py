@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.numbers import limit, spell, written
-from ..semantics.types import Tensor
+from ..semantics.number import limit, spell, written
+from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .options import Whole
 
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
 
 class Positions(Layer):
-    """`Positions(count, dim)`: what comes in with a sequence on axis 1 -> [T, dim], the first T rows of a learned table.
+    """`Positions(count, dim)`: what comes in with a sequence on axis 1 -> [T, dim], the first rows of a learned table.
 
     T must be known to be at most `count` (`T <= count` in the model's input).
     """
@@ -59,3 +62,8 @@ class Positions(Layer):
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return code.init_weight(f"{module}.weight")
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        (type,) = self.infer(x_type)
+        table = g.parameter(f"{module}.weight")
+        return (g.op("Slice", [table, g.whole(0), g.length(x, x_type, 1), g.whole(0)], type, name),)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.numbers import number
-from ..semantics.types import Tensor
+from ..semantics.number import number
+from ..semantics.tensor import Tensor
 from .base import Code, Function, Parameter
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 
 class PReLU(Function):
@@ -30,3 +33,6 @@ class PReLU(Function):
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return [f"{module}.reset_parameters()"]
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        return (g.op("PRelu", [x, g.parameter(f"{module}.weight")], x_type, name),)

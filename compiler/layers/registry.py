@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from .base import Layer
 
+_PACKAGE = __name__.rpartition(".")[0]
 _NO_LAYER = frozenset(
     {"__init__", "base", "norms", "options", "registry", "rotary_torch", "self_attention_torch", "softmax_axis"}
 )
@@ -20,12 +21,13 @@ _NO_LAYER = frozenset(
 @cache
 def stems() -> frozenset[str]:
     """The files that hold a layer each, without their ending."""
-    folder = files(__package__)
+    folder = files(_PACKAGE)
     return frozenset(f.name[:-3] for f in folder.iterdir() if f.name.endswith(".py")) - _NO_LAYER
 
 
 def stem(word: str) -> str:
     """`RMSNorm` -> `rms_norm`, `Conv2d` -> `conv2d`, `relu` -> `relu`: also how an unlabelled module is called."""
+    word = word.replace("PReLU", "Prelu")  # one word to those who say it
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word)
     return spaced.lower()
 
@@ -36,7 +38,7 @@ def find(word: str) -> type[Layer] | None:
     name = stem(word)
     if name not in stems():
         return None
-    module = import_module(f".{name}", __package__)
+    module = import_module(f".{name}", _PACKAGE)
     return next(
         (
             c
@@ -52,7 +54,7 @@ def words() -> tuple[str, ...]:
     """The names of all layers of this version, in alphabetical order. Loads every file."""
     found: list[str] = []
     for name in stems():
-        module = import_module(f".{name}", __package__)
+        module = import_module(f".{name}", _PACKAGE)
         classes = [
             c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Layer) and "word" in vars(c)
         ]

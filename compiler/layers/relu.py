@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.types import Tensor
+from ..semantics.tensor import Tensor
 from .base import Code, Function
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 
 class Relu(Function):
@@ -16,3 +19,6 @@ class Relu(Function):
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"F.relu({x})"
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        return (g.op("Relu", [x], x_type, name),)

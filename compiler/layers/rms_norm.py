@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.numbers import Number, number, product
-from ..semantics.types import Tensor
+from ..semantics.number import Number, number, product, real
+from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter
 from .norms import check_width
 from .options import Positive, Real
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 _PER_ENTRY = number(4)  # square and sum 2, normalise 1, gain 1
 
@@ -66,3 +69,10 @@ class RMSNorm(Layer):
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return [f"{module}.reset_parameters()"]
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        gain = g.parameter(f"{module}.weight")
+        if self.offset.value != 0:
+            width = Tensor("float", x_type.dims[-1:])
+            gain = g.op("Add", [gain, g.number(real(self.offset))], width, f"{name}.gain")
+        return (g.op("RMSNormalization", [x, gain], x_type, name, axis=-1, epsilon=real(self.eps)),)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.numbers import Number, Operation, divides, equal, limit, number, operation, product, spell, written
-from ..semantics.types import Tensor
+from ..semantics.number import (
+    Number,
+    Operation,
+    Reference,
+    divides,
+    equal,
+    limit,
+    number,
+    operation,
+    product,
+    real,
+    spell,
+    whole,
+    written,
+)
+from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .options import Flag, PositiveOrNone, Probability, Whole, WholeOrNone
 from .self_attention_torch import definition
 
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
 
 class SelfAttention(Layer):
-    """`SelfAttention(heads)` (Vaswani et al. 2017): [B, T, D] -> [B, T, D], softmax(q k^T * head_dim ^ -0.5) v in each head.
+    """`SelfAttention(heads)` (Vaswani et al. 2017): [B, T, D] -> [B, T, D].
 
-    `kv_heads` below `heads` shares keys and values between heads (Ainslie et al. 2023); `causal` hides what comes
-    later; `rotary = base` turns queries and keys by their position (Su et al. 2021), halves, not neighbours; `dropout`
-    acts on the probabilities. The matrices are `q`, `k`, `v`, `o`.
+    Each head is softmax(q k^T * head_dim ^ -0.5) v. `kv_heads` below `heads` shares keys and values between heads
+    (Ainslie et al. 2023); `causal` hides what comes later; `rotary = base` turns queries and keys by their position
+    (Su et al. 2021), halves, not neighbours; `dropout` acts on the probabilities. The matrices are `q`, `k`, `v`, `o`.
     """
 
     word: ClassVar[str] = "SelfAttention"
@@ -140,6 +157,28 @@ class SelfAttention(Layer):
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return [f"{module}.init_weights(generator)"]
 
+    # --- ONNX ---
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        heads, key_heads = whole(self.heads), whole(self.key_heads())
+        query_type, key_type = x_type.with_last(self.query_width(x_type)), x_type.with_last(self.key_width(x_type))
+
+        def matrix(label: str, value: OnnxValue, value_type: Tensor, width: Number) -> OnnxValue:
+            return g.linear(value, value_type, width, f"{name}.{label}", f"{module}.{label}", bias=self.bias)
+
+        q = matrix("q", x, x_type, query_type.dims[-1])
+        k = matrix("k", x, x_type, key_type.dims[-1])
+        v = matrix("v", x, x_type, key_type.dims[-1])
+        if self.rotary is not None:
+            half = whole(self.width_of_head(x_type)) // 2
+            cos, sin = g.rotary_tables(_longest(x_type), half, real(self.rotary))
+            turn = [cos, sin, g.positions(x, x_type)]
+            q = g.op("RotaryEmbedding", [q, *turn], query_type, f"{name}.q.rotary", num_heads=heads)
+            k = g.op("RotaryEmbedding", [k, *turn], key_type, f"{name}.k.rotary", num_heads=key_heads)
+        options = {"q_num_heads": heads, "kv_num_heads": key_heads, "is_causal": int(self.causal)}
+        y = g.op("Attention", [q, k, v], query_type, f"{name}.attention", **options)
+        return (matrix("o", y, query_type, x_type.dims[-1]),)
+
 
 def _shown(n: Number) -> str:
     """A number as written, with its value where that is not plain: `dim (768)`."""
@@ -148,8 +187,16 @@ def _shown(n: Number) -> str:
 
 
 def _length(x: Tensor, code: Code) -> str:
+    """The longest sequence, in the words of the model's input where they say it."""
     dim = x.dims[1]
-    while dim.value is None and getattr(dim, "target", None) is not None:
-        dim = dim.target  # type: ignore[union-attr]
-    most = getattr(dim, "most", None)
-    return code.number(dim if dim.value is not None else most if most is not None else number(int(limit(dim) or 0)))
+    while isinstance(dim, Reference) and dim.value is None and dim.target is not None:
+        dim = dim.target
+    if isinstance(dim, Reference) and dim.value is None and dim.most is not None:
+        return code.number(dim.most)
+    return code.number(dim if dim.value is not None else number(_longest(x)))
+
+
+def _longest(x: Tensor) -> int:
+    longest = limit(x.dims[1])
+    assert longest is not None
+    return int(longest)

@@ -49,10 +49,13 @@ def definition(layer: SelfAttention, code: Code) -> str:
         init.append(f"self.rotary = {rotary_class}(length, {head_dim}, base)")
 
     heads_of_keys = "self.kv_heads" if layer.grouped else "self.heads"
-    grouped_note = "  # [B, kv_heads, T, head_dim]" if layer.grouped else ""
+    shapes = "Each is [B, heads, T, head_dim]."
+    if layer.grouped:
+        shapes = "Queries are [B, heads, T, head_dim]; keys and values have kv_heads of them."
     forward = [
-        "q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, T, head_dim]",
-        f"k = self.k(x).unflatten(-1, ({heads_of_keys}, -1)).transpose(1, 2){grouped_note}",
+        f"# {shapes}",
+        "q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)",
+        f"k = self.k(x).unflatten(-1, ({heads_of_keys}, -1)).transpose(1, 2)",
         f"v = self.v(x).unflatten(-1, ({heads_of_keys}, -1)).transpose(1, 2)",
     ]
     if rotary:
@@ -67,10 +70,10 @@ def definition(layer: SelfAttention, code: Code) -> str:
         options.append("enable_gqa=True")
     forward += [
         f"y = F.scaled_dot_product_attention({', '.join(options)})",
-        "return self.o(y.transpose(1, 2).flatten(2))  # [B, T, dim]",
+        "return self.o(y.transpose(1, 2).flatten(2))",
     ]
 
-    title = f"{'Causal multi-head' if layer.causal else 'Multi-head'} self-attention (Vaswani et al. 2017)"
+    title = f"{'Causal self-attention' if layer.causal else 'Self-attention'} (Vaswani et al. 2017)"
     lines = [
         "class SelfAttention(nn.Module):",
         f'    """{title}: [B, T, dim] -> [B, T, dim]"""',

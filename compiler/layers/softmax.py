@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.types import Tensor
+from ..semantics.number import whole
+from ..semantics.tensor import Tensor
 from .base import Code, Function
 from .options import Axis
 from .softmax_axis import check_axis
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 
 class Softmax(Function):
@@ -24,3 +28,6 @@ class Softmax(Function):
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{x}.softmax({code.number(self.axis)})"
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        return (g.op("Softmax", [x], x_type, name, axis=whole(self.axis)),)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..semantics.numbers import Number, whole
-from ..semantics.types import Tensor
+from ..semantics.number import Number, whole
+from ..semantics.tensor import Tensor
 from .base import ShapeFault
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.numbers import divides, operation, whole, written
-from ..semantics.types import Tensor
+from ..semantics.number import divides, operation, whole, written
+from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
 from .options import Whole
 
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
 
 class Split(Layer):
-    """`split(n) as a, b`: [..., D] -> n times [..., D / n], in order along the channel axis (1 at rank 4 and 5, else the last)."""
+    """`split(n) as a, b`: [..., D] -> n times [..., D / n], in order along the channel axis.
+
+    That is axis 1 at rank 4 and 5, else the last.
+    """
 
     word: ClassVar[str] = "split"
     example: ClassVar[str] = "split(2)"
@@ -37,3 +43,7 @@ class Split(Layer):
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         axis = self.axis(x_type)
         return f"{x}.chunk({code.number(self.n)}, {1 if axis == 1 else -1})"
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        types = self.infer(x_type)
+        return g.ops("Split", [x], types, name, axis=self.axis(x_type), num_outputs=len(types))

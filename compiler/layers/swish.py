@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.types import Tensor
+from ..semantics.number import real
+from ..semantics.tensor import Tensor
 from .base import Code, Function
 from .options import Real
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 
 class Swish(Function):
@@ -21,3 +25,10 @@ class Swish(Function):
         if self.beta.value == 1:
             return f"F.silu({x})"
         return f"{x} * torch.sigmoid({code.number(self.beta)} * {x})"
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        slope = x
+        if self.beta.value != 1:
+            slope = g.op("Mul", [g.number(real(self.beta)), x], x_type, f"{name}.slope")
+        gate = g.op("Sigmoid", [slope], x_type, f"{name}.sigmoid")
+        return (g.op("Mul", [x, gate], x_type, name),)
