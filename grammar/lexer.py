@@ -7,9 +7,9 @@ from functools import cache
 
 from . import foreign
 from .diagnostics import Diagnostic
-from .source import Source
+from .source import Source, Span
 from .tables import tables
-from .tokens import WRONG, Token
+from .tokens import NEWLINE, WRONG, Token
 
 
 @cache
@@ -81,3 +81,18 @@ def tokens(source: Source) -> tuple[list[Token], list[Diagnostic]]:
         assert kind is not None
         out.append(Token(kind, word, start, match.end()))
     return out, findings
+
+
+def comments(source: Source) -> list[Span]:
+    """The comments of a text, without the white space behind them."""
+    out: list[Span] = []
+    for match in _pattern().finditer(source.text, 1 if source.text.startswith("\ufeff") else 0):
+        if match.lastgroup not in (NEWLINE, "ignored"):
+            continue
+        at = match.start()
+        for line in match.group().split("\n"):
+            mark = line.find("#")
+            if mark >= 0:
+                out.append(source.span(at + mark, at + len(line.rstrip())))
+            at += len(line) + 1
+    return out
