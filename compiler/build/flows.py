@@ -9,7 +9,7 @@ from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, SPELLINGS
 from ..semantics.number import COMPARISONS, MATHS, Number
 from ..semantics.tensor import UNKNOWN, Tensor, TypeFault, broadcast, same
-from . import blocks, lines, placing, repeating, residuals
+from . import blocks, later, lines, placing, repeating, residuals
 from .context import Context, Flowing
 from .env import Labelled, OpenFlow, env_of
 
@@ -58,6 +58,7 @@ def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
             return evaluate(flow, ctx.env, ctx.report)
         case tree.List():
             ctx.report.later("a list of branches", flow.span)
+            later.check_names(flow, ctx)
             return ctx.unknown()
     ctx.report.error(
         "not-a-flow",
@@ -89,8 +90,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     if word in ctx.env.file.blocks:
         return blocks.run_block(ctx.env.file.blocks[word], stage, _needed(x, stage, ctx), ctx)
     if word in ctx.env.file.models:
-        ctx.report.later("a model inside another", stage.span)
-        return ctx.unknown()
+        return later.put_off("a model inside another", stage, ctx)
     if word == "residual":
         return residuals.run_residual(stage, _needed(x, stage, ctx), ctx)
     if word == "repeat":
@@ -100,10 +100,10 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         return placing.run_layer(layer, stage, _needed(x, stage, ctx), ctx)
     if word in MATHS and stage.args is not None and not any(_flows(a, ctx) for a in stage.args):
         return _constant(stage, ctx)
-    if word in COMBINATORS | LAYERS | FUNCTIONS | MATHS or word in ctx.env.file.functions:
-        if word not in ctx.env.file.functions:
-            ctx.report.later(f"`{word}`", stage.path.span)
-        return ctx.unknown()
+    if word in COMBINATORS | LAYERS | FUNCTIONS | MATHS:
+        return later.put_off(f"`{word}`", stage, ctx)
+    if word in ctx.env.file.functions:
+        return later.put_off(f"`{word}`, a function of the file's own,", stage, ctx)
     _unknown_stage(stage, ctx)
     return ctx.unknown()
 
@@ -179,8 +179,7 @@ def _again(label: Labelled, stage: tree.Stage, x: Value | None, ctx: Context) ->
     module = ctx.unit.find(label.module)
     x = _needed(x, stage, ctx)
     if module is None:
-        ctx.report.later("a module of the body around this one, used again", stage.span)
-        return ctx.unknown()
+        return later.put_off("a module of the body around this one, used again,", stage, ctx)
     if isinstance(x.type, type(UNKNOWN)):
         return ctx.unknown()
     if isinstance(module, LayerModule):
@@ -198,7 +197,7 @@ def run_unit_again(name: str, node: tree.Stage | tree.Label, x: Value, ctx: Cont
         if same(expected, x.type):
             outputs = ctx.emit(Run(), (x,), tuple(o.type for o in module.unit.outputs), node.span, name)
             return outputs[0] if len(outputs) == 1 else outputs
-    ctx.report.later("a group of layers, used again on another shape or with further inputs", node.span)
+    ctx.report.later("a group of layers, used again on another shape or with further inputs,", node.span)
     return ctx.unknown()
 
 
@@ -207,7 +206,7 @@ def _dotted(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     if head in ("std", "data"):
         ctx.report.later(f"`{head}.` here", stage.span)
     elif ctx.env.label(head) is not None:
-        ctx.report.later("a module inside a group, used again", stage.span)
+        ctx.report.later("a module inside a group, used again,", stage.span)
     else:
         ctx.report.unknown("label", head, stage.path.span, ctx.env.names())
     return ctx.unknown()

@@ -87,9 +87,15 @@ def legal_defaults(line: tree.Default, ctx: Context) -> list[str] | None:
 
 def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
     x = None if before is None else flows.first(before, ctx, flow)
-    if x is not None and not takes_running(flow, ctx):
+    if x is not None and not takes_running(flow, ctx) and not _names(flow, x, ctx):
         ctx.unit.left.append((x, flow.span))
     return flows.run(flow, x, ctx)
+
+
+def _names(flow: tree.Flow, x: Value, ctx: Context) -> bool:
+    """Whether the flow begins by naming the very value that runs: `image -> ...` on the first line."""
+    head = flow.stages[0] if isinstance(flow, tree.Then) else flow
+    return isinstance(head, tree.Stage) and head.args is None and ctx.env.lookup(head.path.parts[0]) is x
 
 
 def _bind(line: tree.Binding, ctx: Context) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ...grammar import tree
-from ..ir.graph import Graph, Value
+from ..ir.graph import Apply, Graph, Node, Value
 from ..semantics.number import Number, Reference
 from ..semantics.report import Report
 from ..semantics.resolve import Spec
-from ..semantics.tensor import Tensor
+from ..semantics.tensor import UNKNOWN, Tensor, Type
+from ..training.ports import Ports
 from . import lines
 from .blocks import check_left, leads_to_itself, unit_outputs
 from .context import Context
@@ -16,10 +19,18 @@ from .env import Env
 from .signatures import open_type
 
 
-def build_model(spec: Spec, model: tree.Model, report: Report) -> Graph | None:
-    """The graph of one model; faults are reported. None where something kept it from being whole."""
+@dataclass(frozen=True)
+class Built:
+    """A model's graph (None where something kept it from being whole) and what its recipes have to know of it."""
+
+    graph: Graph | None
+    ports: Ports
+
+
+def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
+    """Place the body of a model on its inputs; faults are reported."""
     if leads_to_itself(spec.scope, report):
-        return None
+        return Built(None, _no_ports(model))
     env = Env(None, spec.scope)
     draft = UnitDraft("model", model.name.text, model.span, None, labels_in(model.body), scope=model.span)
     for port in model.signature.inputs:
@@ -60,11 +71,42 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Graph | None:
     check_left(draft, outputs, report)
     draft.consumed.update(outputs)
     whole = all(isinstance(v.type, Tensor) for v in (*draft.inputs, *outputs))
+    ports_found = _ports(model, draft, outputs, ctx.nodes)
     if report.failed or report.incomplete or not whole:
-        return None
+        return Built(None, ports_found)
     unit = draft.close(outputs, ctx.nodes, doc=_signature(model))
     names = tuple(port.name.text for port in ports or () if port.name is not None)
-    return Graph(unit, spec.scope.numbers(), _limits(env), names)
+    return Built(Graph(unit, spec.scope.numbers(), _limits(env), names), ports_found)
+
+
+def _ports(model: tree.Model, draft: UnitDraft, outputs: tuple[Value, ...], nodes: list[Node]) -> Ports:
+    named = [port for port in (*model.signature.inputs, *(model.signature.outputs or ())) if port.name]
+    promised = [port for port in model.signature.outputs or () if port.name]
+    return Ports(
+        model=model.name.text,
+        inputs={value.name: value.type for value in draft.inputs if value.name},
+        outputs={str(port.name): value.type for port, value in zip(promised, outputs, strict=False)},
+        ends_in=_ends(promised, outputs, nodes),
+        spans={str(port.name): port.span for port in named},
+    )
+
+
+def _ends(promised: list[tree.Port], outputs: tuple[Value, ...], nodes: list[Node]) -> dict[str, str]:
+    """The word of the layer that makes each output, where it is a layer."""
+    makers = {value: node for node in nodes for value in node.outputs}
+    found: dict[str, str] = {}
+    for port, value in zip(promised, outputs, strict=False):
+        node = makers.get(value)
+        if node is not None and isinstance(node.op, Apply):
+            found[str(port.name)] = node.op.layer.word
+    return found
+
+
+def _no_ports(model: tree.Model) -> Ports:
+    def unknown(ports: tuple[tree.Port, ...]) -> dict[str, Type]:
+        return {str(port.name): UNKNOWN for port in ports if port.name}
+
+    return Ports(model.name.text, unknown(model.signature.inputs), unknown(model.signature.outputs or ()))
 
 
 def _give_port(name: tree.Name, value: Value, env: Env, single: bool, report: Report) -> None:

@@ -11,6 +11,7 @@ from ..semantics.tensor import Tensor
 from .arguments import Given, given_arguments, read_options
 from .context import Context, Flowing
 from .defaults import defaults_for
+from .later import check_names
 
 TIED = "weight"
 """The option that shares the weight of another layer: `Linear(vocab, weight = wte.weight)`."""
@@ -78,11 +79,15 @@ def _options(kind: type[Layer], stage: tree.Stage, ctx: Context) -> tuple[Layer 
     if given is None:
         return None, None
     defaults = defaults_for(kind.word, stage, ctx.env)
-    for name in kind.later:
+    put_off = False
+    for name in sorted(kind.later):
         option = given.get(name) or defaults.get(name)
         if option is not None and not isinstance(option.flow, tree.Nothing):
             ctx.report.later(f"the option `{name}` of `{kind.word}`", option.place)
-            return None, None
+            check_names(option.flow, ctx)
+            put_off = True
+    if put_off:
+        return None, None
     kept = {name: option for name, option in defaults.items() if name in names}
     tie = given.pop(TIED, None) if TIED in names else None
     layer = read_options(kind, kind.word, _without(given, kind.later), kept, ctx.env, ctx.report, stage.span)

@@ -15,6 +15,7 @@ from .arguments import Written, given_arguments, show_value
 from .context import Context, Flowing
 from .defaults import defaults_for
 from .env import Env, env_of
+from .later import check_names
 
 NORMS = ("pre", "out", "post")
 LATER = ("skip", "scale", "gain", "layer_scale", "gate", "drop_path")
@@ -31,6 +32,8 @@ def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         )  # fmt: skip
         return ctx.unknown()
     if parts is None:
+        # The body is still looked at, so that its own faults are told in the same run.
+        lines.run_body(stage.body, ctx.unknown(), ctx.within(nodes=[], hint=None))
         return ctx.unknown()
     base = _label_of(stage.body)
     x = ctx.unit.take(x)
@@ -76,18 +79,20 @@ def _parts(stage: tree.Stage, ctx: Context) -> dict[str, Any] | None:
     if given is None:
         return None
     parts: dict[str, Any] = {}
+    put_off = False
     options: dict[str, Written] = {**defaults_for("residual", stage, ctx.env), **given}
+    for name in LATER:
+        option = options.pop(name, None)
+        if option is not None and not isinstance(option.flow, tree.Nothing):
+            ctx.report.later(f"the option `{name}` of `residual`", option.place)
+            check_names(option.flow, ctx)
+            put_off = True
     for name, option in options.items():
-        if name not in OPTIONS:
-            continue
         value = evaluate(option.flow, option.scope or ctx.env, ctx.report)
         if value is FAULT:
             return None
         if value is None:
             continue
-        if name in LATER:
-            ctx.report.later(f"the option `{name}` of `residual`", option.place)
-            return None
         number = is_number(value) and value.value is not None and 0 <= value.value <= 1
         if name == "drop" and not number:
             _wrong(name, "a number from 0 to 1", value, option.flow.span, ctx)
@@ -96,7 +101,7 @@ def _parts(stage: tree.Stage, ctx: Context) -> dict[str, Any] | None:
             _wrong(name, "a flow, such as `LayerNorm`", value, option.flow.span, ctx)
             return None
         parts[name] = value
-    return parts
+    return None if put_off else parts
 
 
 def _all_named(stage: tree.Stage, ctx: Context) -> bool:

@@ -143,3 +143,57 @@ TRAIN_SPELLINGS = {
     "mixed_precision": "precision",
     "random_seed": "seed",
 }
+
+_CONV = ("features", "kernel", "stride", "pad", "dilation", "groups", "bias", "init")
+_POOL = ("size", "stride", "pad", "ceil")
+_RECURRENT = ("hidden", "layers", "bidirectional", "dropout", "lengths", "state")
+_ATTENTION = (
+    *("head_dim", "causal", "window", "prefix", "documents", "rotary", "alibi", "softcap", "scale", "score"),
+    *("qk_norm", "mask", "dropout", "bias"),
+)
+
+OPTIONS: dict[str, tuple[str, ...] | None] = {
+    "Sinusoid": ("dim",),
+    "ClassToken": (),
+    "Weight": ("dims", "init"),
+    **dict.fromkeys(("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"), _CONV),
+    "BatchNorm": ("momentum", "eps"),
+    "GroupNorm": ("groups",),
+    "InstanceNorm": (),
+    "CrossAttention": ("heads", "memory", "kv_heads", *_ATTENTION),
+    "attend": ("keys", "values", "heads", "kv_heads", *_ATTENTION),
+    "RelativeBias": ("heads", "buckets", "distance", "causal"),
+    **dict.fromkeys(("RNN", "LSTM", "GRU"), _RECURRENT),
+    "DropPath": ("p",),
+    "GaussianNoise": ("std",),
+    "SqueezeExcite": ("hidden", "act"),
+    "patchify": ("size",),
+    "max_pool": _POOL,
+    "avg_pool": _POOL,
+    "adaptive_avg_pool": ("size",),
+    "mean": ("over", "keep"),
+    "sum": ("over", "keep"),
+    "upsample": ("factor", "mode"),
+    "reshape": ("dims",),
+    "permute": ("axes",),
+    "concat": None,
+    "pad": None,
+    "roll": ("n", "over"),
+    "first": (),
+    "last": (),
+    "rearrange": None,
+    "fourier": ("dim",),
+    "sample_normal": ("mean", "logvar"),
+    "normal": ("dims",),
+    "identity": (),
+    "dense": ("axis",),
+    "share": ("n",),
+    "checkpoint": (),
+    "experts": ("n", "top", "balance"),
+    "momentum_copy": ("label", "rate"),
+    "project": ("out", "stride"),
+}
+"""The options of what this version has not yet, in order; None where any may stand."""
+
+WORDS = frozenset("same nearest bilinear bicubic tanh zeros ones normal xavier he orthogonal imagenet".split())
+"""Bare words that options take."""

@@ -84,7 +84,9 @@ def write_class(
     code = ClassCode(file, unit, dims_as_arguments)
     make = [line for module in unit.modules for line in _construct(module, inner, code)]
     ties = [
-        f"self.{m.name}.weight = self.{'.'.join(m.tie.path)}" for m in unit.modules if isinstance(m, LayerModule) and m.tie
+        f"self.{m.name}.weight = self.{'.'.join(m.tie.path)}"
+        for m in unit.modules
+        if isinstance(m, LayerModule) and m.tie
     ]
     names = input_names(unit)
     forward = Forward(unit, names, code, item_name).write()
@@ -213,4 +215,3 @@ def _initialise(module: LayerModule | UnitModule | Copies, inner: dict[Unit, Cla
                 return []
             item = item_name(module)
             return [f"for {item} in self.{name}:", f"    {item}.init_weights(generator)"]
-

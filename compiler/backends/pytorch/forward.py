@@ -37,7 +37,12 @@ class Forward:
         results = [self._take(value).text for value in self.unit.outputs]
         last = ", ".join(results)
         # `x = f(x); return x` says the same as `return f(x)`.
-        if len(results) == 1 and self.lines and self.lines[-1].split("  # ")[0].startswith(f"{last} = ") and last.isidentifier():
+        if (
+            len(results) == 1
+            and self.lines
+            and self.lines[-1].split("  # ")[0].startswith(f"{last} = ")
+            and last.isidentifier()
+        ):
             assigned = self.lines.pop()
             if not assigned.startswith(" "):
                 self.lines.append(f"return {assigned.split('  # ')[0].removeprefix(f'{last} = ')}")
@@ -267,4 +272,3 @@ _SHADOWING = frozenset({"self", "config", "torch", "nn", "math", "dataclass"})
 def safe_name(name: str) -> str:
     """A port's or value's name as a variable: one that would hide what the file imports gets an underscore."""
     return f"{name}_" if name in _SHADOWING else name
-

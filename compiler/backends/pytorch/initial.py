@@ -47,7 +47,7 @@ def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
     bound = 1 / math.sqrt(linear.in_features)
     nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
 '''
-    return '''\
+    return """\
 def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
     nn.init.zeros_(linear.bias)
-'''
+"""

@@ -1,0 +1,51 @@
+"""The parameters of a graph by their key in the checkpoint, in the order in which they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+from ..semantics.number import whole
+from .graph import Copies, Graph, LayerModule, Unit, UnitModule
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One trained tensor; `shared` where another layer has made it (a tie)."""
+
+    key: str
+    shape: tuple[int, ...]
+    shared: bool = False
+
+    @property
+    def count(self) -> int:
+        return prod(self.shape)
+
+
+def weights(graph: Graph) -> Iterator[Weight]:
+    """Every parameter under its key, `blocks.0.attn.q.weight`."""
+    yield from unit_weights(graph.model, "")
+
+
+def unit_weights(unit: Unit, prefix: str) -> Iterator[Weight]:
+    for module in unit.modules:
+        match module:
+            case LayerModule():
+                yield from module_weights(module, prefix)
+            case UnitModule(name=name, unit=inner):
+                yield from unit_weights(inner, f"{prefix}{name}.")
+            case Copies(name=name, units=units):
+                for i, inner in enumerate(units):
+                    yield from unit_weights(inner, f"{prefix}{name}.{i}.")
+
+
+def module_weights(module: LayerModule, prefix: str) -> Iterator[Weight]:
+    for key, parameter in module.layer.parameters(module.inputs[0]).items():
+        shared = module.tie is not None and key == "weight"
+        yield Weight(f"{prefix}{module.name}.{key}", tuple(map(whole, parameter.dims)), shared)
+
+
+def parameter_count(graph: Graph) -> int:
+    """Trained numbers, tied ones counted once."""
+    return sum(weight.count for weight in weights(graph) if not weight.shared)

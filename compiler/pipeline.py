@@ -1,0 +1,154 @@
+"""The compiler on one screen: parse -> resolve -> build -> passes -> emit.
+
+    source text --parse--> syntax tree --resolve--> names, constants, overrides
+                --build--> a graph for each model (types worked out) and a plan for each recipe
+                --passes--> the graph that is emitted
+                --emit--> <name>.py, <name>_recipe.py, settings
+
+`analyse` goes as far as the passes and never raises; `compile` emits, and raises SpecError where it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from ..grammar import Diagnostic, Source, SpecError, parse, tree
+from .backends.pytorch.module import emit_module
+from .backends.pytorch.recipe import emit_recipe
+from .build.model import build_model
+from .ir.graph import Graph
+from .ir.weights import parameter_count
+from .passes import EXPORT_PASSES, PASSES, Pass
+from .semantics.overrides import apply_overrides
+from .semantics.report import Report
+from .semantics.resolve import Spec, first_model, resolve
+from .training.exports import ExportPlan, read_export
+from .training.read import TrainPlan, read_train
+from .training.settings import model_settings, settings
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All that is known of a file without emitting: `graphs` by model, `recipes` and `exports` by their names.
+
+    A model or recipe that has a fault, or needs a later version, is missing there.
+    """
+
+    source: Source
+    file: tree.File
+    spec: Spec | None
+    graphs: dict[str, Graph]
+    recipes: dict[str, TrainPlan]
+    exports: dict[str, ExportPlan]
+    diagnostics: list[Diagnostic]
+
+    @property
+    def failed(self) -> bool:
+        return any(d.severity == "error" for d in self.diagnostics)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What the compiler hands over: the emitted texts, and the settings of a run as plain JSON.
+
+    `export_code` is the form that TorchScript scripts; `recipe_code` and `settings` are None without a recipe.
+    """
+
+    name: str
+    graph: Graph
+    model_code: str
+    export_code: str
+    recipe_code: str | None
+    settings: dict | None
+    diagnostics: list[Diagnostic]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """File name -> text, as `emit` writes them."""
+        recipe = {f"{self.name}_recipe.py": self.recipe_code} if self.recipe_code is not None else {}
+        return {f"{self.name}.py": self.model_code} | recipe
+
+
+def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
+    """Everything up to the passes, with all findings in source order."""
+    file, found = parse(source)
+    report = Report(found)
+    broken = report.failed
+    file = apply_overrides(file, overrides, report)
+    spec = resolve(source, file, report)
+    graphs: dict[str, Graph] = {}
+    recipes: dict[str, TrainPlan] = {}
+    exports: dict[str, ExportPlan] = {}
+    for name, model in spec.scope.models.items():
+        own = Report()
+        built = build_model(spec, model, own)
+        for diagnostic in own.diagnostics:
+            report.add(diagnostic)
+        if built.graph is not None and not broken:
+            graphs[name] = run_passes(built.graph, PASSES)
+        for recipe, train in spec.scope.recipes.items():
+            if train.model.text == name:
+                plan = read_train(train, spec.scope, built.ports, report)
+                if plan is not None:
+                    recipes[recipe] = plan
+    for name, export in spec.scope.exports.items():
+        plan = read_export(export, spec.scope, report)
+        if plan is not None:
+            exports[name] = plan
+    return Analysis(source, file, spec, graphs, recipes, exports, report.diagnostics)
+
+
+def run_passes(graph: Graph, passes: Sequence[Pass]) -> Graph:
+    return reduce(lambda g, run: run(g), passes, graph)
+
+
+def compile(source: Source, overrides: Sequence[str] = (), recipe: str | None = None) -> Artefact:
+    """Emit a spec's model with one of its recipes (the last, where none is named).
+
+    Raises SpecError where the spec has errors or asks for what this version has not.
+    """
+    analysis = analyse(source, overrides)
+    return emit(analysis, recipe)
+
+
+def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
+    """The emission of what was analysed. Raises SpecError as `compile` does."""
+    spec = analysis.spec
+    if analysis.failed or spec is None:
+        raise SpecError(analysis.diagnostics)
+    model, recipe = _chosen(spec, recipe)
+    missing = model not in analysis.graphs or (recipe is not None and recipe not in analysis.recipes)
+    if missing:
+        raise SpecError([d for d in analysis.diagnostics if d.code == "not-in-this-version"] or analysis.diagnostics)
+    graph = analysis.graphs[model]
+    plan = analysis.recipes[recipe] if recipe is not None else None
+    source_name = f"{spec.name}.dlspec"
+    scheme = plan.scheme if plan is not None else None
+    return Artefact(
+        name=spec.name,
+        graph=graph,
+        model_code=emit_module(graph, source_name, scheme),
+        export_code=emit_module(run_passes(graph, EXPORT_PASSES), source_name, scheme, exporting=True),
+        recipe_code=emit_recipe(plan, source_name, model) if plan is not None else None,
+        settings=settings(plan, spec.name, model_settings(graph, parameter_count(graph))) if plan is not None else None,
+        diagnostics=analysis.diagnostics,
+    )
+
+
+def _chosen(spec: Spec, recipe: str | None) -> tuple[str, str | None]:
+    """The model and recipe to emit: the recipe asked for, else the last of the file, else a model without one."""
+    recipes = spec.scope.recipes
+    if recipe is not None and recipe not in recipes:
+        report = Report()
+        whole = spec.source.span(0, 0)
+        report.unknown("recipe", recipe, whole, recipes, where=" in this file")
+        raise SpecError([replace(d, fixes=()) for d in report.diagnostics])
+    if recipe is None and recipes:
+        recipe = next(reversed(recipes))
+    if recipe is not None:
+        return recipes[recipe].model.text, recipe
+    model = first_model(spec)
+    assert model is not None
+    return model.name.text, None
