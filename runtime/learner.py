@@ -106,7 +106,10 @@ class Learner:
 
     def values_of(self, batch: Batch) -> Mapping[str, Tensor]:
         """Everything that a loss or metric may name, for a batch on the device."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+        # The cache of cast weights lives until the outermost autocast ends: where a caller has one, it would outlive
+        # the update of the weights.
+        bf16 = self.options.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
             return model_values(self.model, self.options, batch)
 
     def loss_of(self, values: Mapping[str, Tensor]) -> Tensor:
