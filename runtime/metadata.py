@@ -1,0 +1,102 @@
+"""What a released model says about itself: enough to run it with nothing but its file.
+
+In an ONNX file these are the entries of `metadata_props` whose keys begin with "dlspec.".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .dims import symbols_of
+from .errors import Refused
+from .settings import Port, Settings
+from .text import Tokenizer, tokenizer_from_json
+
+if TYPE_CHECKING:
+    from .data import Field
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """`classes` maps an output that scores classes to what its entries stand for."""
+
+    version: str
+    spec_sha256: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    limits: Mapping[str, int] = field(default_factory=dict)
+    tokenizer: Tokenizer | None = None
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def class_names(settings: Settings, fields: Mapping[str, Field]) -> dict[str, tuple[str, ...]]:
+    """The output that is scored against classes, with their names, or their numbers where the data names none."""
+    head = settings.loss.classes
+    labels = fields.get(head.field) if head else None
+    if head is None or labels is None or labels.classes is None or labels.dims:
+        return {}  # where every place of an example has a class of its own, those are tokens
+    return {head.output: labels.names or tuple(map(str, range(labels.classes)))}
+
+
+def write_metadata(metadata: Metadata) -> dict[str, str]:
+    """The entries for a file; the same for the same metadata."""
+    entries = {
+        "dlspec.format": FORMAT,
+        "dlspec.version": metadata.version,
+        "dlspec.spec_sha256": metadata.spec_sha256,
+        "dlspec.inputs": json.dumps([_stored(port, metadata.limits) for port in metadata.inputs]),
+        "dlspec.outputs": json.dumps([_stored(port, metadata.limits) for port in metadata.outputs]),
+    }
+    if metadata.tokenizer:
+        entries["dlspec.tokenizer"] = metadata.tokenizer.to_json()
+    if metadata.classes:
+        entries["dlspec.classes"] = json.dumps(dict(metadata.classes), ensure_ascii=False)
+    return entries
+
+
+def read_metadata(entries: Mapping[str, str], name: str) -> Metadata:
+    """What the entries of the file `name` say. Raises Refused where they are not ours, newer, or damaged."""
+    form = entries.get("dlspec.format")
+    if form is None:
+        raise Refused(
+            f"{name} was not exported by dlspec: it does not say what its inputs and outputs mean",
+            "Export a run with `dlspec export RUN -o DIR`.",
+        )
+    if form != FORMAT:
+        raise Refused(
+            f"{name} has format {form}, of dlspec {entries.get('dlspec.version', '?')}; this one reads {FORMAT}",
+            "Update dlspec.",
+        )
+    try:
+        inputs, outputs = json.loads(entries["dlspec.inputs"]), json.loads(entries["dlspec.outputs"])
+        stored_classes = json.loads(entries.get("dlspec.classes", "{}"))
+        return Metadata(
+            version=entries["dlspec.version"],
+            spec_sha256=entries["dlspec.spec_sha256"],
+            inputs=tuple(_port(stored) for stored in inputs),
+            outputs=tuple(_port(stored) for stored in outputs),
+            limits={symbol: limit for stored in inputs for symbol, limit in stored["limits"].items()},
+            tokenizer=tokenizer_from_json(entries["dlspec.tokenizer"]) if "dlspec.tokenizer" in entries else None,
+            classes={output: tuple(names) for output, names in stored_classes.items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(f"what {name} says about itself is damaged: {error!r}", "Export it again.") from None
+
+
+def _stored(port: Port, limits: Mapping[str, int]) -> dict[str, Any]:
+    symbols = [symbol for dim in port.dims for symbol in symbols_of(dim) if symbol in limits]
+    return {
+        "name": port.name,
+        "dtype": port.dtype,
+        "dims": list(port.dims),
+        "limits": {symbol: limits[symbol] for symbol in symbols},
+    }
+
+
+def _port(stored: Mapping[str, Any]) -> Port:
+    return Port(stored["name"], stored["dtype"], tuple(stored["dims"]))

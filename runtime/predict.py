@@ -1,0 +1,134 @@
+"""Outputs for examples out of a file."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import Refused
+from .metadata import Metadata
+from .session import Arrays, Session, fitted, shown
+from .settings import Port
+
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+AT_ONCE = 64
+
+
+def read_examples(path: Path, metadata: Metadata) -> Arrays:
+    """The inputs in a file: .npy, .npz, .json or a picture; one example, or several along the first axis.
+
+    Raises Refused for a file that is none of these, or does not fit the inputs of the model.
+    """
+    if not path.is_file():
+        raise Refused(f"there is no file {path}")
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        feeds = _from_json(path, metadata)
+    elif suffix in (".npy", ".npz"):
+        feeds = _from_numpy(path, metadata)
+    elif suffix in PICTURES:
+        feeds = _from_picture(path, metadata)
+    else:
+        hint = "For text there is `dlspec generate`." if metadata.tokenizer else ""
+        raise Refused(f"{path.name} is no kind of input: give .npy, .npz, .json or a picture", hint)
+    ports = {port.name: port for port in metadata.inputs}
+    whole = {name: _stacked(array, ports.get(name)) for name, array in feeds.items()}
+    examples = fitted(metadata, whole)
+    if not all(len(array) for array in examples.values()):
+        raise Refused(f"{path.name} holds no example")
+    return examples
+
+
+def predict(session: Session, examples: Arrays) -> Iterator[dict[str, Any]]:
+    """The outputs of each example, ready for JSON: by output name the class with its probability where the output
+    scores classes, else numbers as nested lists."""
+    count = len(next(iter(examples.values())))
+    for start in range(0, count, AT_ONCE):
+        part = {name: array[start : start + AT_ONCE] for name, array in examples.items()}
+        results = session.run(part)
+        for index in range(len(next(iter(part.values())))):
+            yield {name: _said(array[index], session.metadata.classes.get(name)) for name, array in results.items()}
+
+
+def _said(output: NDArray, names: tuple[str, ...] | None) -> Any:
+    if names is None or output.shape != (len(names),):
+        return output.tolist()
+    scores = np.exp(output.astype(np.float64) - output.max())
+    best = int(output.argmax())
+    return {"class": names[best], "index": best, "probability": float(scores[best] / scores.sum())}
+
+
+def _from_json(path: Path, metadata: Metadata) -> Arrays:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise Refused(f"{path.name} is no JSON: {error}") from None
+    if not isinstance(content, dict):
+        content = {_only_input(metadata).name: content}
+    ports = {port.name: port for port in metadata.inputs}
+    arrays = {}
+    for name, value in content.items():
+        try:
+            arrays[name] = np.array(value)
+        except ValueError:
+            raise Refused(f"the rows of {name} in {path.name} differ in length") from None
+        if arrays[name].dtype.kind not in "fiub":
+            wanted = f": {shown(ports[name])} is made of numbers" if name in ports else ""
+            raise Refused(f"{name} in {path.name} holds what is no number{wanted}")
+    return arrays
+
+
+def _from_numpy(path: Path, metadata: Metadata) -> Arrays:
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            return {_only_input(metadata).name: stored}
+        with stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise Refused(f"{path.name} cannot be read as arrays of numbers: {error}") from None
+    if len(arrays) == 1 and len(metadata.inputs) == 1:  # there is no doubt what is meant
+        return {metadata.inputs[0].name: next(iter(arrays.values()))}
+    return arrays
+
+
+def _from_picture(path: Path, metadata: Metadata) -> Arrays:
+    port = _only_input(metadata)
+    if port.dtype != "float" or len(port.dims) != 4 or port.dims[1] not in (1, 3):
+        raise Refused(f"{path.name} is a picture, and the model takes {shown(port)}")
+    try:
+        from PIL import Image  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise Refused(
+            "reading a picture needs Pillow, which is not installed",
+            "pip install pillow, or give the numbers as .npy or .json",
+        ) from None
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("L" if port.dims[1] == 1 else "RGB"), np.float32) / 255
+    except OSError as error:
+        raise Refused(f"{path.name} cannot be read as a picture: {error}") from None
+    channels = pixels[None] if port.dims[1] == 1 else pixels.transpose(2, 0, 1)
+    return {port.name: channels[None]}
+
+
+def _only_input(metadata: Metadata) -> Port:
+    if len(metadata.inputs) != 1:
+        form = ", ".join(f"{json.dumps(port.name)}: ..." for port in metadata.inputs)
+        raise Refused(
+            f"the model has {len(metadata.inputs)} inputs: {', '.join(map(shown, metadata.inputs))}",
+            f"Give a .npz with these arrays, or a .json of the form {{{form}}}.",
+        )
+    (port,) = metadata.inputs
+    return port
+
+
+def _stacked(array: NDArray, port: Port | None) -> NDArray:
+    """A single example becomes a batch of one."""
+    return array[None] if port is not None and array.ndim == len(port.dims) - 1 else array

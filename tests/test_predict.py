@@ -1,0 +1,173 @@
+"""Examples out of files, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dlspec.runtime.errors import Refused
+from dlspec.runtime.metadata import Metadata, class_names
+from dlspec.runtime.predict import AT_ONCE, predict, read_examples
+from dlspec.runtime.session import Arrays, Session
+from dlspec.runtime.settings import Port, read_settings
+from dlspec.runtime.text import ByteTokenizer
+
+IMAGE = Port("image", "float", ("B", 1, 2, 3))
+ONE = Metadata("", "", (IMAGE,), (Port("logits", "float", ("B", 3)),), classes={"logits": ("cat", "dog", "owl")})
+TWO = Metadata(
+    "",
+    "",
+    (Port("x", "float", ("B", "T")), Port("y", "int", ("B", "T"))),
+    (Port("z", "float", ("B", "T")),),
+    limits={"T": 4},
+)
+PIXELS = np.arange(12, dtype=np.float32).reshape(2, 1, 2, 3)
+
+
+class Sums(Session):
+    """Answers with sums of what it is given, and remembers how much that was."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        super().__init__(metadata)
+        self.batches: list[int] = []
+
+    def run(self, feeds: Mapping[str, NDArray]) -> Arrays:
+        self.batches.append(len(next(iter(feeds.values()))))
+        if "image" in feeds:
+            return {"logits": feeds["image"].sum(axis=(1, 2)) / 10}
+        return {"z": feeds["x"] + feeds["y"]}
+
+
+def test_classes_come_with_their_probability() -> None:
+    said = list(predict(Sums(ONE), {"image": PIXELS}))
+    scores = [math.exp((a + b) / 10) for a, b in ((0, 3), (1, 4), (2, 5))]
+    assert said[0] == {"logits": {"class": "owl", "index": 2, "probability": pytest.approx(scores[2] / sum(scores))}}
+    assert len(said) == 2
+    json.dumps(said)
+
+
+def test_other_outputs_come_as_numbers() -> None:
+    said = list(predict(Sums(TWO), {"x": np.ones((2, 3), np.float32), "y": np.arange(6).reshape(2, 3)}))
+    assert said == [{"z": [1, 2, 3]}, {"z": [4, 5, 6]}]
+
+
+def test_many_examples_are_computed_in_parts() -> None:
+    session = Sums(ONE)
+    assert len(list(predict(session, {"image": np.zeros((AT_ONCE + 5, 1, 2, 3), np.float32)}))) == AT_ONCE + 5
+    assert session.batches == [AT_ONCE, 5]
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".json", ".JSON"])
+def test_every_kind_of_file_says_the_same(tmp_path: Path, suffix: str, single: bool) -> None:
+    path = tmp_path / f"in{suffix}"
+    given = PIXELS[0] if single else PIXELS
+    if suffix == ".npy":
+        np.save(path, given.astype(np.float64))
+    elif suffix == ".npz":
+        np.savez(path, arr_0=given)
+    else:
+        path.write_text(json.dumps(given.tolist() if suffix == ".json" else {"image": given.astype(int).tolist()}))
+    read = read_examples(path, ONE)["image"]
+    assert read.dtype == np.float32
+    assert np.array_equal(read, PIXELS[:1] if single else PIXELS)
+
+
+def test_several_inputs_come_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"x": [1, 2.5], "y": [3, 4]}')
+    np.savez(tmp_path / "a.npz", x=np.array([[1, 2.5]]), y=np.array([[3, 4]], np.uint8))
+    for name in ("a.json", "a.npz"):
+        read = read_examples(tmp_path / name, TWO)
+        assert read["x"].tolist() == [[1, 2.5]] and read["y"].tolist() == [[3, 4]]
+        assert read["y"].dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "metadata", "message"),
+    [
+        ("a.json", "{", ONE, "a.json is no JSON"),
+        ("a.json", "[[1, 2], [3]]", ONE, "the rows of image in a.json differ in length"),
+        ("a.json", '"cat"', ONE, r"image in a.json holds what is no number: image \[B, 1, 2, 3\]"),
+        ("a.json", "[null]", ONE, "holds what is no number"),
+        ("a.json", "[]", ONE, r"the input image \[B, 1, 2, 3\] was given an array of shape \[0\]"),
+        ("a.json", "[1, 2]", ONE, r"was given an array of shape \[2\]"),
+        ("a.json", "[[[1, 2, 3]]]", ONE, "was given 1 where 2 is 2"),
+        ("a.json", '{"picture": []}', ONE, "the model has no input picture"),
+        ("a.json", '{"x": [[1]]}', TWO, r"the input y int\[B, T\] is missing"),
+        ("a.json", '{"x": [[1]], "y": [[1.5]]}', TWO, r"the input y int\[B, T\] was given float64"),
+        ("a.json", '{"x": [[1]], "y": [[1], [2]]}', TWO, "was given 2 where B is 1"),
+        ("a.json", '{"x": [[1]], "y": [[1, 2]]}', TWO, "was given 2 where T is 1"),
+        ("a.json", '{"x": [[1,1,1,1,1]], "y": [[1,1,1,1,1]]}', TWO, "was given 5 where T is 4 at most"),
+        ("a.json", "[1]", TWO, "the model has 2 inputs: x"),
+        ("a.npy", "no", ONE, "a.npy cannot be read as arrays"),
+        ("a.npz", "no", ONE, "a.npz cannot be read as arrays"),
+        ("a.txt", "no", ONE, "a.txt is no kind of input"),
+        ("a.png", "no", TWO, "the model has 2 inputs"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, name: str, content: str, metadata: Metadata, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(Refused, match=message):
+        read_examples(tmp_path / name, metadata)
+
+
+def test_files_that_hold_no_example(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((0, 1, 2, 3)))
+    with pytest.raises(Refused, match=r"a.npy holds no example"):
+        read_examples(tmp_path / "a.npy", ONE)
+    with pytest.raises(Refused, match="there is no file"):
+        read_examples(tmp_path / "b.npy", ONE)
+    np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(Refused, match="cannot be read as arrays of numbers"):
+        read_examples(tmp_path / "a.npy", ONE)
+
+
+def test_text_is_for_generate(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("ROMEO:")
+    language = Metadata("", "", (Port("tokens", "int", ("B", "T")),), (), tokenizer=ByteTokenizer())
+    with pytest.raises(Refused) as fault:
+        read_examples(tmp_path / "a.txt", language)
+    assert "dlspec generate" in fault.value.help
+
+
+def test_a_picture_without_pillow_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(Refused, match="needs Pillow") as fault:
+        read_examples(tmp_path / "a.png", ONE)
+    assert "pip install pillow" in fault.value.help
+
+
+def test_a_picture_becomes_channels_of_0_to_1(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    colours = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14
+    image.fromarray(colours).save(tmp_path / "a.png")
+    colour = Metadata("", "", (Port("image", "float", ("B", 3, "H", "W")),), ())
+    read = read_examples(tmp_path / "a.png", colour)["image"]
+    assert np.array_equal(read, colours.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+
+
+def test_a_picture_for_a_model_of_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(Refused, match=r"a.png is a picture, and the model takes row \[B, 4\]"):
+        read_examples(tmp_path / "a.png", Metadata("", "", (Port("row", "float", ("B", 4)),), ()))
+
+
+def test_whose_classes_an_output_scores(repo: Path) -> None:
+    from dlspec.runtime.data import Field
+
+    def of(name: str, **changes: Any) -> Any:
+        return read_settings({**json.loads((repo / f"tests/golden/{name}.json").read_text()), **changes})
+
+    digits, gpt = of("digits"), of("gpt")
+    assert class_names(digits, {"label": Field("int", (), 2, ("no", "yes"))}) == {"logits": ("no", "yes")}
+    assert class_names(digits, {"label": Field("int", (), 3)}) == {"logits": ("0", "1", "2")}
+    assert class_names(gpt, {"targets": Field("int", (8,), 65)}) == {}
