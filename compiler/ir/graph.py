@@ -43,7 +43,10 @@ class Apply:
 
 @dataclass(frozen=True)
 class Pointwise:
-    """`left operator right`; a side that is a number stands here, a side that flows is None and comes from the inputs."""
+    """`left operator right`, or `neg` of one input.
+
+    A side that is a number stands here, a side that flows is None and comes from the inputs.
+    """
 
     operator: str
     left: Number | None = None

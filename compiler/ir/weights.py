@@ -12,11 +12,15 @@ from .graph import Copies, Graph, LayerModule, Unit, UnitModule
 
 @dataclass(frozen=True)
 class Weight:
-    """One trained tensor; `shared` where another layer has made it (a tie)."""
+    """One trained tensor; `tied_to` is the key of another that it is, where a layer shares what another has made."""
 
     key: str
     shape: tuple[int, ...]
-    shared: bool = False
+    tied_to: str | None = None
+
+    @property
+    def shared(self) -> bool:
+        return self.tied_to is not None
 
     @property
     def count(self) -> int:
@@ -42,8 +46,9 @@ def unit_weights(unit: Unit, prefix: str) -> Iterator[Weight]:
 
 def module_weights(module: LayerModule, prefix: str) -> Iterator[Weight]:
     for key, parameter in module.layer.parameters(module.inputs[0]).items():
-        shared = module.tie is not None and key == "weight"
-        yield Weight(f"{prefix}{module.name}.{key}", tuple(map(whole, parameter.dims)), shared)
+        tie = module.tie if key == "weight" else None
+        tied_to = prefix + ".".join(tie.path) if tie is not None else None
+        yield Weight(f"{prefix}{module.name}.{key}", tuple(map(whole, parameter.dims)), tied_to)
 
 
 def parameter_count(graph: Graph) -> int:

@@ -32,7 +32,7 @@ def build(
     """
     model = graph.model
     sources = {name: ArrayWeight(w) if isinstance(w, np.ndarray) else w for name, w in weights.items()}
-    known = parameters(model)
+    known = parameters(graph)
     entering = [(value.name or "", tensor_type(value)) for value in model.inputs]
     g = OnnxBuilder(OPSET, known, known.match(sources), {*(name for name, _ in entering), *graph.outputs})
     inputs = [g.input(name, type) for name, type in entering]

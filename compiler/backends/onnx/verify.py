@@ -37,13 +37,14 @@ def _versions(model: onnx.ModelProto) -> list[str]:
 def _shapes(graph: onnx.GraphProto) -> list[str]:
     known = {value.name: value.type.tensor_type for value in (*graph.value_info, *graph.input, *graph.output)}
     made = [name for node in graph.node for name in node.output if name]
-    return [
-        f"`{name}` has no shape"
-        for name in made
-        if name not in known
-        or not known[name].HasField("shape")
-        or not all(dim.WhichOneof("value") for dim in known[name].shape.dim)
-    ]
+    return [f"`{name}` has no shape" for name in made if name not in known or not _is_known(known[name])]
+
+
+def _is_known(type: onnx.TypeProto.Tensor) -> bool:
+    # Inference calls a dim that it knows nothing of `unk__0`.
+    return type.HasField("shape") and all(
+        dim.HasField("dim_value") or (dim.dim_param and not dim.dim_param.startswith("unk__")) for dim in type.shape.dim
+    )
 
 
 def _locations(graph: onnx.GraphProto) -> list[str]:
