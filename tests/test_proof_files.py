@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from proof_graphs import (
 )
 from torch import nn
 
-from dlspec.runtime.errors import ProofFailed, Refused
+from dlspec.runtime.errors import DiskFull, ProofFailed, Refused
 from dlspec.runtime.export import check_onnx, staged, write_report
 
 
@@ -197,3 +198,11 @@ def test_what_was_there_stays_where_an_export_fails(digits: nn.Module, tmp_path:
     (tmp_path / "file").write_text("")
     with pytest.raises(Refused, match="is no directory"), staged(tmp_path / "file"):
         pass
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "out"
+    with pytest.raises(DiskFull), staged(target) as folder:  # noqa: PT012
+        (folder / "model.onnx").write_text("half of")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []

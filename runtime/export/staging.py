@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..durable import full_disk_is_told, sync
+from ..durable import failed_writes_are_told, sync
 from ..errors import Refused
 from .report import REPORT
 
@@ -18,14 +18,15 @@ def staged(target: Path) -> Iterator[Path]:
     """A folder beside `target` to write into; its files go to `target` when the block ends well.
 
     When it does not, nothing is left of them, nor of folders that were made for them, and files that lay in `target`
-    are as they were. Raises Refused where `target` holds a link or a folder by the name of a new file, DiskFull.
+    are as they were. Raises Refused where `target` holds a link or a folder by the name of a new file, and a
+    RuntimeFault where something cannot be written.
     """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise Refused(f"{target} is no directory", "Give a directory to write the files into.")
     made = [folder for folder in target.parents if not folder.exists()]
     fresh = target.parent / f".{target.name}.{os.getpid()}.tmp"
     try:
-        with full_disk_is_told(f"the files for {target}", "Free some space; nothing was written."):
+        with failed_writes_are_told(f"the files for {target}"):
             fresh.mkdir(parents=True)
             yield fresh
             _settle(fresh, target)
