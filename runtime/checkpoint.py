@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from .durable import full_disk_is_told, hash_file, replace_file, sync, write_synced
+from .durable import FREE_SOME_SPACE, failed_writes_are_told, hash_file, replace_file, sync, write_synced
 from .errors import DiskFull, Refused
 from .program import canonical_json
 
@@ -64,8 +64,7 @@ def save_checkpoint(folder: Path, step: int, contents: Contents, keep: int) -> C
     """
     path = folder / _name(step)
     fresh = path.with_name(path.name + UNFINISHED)
-    help = "What was committed before is whole. Free some space, then resume the run."
-    with full_disk_is_told(f"the checkpoint of step {step}", help):
+    with failed_writes_are_told(f"the checkpoint of step {step}"):
         _require_space(folder, contents)
         try:
             fresh.mkdir()
@@ -221,7 +220,7 @@ def _require_space(folder: Path, contents: Contents) -> None:
     if free < needed:
         raise DiskFull(
             f"a checkpoint needs {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free",
-            "What was committed before is whole. Free some space, then resume the run.",
+            FREE_SOME_SPACE,
         )
 
 

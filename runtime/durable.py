@@ -8,7 +8,11 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from .errors import DiskFull, is_disk_full
+from safetensors import SafetensorError
+
+from .errors import DiskFull, RuntimeFault, is_disk_full
+
+FREE_SOME_SPACE = "What was saved before is whole. Free some space, then resume the run."
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -22,14 +26,15 @@ def write_synced(path: Path, content: bytes) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` in the place of a file that others may read: they see the old one or the new one."""
     fresh = path.with_name(f"{path.name}.tmp")
-    try:
-        write_synced(fresh, content)
-        os.replace(fresh, path)
-    except BaseException:
-        with suppress(OSError):
-            fresh.unlink()
-        raise
-    sync(path.parent)
+    with failed_writes_are_told(str(path)):
+        try:
+            write_synced(fresh, content)
+            os.replace(fresh, path)
+        except BaseException:
+            with suppress(OSError):
+                fresh.unlink()
+            raise
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:
@@ -51,14 +56,17 @@ def hash_file(path: Path) -> str:
 
 
 @contextmanager
-def full_disk_is_told(what: str, help: str) -> Iterator[None]:
-    """Turns a write that failed for want of space into DiskFull; other failures pass."""
+def failed_writes_are_told(what: str, help: str = FREE_SOME_SPACE) -> Iterator[None]:
+    """Turns a write that failed into a fault: DiskFull, with `help`, for want of space, else what the system says."""
     try:
         yield
     except Exception as error:
-        if not is_disk_full(error):
-            raise
-        raise DiskFull(f"{what} could not be written: the disk is full ({_first_line(error)})", help) from error
+        if is_disk_full(error):
+            said = f"{what} could not be written: the disk is full ({_first_line(error)})"
+            raise DiskFull(said, help) from error
+        if isinstance(error, OSError | SafetensorError):
+            raise RuntimeFault(f"{what} could not be written: {_first_line(error)}") from error
+        raise
 
 
 def _first_line(error: BaseException) -> str:

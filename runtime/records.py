@@ -9,9 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .durable import full_disk_is_told
+from .durable import failed_writes_are_told
 from .errors import Refused
-from .rundir import FREE_SOME_SPACE
 
 # A link in a run directory could lead to a file of somebody else's, which would be cut and written.
 FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -56,14 +55,14 @@ class Records:
         self._append(json.dumps(record, allow_nan=False).encode() + b"\n")
 
     def sync(self) -> None:
-        with full_disk_is_told(str(self.path), FREE_SOME_SPACE):
+        with failed_writes_are_told(str(self.path)):
             os.fsync(self._file)
 
     def close(self) -> None:
         os.close(self._file)
 
     def _append(self, line: bytes) -> None:
-        with full_disk_is_told(str(self.path), FREE_SOME_SPACE):
+        with failed_writes_are_told(str(self.path)):
             written = 0
             while written < len(line):  # a nearly full disk takes a part, then raises
                 written += os.pwrite(self._file, line[written:], self._size + written)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from .durable import full_disk_is_told, replace_file, sync, write_synced
+from .durable import failed_writes_are_told, replace_file, sync, write_synced
 from .errors import Refused
 from .manifest import NAME, Manifest, encode, read_manifest, write_manifest
 
@@ -23,7 +23,6 @@ METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 CHECKPOINTS = "checkpoints"
 LOCK = "lock"
-FREE_SOME_SPACE = "Free some space; nothing that was saved before is lost."
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ def next_run_path(name: str, root: Path = Path("runs")) -> Path:
 def create_run(path: Path, manifest: Manifest, texts: Mapping[str, str]) -> Run:
     """Make a run directory, whole or not at all. Raises Refused where one exists, DiskFull."""
     require_new(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with full_disk_is_told(f"the run directory {path}", FREE_SOME_SPACE):
+    with failed_writes_are_told(f"the run directory {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             fresh.mkdir()
             (fresh / CHECKPOINTS).mkdir()
