@@ -1,0 +1,200 @@
+"""How a model is trained, as plain functions: `<spec>_recipe.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ...semantics.number import Number, real, whole, written
+from ...training.arguments import argument_names
+from ...training.measure import Operand, Value
+from ...training.objective import LossTerm, Objective, Scaled, Sum
+from ...training.optimizer import Optimizer
+from ...training.plan import TrainPlan
+from ...training.spelling import real_text
+from .layout import WIDTH, fit
+from .rates import write_learning_rate
+
+
+def emit_recipe(plan: TrainPlan, source_name: str, model_name: str) -> str:
+    """The recipe as readable, standalone PyTorch: `loss`, `metrics` where there are any, `parameter_groups`,
+    `optimizer` and `learning_rate`. `source_name` is the spec's file name, for the docstring."""
+    functions = [
+        _loss(plan),
+        *([_metrics(plan)] if plan.metrics else []),
+        _parameter_groups(plan.optimizer),
+        _optimizer(plan.optimizer),
+        write_learning_rate(plan.schedule, plan.optimizer.lr, plan.run),
+    ]
+    body = "\n\n\n".join("\n".join(part for line in lines for part in fit(line)) for lines in functions)
+    name = "" if plan.recipe == model_name else f" as {plan.recipe}"
+    doc = (
+        f"How {model_name} is trained{name}, from {source_name}: "
+        "plain functions over the model's outputs, its parameters and the step."
+    )
+    return "\n".join([f'"""{doc}"""', "", *_imports(body), "", "", body, ""])
+
+
+def _imports(body: str) -> list[str]:
+    standard = ["import math"] if re.search(r"\bmath\.", body) else []
+    functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", body) else []
+    ours = [*standard, "from typing import Any", "", "import torch", *functional, "from torch import Tensor, nn"]
+    return ["from __future__ import annotations", "", *ours]
+
+
+class _Function:
+    """The body of a function while it is written. `taken` are the names that it may not give away."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.lines: list[str] = []
+        self.taken = set(names)
+
+    def assign(self, name: str, expression: str) -> str:
+        free, number = name, 1
+        while free in self.taken:
+            number += 1
+            free = f"{name}_{number}"
+        self.taken.add(free)
+        self.lines.append(f"{free} = {expression}")
+        return free
+
+    def text(self, name: str, parameters: Iterable[str], result: str, doc: str) -> list[str]:
+        head = _signature(name, [f"{parameter}: Tensor" for parameter in parameters], result)
+        return [*head, f'    """{doc}"""', *(f"    {line}" for line in self.lines)]
+
+
+def _signature(name: str, parameters: list[str], result: str) -> list[str]:
+    line = f"def {name}({', '.join(parameters)}) -> {result}:"
+    if len(line) <= WIDTH:
+        return [line]
+    inside = f"    {', '.join(parameters)}"
+    listed = [inside] if len(inside) <= WIDTH else [f"    {parameter}," for parameter in parameters]
+    return [f"def {name}(", *listed, f") -> {result}:"]
+
+
+# --- loss ------------------------------------------------------------------------------------------------------
+
+
+def _loss(plan: TrainPlan) -> list[str]:
+    names = argument_names(plan.loss_values())
+    function = _Function(names.values())
+    masked = _mask(function, [term.true for term in plan.terms if term.loss.counts_classes], plan.ignored, names)
+    line = f"return {_expression(plan.loss, names)}"
+    if len(line) + 4 > WIDTH and len(plan.terms) > 1:
+        line = f"return {_expression(plan.loss, names, function)}"
+    function.lines += [line] if len(line) + 4 <= WIDTH or len(plan.terms) == 1 else _broken(line)
+    counting = masked or any(t.loss.counts_classes and t.true.partial for t in plan.terms)
+    doc = f"The training loss, a mean over all entries{' that count' if counting and masked else ''}."
+    return function.text("loss", names.values(), "Tensor", doc)
+
+
+def _mask(function: _Function, targets: list[Value], ignored: Number | None, names: dict[str, str]) -> list[str]:
+    """Makes -100 of what else does not count; returns the targets in which it did."""
+    if ignored is None or whole(ignored) == -100:
+        return []
+    sources = list(dict.fromkeys(t.source for t in targets if t.origin != "constant"))
+    for source in sources:
+        target, text = names[source], real_text(ignored)
+        function.lines.append(
+            f"{target} = {target}.masked_fill({target} == {text}, -100)  # {written(ignored)} does not count"
+        )
+    return sources
+
+
+def _expression(objective: Objective, names: dict[str, str], function: _Function | None = None) -> str:
+    """The loss as a formula; with a `function` each term is a name that it assigns."""
+    match objective:
+        case LossTerm(loss=loss, said=said, true=true):
+            text = str(loss.code(_operand(said, names), _operand(true, names)))
+            return text if function is None else function.assign(loss.word, text)
+        case Scaled(factor=factor, of=of, divides=divides):
+            inner, number = _expression(of, names, function), _factor(factor)
+            inner = f"({inner})" if isinstance(of, Sum) or (isinstance(of, Scaled) and not divides) else inner
+            return f"{inner} / {number}" if divides else f"{number} * {inner}"
+        case Sum(operator=operator, left=left, right=right):
+            first, second = _expression(left, names, function), _expression(right, names, function)
+            return f"{first} {operator} {f'({second})' if isinstance(right, Sum) else second}"
+
+
+def _factor(n: Number) -> str:
+    text = real_text(n)
+    return text if re.fullmatch(r"-?[\w.]+(-\d+)?", text) else f"({text})"
+
+
+def _operand(value: Value, names: dict[str, str]) -> Operand:
+    return Operand(value, names.get(value.source, ""))
+
+
+def _broken(line: str) -> list[str]:
+    """A sum that is too long, an operand a line."""
+    operands = re.split(r" (?=[+-] )", line.removeprefix("return "))
+    return ["return (", *(f"    {operand}" for operand in operands), ")"]
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------
+
+
+def _metrics(plan: TrainPlan) -> list[str]:
+    names = argument_names(plan.metric_values())
+    function = _Function(names.values())
+    lost = {term.true.source for term in plan.terms if term.loss.counts_classes}
+    classes = [m.true for m in plan.metrics if m.metric.counts_classes and m.true.source in lost]
+    masked = _mask(function, classes, plan.ignored, names)
+    masks: dict[str, str] = {}
+    entries: list[str] = []
+    for measured in plan.metrics:
+        said, true = _operand(measured.said, names), _operand(measured.true, names)
+        counted = None
+        if measured.metric.word == "accuracy" and (measured.true.partial or measured.true.source in masked):
+            if true.text not in masks:
+                masks[true.text] = function.assign("counted", f"{true.text} != -100")
+            counted = masks[true.text]
+        value = measured.metric.code(said, true, counted, function)
+        entry = f'"{measured.name}": {value}'
+        if len(entry) + 9 > WIDTH:
+            entry = f'"{measured.name}": {function.assign(measured.name, value)}'
+        entries.append(entry)
+    line = f"return {{{', '.join(entries)}}}"
+    if len(entries) == 1 and len(line) + 4 <= WIDTH:
+        function.lines.append(line)
+    else:
+        function.lines += ["return {", *(f"    {entry}," for entry in entries), "}"]
+    doc = f"What is measured beside the loss, each a mean over all entries{' that count' if masks else ''}."
+    after = [m for m in plan.metrics if m.metric.after == "exp"]
+    if after:
+        doc = f"{doc.removesuffix('.')}; {after[0].name} is the exponential of the last mean."
+    return function.text("metrics", names.values(), "dict[str, Tensor]", doc)
+
+
+# --- optimizer -------------------------------------------------------------------------------------------------
+
+
+def _parameter_groups(optimizer: Optimizer) -> list[str]:
+    head = "def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:"
+    decay = real_text(optimizer.decay)
+    trained = "p for p in model.parameters() if p.requires_grad"
+    if real(optimizer.decay) == 0:
+        # PyTorch's AdamW decays unless it is told not to.
+        none = ', "weight_decay": 0.0' if optimizer.decays_unasked else ""
+        doc = '    """All parameters in one group, without weight decay."""'
+        return [head, doc, f'    return [{{"params": [{trained}]{none}}}]']
+    if optimizer.decay_on == "all":
+        doc = '    """All parameters in one group: weight decay acts on each of them."""'
+        lines = [f"    parameters = [{trained}]", f'    return [{{"params": parameters, "weight_decay": {decay}}}]']
+        return [head, doc, *lines]
+    return [
+        head,
+        '    """Weight decay acts on matrices only: not on biases, gains and other vectors."""',
+        f"    parameters = [{trained}]",
+        "    return [",
+        f'        {{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": {decay}}},',
+        '        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},',
+        "    ]",
+    ]
+
+
+def _optimizer(optimizer: Optimizer) -> list[str]:
+    kind, options = optimizer.constructor()
+    arguments = ", ".join(["parameter_groups(model)", f"lr={real_text(optimizer.lr)}", *options])
+    head = "def optimizer(model: nn.Module) -> torch.optim.Optimizer:"
+    return [head, f"    return torch.optim.{kind}({arguments})"]

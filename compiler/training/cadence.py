@@ -1,0 +1,60 @@
+"""What recurs in a run, and what ends it early."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..layers.options import Positive, Whole
+from .base import Options
+from .values import Text, TrainLength
+
+
+class Every(Options):
+    """`validate = every(500)`: once in that many steps, `5%` of the run or `5 * epoch`, and at the end of the run."""
+
+    word: ClassVar[str] = "every"
+    example: ClassVar[str] = "every(500)"
+
+    length: TrainLength
+
+
+class EveryCheckpoint(Options):
+    """`checkpoint = every(1_000, keep = 3)`: a checkpoint so often and at the end; the newest `keep` are kept, 2 if
+    left out."""
+
+    word: ClassVar[str] = "every"
+    example: ClassVar[str] = "every(1_000, keep = 3)"
+
+    length: TrainLength
+    keep: Whole = 2
+
+
+class EverySample(Options):
+    """`sample = every(1_000, prompt = "ROMEO:")`: text that the model writes on after `prompt`."""
+
+    word: ClassVar[str] = "every"
+    example: ClassVar[str] = 'every(1_000, prompt = "ROMEO:")'
+
+    length: TrainLength
+    prompt: Text
+
+
+class Patience(Options):
+    """`early_stop = patience(5, on = "validation.loss")`: ends the run after that many validations in a row without a
+    new best of what `on` names: the loss, or a metric such as "validation.accuracy". It needs `validate`."""
+
+    word: ClassVar[str] = "patience"
+    example: ClassVar[str] = 'patience(5, on = "validation.loss")'
+
+    validations: Whole
+    on: Text = "validation.loss"
+
+
+class Normal(Options):
+    """`init = normal(0.02)`: weights of matrices and embeddings are drawn from a normal distribution of that standard
+    deviation; biases are 0. Left out, weights are drawn as PyTorch draws them."""
+
+    word: ClassVar[str] = "normal"
+    example: ClassVar[str] = "normal(0.02)"
+
+    std: Positive

@@ -1,0 +1,117 @@
+"""`word(options)` in a `train` or `export` section becomes an option class with its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from ...grammar import tree
+from ...grammar.source import Span
+from ..build.arguments import Given, given_arguments, read_options
+from ..semantics.evaluate import FAULT, Recipe, Scope, evaluate
+from ..semantics.report import Report
+from . import registry
+from .base import Options, ReadBy
+from .language import Vocabulary
+
+Kind = TypeVar("Kind", bound=Options)
+
+
+@dataclass(frozen=True)
+class Chosen(Generic[Kind]):
+    """Options that were read, where the call stands, and where each option that was written does."""
+
+    options: Kind
+    span: Span
+    spans: Mapping[str, Span] = field(default_factory=dict)
+
+    def place(self, option: str | None) -> Span:
+        """Where an option was written; the whole call where it was left out."""
+        return self.spans.get(option or "", self.span)
+
+
+def resolved(flow: tree.Flow, scope: Scope) -> tuple[tree.Flow, Scope]:
+    """The flow that a bare name stands for, where the file has given it one."""
+    match flow:
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None):
+            found = scope.find(name)
+            if isinstance(found, Recipe):
+                return resolved(found.flow, found.scope)
+    return flow, scope
+
+
+def word_of(flow: tree.Flow) -> tree.Stage | None:
+    """The call `word` or `word(...)`, or None for any other flow."""
+    match flow:
+        case tree.Stage(path=tree.Path(parts=(_,)), body=None):
+            return flow
+    return None
+
+
+def choose(
+    flow: tree.Flow,
+    key: str,
+    folder: str,
+    kind: type[Kind],
+    vocabulary: Vocabulary,
+    scope: Scope,
+    report: Report,
+) -> tuple[type[Kind], tree.Stage, Scope] | None:
+    """The class that a flow names, its call, and where names of the call are looked up; None where it names none that
+    this version has (reported)."""
+    flow, scope = resolved(flow, scope)
+    stage = word_of(flow)
+    if stage is None:
+        example = sorted(registry.words(folder))[0]
+        label = f"not a {vocabulary.noun}"
+        report.error("wrong-value", f"`{key}` takes a {vocabulary.noun}", flow.span, label, help=f"such as `{example}`")
+        return None
+    word = stage.path.parts[0]
+    if stage.args is None and scope.find(word) is not None:
+        message = f"`{word}` is a constant of this file, and `{key}` takes a {vocabulary.noun}"
+        report.error(
+            "wrong-value", message, stage.span, f"not a {vocabulary.noun}", help="give the constant another name"
+        )
+        return None
+    found = registry.find(folder, word, kind)
+    if found is not None:
+        return found, stage, scope
+    if word in vocabulary.words:
+        report.later(f"the {vocabulary.noun} `{word}`", stage.path.span)
+    else:
+        report.unknown(vocabulary.noun, word, stage.path.span, vocabulary.words, vocabulary.spellings)
+    return None
+
+
+def read_call(kind: type[Kind], stage: tree.Stage, scope: Scope, report: Report) -> Chosen[Kind] | None:
+    """The options of a call; None where one is wrong, missing, or not in this version (reported)."""
+    given = given_arguments(stage, list(kind.model_fields), report, later=kind.later)
+    if given is None:
+        return None
+    _put_off(kind, stage, given, scope, report)
+    ready: dict[str, Any] = {}
+    for name, written in given.items():
+        reader = next((mark for mark in kind.model_fields[name].metadata if isinstance(mark, ReadBy)), None)
+        if reader is not None:
+            ready[name] = reader.read(written.flow, name, scope, report)
+    if FAULT in ready.values():
+        return None
+    options = read_options(kind, kind.word, given, {}, scope, report, stage.span, ready=ready)
+    if options is None:
+        return None
+    chosen = Chosen(options, stage.span, {name: written.flow.span for name, written in given.items()})
+    faults = list(options.faults())
+    for fault in faults:
+        report.error(fault.code, fault.message, chosen.place(fault.option), fault.label, help=fault.help)
+    return None if faults else chosen
+
+
+def _put_off(kind: type[Options], stage: tree.Stage, given: Given, scope: Scope, report: Report) -> None:
+    """Takes out what only a later version has; a value that asks for nothing passes in silence."""
+    for name in [name for name in given if name in kind.later]:
+        written = given.pop(name)
+        words = frozenset(value for value in [kind.idle.get(name)] if isinstance(value, str))
+        value = evaluate(written.flow, scope, Report(), words) if name in kind.idle else FAULT
+        if value is FAULT or getattr(value, "value", value) != kind.idle[name]:
+            report.later(f"`{name}` of `{stage.path}`", written.place)

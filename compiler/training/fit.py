@@ -1,0 +1,180 @@
+"""Does the data fit the model? Fields are bound to inputs by name, and open dims to what the data has there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from ...grammar.source import Span
+from ..semantics.nearest import nearest
+from ..semantics.number import (
+    Number,
+    Operation,
+    Reference,
+    equal,
+    number,
+    polynomial,
+    written,
+)
+from ..semantics.report import Report
+from ..semantics.tensor import Tensor, Type
+from .calls import Chosen
+from .ports import Ports
+from .source import DataSource, Field
+from .spelling import valued
+
+Dims = dict[tuple[str, object], Number]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """`bind` maps inputs to fields of the data; `dims` open dims of the model to what the data has there."""
+
+    bind: Mapping[str, str]
+    batch: Number
+    dims: Dims = field(default_factory=dict)
+
+    def seen(self, known: Type) -> Type:
+        """A type of the model with the data in it: `[B, T, vocab]` still, and T known."""
+        if not isinstance(known, Tensor):
+            return known
+        return Tensor(known.dtype, tuple(_seen(dim, self.dims) for dim in known.dims))
+
+    def of_field(self, known: Field) -> Tensor:
+        return Tensor(known.dtype, (_seen(self.batch, self.dims), *known.dims))
+
+
+def fit_inputs(source: Chosen[DataSource] | None, ports: Ports, report: Report) -> Fit:
+    """Binds every input to the field of its name and reports what does not fit. Without a source nothing is bound."""
+    first = next((t for t in ports.inputs.values() if isinstance(t, Tensor) and t.rank), None)
+    batch = Reference("B", "open", "data") if first is None else first.dims[0]
+    if source is None:
+        return Fit({}, batch)
+    fields = source.options.fields()
+    if fields is None:
+        return Fit({name: name for name in ports.inputs}, batch)
+    bind: dict[str, str] = {}
+    dims: Dims = {}
+    for name, wanted in ports.inputs.items():
+        if name not in fields:
+            _unbound(name, wanted, fields, source, ports, report)
+            continue
+        bind[name] = name
+        if isinstance(wanted, Tensor):
+            _fit(name, wanted, fields[name], source, ports, dims, report)
+    return Fit(bind, batch, dims)
+
+
+def _unbound(
+    name: str, wanted: Type, fields: Mapping[str, Field], source: Chosen[DataSource], ports: Ports, report: Report
+) -> None:
+    listed = ", ".join(f"`{field}`" for field in fields)
+    meant = nearest(name, fields) or _only_likely(wanted, fields, ports)
+    report.error(
+        "unbound-input",
+        f"the input `{name}` of {ports.model} has no field of its name in the data",
+        source.span,
+        f"`{source.options.word}` has {listed}",
+        help=f"call the input `{meant}`" if meant else f"inputs are bound by name: {listed}",
+        labels=_declared(name, wanted, ports),
+    )
+
+
+def _only_likely(wanted: Type, fields: Mapping[str, Field], ports: Ports) -> str | None:
+    """The one field that could be meant: of the input's type and rank, and bound to no other."""
+    if not isinstance(wanted, Tensor):
+        return None
+    free = {name: f for name, f in fields.items() if name not in ports.inputs}
+    likely = [n for n, f in free.items() if f.dtype == wanted.dtype and len(f.dims) == wanted.rank - 1]
+    return likely[0] if len(likely) == 1 else None
+
+
+def _declared(name: str, wanted: Type, ports: Ports) -> tuple[tuple[Span, str], ...]:
+    return ((ports.spans[name], f"the input is {wanted}"),) if name in ports.spans else ()
+
+
+def _fit(
+    name: str,
+    wanted: Tensor,
+    have: Field,
+    source: Chosen[DataSource],
+    ports: Ports,
+    dims: Dims,
+    report: Report,
+) -> None:
+    word = source.options.word
+    shown = Tensor(have.dtype, (wanted.dims[0] if wanted.rank else number(1), *have.dims))
+    facts = f"the input `{name}` of {ports.model} is {wanted}, and the field `{name}` of `{word}` is {shown}"
+    labels = _declared(name, wanted, ports)
+    if wanted.dtype != have.dtype or wanted.rank != len(have.dims) + 1:
+        help = f"write `{name}: {shown}` in the model" if wanted.rank else ""
+        report.error("shape-mismatch", facts, source.span, f"{shown} here", help=help, labels=labels)
+        return
+    for dim, size in zip(wanted.dims[1:], have.dims, strict=True):
+        problem = _bind(dim, size, dims)
+        if problem is not None:
+            message, help = problem
+            report.error("shape-mismatch", facts, source.place(have.option), message, help=help, labels=labels)
+            return
+
+
+def _bind(dim: Number, size: Number, dims: Dims) -> tuple[str, str] | None:
+    """Notes what an open dim is; the label and help of what does not fit."""
+    seen = _seen(dim, dims)
+    if seen.value is not None or size.value is None:
+        if equal(seen, size):
+            return None
+        return f"{valued(size)} here, and {valued(seen)} in the model", ""
+    solved = _solve(seen, size)
+    if solved is None:
+        return None
+    reference, value = solved
+    if value.denominator != 1 or value < 1:
+        return f"no {reference.name} makes {written(dim)} equal to {valued(size)}", ""
+    exact = size if value == size.value else number(value)
+    dims[(reference.name, reference.owner)] = exact
+    most = reference.most
+    if most is not None and most.value is not None and value > most.value:
+        label = f"{valued(exact)} here, and `{reference.name}` is at most {valued(most)}"
+        return label, f"take a length of {written(most)} at most, or a larger limit of `{reference.name}`"
+    return None
+
+
+def _solve(dim: Number, size: Number) -> tuple[Reference, Fraction] | None:
+    """The open dim and its value where `a * H + b` has to be `size`; None where it is not of that form."""
+    opened = set(_opened(dim))
+    terms = dict(polynomial(dim))
+    constant = terms.pop((), Fraction(0))
+    if len(opened) != 1 or len(terms) != 1:
+        return None
+    ((atoms, factor),) = terms.items()
+    (reference,) = opened
+    if len(atoms) != 1 or atoms[0].name != reference.name:
+        return None
+    assert size.value is not None
+    return reference, (Fraction(size.value) - constant) / factor
+
+
+def _opened(n: Number) -> list[Reference]:
+    """The open dims that a number is made of."""
+    match n:
+        case Reference(target=None):
+            return [n]
+        case Reference(target=target) if target is not None:
+            return _opened(target)
+        case Operation(operands=operands):
+            return [reference for operand in operands for reference in _opened(operand)]
+    return []
+
+
+def _seen(n: Number, dims: Dims) -> Number:
+    """The number with the open dims that are in `dims` known; it is written as before."""
+    match n:
+        case Reference(name=name, owner=owner, target=None) if (name, owner) in dims:
+            return replace(n, target=dims[name, owner])
+        case Reference(target=target) if target is not None and target.value is None:
+            return replace(n, target=_seen(target, dims))
+        case Operation(operator=operator, operands=operands) if n.value is None:
+            return Operation(operator, tuple(_seen(operand, dims) for operand in operands))
+    return n

@@ -1,0 +1,1 @@
+"""The losses of this version, one file each."""

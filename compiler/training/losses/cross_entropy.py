@@ -1,0 +1,61 @@
+"""cross_entropy: how far the predicted classes are from the true ones."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...layers.options import Probability
+from ...semantics.number import Number, real
+from ..measure import Call, Loss, Operand, Value, check_classes
+from ..spelling import real_text
+from ..values import WholeNumberOrNone
+
+
+class CrossEntropy(Loss):
+    """`cross_entropy(logits, data.label, smoothing = 0, ignore = none)`: the mean of `-log softmax(logits)[label]`.
+
+    Logits [B, classes] against int[B], [B, T, classes] against int[B, T], pictures [B, classes, H, W] against
+    int[B, H, W]. `smoothing` moves that part of the target from the true class evenly to all (Szegedy et al. 2016).
+    Targets of -100 do not count, nor do those equal to `ignore`.
+    """
+
+    word: ClassVar[str] = "cross_entropy"
+    example: ClassVar[str] = "cross_entropy(logits, data.label, smoothing = 0.1)"
+    later: ClassVar[frozenset[str]] = frozenset({"weight", "reduce"})
+    idle: ClassVar[dict[str, object]] = {"weight": None, "reduce": "mean"}
+    takes: ClassVar[tuple[str, str]] = ("logits", "data.label")
+    heads: ClassVar[dict[str, str]] = {
+        "softmax": "takes logits: it has a softmax of its own",
+        "log_softmax": "takes logits: it has a log_softmax of its own",
+        "sigmoid": "takes logits: it has a softmax of its own",
+    }
+
+    smoothing: Probability = 0
+    ignore: WholeNumberOrNone = None
+
+    @property
+    def ignored(self) -> Number | None:
+        return self.ignore
+
+    @property
+    def counts_classes(self) -> bool:
+        return True
+
+    def check(self, said: Value, true: Value) -> None:
+        check_classes(self.word, said, true)
+
+    def code(self, said: Operand, true: Operand) -> Call:
+        smoothing = () if real(self.smoothing) == 0 else (f"label_smoothing={real_text(self.smoothing)}",)
+        return Call("F.cross_entropy", (*rows(said, true), *smoothing))
+
+
+def rows(said: Operand, true: Operand) -> tuple[str, str]:
+    """Logits and classes as F.cross_entropy takes them: a row of logits for each class, or pictures as they are."""
+    if true.value.number is not None:
+        text = real_text(true.value.number)
+        shape = f"{said.text}[:, 0].shape" if said.rank in (4, 5) else f"{said.text}.shape[:-1]"
+        filled = f"torch.full({shape}, {text}, device={said.text}.device)"
+        true = Operand(true.value, filled)
+    if said.rank == 3:
+        return f"{said.text}.flatten(0, -2)", f"{true.text}.flatten()"
+    return said.text, true.text

@@ -1,0 +1,245 @@
+"""What a loss or a metric is: its inputs, what has to be true of them, and the PyTorch text that computes it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from ...grammar.source import Span
+from ..semantics.number import Number, equal, is_whole, spell, whole, written
+from ..semantics.tensor import Tensor, Type
+from .base import Options
+from .source import Field
+from .spelling import real_text
+
+Origin = Literal["output", "input", "data", "constant"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a name in `loss` or `metrics` stands for.
+
+    `type` is UNKNOWN where an error was reported, and for the fields of files that are read later. `number` is the
+    constant that stands for all entries. `shown` is how the spec writes it.
+    """
+
+    origin: Origin
+    name: str
+    type: Type
+    span: Span
+    field: Field | None = None
+    number: Number | None = None
+
+    @property
+    def shown(self) -> str:
+        if self.number is not None:
+            return written(self.number)
+        return f"data.{self.name}" if self.origin == "data" else self.name
+
+    @property
+    def source(self) -> str:
+        """Its name in settings."""
+        return f"{self.origin}.{self.name}"
+
+    @property
+    def partial(self) -> bool:
+        """Whether entries may hold -100, which do not count; what is read later may."""
+        return self.origin == "data" and (self.field is None or self.field.partial)
+
+
+class Misfit(Exception):
+    """Inputs that do not go together. `place` is the input to blame."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        place: Value,
+        label: str,
+        help: str = "",
+        *,
+        severity: Literal["error", "warning"] = "error",
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message, self.place, self.label, self.help = code, message, place, label, help
+        self.severity = severity
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An input as the emitted function sees it: `text` is its name there."""
+
+    value: Value
+    text: str
+
+    @property
+    def rank(self) -> int | None:
+        return self.value.type.rank if isinstance(self.value.type, Tensor) else None
+
+
+class Lines(Protocol):
+    """The body of an emitted function, as far as it is written."""
+
+    def assign(self, name: str, expression: str) -> str:
+        """Give an expression a name, this one or one that is free; returns it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """`function(arguments)` in emitted code."""
+
+    function: str
+    arguments: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(self.arguments)})"
+
+
+class Measure(Options):
+    """A loss or a metric: a number made of outputs of the model and what they should be."""
+
+    takes: ClassVar[tuple[str, str]]
+    """What its two inputs are called in messages: what the model says, and what is true."""
+    heads: ClassVar[dict[str, str]] = {}
+    """Last layers that the first input must not come from -> why."""
+    one_sided: ClassVar[bool] = True
+    """Whether the first input is the model's and the second what is true, so that the order matters."""
+
+    @abstractmethod
+    def check(self, said: Value, true: Value) -> None:
+        """Raises Misfit where the types do not go together. Types that are not known fit."""
+
+
+class Loss(Measure):
+    """A mean over all entries that count."""
+
+    @property
+    def ignored(self) -> Number | None:
+        """The target that does not count, beside -100."""
+        return None
+
+    @property
+    def counts_classes(self) -> bool:
+        """Whether the second input is a class for each entry of the first."""
+        return False
+
+    @abstractmethod
+    def code(self, said: Operand, true: Operand) -> Call:
+        """What computes it."""
+
+
+class Metric(Measure):
+    """What is measured beside the loss."""
+
+    after: ClassVar[str | None] = None
+    """The function that is applied to its mean over the validation set."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
+        return self.word
+
+    @property
+    def counts_classes(self) -> bool:
+        return False
+
+    @abstractmethod
+    def code(self, said: Operand, true: Operand, counted: str | None, lines: Lines) -> str:
+        """What computes its mean over the entries that count; `counted` is the mask of those where not all do.
+
+        `lines` takes what is better said in a statement before it.
+        """
+
+
+# --- entries alike: one number asked for each that is said -----------------------------------------------------
+
+
+def check_alike(word: str, said: Value, true: Value) -> None:
+    """Both have the same dims; nothing is stretched, since [B] against [B, 1] would compare all with all."""
+    if isinstance(said.type, Tensor) and said.type.dtype != "float" and said.origin == "output":
+        raise Misfit("shape-mismatch", f"`{word}` takes float, and `{said.shown}` is {said.type}", said, "not float")
+    if not isinstance(said.type, Tensor) or not isinstance(true.type, Tensor):
+        return
+    if said.type.rank == true.type.rank and all(map(equal, said.type.dims, true.type.dims)):
+        return
+    message = f"`{word}` takes two values alike: `{said.shown}` is {said.type}, and `{true.shown}` is {true.type}"
+    raise Misfit("shape-mismatch", message, true, f"{true.type} here", f"make `{said.shown}` {without_type(true.type)}")
+
+
+def target_like(said: Operand, true: Operand) -> str:
+    """The text of a target with the shape and type of what is said."""
+    if true.value.number is not None:
+        return f"torch.{_filled(true.value.number, said.text)}"
+    if not isinstance(true.value.type, Tensor):
+        # The field of a file may be ints, and [B] where the model says [B, 1].
+        return f"{true.text}.float().view_as({said.text})"
+    return true.text if true.value.type.dtype == "float" else f"{true.text}.float()"
+
+
+def _filled(n: Number, like: str) -> str:
+    if n.value == 0:
+        return f"zeros_like({like})"
+    return f"ones_like({like})" if n.value == 1 else f"full_like({like}, {real_text(n)})"
+
+
+# --- classes: one whole number asked for each row that is said -------------------------------------------------
+
+
+def class_axis(rank: int) -> int:
+    """Where the classes stand: axis 1 of pictures and volumes, else the last."""
+    return 1 if rank in (4, 5) else rank - 1
+
+
+def width(said: Value) -> Number | None:
+    """How many classes are told apart, where it is known."""
+    if not isinstance(said.type, Tensor) or said.type.rank < 2:
+        return None
+    dim = said.type.dims[class_axis(said.type.rank)]
+    return None if dim.value is None else dim
+
+
+def check_classes(word: str, said: Value, true: Value) -> None:
+    """One class is asked for each row of logits: [B, T, vocab] against int[B, T]."""
+    if not isinstance(said.type, Tensor):
+        return
+    if said.type.dtype != "float" or said.type.rank < 2:
+        message = f"`{word}` takes logits with an axis of classes, and `{said.shown}` is {said.type}"
+        raise Misfit("shape-mismatch", message, said, f"{said.type} here", "such as [B, classes]")
+    axis = class_axis(said.type.rank)
+    dims = (*said.type.dims[:axis], *said.type.dims[axis + 1 :])
+    wanted = Tensor("int", dims)
+    if true.number is not None:
+        _check_class_number(word, said, true)
+        return
+    if not isinstance(true.type, Tensor):
+        return
+    fits = true.type.rank == wanted.rank and all(map(equal, true.type.dims, dims))
+    if fits and true.type.dtype == "int":
+        return
+    message = f"`{word}` of `{said.shown}`, {said.type}, takes {wanted}, and `{true.shown}` is {true.type}"
+    help = f"the classes of `{said.shown}` stand on {_axis(axis, said.type)}"
+    if fits or true.type.dtype != "int":
+        help = "classes are whole numbers, counted from 0"
+    if said.type.rank == true.type.rank and true.type.dtype == "float":
+        help = "for targets that are not classes there are `mse` and `binary_cross_entropy_with_logits`"
+    raise Misfit("shape-mismatch", message, true, f"{true.type} here", help)
+
+
+def _check_class_number(word: str, said: Value, true: Value) -> None:
+    assert true.number is not None
+    most = width(said)
+    top = None if most is None else whole(most) - 1
+    if is_whole(true.number) and whole(true.number) >= 0 and (top is None or whole(true.number) <= top):
+        return
+    message = f"`{word}` takes a class, counted from 0{'' if top is None else f' to {top}'}"
+    raise Misfit("wrong-value", message, true, f"this is {spell(true.number.value or 0)}")
+
+
+def _axis(axis: int, tensor: Tensor) -> str:
+    return f"its axis {axis}" if axis != tensor.rank - 1 else "its last axis"
+
+
+def without_type(tensor: Tensor) -> str:
+    return f"[{', '.join(map(written, tensor.dims))}]"

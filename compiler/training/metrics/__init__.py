@@ -1,0 +1,1 @@
+"""The metrics of this version, one file each."""

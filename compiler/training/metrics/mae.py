@@ -1,0 +1,22 @@
+"""mae: the mean of absolute differences."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..measure import Call, Lines, Metric, Operand, Value, check_alike, target_like
+
+
+class MAE(Metric):
+    """`mae(output, data.y)`: the mean of `abs(output - y)` over all entries of two values of one shape."""
+
+    word: ClassVar[str] = "mae"
+    example: ClassVar[str] = "mae(output, data.y)"
+    takes: ClassVar[tuple[str, str]] = ("output", "data.y")
+    one_sided: ClassVar[bool] = False
+
+    def check(self, said: Value, true: Value) -> None:
+        check_alike(self.word, said, true)
+
+    def code(self, said: Operand, true: Operand, counted: str | None, lines: Lines) -> str:
+        return str(Call("F.l1_loss", (said.text, target_like(said, true))))

@@ -1,0 +1,30 @@
+"""perplexity: how many tokens the model is torn between."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..losses.cross_entropy import rows
+from ..measure import Call, Lines, Metric, Operand, Value, check_classes
+
+
+class Perplexity(Metric):
+    """`perplexity(logits, data.targets)`: e to the mean cross-entropy of the whole validation set, without smoothing.
+
+    Targets that the loss ignores do not count.
+    """
+
+    word: ClassVar[str] = "perplexity"
+    example: ClassVar[str] = "perplexity(logits, data.label)"
+    takes: ClassVar[tuple[str, str]] = ("logits", "data.targets")
+    after: ClassVar[str | None] = "exp"
+
+    @property
+    def counts_classes(self) -> bool:
+        return True
+
+    def check(self, said: Value, true: Value) -> None:
+        check_classes(self.word, said, true)
+
+    def code(self, said: Operand, true: Operand, counted: str | None, lines: Lines) -> str:
+        return str(Call("F.cross_entropy", rows(said, true)))

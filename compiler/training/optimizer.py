@@ -1,0 +1,40 @@
+"""What an optimizer is: its options and the text that makes it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..semantics.number import Number, real
+from .base import Options
+from .spelling import real_text
+
+
+class Optimizer(Options):
+    """Every optimizer has a peak rate `lr`, which the schedule scales, and a weight decay.
+
+    `decay` acts on matrices only (`decay_on = matrices`), or on all parameters (`decay_on = all`).
+    """
+
+    decays_unasked: ClassVar[bool] = False
+    """Whether PyTorch's class has a weight decay of its own where none is given."""
+
+    if TYPE_CHECKING:  # each class declares them itself, among its own options, in the order they are written in
+        lr: Any
+        decay: Any
+        decay_on: Any
+
+    @abstractmethod
+    def constructor(self) -> tuple[str, tuple[str, ...]]:
+        """PyTorch's class, and its arguments after the parameters and the rate."""
+
+
+def pair(name: str, given: tuple[Number, Number], usual: tuple[float, float]) -> tuple[str, ...]:
+    """`name=(a, b)`, where it is not PyTorch's own."""
+    texts = ", ".join(real_text(n) for n in given)
+    return () if tuple(map(real, given)) == usual else (f"{name}=({texts})",)
+
+
+def single(name: str, given: Number, usual: float) -> tuple[str, ...]:
+    """`name=a`, where it is not PyTorch's own."""
+    return () if real(given) == usual else (f"{name}={real_text(given)}",)

@@ -1,0 +1,1 @@
+"""The optimizers of this version, one file each."""

@@ -1,0 +1,25 @@
+"""What a `train` section has to know about its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...grammar.source import Span
+from ..semantics.tensor import Type
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The inputs and outputs of a model by name, in order; types may be UNKNOWN where an error was reported.
+
+    `ends_in` has the word of the last layer or function of an output (`softmax`), where it is one; `spans` where the
+    ports are declared; `labels` the paths of the modules (`blocks.attn.q`).
+    """
+
+    model: str
+    inputs: Mapping[str, Type]
+    outputs: Mapping[str, Type]
+    ends_in: Mapping[str, str] = field(default_factory=dict)
+    spans: Mapping[str, Span] = field(default_factory=dict)
+    labels: frozenset[str] = frozenset()

@@ -1,0 +1,1 @@
+"""The stages of a learning rate's schedule, one file each."""

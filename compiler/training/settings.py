@@ -1,0 +1,109 @@
+"""Everything about a training run that is neither the model's code nor the recipe's, as plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..ir.graph import Graph
+from ..semantics.number import is_whole, limit, real, spelled, whole
+from ..semantics.tensor import Tensor
+from .arguments import argument_names
+from .lengths import Length
+from .measure import Value, width
+from .plan import TrainPlan
+
+SCHEMA = 1
+KEEP = 2
+
+
+def settings(plan: TrainPlan, name: str, model: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a recipe. `name` is the stem of the spec's file, `model` the section about the model."""
+    return {
+        "schema": SCHEMA,
+        "name": name,
+        "recipe": plan.recipe,
+        "model": model,
+        "data": {"source": plan.data.word, "options": plan.data.settings()},
+        "bind": dict(plan.bind),
+        "loss": {
+            "arguments": _arguments(plan.loss_values()),
+            "ignore": _ignored(plan),
+            "classes": _classes(plan),
+        },
+        "metrics": _metrics(plan),
+        "steps": whole(plan.run.count) if plan.run.unit == "steps" else None,
+        "epochs": plan.run.as_json()["epochs"] if plan.run.unit == "epochs" else None,
+        "batch": plan.batch,
+        "accumulate": plan.accumulate,
+        "clip": None if plan.clip is None else real(plan.clip),
+        "clip_value": None if plan.clip_value is None else real(plan.clip_value),
+        "precision": plan.precision,
+        "seed": plan.seed,
+        "deterministic": plan.deterministic,
+        "validate": _length(plan.validate),
+        "checkpoint": {
+            "every": None if plan.checkpoint is None else _length(plan.checkpoint.length),
+            "keep": KEEP if plan.checkpoint is None else whole(plan.checkpoint.keep),
+        },
+        "early_stop": None
+        if plan.early_stop is None
+        else {"patience": whole(plan.early_stop.validations), "on": plan.early_stop.on},
+        "sample": None if plan.sample is None else {"every": _length(plan.sample.length), "prompt": plan.sample.prompt},
+    }
+
+
+def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:
+    """The section about the model: what flows in and out, and how large open dims may get."""
+    unit = graph.model
+    outputs = [_port(name, value.type) for name, value in zip(graph.outputs, unit.outputs, strict=True)]
+    return {
+        "class": unit.name,
+        "inputs": [_port(value.name or "", value.type) for value in unit.inputs],
+        "outputs": outputs,
+        "limits": {name: int(limit(most) or 0) for name, most in graph.limits.items()},
+        "parameters": parameters,
+    }
+
+
+def _port(name: str, known: object) -> dict[str, Any]:
+    assert isinstance(known, Tensor)
+    dims = [whole(dim) if is_whole(dim) else spelled(dim, lambda reference: reference.name) for dim in known.dims]
+    return {"name": name, "dtype": known.dtype, "dims": dims}
+
+
+def _arguments(values: Iterable[Value]) -> dict[str, str]:
+    return {argument: source for source, argument in argument_names(values).items()}
+
+
+def _ignored(plan: TrainPlan) -> int | None:
+    return None if plan.ignored is None or whole(plan.ignored) == -100 else whole(plan.ignored)
+
+
+def _classes(plan: TrainPlan) -> dict[str, Any] | None:
+    """The first output that is held against classes of the data: it has to be as wide as there are."""
+    for term in plan.terms:
+        classes = width(term.said)
+        if (
+            term.loss.counts_classes
+            and term.true.origin == "data"
+            and term.said.origin == "output"
+            and classes is not None
+        ):
+            return {"output": term.said.name, "width": whole(classes), "field": term.true.name}
+    return None
+
+
+def _metrics(plan: TrainPlan) -> dict[str, Any] | None:
+    if not plan.metrics:
+        return None
+    ignored = _ignored(plan)
+    return {
+        "arguments": _arguments(plan.metric_values()),
+        "names": [measured.name for measured in plan.metrics],
+        "after": {measured.name: measured.metric.after for measured in plan.metrics if measured.metric.after},
+    } | ({} if ignored is None else {"ignore": ignored})
+
+
+def _length(length: Length | None) -> dict[str, Any] | None:
+    return None if length is None else length.as_json()

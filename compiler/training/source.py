@@ -1,0 +1,67 @@
+"""What a source of data is: its options, its fields, and what settings say about it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..semantics.number import Number, real
+from ..semantics.tensor import DType
+from .base import Options
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one example has under a name: its type and dims, without the batch.
+
+    `classes` is the number of values it counts from 0, where that is known when the spec is compiled. `partial` says
+    that entries may hold -100, which do not count. `option` is the option that its dims come from.
+    """
+
+    dtype: DType
+    dims: tuple[Number, ...]
+    classes: Number | None = None
+    partial: bool = False
+    option: str | None = None
+
+
+class DataSource(Options):
+    """Where examples come from."""
+
+    vocabulary: ClassVar[bool] = False
+    """Whether its classes are tokens: then a head may be wider than them, for speed, but not narrower."""
+
+    @abstractmethod
+    def fields(self) -> Mapping[str, Field] | None:
+        """Its fields by name, or None where they are known only when the data is read."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Its options as plain JSON values; what was left out and has a default of the runtime's is left out."""
+
+    def validates(self) -> bool:
+        """Whether a part of the data is kept for validation."""
+        return True
+
+    def tokenizes(self) -> bool:
+        """Whether text can be turned into what it gives, and back."""
+        return False
+
+
+def windows(window: Number, classes: Number | None) -> dict[str, Field]:
+    """The fields of running text: `targets` are the tokens one place further on, -100 where nothing is asked."""
+    return {
+        "tokens": Field("int", (window,), classes, option="window"),
+        "targets": Field("int", (window,), classes, partial=True, option="window"),
+    }
+
+
+def split_settings(split: tuple[Number, Number] | None) -> dict[str, Any]:
+    return {} if split is None else {"split": [real(part) for part in split]}
+
+
+def keeps_some(split: tuple[Number, Number] | None) -> bool:
+    """Whether a split leaves something to validate on; left out, it does."""
+    return split is None or real(split[1]) > 0

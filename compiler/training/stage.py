@@ -1,0 +1,63 @@
+"""What a stage of a schedule is: a part of the run in which the rate goes from one factor of its peak to another."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..semantics.number import Number
+from .base import OptionFault, Options
+from .lengths import Length
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A stage as the emitted function sees it.
+
+    `start` and `end` are factors of the peak rate; `rate` is the text of such a rate; `begin` and `length` are texts
+    of updates, `begin` empty for 0.
+    """
+
+    start: Fraction
+    end: Fraction
+    begin: str
+    length: str
+    rate: Callable[[Fraction], str]
+
+    @property
+    def since(self) -> str:
+        """How many updates of the stage came before this one: a sum."""
+        return f"step - {self.begin}" if self.begin else "step"
+
+    @property
+    def progress(self) -> str:
+        """The line that says how much of the stage is over, from 0 to 1."""
+        since = f"({self.since})" if self.begin else self.since
+        return f"progress = {since} / {self.length}"
+
+
+class ScheduleStage(Options):
+    """A stage takes `length` of the run, or what is left of it."""
+
+    @property
+    def takes(self) -> Length | None:
+        """Its length, or None where it goes on to the end of the run."""
+        return getattr(self, "length", None)
+
+    @abstractmethod
+    def leads_to(self, start: Fraction) -> Fraction:
+        """The factor of the peak rate at its end, where it begins at `start`."""
+
+    @abstractmethod
+    def code(self, ramp: Ramp) -> list[str]:
+        """The lines that return the rate of update `step`, which lies within the stage."""
+
+
+def has_a_target(word: str, length: object, to: Number | None) -> Iterator[OptionFault]:
+    """With a length alone, `cosine(10%)` could be meant as either."""
+    if length is not None and to is None:
+        message = f"`{word}` with a length has to say where it goes: `{word}(10%)` could mean either"
+        help = f"write `{word}({length}, to = 0)`, or `{word}(to = {length})` for the rest of the run"
+        yield OptionFault("missing-option", message, "length", "a length, and no `to`", help)
