@@ -9,7 +9,7 @@ from ..semantics.evaluate import FAULT, NONE, evaluate, is_number
 from ..semantics.number import Reference
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
-from ..semantics.tensor import Tensor
+from ..semantics.tensor import Tensor, seen_outside
 from . import flows, lines
 from .arguments import Given, given_arguments
 from .context import Context, Flowing
@@ -62,6 +62,7 @@ def run_block(block: tree.Block, stage: tree.Stage, x: Value, ctx: Context) -> F
     flowing = lines.run_lines(block.body, draft.inputs[0], inner)
     outputs = unit_outputs(block.signature.outputs if block.signature else None, flowing, block.body, inner)
     check_left(draft, outputs, ctx.report)
+    lines.check_unused(inner)
     unit = draft.close(outputs, inner.nodes)
     return _placed(unit, draft, name or ctx.unit.free_name(stem(block.name.text)), tuple(inputs), stage, ctx)
 
@@ -80,6 +81,7 @@ def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context)
     flowing = lines.run_lines(body, entering, inner)
     outputs = flowing if isinstance(flowing, tuple) else (flows.first(flowing, inner, body),)
     check_left(draft, outputs, ctx.report)
+    lines.check_unused(inner)
     unit = draft.close(outputs, inner.nodes)
     return _placed(unit, draft, label.name.text, () if x is None else (x,), label, ctx)
 
@@ -88,7 +90,8 @@ def _placed(
     unit: Unit, draft: UnitDraft, name: str, inputs: tuple[Value, ...], node: tree.Stage | tree.Label, ctx: Context
 ) -> Flowing:
     ctx.make(UnitModule(name, unit, node.span), node)
-    outputs = ctx.emit(Run(), (*inputs, *draft.captures()), tuple(o.type for o in unit.outputs), node.span, name)
+    types = tuple(seen_outside(o.type, draft.scope) for o in unit.outputs)
+    outputs = ctx.emit(Run(), (*inputs, *draft.captures()), types, node.span, name)
     return outputs[0] if len(outputs) == 1 else outputs
 
 

@@ -28,7 +28,7 @@ def defaults_for(word: str, at: tree.Node, env: Env) -> Given:
 
 
 def check_default(line: tree.Default, legal: list[str] | None, report: Report) -> None:
-    """A default gives options by name to something that has them; `legal` is None where there is nothing of its name."""
+    """A default gives options by name, and only those that there are (`legal`; None where the name is unknown)."""
     word = str(line.stage.path)
     if legal is None:
         return
@@ -39,7 +39,7 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
                 "a default gives its options by name",
                 arg.span,
                 "which option is this?",
-                help=f"`default {word}(option = {arg.span.text})`; its options are {', '.join(f'`{n}`' for n in legal)}",
+                help=f"`default {word}(option = {arg.span.text})`, with one of {', '.join(legal)}",
             )
         elif arg.name.text not in legal:
             report.unknown("option", arg.name.text, arg.name.span, legal, where=f" of `{word}`", code="unknown-option")

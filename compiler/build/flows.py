@@ -8,7 +8,7 @@ from ..layers import registry
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, SPELLINGS
 from ..semantics.number import COMPARISONS, MATHS, Number
-from ..semantics.tensor import UNKNOWN, Tensor, TypeFault, broadcast, same
+from ..semantics.tensor import UNKNOWN, Tensor, TypeFault, broadcast, same, seen_outside
 from . import blocks, later, lines, placing, repeating, residuals
 from .context import Context, Flowing
 from .env import Labelled, OpenFlow, env_of
@@ -127,7 +127,7 @@ def _unknown_stage(stage: tree.Stage, ctx: Context) -> None:
         ctx.report.unknown("name", word, stage.path.span, legal, SPELLINGS)
 
 
-def _needed(x: Value | None, stage: tree.Stage, ctx: Context) -> Value:
+def _needed(x: Value | None, stage: tree.Node, ctx: Context) -> Value:
     """What runs down the page, where a stage works on it."""
     if x is not None:
         return x
@@ -195,7 +195,8 @@ def run_unit_again(name: str, node: tree.Stage | tree.Label, x: Value, ctx: Cont
         if not isinstance(x.type, Tensor) or not isinstance(expected, Tensor):
             return ctx.unknown()
         if same(expected, x.type):
-            outputs = ctx.emit(Run(), (x,), tuple(o.type for o in module.unit.outputs), node.span, name)
+            types = tuple(seen_outside(o.type, module.unit.scope) for o in module.unit.outputs)
+            outputs = ctx.emit(Run(), (x,), types, node.span, name)
             return outputs[0] if len(outputs) == 1 else outputs
     ctx.report.later("a group of layers, used again on another shape or with further inputs,", node.span)
     return ctx.unknown()

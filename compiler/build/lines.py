@@ -23,7 +23,17 @@ SOURCES = frozenset({"Weight", "normal", "sample_normal"})
 
 def run_body(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
     """Braces without a label: the same unit, names of their own."""
-    return run_lines(body, x, ctx.within(env=Env(ctx.env, ctx.env.file)))
+    inner = ctx.within(env=Env(ctx.env, ctx.env.file))
+    flowing = run_lines(body, x, inner)
+    check_unused(inner)
+    return flowing
+
+
+def check_unused(ctx: Context) -> None:
+    """A value or flow that was given a name and never used is a mistake somewhere."""
+    for name, bound in ctx.env.unused():
+        label = "given here, and never used"
+        ctx.report.error("unused-name", f"nothing uses `{name}`", bound.span, label, help="use it or take it out")
 
 
 def run_lines(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
@@ -45,14 +55,6 @@ def run_lines(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
                 flowing = _name(_line(flow, flowing, ctx), names, line, ctx)
             case _:
                 flowing = _line(line, flowing, ctx)
-    for name, bound in ctx.env.unused():
-        ctx.report.error(
-            "unused-name",
-            f"nothing uses `{name}`",
-            bound.span,
-            "given here, and never used",
-            help="use it or take it out",
-        )
     if flowing is None:
         if not stages:
             ctx.report.error(
@@ -123,7 +125,7 @@ def _name(flowing: Flowing, names: tuple[tree.Name, ...], line: tree.Named, ctx:
         if known:
             ctx.report.error(
                 "too-many-names",
-                f"{len(names)} names, and {len(values)} {'value flows' if len(values) == 1 else 'values flow'} out here",
+                f"{len(names)} names for {len(values)} {'value' if len(values) == 1 else 'values'}",
                 names[len(values)].span,
                 "there is nothing for this name",
                 help="`as` names the results in order",
@@ -186,7 +188,7 @@ def enter_label(label: tree.Label, ctx: Context) -> None:
     ctx.env.labels[name] = (Labelled(name), label.name.span)
 
 
-def takes_running(flow: tree.Flow, ctx: Context) -> bool:
+def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
     """Whether something in the flow takes the value that runs down the page."""
     match flow:
         case tree.Then(stages=stages):

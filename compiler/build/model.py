@@ -69,6 +69,7 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
             )
     outputs = unit_outputs(ports, flowing, model.body, ctx)
     check_left(draft, outputs, report)
+    lines.check_unused(ctx)
     draft.consumed.update(outputs)
     whole = all(isinstance(v.type, Tensor) for v in (*draft.inputs, *outputs))
     ports_found = _ports(model, draft, outputs, ctx.nodes)

@@ -8,13 +8,14 @@ from ...grammar import tree
 from ..ir.graph import Copies, RunCopies, Unit, Value
 from ..semantics.evaluate import FAULT, evaluate, is_number
 from ..semantics.number import Number, Reference, is_whole, number, whole
-from ..semantics.tensor import Tensor, same
+from ..semantics.tensor import Tensor, same, seen_outside
 from . import flows, lines
 from .arguments import given_arguments, show_value
 from .blocks import check_left
 from .context import Context, Flowing
 from .draft import UnitDraft, labels_in
 from .env import Env
+from .signatures import wrap_unsigned
 
 
 def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
@@ -57,20 +58,21 @@ def _copies(
             # The same input gives the same copy, so all that follow are the same too, if it gives what it takes.
             units.append(units[-1])
             drafts.append(drafts[-1])
-            flowing = Value(units[-1].outputs[0].type)
+            flowing = Value(seen_outside(units[-1].outputs[0].type, drafts[-1].scope))
             continue
         draft = UnitDraft("copy", name, stage.span, ctx.unit, labels, scope=stage.span)
         env = Env(ctx.env, ctx.env.file)
         if index is not None:
             env.give(index.text, Reference(index.text, "index", stage.span, number(i)), index.span)
-        entering = draft.own(Value(flowing.type))
+        entering = draft.own(Value(wrap_unsigned(flowing.type, draft.scope)))
         draft.inputs.append(entering)
         inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None)
         result = flows.first(lines.run_lines(body, entering, inner), inner, body)
         check_left(draft, (result,), ctx.report)
+        lines.check_unused(inner)
         units.append(draft.close((result,), inner.nodes))
         drafts.append(draft)
-        flowing = Value(result.type)
+        flowing = Value(seen_outside(result.type, draft.scope))
         if not isinstance(result.type, Tensor):
             return None, drafts, flowing
     return units, drafts, flowing
@@ -108,7 +110,7 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
     count = evaluate(given["count"].flow, ctx.env, ctx.report)
     if count is FAULT:
         return None
-    if not is_number(count) or not is_whole(count) or count.value < 0:
+    if not is_number(count) or not is_whole(count) or whole(count) < 0:
         ctx.report.error(
             "wrong-value",
             "repeat takes a whole number of copies",

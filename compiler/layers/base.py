@@ -41,10 +41,6 @@ class Code(Protocol):
         """A number as a Python expression in this class (`4 * config.dim`)."""
         ...
 
-    def word(self, value: object) -> str:
-        """A Python literal for a word, flag or None."""
-        ...
-
     def library(self, name: str, source: str) -> str:
         """Put a class or function of the library into the file, once; returns the name it got there."""
         ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ...build.labels import TAKEN
 from ...ir.graph import Copies, LayerModule, Unit, UnitModule, Value
 from ...layers.base import Code
-from ...semantics.number import Number, Reference, is_whole
+from ...semantics.number import Number, Reference, is_whole, references
 from .file import FileText, python
 from .forward import Forward, safe_name
 from .initial import init_bias_source, init_linear_source, init_table_line
@@ -53,9 +54,6 @@ class ClassCode(Code):
             self.arguments.append(reference)
         return argument_name(reference)
 
-    def word(self, value: object) -> str:
-        return repr(value).replace("'", '"')
-
     def library(self, name: str, source: str) -> str:
         return self.file.add_library(name, source)
 
@@ -69,6 +67,43 @@ class ClassCode(Code):
     @property
     def exporting(self) -> bool:
         return self.file.exporting
+
+
+@dataclass
+class ForwardCode(Code):
+    """What layers ask of the `forward` they are called in: numbers with names are kept on `self` by `__init__`."""
+
+    made: ClassCode
+    attributes: dict[str, str] = field(default_factory=dict)
+    """What `__init__` works out -> the attribute that holds it."""
+
+    def number(self, n: Number) -> str:
+        text = self.made.number(n)
+        if not any(True for _ in references(n)):
+            return text
+        if text not in self.attributes:
+            self.attributes[text] = self._free(n.name if isinstance(n, Reference) else "factor")
+        return f"self.{self.attributes[text]}"
+
+    def _free(self, stem: str) -> str:
+        taken = {m.name for m in self.made.unit.modules} | set(self.attributes.values()) | TAKEN
+        number = 1
+        while (name := stem if number == 1 else f"{stem}_{number}") in taken:
+            number += 1
+        return name
+
+    def library(self, name: str, source: str) -> str:
+        return self.made.library(name, source)
+
+    def init_linear(self) -> str:
+        return self.made.init_linear()
+
+    def init_weight(self, tensor: str) -> list[str]:
+        return self.made.init_weight(tensor)
+
+    @property
+    def exporting(self) -> bool:
+        return self.made.exporting
 
 
 def argument_name(reference: Reference) -> str:
@@ -89,7 +124,8 @@ def write_class(
         if isinstance(m, LayerModule) and m.tie
     ]
     names = input_names(unit)
-    forward = Forward(unit, names, code, item_name).write()
+    running = ForwardCode(code)
+    forward = Forward(unit, names, running, item_name).write()
     fill = [line for module in unit.modules for line in _initialise(module, inner, code)]
     takes_config = code.uses_config or any(inner[u].takes_config for m in unit.modules for u in _units(m))
     is_model = unit.kind == "model"
@@ -100,6 +136,7 @@ def write_class(
     arguments += [f"{argument_name(a)}: {'int' if is_whole(a) else 'float'}" for a in code.arguments]
     lines = [f"class {name}(nn.Module):", *([f'    """{doc}"""', ""] if doc else [])]
     lines += [f"    def __init__({', '.join(arguments)}) -> None:", "        super().__init__()"]
+    lines += [f"        self.{name} = {value}" for value, name in running.attributes.items()]
     lines += [f"        {line}" for line in make]
     if ties:
         lines.append("        self.tie_weights()")

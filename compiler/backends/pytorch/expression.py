@@ -38,7 +38,7 @@ def infix(left: str, operator: str, right: str) -> str:
             text = template.replace(HOLE, a).replace("_y_", b)
             if _same(text, template.replace(HOLE, f"({left})").replace("_y_", f"({right})")):
                 return text
-    raise AssertionError(template)
+    raise AssertionError((left, operator, right))
 
 
 def _same(a: str, b: str) -> bool:

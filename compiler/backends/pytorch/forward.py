@@ -1,4 +1,4 @@
-"""The statements of a `forward`: one for each step that a reader would name, expressions nested only where they read well.
+"""The statements of a `forward`: one for each step that a reader would name, nested only where that reads well.
 
 A statement runs one module and the functions around it; a residual whose branch is a chain of modules is one
 statement (`x = x + self.attn(self.attn_norm(x))`). The value that runs down the page is `x`, a branch's is `h`.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from ...ir.graph import Apply, Copies, Node, Pointwise, Region, Residual, Run, RunCopies, Unit, Value
 from ...layers.base import Code
-from ...semantics.number import Number
+from ...semantics.number import MATHS, Number
 from ...semantics.tensor import Tensor
 from .expression import HOLE, Expression, fill, infix
 
@@ -155,7 +155,7 @@ class Forward:
         left = self._number(op.left) if op.left is not None else self._operand(next(values), alone=False)
         if op.operator == "neg":
             return Expression(fill(f"-{HOLE}", left.text), left.reads, left.modules)
-        if len(node.inputs) == 1 and op.right is None:
+        if op.operator in MATHS:
             return Expression(fill(f"torch.{op.operator}({HOLE})", left.text), left.reads, left.modules)
         right = self._number(op.right) if op.right is not None else self._operand(next(values), alone=False)
         operator = "**" if op.operator == "^" else op.operator
@@ -212,6 +212,7 @@ class Forward:
             template = node.op.layer.call(f"self.{node.module}" if node.module else "", HOLE, x_type, self.code)
             text = fill(template, total.text)
             if template.count(HOLE) == 1 and len(text) <= _LONG:
+                self.left[after.input] -= 1
                 return Expression(text, total.reads, total.modules + 1)
         self._nodes(after.nodes)
         return self._take(after.output)

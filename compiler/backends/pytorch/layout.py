@@ -29,7 +29,8 @@ def fit(line: str) -> list[str]:
     if len(deeper) + len(inside) <= WIDTH:
         return [head, f"{deeper}{inside}", f"{indent}{tail}"]
     items = _items(inside)
-    body = [part for item in items for part in fit(f"{deeper}{item},")]
+    comma = "," if len(items) > 1 else ""
+    body = [part for item in items for part in fit(f"{deeper}{item}{comma}")]
     return [head, *body, f"{indent}{tail}"]
 
 
