@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
+from .backends.pytorch.initial import Scheme
 from .backends.pytorch.module import emit_module
 from .backends.pytorch.recipe import emit_recipe
 from .build.model import build_model
@@ -125,7 +126,7 @@ def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
     graph = analysis.graphs[model]
     plan = analysis.recipes[recipe] if recipe is not None else None
     source_name = f"{spec.name}.dlspec"
-    scheme = plan.scheme if plan is not None else None
+    scheme = plan.scheme if plan is not None else Scheme()
     return Artefact(
         name=spec.name,
         graph=graph,

@@ -79,7 +79,7 @@ def test_the_mlp_equals_its_twin(repo: Path, dtype: torch.dtype, tolerance: floa
     _compare(model, (image,), lambda p: mlp_twin(p, image), tolerance)
 
 
-def _compare(model: nn.Module, inputs: tuple[Tensor, ...], twin, tolerance: float) -> None:  # noqa: ANN001
+def _compare(model: nn.Module, inputs: tuple[Tensor, ...], twin, tolerance: float) -> None:
     """Outputs and gradients of a random linear functional of them, relative to the largest entry of each."""
     mine = dict(model.named_parameters())
     theirs = {name: p.detach().clone().requires_grad_() for name, p in mine.items()}

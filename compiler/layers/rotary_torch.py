@@ -4,10 +4,7 @@ from __future__ import annotations
 
 ROTARY = '''\
 class Rotary(nn.Module):
-    """Rotary position embedding (Su et al. 2021) of halves, not neighbours: [B, heads, T, dim] -> [B, heads, T, dim]"""
-
-    cos: Tensor
-    sin: Tensor
+    """Rotary position embedding (Su et al. 2021), which turns halves, not neighbours."""
 
     def __init__(self, length: int, dim: int, base: float) -> None:
         super().__init__()
@@ -17,8 +14,9 @@ class Rotary(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         cos, sin = self.cos[: x.shape[2]], self.sin[: x.shape[2]]  # [T, dim / 2]
-        left, right = x.chunk(2, -1)
-        return torch.cat((left * cos - right * sin, right * cos + left * sin), -1).type_as(x)
+        left, right = x.chunk(2, -1)  # [B, heads, T, dim / 2]
+        turned = torch.cat((left * cos - right * sin, right * cos + left * sin), -1)
+        return turned.type_as(x)
 
     @torch.no_grad()
     def fill(self) -> None:
@@ -30,7 +28,7 @@ class Rotary(nn.Module):
         self.sin.copy_(angle.sin())
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Rotary:
-        """Move the tables with the model, but keep them in fp32 where it is cast: far positions need the digits."""
+        """Move with the model, but stay in fp32 where it is cast: far positions need it."""
         super()._apply(fn, recurse)
         if self.cos.dtype != torch.float32:
             self.cos, self.sin = self.cos.float(), self.sin.float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from ...grammar import tree
 from .language import COMBINATORS, FUNCTIONS, LAYERS
@@ -50,7 +50,7 @@ NONE = _None()
 """What a name stands for that was given `none`, so that it differs from a name that is not there."""
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[Number]:
     return isinstance(value, Literal | Reference | Operation)
 
 

@@ -372,6 +372,19 @@ def _spelled(n: Number, name: Callable[[Reference], str], python: bool) -> tuple
 _PYTHON_MATHS = {name: f"math.{name}" for name in ("sqrt", "exp", "log", "sin", "cos", "floor", "ceil")}
 
 
+def outward(n: Number, scope: object) -> Number:
+    """The number in the terms of the caller: names that live in `scope` are replaced by what the caller gave."""
+    match n:
+        case Reference(owner=owner, target=target) if target is not None:
+            if owner is not None and owner == scope:
+                return outward(target, scope)
+            return n
+        case Operation(operator, operands):
+            moved = tuple(outward(operand, scope) for operand in operands)
+            return n if all(a is b for a, b in zip(moved, operands, strict=True)) else Operation(operator, moved)
+    return n
+
+
 def references(n: Number) -> Iterator[Reference]:
     """The names a number was written with, from left to right."""
     match n:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .number import Number, equal, written
+from .number import Number, equal, outward, written
 
 DType = Literal["float", "int", "bool"]
 
@@ -49,6 +49,11 @@ class TypeFault(Exception):
 
 def same(a: Tensor, b: Tensor) -> bool:
     return a.dtype == b.dtype and a.rank == b.rank and all(map(equal, a.dims, b.dims))
+
+
+def seen_outside(t: Type, scope: object) -> Type:
+    """The type of what leaves a unit, in the terms of the unit around it."""
+    return Tensor(t.dtype, tuple(outward(dim, scope) for dim in t.dims)) if isinstance(t, Tensor) else t
 
 
 def broadcast(a: Tensor, b: Tensor) -> Tensor:
