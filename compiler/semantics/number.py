@@ -113,8 +113,7 @@ def spell(value: Value) -> str:
         return str(value.numerator)
     text = repr(float(value))
     if "e" not in text:
-        digits = text.split(".")[-1]
-        if not (text.startswith("0.000") and len(digits) > 4):
+        if not text.startswith("0.000"):
             return text
         text = f"{float(value):.16e}"
         mantissa, exponent = text.split("e")
