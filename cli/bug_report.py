@@ -1,0 +1,63 @@
+"""The file that a bug leaves: what one needs to find it, and nothing of the user's."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from .. import __version__
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_LONGEST = 300
+
+
+def write_report(error: BaseException) -> Path | None:
+    """Write a report into the current folder, or the one for temporary files; None where neither takes it."""
+    text = report(error)
+    for folder in (Path(), Path(tempfile.gettempdir())):
+        for number in range(1, 1000):
+            path = folder / f"dlspec-bug-{number}.txt"
+            try:
+                with path.open("x", encoding="utf-8") as file:
+                    file.write(text)
+            except FileExistsError:
+                continue
+            except OSError:
+                break
+            return path
+    return None
+
+
+def report(error: BaseException) -> str:
+    """Versions, the kind of error and the places it passed: no arguments, no file contents, no folders."""
+    lines = [
+        f"dlspec {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        f"{type(error).__name__}: {_without_folders(str(error))[:_LONGEST]}",
+        "",
+        *(
+            f"{_place(frame.filename)}:{frame.lineno} in {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _place(filename: str) -> str:
+    """A file of ours from the package on, one of another package from there on, any other without its folder."""
+    path = Path(filename)
+    if path.is_relative_to(_PACKAGE):
+        return str(Path("dlspec") / path.relative_to(_PACKAGE))
+    for folder in sorted(filter(None, sys.path), key=len, reverse=True):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return path.name
+
+
+def _without_folders(text: str) -> str:
+    for folder, short in ((Path.cwd(), "."), (Path.home(), "~")):
+        if folder != Path(folder.root):
+            text = text.replace(str(folder), short)
+    return text

@@ -1,0 +1,101 @@
+"""`dlspec VERB ...`: finds the verb, runs it, and turns whatever stops it into a message and an exit code.
+
+0 done, 1 the spec or the data is wrong, 2 wrong use of the command, 3 diverged, 4 disk full, 5 a proof failed,
+70 a bug of ours, 75 stopped with everything saved, 130 stopped with nothing to save.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..grammar.diagnostics import SpecError
+from ..runtime.errors import RuntimeFault, is_disk_full
+from .console import Console
+from .system_faults import system_fault
+
+# In the order in which one meets them. The text is all that is known of a verb before it runs.
+VERBS = {
+    "check": "find all errors of specs at once",
+    "fmt": "lay specs out in the one layout",
+    "show": "the model as a table, or any stage of the compiler",
+    "plan": "parameters, FLOPs, memory, the largest batch that fits",
+    "emit": "write readable PyTorch that needs nothing of dlspec",
+}
+
+USAGE = 2
+BUG = 70
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (the process's own where none is given) and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    console = Console.of_process(json="--json" in words, quiet="--quiet" in words)
+    try:
+        code = _run(words, console)
+    except SpecError as error:
+        console.spec_error(error)
+        code = 1
+    except RuntimeFault as fault:
+        console.fault(fault)
+        code = fault.exit_code
+    except KeyboardInterrupt:
+        console.fault(RuntimeFault("stopped; there was nothing to save", exit_code=INTERRUPTED))
+        code = INTERRUPTED
+    except Exception as error:
+        code = _told(error, console)
+    return console.close(code)
+
+
+def _run(words: list[str], console: Console) -> int:
+    if not words or words[0] in ("--help", "-h", "help"):
+        overview = console if words else Console(console.err, console.err)
+        overview.print(_overview())
+        return 0 if words else USAGE
+    if words[0] == "--version":
+        console.print(f"dlspec {__version__}")
+        return 0
+    from .command_line import load_verb, parse_words
+
+    verb = load_verb(words[0], VERBS)
+    options = parse_words(words[0], VERBS[words[0]], verb, words[1:], console)
+    return 0 if options is None else verb.run(options, console)
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in VERBS.items()]
+    return "\n".join(
+        [
+            "dlspec: one .dlspec file, checked, emitted as PyTorch, trained, exported.",
+            "",
+            *lines,
+            "",
+            "`dlspec VERB --help` says what a verb takes. `dlspec --version`",
+        ]
+    )
+
+
+def _told(error: Exception, console: Console) -> int:
+    """What the system refused is the user's to mend; whatever else is a bug of ours."""
+    if is_disk_full(error):
+        console.fault(RuntimeFault(f"the disk is full: {error}", "Free some space and try again.", exit_code=4))
+        return 4
+    fault = system_fault(error)
+    if fault is not None:
+        console.fault(fault)
+        return fault.exit_code
+    from .bug_report import write_report
+
+    if os.environ.get("DLSPEC_TRACE") == "1":
+        import traceback
+
+        console.err.write("".join(traceback.format_exception(error)))
+    file = write_report(error)
+    where = f"a report is in {file}" if file else "no report could be written"
+    trace = "DLSPEC_TRACE=1 shows the trace."
+    console.fault(RuntimeFault(f"this is a bug of dlspec ({type(error).__name__}); {where}", trace, exit_code=BUG))
+    return BUG

@@ -1,0 +1,132 @@
+"""`dlspec plan`: what a model and its training cost."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING, Any
+
+from .console import Console, table
+from .spec_analysis import analysed, report_left_out
+from .units import bytes_text, count_text
+
+if TYPE_CHECKING:
+    from ..compiler.backends.plan import Plan
+    from ..compiler.ir.graph import Graph
+
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?")
+_POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a .dlspec file")
+    parser.add_argument("--recipe", metavar="NAME", help="the recipe to plan for (the last of the file)")
+    parser.add_argument("--batch", type=_count, metavar="N", help="examples computed at once (the recipe's)")
+    parser.add_argument("--memory", type=_bytes, metavar="SIZE", help="find the largest batch for it: 24GB, 80GiB")
+
+
+def run(options: Namespace, console: Console) -> int:
+    from ..compiler.backends.plan import plan
+    from .recipe_costs import chosen_graph, training_of
+
+    analysis = analysed(options.file, options.set)
+    graph, recipe = chosen_graph(analysis, options.recipe)
+    if graph is None:
+        return report_left_out(analysis, "nothing can be counted", options, console)
+    costs = plan(graph, training_of(recipe, options.batch))
+    fits = _largest(graph, costs, options.memory)
+    if console.json:
+        console.document(**_json(costs, fits))
+    else:
+        _print(graph, costs, fits, options.memory, console)
+    return report_left_out(analysis, "", options, console)
+
+
+def _largest(graph: Graph, costs: Plan, memory: int | None) -> int | None:
+    from ..compiler.backends.plan import largest_batch
+
+    return None if memory is None else largest_batch(graph, costs.training, memory)
+
+
+def _json(costs: Plan, fits: int | None) -> dict[str, Any]:
+    memory = costs.memory
+    return {
+        "parameters": costs.parameters,
+        "trainable_parameters": costs.trainable_parameters,
+        "flops_per_sample": costs.flops_per_sample,
+        "batch": costs.training.batch,
+        "accumulate": costs.training.accumulate,
+        "precision": costs.training.precision,
+        "sizes": dict(costs.sizes),
+        "memory": {**vars(memory), "peak": memory.peak},
+        "layers": [
+            {
+                "name": layer.name,
+                "type": layer.type,
+                "shape": list(layer.shape),
+                "parameters": layer.parameters,
+                "flops": layer.flops,
+            }
+            for layer in costs.layers
+        ],
+        **({} if fits is None else {"largest_batch": fits}),
+    }
+
+
+def _print(graph: Graph, costs: Plan, fits: int | None, memory: int | None, console: Console) -> None:
+    from ..compiler.backends.plan import layers_together
+
+    rows = layer_rows(layers_together(graph))
+    console.print(table(rows, right=frozenset({"parameters", "FLOPs"})))
+    console.print()
+    training, need = costs.training, costs.memory
+    at = "".join(f", {name} = {size:,}" for name, size in costs.sizes.items())
+    parts = f" in {training.accumulate} parts" if training.accumulate > 1 else ""
+    console.print(f"parameters    {costs.parameters:,}")
+    console.print(f"forward pass  {count_text(costs.flops_per_sample)}FLOP an example{at}")
+    console.print(f"training      batch {training.batch:,}{parts}, {training.precision}")
+    for name, size in (*vars(need).items(), ("peak", need.peak)):
+        console.print(f"  {name:<11} {bytes_text(size):>10}")
+    if costs.unbounded:
+        console.note(f"{', '.join(costs.unbounded)}: nothing bounds it, and it was counted as 1 (write `T <= 1024`)")
+    if memory is not None and fits is not None:
+        console.print(_advice(training.batch, fits, memory))
+
+
+def _advice(batch: int, fits: int, memory: int) -> str:
+    room = bytes_text(memory)
+    if fits == 0:
+        return f"not a single example fits into {room}"
+    told = f"up to {fits:,} example{'' if fits == 1 else 's'} at once fit into {room}"
+    if fits >= batch:
+        return told
+    accumulate = next(n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= fits)
+    return f"{told}: a batch of {batch:,} with `accumulate = {accumulate}`"
+
+
+def layer_rows(layers: list[Any]) -> list[dict[str, str]]:
+    """The rows of a table of layers."""
+    return [
+        {
+            "layer": layer.name,
+            "type": layer.type,
+            "shape": f"[{', '.join(map(str, layer.shape))}]",
+            "parameters": f"{layer.parameters:,}" if layer.parameters else "",
+            "FLOPs": count_text(layer.flops) if layer.flops else "",
+        }
+        for layer in layers
+    ]
+
+
+def _count(text: str) -> int:
+    if not text.replace("_", "").isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is no whole number of at least 1")
+    return int(text)
+
+
+def _bytes(text: str) -> int:
+    found = _MEMORY.fullmatch(text.strip())
+    if found is None or float(found[1]) == 0:
+        raise ArgumentTypeError(f"{text} is no amount of memory: write 24GB, 80GiB or 512MB")
+    number, prefix, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** _POWERS[prefix])

@@ -1,0 +1,61 @@
+"""`dlspec show`: the model as a table, or a stage of the compiler as text."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from .console import Console, table
+from .plan import layer_rows
+from .spec_analysis import analysed, report_left_out
+
+if TYPE_CHECKING:
+    from ..compiler.ir.graph import Graph
+    from ..compiler.pipeline import Analysis
+
+STAGES = ("ast", "resolved", "ir", "passes", "module")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a .dlspec file")
+    parser.add_argument("--stage", choices=STAGES, help="what the compiler makes of it, in this order")
+    parser.add_argument("--recipe", metavar="NAME", help="show the model of this recipe (the last of the file)")
+
+
+def run(options: Namespace, console: Console) -> int:
+    from .recipe_costs import chosen_graph
+
+    analysis = analysed(options.file, options.set)
+    graph, _ = chosen_graph(analysis, options.recipe)
+    if options.stage in ("ast", "resolved"):
+        from .stages import resolved_text, tree_text
+
+        text = tree_text(analysis.file) if options.stage == "ast" else resolved_text(analysis)
+    elif graph is None:
+        return report_left_out(analysis, "the model cannot be shown", options, console)
+    else:
+        text = _shown(options.stage, analysis, graph, options.recipe)
+    console.print(text)
+    console.document(stage=options.stage or "table", text=text)
+    return report_left_out(analysis, "", options, console)
+
+
+def _shown(stage: str | None, analysis: Analysis, graph: Graph, recipe: str | None) -> str:
+    match stage:
+        case "ir":
+            from .stages import built_text
+
+            return built_text(analysis, graph.model.name)
+        case "passes":
+            from ..compiler.ir.text import graph_text
+
+            return graph_text(graph)
+        case "module":
+            from .stages import module_text
+
+            return module_text(analysis, graph, recipe)
+    from ..compiler.backends.plan import layers_together
+    from ..compiler.ir.weights import parameter_count
+
+    rows = table(layer_rows(layers_together(graph)), right=frozenset({"parameters", "FLOPs"}))
+    return f"{graph.model.name}: {graph.model.doc}\n\n{rows}\n\n{parameter_count(graph):,} parameters"

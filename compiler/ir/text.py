@@ -1,0 +1,192 @@
+"""The IR as text, for people: every value with its type, every unit with what is inside it.
+
+model MLP (image: [B, 1, 8, 8]) -> (logits: [B, classes])
+  %1 = flatten(image)                [B, 64]
+  %2 = fc1: Linear(hidden)(%1)       [B, hidden]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..layers.base import Layer
+from ..semantics.evaluate import is_number
+from ..semantics.number import Number, written
+from ..semantics.tensor import Type
+from .graph import (
+    Apply,
+    Copies,
+    Graph,
+    LayerModule,
+    Node,
+    Pointwise,
+    Region,
+    Residual,
+    Run,
+    RunCopies,
+    Unit,
+    UnitModule,
+    Value,
+)
+
+STEP = "  "
+
+
+def graph_text(graph: Graph) -> str:
+    """The whole graph, a node a line; units that are used stand where they are used."""
+    return "\n".join(_aligned(_unit(graph.model, graph.outputs, "")))
+
+
+def layer_text(layer: Layer) -> str:
+    """A layer as a spec would write it, with the options that differ from their defaults: `Linear(4 * dim)`."""
+    fields = type(layer).model_fields
+    positional: list[str] = []
+    named: list[str] = []
+    for name, field in fields.items():
+        value = getattr(layer, name)
+        if field.is_required():
+            positional.append(_option(value))
+        elif not _is_default(value, field.default):
+            named.append(f"{name} = {_option(value)}")
+    listed = ", ".join(positional + named)
+    return f"{layer.word}({listed})" if listed else layer.word
+
+
+# A line of text and the type that stands behind it in a column of its own.
+_Line = tuple[str, str]
+
+
+class _Names:
+    """`%1`, `%2` in the order of the page for what has no name of its own."""
+
+    def __init__(self) -> None:
+        self._given: dict[Value, str] = {}
+        self._count = 0
+
+    def __getitem__(self, value: Value) -> str:
+        if value not in self._given:
+            if value.name:
+                self._given[value] = value.name
+            else:
+                self._count += 1
+                self._given[value] = f"%{self._count}"
+        return self._given[value]
+
+    def listed(self, values: Iterable[Value]) -> str:
+        return ", ".join(self[value] for value in values)
+
+    def bind(self, inner: Value, outer: Value) -> None:
+        self._given[inner] = self[outer]
+
+
+def _unit(unit: Unit, outputs: tuple[str, ...], lead: str) -> Iterator[_Line]:
+    names = _Names()
+    entering = ", ".join(f"{names[value]}: {value.type}" for value in unit.inputs)
+    ports = outputs or ("",) * len(unit.outputs)
+    leaving = ", ".join(
+        f"{port}: {value.type}" if port else str(value.type) for port, value in zip(ports, unit.outputs, strict=True)
+    )
+    yield f"{lead}{unit.kind} {unit.name} ({entering}) -> ({leaving})", ""
+    yield from _nodes(unit, unit.nodes, names, lead + STEP)
+    yield f"{lead}{STEP}return {names.listed(unit.outputs)}", ""
+
+
+def _nodes(unit: Unit, nodes: Iterable[Node], names: _Names, lead: str) -> Iterator[_Line]:
+    for node in nodes:
+        inputs = names.listed(node.inputs)
+        what, inside = _operation(unit, node, inputs, names, lead + STEP)
+        outputs = names.listed(node.outputs)
+        yield f"{lead}{outputs} = {what}", _types(value.type for value in node.outputs)
+        yield from inside
+
+
+def _operation(unit: Unit, node: Node, inputs: str, names: _Names, lead: str) -> tuple[str, list[_Line]]:
+    label = f"{node.module}: " if node.module else ""
+    match node.op:
+        case Apply(layer=layer):
+            return f"{label}{layer_text(layer)}({inputs}){_tie(unit, node)}", []
+        case Pointwise(operator=operator, left=left, right=right):
+            sides = iter(names[value] for value in node.inputs)
+            if operator == "neg":
+                return f"-{next(sides)}", []
+            first = written(left) if left is not None else next(sides)
+            second = written(right) if right is not None else next(sides)
+            return f"{first} {operator} {second}", []
+        case Run():
+            module = unit.module(node.module or "")
+            assert isinstance(module, UnitModule)
+            return f"{label}{module.unit.name}({inputs})", list(_unit(module.unit, (), lead))
+        case RunCopies():
+            module = unit.module(node.module or "")
+            assert isinstance(module, Copies)
+            return f"{label}repeat({written(module.count)})({inputs})", list(_copies(module, lead))
+        case Residual(branch=branch, after=after):
+            inside = list(_region(unit, branch, node.inputs[0], names, lead, "branch"))
+            if after is not None:
+                inside += _region(unit, after, None, names, lead, "after")
+            return f"residual({inputs})", inside
+
+
+def _region(unit: Unit, region: Region, entering: Value | None, names: _Names, lead: str, what: str) -> Iterator[_Line]:
+    if entering is not None:
+        names.bind(region.input, entering)
+    yield f"{lead}{what} ({names[region.input]})", ""
+    yield from _nodes(unit, region.nodes, names, lead + STEP)
+    yield f"{lead}{STEP}return {names[region.output]}", ""
+
+
+def _copies(module: Copies, lead: str) -> Iterator[_Line]:
+    """Copies that are alike are written once."""
+    written_units: dict[int, list[int]] = {}
+    for index, unit in enumerate(module.units):
+        written_units.setdefault(id(unit), []).append(index)
+    for indices in written_units.values():
+        shown = f"{module.name}.{indices[0]}" if len(indices) == 1 else f"{module.name}.{_ranges(indices)}"
+        yield f"{lead}# {shown}", ""
+        yield from _unit(module.units[indices[0]], (), lead)
+
+
+def _ranges(indices: list[int]) -> str:
+    """`0-3, 5`"""
+    parts: list[list[int]] = []
+    for index in indices:
+        if parts and parts[-1][-1] == index - 1:
+            parts[-1].append(index)
+        else:
+            parts.append([index])
+    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
+
+
+def _tie(unit: Unit, node: Node) -> str:
+    module = unit.module(node.module) if node.module else None
+    tie = module.tie if isinstance(module, LayerModule) else None
+    return f" with weight = {'.'.join(tie.path)}" if tie is not None else ""
+
+
+def _types(types: Iterable[Type]) -> str:
+    return ", ".join(map(str, types))
+
+
+def _aligned(lines: Iterable[_Line]) -> Iterator[str]:
+    listed = list(lines)
+    width = min(72, max((len(text) for text, type_ in listed if type_), default=0))
+    for text, type_ in listed:
+        yield f"{text:<{width}}  {type_}" if type_ else text
+
+
+def _option(value: object) -> str:
+    if is_number(value):
+        number: Number = value  # pyright: ignore[reportAssignmentType]  `is_number` has looked
+        return written(number)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_option, value))}]"
+    return "none" if value is None else str(value)
+
+
+def _is_default(value: object, default: object) -> bool:
+    if is_number(value) and isinstance(default, int | float):
+        known = value.value  # pyright: ignore[reportAttributeAccessIssue]  `is_number` has looked
+        return known is not None and float(known) == default
+    return value == default
