@@ -18,7 +18,7 @@ from ..semantics.number import (
     written,
 )
 from ..semantics.report import Report
-from ..semantics.tensor import Tensor, Type
+from ..semantics.tensor import UNKNOWN, Tensor, Type
 from .calls import Chosen
 from .ports import Ports
 from .source import DataSource, Field
@@ -29,11 +29,15 @@ Dims = dict[tuple[str, object], Number]
 
 @dataclass(frozen=True)
 class Fit:
-    """`bind` maps inputs to fields of the data; `dims` open dims of the model to what the data has there."""
+    """`bind` maps inputs to fields of the data; `dims` open dims of the model to what the data has there.
+
+    `whole` says that all inputs fit: else the dims of the data say nothing about those of the model.
+    """
 
     bind: Mapping[str, str]
     batch: Number
     dims: Dims = field(default_factory=dict)
+    whole: bool = True
 
     def seen(self, known: Type) -> Type:
         """A type of the model with the data in it: `[B, T, vocab]` still, and T known."""
@@ -41,7 +45,10 @@ class Fit:
             return known
         return Tensor(known.dtype, tuple(_seen(dim, self.dims) for dim in known.dims))
 
-    def of_field(self, known: Field) -> Tensor:
+    def of_field(self, known: Field) -> Type:
+        """The type of a field, a batch of it."""
+        if not self.whole:
+            return UNKNOWN
         return Tensor(known.dtype, (_seen(self.batch, self.dims), *known.dims))
 
 
@@ -56,14 +63,16 @@ def fit_inputs(source: Chosen[DataSource] | None, ports: Ports, report: Report) 
         return Fit({name: name for name in ports.inputs}, batch)
     bind: dict[str, str] = {}
     dims: Dims = {}
+    fits = True
     for name, wanted in ports.inputs.items():
         if name not in fields:
             _unbound(name, wanted, fields, source, ports, report)
+            fits = False
             continue
         bind[name] = name
         if isinstance(wanted, Tensor):
-            _fit(name, wanted, fields[name], source, ports, dims, report)
-    return Fit(bind, batch, dims)
+            fits &= _fit(name, wanted, fields[name], source, ports, dims, report)
+    return Fit(bind, batch, dims, fits)
 
 
 def _unbound(
@@ -102,7 +111,7 @@ def _fit(
     ports: Ports,
     dims: Dims,
     report: Report,
-) -> None:
+) -> bool:
     word = source.options.word
     shown = Tensor(have.dtype, (wanted.dims[0] if wanted.rank else number(1), *have.dims))
     facts = f"the input `{name}` of {ports.model} is {wanted}, and the field `{name}` of `{word}` is {shown}"
@@ -110,13 +119,14 @@ def _fit(
     if wanted.dtype != have.dtype or wanted.rank != len(have.dims) + 1:
         help = f"write `{name}: {shown}` in the model" if wanted.rank else ""
         report.error("shape-mismatch", facts, source.span, f"{shown} here", help=help, labels=labels)
-        return
+        return False
     for dim, size in zip(wanted.dims[1:], have.dims, strict=True):
         problem = _bind(dim, size, dims)
         if problem is not None:
             message, help = problem
             report.error("shape-mismatch", facts, source.place(have.option), message, help=help, labels=labels)
-            return
+            return False
+    return True
 
 
 def _bind(dim: Number, size: Number, dims: Dims) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...grammar import tree
 from ..semantics.language import TRAIN_KEYS, TRAIN_SPELLINGS
+from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from .language import TRAIN_LATER
 
@@ -25,11 +26,11 @@ def read_lines(train: tree.Train, report: Report) -> Lines:
     An optional key that is given `none` is left out; so are keys of a later version.
     """
     lines: Lines = {}
-    phases = False
+    phases, meant = False, set[str]()
     for line in train.body.lines:
         match line:
             case tree.Binding(name=name):
-                _enter(line, name, lines, report)
+                meant |= _enter(line, name, lines, report)
             case tree.Phase(name=name):
                 phases = True
                 report.later("`phase`", name.span)
@@ -38,7 +39,7 @@ def read_lines(train: tree.Train, report: Report) -> Lines:
                 report.error(
                     "misplaced-line", "a line of `train` is `key = value`", line.span, "not of that form", help=help
                 )
-    _require(lines, train, phases, report)
+    _require({*lines, *meant}, train, phases, report)
     for key in [key for key, line in lines.items() if isinstance(line.value, tree.Nothing) and key not in REQUIRED]:
         del lines[key]
     for key in [key for key in lines if key in TRAIN_LATER]:
@@ -46,10 +47,13 @@ def read_lines(train: tree.Train, report: Report) -> Lines:
     return lines
 
 
-def _enter(line: tree.Binding, name: tree.Name, lines: Lines, report: Report) -> None:
+def _enter(line: tree.Binding, name: tree.Name, lines: Lines, report: Report) -> set[str]:
+    """Enters a line; returns the key that was probably meant by one that is unknown, which is then not missing too."""
     if name.text not in TRAIN_KEYS:
         free = [key for key in TRAIN_KEYS if key not in lines]
         report.unknown("key", name.text, name.span, free, TRAIN_SPELLINGS, code="unknown-key", where=" in `train`")
+        meant = nearest(name.text, free, TRAIN_SPELLINGS)
+        return set() if meant is None else {meant}
     elif name.text in lines:
         report.error(
             "repeated-key",
@@ -61,11 +65,12 @@ def _enter(line: tree.Binding, name: tree.Name, lines: Lines, report: Report) ->
         )
     else:
         lines[name.text] = line
+    return set()
 
 
-def _require(lines: Lines, train: tree.Train, phases: bool, report: Report) -> None:
+def _require(keys: set[str], train: tree.Train, phases: bool, report: Report) -> None:
     """With phases, each of them has a loss of its own."""
-    given = {*lines, "steps"} if "epochs" in lines else {*lines}
+    given = {*keys, "steps"} if "epochs" in keys else keys
     needed = [key for key in REQUIRED if key not in given and not (phases and key in ("loss", "optimizer"))]
     if not needed:
         return

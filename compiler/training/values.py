@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from ..layers.options import one_of
 from ..semantics.evaluate import is_number
 from ..semantics.number import is_whole, number, real
 from .base import ReadBy
 from .lengths import read_length
+from .words import word_option
 
 
 def _given(value: object) -> object:
@@ -103,4 +103,4 @@ Betas = Annotated[Any, PlainValidator(_betas)]
 BelowOne = Annotated[Any, PlainValidator(_below_one)]
 WholeNumberOrNone = Annotated[Any, PlainValidator(_whole_or_none)]
 PartOrNone = Annotated[Any, PlainValidator(_part)]
-DecayOn = Annotated[str, one_of("matrices", "all")]
+DecayOn = Annotated[str, PlainValidator(_given), word_option("group of parameters", "matrices all")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
-from ...layers.options import Whole, one_of
+from ...layers.options import Whole
 from ...semantics.number import whole
 from ..base import OptionFault
 from ..source import DataSource, Field, keeps_some, split_settings, windows
-from ..values import File, FileOrNone, Split
+from ..values import File, FileOrNone, Split, Word
+from ..words import word_option
 
 
 class Tokens(DataSource):
@@ -26,7 +27,7 @@ class Tokens(DataSource):
 
     file: File
     window: Whole
-    dtype: Annotated[str, one_of("uint16", "uint32")] = "uint16"
+    dtype: Annotated[Word, word_option("type of tokens", "uint16 uint32")] = "uint16"
     validation: FileOrNone = None
     split: Split = None
 

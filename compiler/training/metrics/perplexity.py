@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..losses.cross_entropy import rows
+from ..losses.cross_entropy import CrossEntropy, rows
 from ..measure import Call, Lines, Metric, Operand, Value, check_classes
 
 
@@ -17,6 +17,7 @@ class Perplexity(Metric):
     word: ClassVar[str] = "perplexity"
     example: ClassVar[str] = "perplexity(logits, data.label)"
     takes: ClassVar[tuple[str, str]] = ("logits", "data.targets")
+    heads: ClassVar[dict[str, str]] = CrossEntropy.heads
     after: ClassVar[str | None] = "exp"
 
     @property

@@ -1,0 +1,72 @@
+"""Every mistake in a `train` section is told where it stands, with what to write; what is right is not."""
+
+from __future__ import annotations
+
+import pytest
+from training_cases import PICTURES, TEXT, read, read_case, spec
+from training_mistakes import MISTAKES, Mistake
+
+from dlspec.grammar import Diagnostic
+
+pytestmark = pytest.mark.no_torch
+
+
+def told(diagnostic: Diagnostic) -> str:
+    labels = "\n".join(text for _, text in diagnostic.labels)
+    return "\n".join([diagnostic.message, diagnostic.label, labels, diagnostic.help])
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_mistake_is_told(mistake: Mistake) -> None:
+    found = read(spec(mistake.case, mistake.changes, mistake.model, mistake.more))
+    wanted = [d for d in found.diagnostics if d.code == mistake.code and d.span.text == mistake.caret]
+    assert wanted, [(d.code, d.span.text, d.message) for d in found.diagnostics]
+    (diagnostic,) = wanted
+    assert diagnostic.severity == mistake.severity
+    assert diagnostic.label
+    for text in mistake.says:
+        assert text in told(diagnostic)
+    assert (found.plan is None) == (mistake.severity == "error")
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_nothing_else_is_said(mistake: Mistake) -> None:
+    """One mistake is one finding: nothing follows from it."""
+    found = read(spec(mistake.case, mistake.changes, mistake.model, mistake.more))
+    assert len(found.diagnostics) == 1, [(d.code, d.message) for d in found.diagnostics]
+
+
+@pytest.mark.parametrize("mistake", [m for m in MISTAKES if m.right or m.right_model], ids=str)
+def test_what_is_right_is_not_told(mistake: Mistake) -> None:
+    found = read(spec(mistake.case, mistake.right, mistake.right_model))
+    assert found.diagnostics == []
+    assert found.plan is not None
+
+
+def test_the_machine_can_apply_what_it_offers() -> None:
+    """Each fix of each mistake, put in, cures it."""
+    fixes = 0
+    for mistake in MISTAKES:
+        found = read(spec(mistake.case, mistake.changes, mistake.model, mistake.more))
+        for diagnostic in found.diagnostics:
+            for fix in diagnostic.fixes:
+                text = found.source.text
+                cured = read(text[: fix.span.start] + fix.text + text[fix.span.end :])
+                assert diagnostic.code not in cured.codes, (mistake, fix.text)
+                fixes += 1
+    assert fixes > 25
+
+
+def test_all_mistakes_are_found_in_one_run() -> None:
+    found = read_case("pictures", loss="cross_entropy(logit, data.label)", optimizer="AdamW(lr = 0)", batch="0")
+    assert found.codes == ["unknown-name", "wrong-value", "wrong-value"]
+    assert [d.span.line for d in found.diagnostics] == sorted(d.span.line for d in found.diagnostics)
+
+
+@pytest.mark.parametrize("case", ["pictures", "text"])
+def test_what_an_error_left_open_is_not_told_again(case: str) -> None:
+    """The model has a fault of its own: its output has no type, and the recipe says nothing about it."""
+    model = {"pictures": PICTURES, "text": TEXT}[case].replace("Linear(", "Liner(")
+    assert (
+        read(spec(case, {"metrics": "[accuracy(logits, data.label)]"} if case == "pictures" else {}, model)).codes == []
+    )
