@@ -18,6 +18,7 @@ from ..grammar import Diagnostic, Source, SpecError, parse, tree
 from .backends.pytorch.initial import Scheme
 from .backends.pytorch.module import emit_module
 from .backends.pytorch.recipe import emit_recipe
+from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .ir.graph import Graph
 from .ir.weights import parameter_count
@@ -79,6 +80,7 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
     broken = report.failed
     file = apply_overrides(file, overrides, report)
     spec = resolve(source, file, report)
+    check_file_defaults(spec.scope, report)
     graphs: dict[str, Graph] = {}
     recipes: dict[str, TrainPlan] = {}
     exports: dict[str, ExportPlan] = {}

@@ -51,7 +51,7 @@ def run_block(block: tree.Block, stage: tree.Stage, x: Value, ctx: Context) -> F
         port = ports[position] if position < len(ports) else None
         type_ = value.type
         if port is not None:
-            type_ = bind_type(port, value.type, env, draft.scope, f"`{block.name}`", ctx.report)
+            type_ = bind_type(port, value.type, env, draft.scope, f"`{block.name}`", stage.span, ctx.report)
         else:
             type_ = wrap_unsigned(value.type, draft.scope)
         entering = draft.own(Value(type_, port.name.text if port and port.name else None))

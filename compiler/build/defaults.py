@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from ...grammar import tree
+from ..layers import registry
+from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, SPELLINGS
 from ..semantics.report import Report
+from ..semantics.resolve import FileScope
 from .arguments import Given, Written
 from .env import Env
+
+RESIDUAL_OPTIONS = ("pre", "out", "post", "drop", "skip", "scale", "gain", "layer_scale", "gate", "drop_path")
 
 
 def defaults_for(word: str, at: tree.Node, env: Env) -> Given:
@@ -45,3 +50,28 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
             report.unknown("option", arg.name.text, arg.name.span, legal, where=f" of `{word}`", code="unknown-option")
     if not line.stage.args:
         report.error("empty-default", f"this default gives `{word}` no option", line.span, "nothing is set here")
+
+
+def legal_defaults(line: tree.Default, file: FileScope, report: Report) -> list[str] | None:
+    """The options that a default may give, or None where it is for something unknown (reported)."""
+    word = str(line.stage.path)
+    if word == "residual":
+        return list(RESIDUAL_OPTIONS)
+    kind = registry.find(word)
+    if kind is not None:
+        return [*kind.model_fields, *sorted(kind.later)]
+    block = file.blocks.get(word)
+    if block is not None:
+        return [param.name.text for param in block.params or ()]
+    if word in LAYERS | FUNCTIONS | COMBINATORS:
+        report.later(f"`{word}`", line.stage.path.span)
+    else:
+        legal = [*LAYERS, *FUNCTIONS, "residual", *file.blocks]
+        report.unknown("layer or block", word, line.stage.path.span, legal, SPELLINGS, code="unknown-layer")
+    return None
+
+
+def check_file_defaults(file: FileScope, report: Report) -> None:
+    """The `default` lines that stand outside every body."""
+    for line in file.defaults:
+        check_default(line, legal_defaults(line, file, report), report)

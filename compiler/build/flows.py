@@ -20,6 +20,8 @@ def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
         return flowing[0]
     if isinstance(flowing, Value):
         return flowing
+    if isinstance(node, tree.Then):
+        node = node.stages[-1]
     ctx.report.error(
         "number-as-stage",
         "a number is the same whatever comes in, and what came in is lost here",

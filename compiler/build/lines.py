@@ -6,14 +6,12 @@ from dataclasses import replace
 
 from ...grammar import tree
 from ..ir.graph import Value
-from ..layers import registry
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
-from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS
 from ..semantics.number import MATHS
 from ..semantics.tensor import Tensor
-from . import flows, residuals
+from . import flows
 from .context import Context, Flowing
-from .defaults import check_default
+from .defaults import check_default, legal_defaults
 from .env import Env, Labelled, OpenFlow
 from .labels import check_label
 
@@ -46,7 +44,7 @@ def run_lines(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
                 _bind(line, ctx)
             case tree.Default():
                 ctx.env.defaults.append(line)
-                check_default(line, legal_defaults(line, ctx), ctx.report)
+                check_default(line, legal_defaults(line, ctx.env.file, ctx.report), ctx.report)
             case tree.Phase():
                 ctx.report.error(
                     "misplaced-phase", "a phase belongs into `train`", line.span, "not in a body", help="move it there"
@@ -55,36 +53,10 @@ def run_lines(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
                 flowing = _name(_line(flow, flowing, ctx), names, line, ctx)
             case _:
                 flowing = _line(line, flowing, ctx)
-    if flowing is None:
-        if not stages:
-            ctx.report.error(
-                "empty-body",
-                "this body has no stage",
-                body.span,
-                "nothing flows out",
-                help="write a stage, or `identity`",
-            )
-        return ctx.unknown()
-    return flowing
-
-
-def legal_defaults(line: tree.Default, ctx: Context) -> list[str] | None:
-    """The options that a default may give, or None where it is for something unknown (reported)."""
-    word = str(line.stage.path)
-    if word == "residual":
-        return list(residuals.OPTIONS)
-    kind = registry.find(word)
-    if kind is not None:
-        return [*kind.model_fields, *sorted(kind.later)]
-    block = ctx.env.file.blocks.get(word)
-    if block is not None:
-        return [param.name.text for param in block.params or ()]
-    if word in LAYERS | FUNCTIONS | COMBINATORS:
-        ctx.report.later(f"`{word}`", line.stage.path.span)
-    else:
-        legal = [*LAYERS, *FUNCTIONS, "residual", *ctx.env.file.blocks]
-        ctx.report.unknown("layer or block", word, line.stage.path.span, legal, code="unknown-layer")
-    return None
+    if not stages:
+        label = "nothing is done here"
+        ctx.report.error("empty-body", "this body has no stage", body.span, label, help="write a stage, or `identity`")
+    return ctx.unknown() if flowing is None or not stages else flowing
 
 
 def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
@@ -220,4 +192,4 @@ def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
             return not (isinstance(found, Value | tuple) or is_number(found) or found is FAULT) or isinstance(
                 found, Recipe
             )
-    return False
+    return not isinstance(flow, tree.Number | tree.Percent)

@@ -13,13 +13,12 @@ from ..semantics.tensor import Tensor, same
 from . import flows, lines
 from .arguments import Written, given_arguments, show_value
 from .context import Context, Flowing
-from .defaults import defaults_for
+from .defaults import RESIDUAL_OPTIONS, defaults_for
 from .env import Env, env_of
 from .later import check_names
 
 NORMS = ("pre", "out", "post")
 LATER = ("skip", "scale", "gain", "layer_scale", "gate", "drop_path")
-OPTIONS = (*NORMS, "drop", *LATER)
 
 
 def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
@@ -75,7 +74,7 @@ def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
 
 def _parts(stage: tree.Stage, ctx: Context) -> dict[str, Any] | None:
     """Option -> recipe or number, the call's own before the defaults'; None where one is wrong (reported)."""
-    given = given_arguments(stage, OPTIONS, ctx.report) if _all_named(stage, ctx) else None
+    given = given_arguments(stage, RESIDUAL_OPTIONS, ctx.report) if _all_named(stage, ctx) else None
     if given is None:
         return None
     parts: dict[str, Any] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ...grammar import tree
+from ...grammar.source import Span
 from ..ir.graph import Value
 from ..semantics.evaluate import FAULT, evaluate, is_number
+from ..semantics.nearest import nearest
 from ..semantics.number import (
     Number,
     NumberError,
@@ -69,10 +71,33 @@ def _open_dim(dim: tree.Flow, env: Env, report: Report) -> Number | None:
     for name, place in _capitals(dim):
         if env.lookup(name) is None:
             _bind_open(name, place, env, None)
+    misspelt = _lowercase(dim)
+    if misspelt is not None and env.lookup(misspelt) is None:
+        report.error(
+            "unknown-name",
+            f"there is no constant `{misspelt}`",
+            dim.span,
+            "not known here",
+            help=_constant_help(misspelt, env),
+        )
+        return None
     value = evaluate(dim, env, report)
     if value is FAULT:
         return None
     return check_dim(value, dim, report)
+
+
+def _lowercase(flow: tree.Flow) -> str | None:
+    match flow:
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if not name[0].isupper():
+            return name
+    return None
+
+
+def _constant_help(name: str, env: Env) -> str:
+    meant = nearest(name, env.file.names())
+    other = f"`{name[0].upper()}` for a dim that stays open until run time"
+    return f"write `{meant}`, or a Capital name such as {other}" if meant else f"write a number, or {other}"
 
 
 def _bind_open(name: str, place: tree.Node, env: Env, most: Number | None) -> Number:
@@ -123,22 +148,23 @@ def _capitals(flow: tree.Node) -> list[tuple[str, tree.Node]]:
 # --- a block: dims are whatever comes in -----------------------------------------------------------------------
 
 
-def bind_type(port: tree.Port, actual: Type, env: Env, owner: object, what: str, report: Report) -> Type:
+def bind_type(port: tree.Port, actual: Type, env: Env, owner: object, what: str, call: Span, report: Report) -> Type:
     """Hold what comes in against a block's port, and bind the port's Capital names to its dims.
 
-    A known dim becomes a reference under the port's name, so that the emitted class may take it as an argument.
+    `call` is where the block is used. A known dim becomes a reference under the port's name, so that the emitted class
+    may take it as an argument.
     """
     dtype = dtype_of(port.shape, report)
-    if dtype is None or not isinstance(actual, Tensor):
-        for dim in port.shape.dims:
-            for name, place in _capitals(dim):
-                if env.lookup(name) is None:
-                    env.give(name, FAULT, place.span)
-        return UNKNOWN
     dims = port.shape.dims
-    if len(dims) != actual.rank or dtype != actual.dtype:
-        promised = port.shape.span.text
-        report.error("shape-mismatch", f"{what} takes {promised}, and {actual} comes in", port.span, f"{promised} here")
+    if dtype is None or not isinstance(actual, Tensor) or len(dims) != actual.rank or dtype != actual.dtype:
+        if dtype is not None and isinstance(actual, Tensor):
+            promised = port.shape.span.text
+            message = f"{what} takes {promised}, and {actual} comes in"
+            report.error("shape-mismatch", message, call, f"{actual} comes in", labels=((port.span, "promised here"),))
+        # What the port would have named is known to be unknown, so that nothing is reported twice.
+        for name, place in (found for dim in dims for found in _capitals(dim)):
+            if env.lookup(name) is None:
+                env.give(name, FAULT, place.span)
         return UNKNOWN
     found = [_bind_dim(dim, here, env, owner, what, report) for dim, here in zip(dims, actual.dims, strict=True)]
     return UNKNOWN if None in found else Tensor(dtype, tuple(d for d in found if d is not None))
@@ -245,7 +271,8 @@ def check_outputs(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx:
                 "shape-mismatch",
                 f"{what} is promised as {promised}, and {value.type} flows out",
                 port.shape.span,
-                f"{value.type} flows out",
+                f"{promised} is promised",
+                labels=_maker(value, ctx),
             )
             continue
         for dim, want, have in zip(port.shape.dims, promised.dims, value.type.dims, strict=True):
@@ -254,8 +281,14 @@ def check_outputs(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx:
                     "shape-mismatch",
                     f"{what} is promised as {promised}, and {value.type} flows out",
                     dim.span,
-                    f"{written(have)} flows out here",
+                    f"{written(want)} is promised, {written(have)} flows out",
+                    labels=_maker(value, ctx),
                 )
+
+
+def _maker(value: Value, ctx: Context) -> tuple[tuple[Span, str], ...]:
+    """Where a value is made, for a message about what it is."""
+    return tuple((node.span, f"this makes {value.type}") for node in ctx.nodes if value in node.outputs)
 
 
 def promised_type(shape: tree.Shape, env: Env, report: Report) -> Type:
