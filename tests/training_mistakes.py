@@ -61,11 +61,12 @@ SIGMOID = TABLE.replace("Linear(1)", "Linear(1) -> sigmoid")
 STRIPES = PICTURES.replace("[B, 1, 8, 8]", "[B, 1, 3 * H, 8]").replace("flatten -> Linear(classes)", "Linear(classes)")
 
 MISTAKES = [
-    wrong("unknown-key", "lerning_rate", "there is no key", lerning_rate="3e-3"),
+    wrong("unknown-key", "lerning_rate", "an option: `optimizer = AdamW(lr", lerning_rate="3e-3"),
     wrong("unknown-key", "batch_size", "write `batch`", batch=None, batch_size="8", right="8"),
     wrong("unknown-key", "num_epochs", "write `epochs`", epochs=None, num_epochs="3"),
     wrong("unknown-key", "scheduler", "write `schedule`", scheduler="constant", right={"schedule": "constant"}),
-    wrong("unknown-key", "momentum", momentum="0.9"),
+    wrong("unknown-key", "momentum", "SGD(lr = 0.1, momentum = 0.9)", momentum="0.9"),
+    wrong("unknown-key", "bananas", "there is no key", bananas="3"),
     wrong("repeated-key", "batch", "`batch` is given twice", more="  batch = 32\n"),
     wrong("missing-key", "MLP", "needs `loss`", "loss = cross_entropy", loss=None),
     wrong("missing-key", "MLP", "needs `loss` and `batch`", loss=None, batch=None),
@@ -226,7 +227,7 @@ MISTAKES = [
         right_model=TABLE,
     ),
     wrong("head-width", "logits", "classes (12) wide", "10 classes", model=WIDE, right_model=PICTURES),
-    wrong("head-width", "logits", "classes (9) wide", "make its last layer 10 wide", model=NARROW),
+    wrong("head-width", "logits", "classes (9) wide", "write `classes = 10`", model=NARROW),
     wrong("head-width", "logits", "vocab (128) wide", "256 tokens", case="text", model=SMALL_VOCAB),
     wrong(
         "head-width",

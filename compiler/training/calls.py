@@ -63,7 +63,8 @@ def choose(
     flow, scope = resolved(flow, scope)
     stage = word_of(flow)
     if stage is None:
-        example = sorted(registry.words(folder))[0]
+        known = registry.find(folder, registry.words(folder)[0], kind)
+        example = "" if known is None else known.example
         label = f"not a {vocabulary.noun}"
         report.error("wrong-value", f"`{key}` takes a {vocabulary.noun}", flow.span, label, help=f"such as `{example}`")
         return None

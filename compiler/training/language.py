@@ -203,5 +203,20 @@ EXPORTS = Vocabulary(
     },
 )
 
+ELSEWHERE = {
+    **dict.fromkeys(["lr", "learning_rate"], "optimizer = AdamW(lr = 3e-4)"),
+    **dict.fromkeys(["decay", "weight_decay"], "optimizer = AdamW(lr = 3e-4, decay = 0.1)"),
+    **dict.fromkeys(["betas", "beta1", "beta2"], "optimizer = AdamW(lr = 3e-4, betas = [0.9, 0.95])"),
+    **dict.fromkeys(["momentum", "nesterov"], "optimizer = SGD(lr = 0.1, momentum = 0.9)"),
+    **dict.fromkeys(["warmup", "warmup_steps", "warmup_ratio"], "schedule = warmup(5%) -> cosine(to = 10%)"),
+    **dict.fromkeys(["lr_decay", "min_lr"], "schedule = warmup(5%) -> cosine(to = 10%)"),
+    **dict.fromkeys(["window", "block_size", "sequence_length", "tokenizer"], 'data = text("*.txt", window = 256)'),
+    **dict.fromkeys(["split", "validation_split"], "data = digits(split = [0.8, 0.2])"),
+    **dict.fromkeys(["smoothing", "label_smoothing"], "loss = cross_entropy(logits, data.label, smoothing = 0.1)"),
+    **dict.fromkeys(["patience"], "early_stop = patience(5)"),
+    **dict.fromkeys(["keep"], "checkpoint = every(1_000, keep = 3)"),
+}
+"""What is no key of `train` but an option of one -> how that is written."""
+
 TRAIN_LATER = frozenset({"ema", "freeze", "rates", "start"})
 """Keys of `train` that this version understands and cannot do."""

@@ -6,7 +6,7 @@ from ...grammar import tree
 from ..semantics.language import TRAIN_KEYS, TRAIN_SPELLINGS
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
-from .language import TRAIN_LATER
+from .language import ELSEWHERE, TRAIN_LATER
 
 Lines = dict[str, tree.Binding]
 
@@ -50,11 +50,8 @@ def read_lines(train: tree.Train, report: Report) -> Lines:
 def _enter(line: tree.Binding, name: tree.Name, lines: Lines, report: Report) -> set[str]:
     """Enters a line; returns the key that was probably meant by one that is unknown, which is then not missing too."""
     if name.text not in TRAIN_KEYS:
-        free = [key for key in TRAIN_KEYS if key not in lines]
-        report.unknown("key", name.text, name.span, free, TRAIN_SPELLINGS, code="unknown-key", where=" in `train`")
-        meant = nearest(name.text, free, TRAIN_SPELLINGS)
-        return set() if meant is None else {meant}
-    elif name.text in lines:
+        return _unknown(name, [key for key in TRAIN_KEYS if key not in lines], report)
+    if name.text in lines:
         report.error(
             "repeated-key",
             f"`{name.text}` is given twice",
@@ -65,6 +62,19 @@ def _enter(line: tree.Binding, name: tree.Name, lines: Lines, report: Report) ->
         )
     else:
         lines[name.text] = line
+    return set()
+
+
+def _unknown(name: tree.Name, free: list[str], report: Report) -> set[str]:
+    meant = nearest(name.text, free, TRAIN_SPELLINGS)
+    option = nearest(name.text, ELSEWHERE)
+    where = " in `train`"
+    if option is None or (meant is not None and name.text not in ELSEWHERE):
+        report.unknown("key", name.text, name.span, free, TRAIN_SPELLINGS, code="unknown-key", where=where)
+        return set() if meant is None else {meant}
+    message = f"there is no key `{name}`{where}"
+    help = f"it is an option: `{ELSEWHERE[option]}`"
+    report.error("unknown-key", message, name.span, "not known here", help=help)
     return set()
 
 

@@ -165,7 +165,10 @@ def check_alike(word: str, said: Value, true: Value) -> None:
     if said.type.rank == true.type.rank and all(map(equal, said.type.dims, true.type.dims)):
         return
     message = f"`{word}` takes two values alike: `{said.shown}` is {said.type}, and `{true.shown}` is {true.type}"
-    raise Misfit("shape-mismatch", message, true, f"{true.type} here", f"make `{said.shown}` {without_type(true.type)}")
+    help = f"make `{said.shown}` {without_type(true.type)}"
+    if true.type.dtype == "int" and true.type.rank < said.type.rank:
+        help = "for classes there is `cross_entropy`"
+    raise Misfit("shape-mismatch", message, true, f"{true.type} here", help)
 
 
 def target_like(said: Operand, true: Operand) -> str:

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..semantics.evaluate import FAULT, evaluate, is_number
-from ..semantics.number import Number, equal, whole, written
+from ..semantics.number import Number, Reference, equal, whole, written
 from .calls import choose, read_call, resolved
 from .language import LOSSES, METRICS, Vocabulary
 from .measure import Loss, Measure, Metric, Misfit, Value, width
@@ -315,6 +315,8 @@ def _wide_enough(said: Value, true: Value, names: Names) -> bool:
         f"{said.type} here",
         help=f"{whole(have) - whole(classes):,} entries of it will never be asked for"
         if rounded
+        else f"write `{have.name} = {written(classes)}`"
+        if isinstance(have, Reference) and have.kind == "constant"
         else f"make its last layer {written(classes)} wide",
         labels=((names.source.span, f"{valued(classes)} {what}"),),
         severity="warning" if rounded else "error",

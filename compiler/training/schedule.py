@@ -66,17 +66,13 @@ def _in_order(stages: list[Chosen[ScheduleStage]], schedule: Schedule, report: R
     for earlier, later in pairwise(stages):
         if earlier.options.takes is None:
             word = earlier.options.word
-            help = (
-                "let it stand last"
-                if word == "constant"
-                else f"give it a length, `{word}(20%, ..)`, or let it stand last"
-            )
+            lengthy = {"stable": "stable(20%)", "constant": "stable(20%)"}.get(word, f"{word}(20%, to = 0)")
             report.error(
                 "misplaced-stage",
                 f"`{word}` takes the rest of the run, and nothing is left for `{later.options.word}`",
                 later.span,
                 "begins when the run is over",
-                help=help.replace("stable(20%, ..)", "stable(20%)"),
+                help=f"write `{lengthy}`, or let it stand last",
                 labels=((earlier.span, "takes the rest"),),
             )
             return False

@@ -34,7 +34,7 @@ class Accuracy(Metric):
         check_classes(self.word, said, true)
         classes = width(said)
         if classes is not None and whole(self.top) > whole(classes):
-            message = f"`{said.shown}` has {written(classes)} classes, and `top` is {written(self.top)}"
+            message = f"`top` is {written(self.top)}, and `{said.shown}` tells {whole(classes)} classes apart"
             raise Misfit("wrong-value", message, said, f"{said.type} here", "`top` is at most the number of classes")
 
     def code(self, said: Operand, true: Operand, counted: str | None, lines: Lines) -> str:
