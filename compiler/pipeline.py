@@ -20,6 +20,7 @@ from .backends.pytorch.module import emit_module
 from .backends.pytorch.recipe import emit_recipe
 from .build.defaults import check_file_defaults
 from .build.model import build_model
+from .depth import room_for_depth
 from .ir.graph import Graph
 from .ir.weights import parameter_count
 from .passes import EXPORT_PASSES, PASSES, Pass
@@ -73,6 +74,7 @@ class Artefact:
         return {f"{self.name}.py": self.model_code} | recipe
 
 
+@room_for_depth()
 def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
     """Everything up to the passes, with all findings in source order."""
     file, found = parse(source)
@@ -116,6 +118,7 @@ def compile(source: Source, overrides: Sequence[str] = (), recipe: str | None = 
     return emit(analysis, recipe)
 
 
+@room_for_depth()
 def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
     """The emission of what was analysed. Raises SpecError as `compile` does."""
     spec = analysis.spec

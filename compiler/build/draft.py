@@ -27,6 +27,8 @@ class UnitDraft:
     values: set[Value] = field(default_factory=set)
     consumed: set[Value] = field(default_factory=set)
     left: list[tuple[Value, Span]] = field(default_factory=list)
+    _by_name: dict[str, Module] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def own(self, value: Value) -> Value:
         """Note that this unit produces the value."""
@@ -51,20 +53,24 @@ class UnitDraft:
 
     def free_name(self, stem: str) -> str:
         """`linear`, then `linear_2`, ...: numbered down the page, past labels and what is taken."""
-        taken = self.labels | {module.name for _, module in self.modules}
-        if stem not in taken:
+        if not self._taken(stem):
             return stem
-        number = 2
-        while f"{stem}_{number}" in taken:
+        number = self._numbers.get(stem, 2)
+        while self._taken(f"{stem}_{number}"):
             number += 1
+        self._numbers[stem] = number
         return f"{stem}_{number}"
 
+    def _taken(self, name: str) -> bool:
+        return name in self.labels or name in self._by_name
+
     def find(self, name: str) -> Module | None:
-        return next((module for _, module in self.modules if module.name == name), None)
+        return self._by_name.get(name)
 
     def add(self, module: Module, site: int) -> None:
         """`site` is the place on the page where the module belongs: weights are drawn in that order."""
         self.modules.append(((site, len(self.modules)), module))
+        self._by_name[module.name] = module
 
     def close(self, outputs: tuple[Value, ...], nodes: list[Node], doc: str = "") -> Unit:
         self.consumed.update(outputs)

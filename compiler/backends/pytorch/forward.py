@@ -28,6 +28,7 @@ class Forward:
     def __init__(self, unit: Unit, names: dict[Value, str], code: Code, item_name: Callable[[Copies], str]) -> None:
         self.unit, self.code, self.item_name = unit, code, item_name
         self.lines: list[str] = []
+        self.given = {safe_name(v.name) for v in _all_values(unit) if v.name}
         self.left = _uses(unit)
         self.known: dict[Value, Expression] = {v: Expression(n, frozenset({n})) for v, n in names.items()}
         self.holders: dict[str, Value] = {n: v for v, n in names.items()}
@@ -80,7 +81,7 @@ class Forward:
             name = safe_name(value.name)
             if name not in self._needed(value):
                 return name
-        needed = self._needed(value) | {safe_name(v.name) for v in _all_values(self.unit) if v.name}
+        needed = self._needed(value) | self.given
         number = 1
         while True:
             for stem in _FRESH:
@@ -91,7 +92,9 @@ class Forward:
 
     def _needed(self, besides: Value) -> set[str]:
         """The variables that something yet unwritten reads, other than the value that is about to be written."""
-        return {n for v, known in self.known.items() if v is not besides and self.left[v] > 0 for n in known.reads}
+        for value in [v for v in self.known if self.left[v] <= 0 and v is not besides]:
+            del self.known[value]
+        return {n for v, known in self.known.items() if v is not besides for n in known.reads}
 
     # --- nodes ---
 
