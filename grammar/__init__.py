@@ -6,4 +6,4 @@ from .parser import parse
 from .printer import format, spell
 from .source import Source, Span
 
-__all__ = ["Diagnostic", "Fix", "Source", "Span", "SpecError", "format", "in_source_order", "parse", "render", "tree"]
+__all__ = ["Diagnostic", "Fix", "Source", "Span", "SpecError", "format", "in_source_order", "parse", "render", "spell", "tree"]

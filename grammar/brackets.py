@@ -6,6 +6,7 @@ The parser can then rely on matching brackets, and a fault in one line stays in 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .diagnostics import Diagnostic, Fix
 from .layout import CLOSERS, OPENERS
@@ -24,7 +25,7 @@ def balanced(source: Source, stream: list[Token]) -> tuple[list[Token], list[Dia
     out: list[Token] = []
     findings: list[Diagnostic] = []
     borders = [0, *(i for i in range(1, len(stream)) if _begins_item(stream, i)), len(stream)]
-    for start, stop in zip(borders, borders[1:], strict=False):
+    for start, stop in pairwise(borders):
         if start == stop:
             continue
         if _match(stream, start, stop):
@@ -193,50 +194,33 @@ def _last(stream: list[Token], start: int, stop: int) -> int:
 
 def _unclosed(source: Source, stream: list[Token], opener: int, before: int) -> Diagnostic:
     token = stream[opener]
-    closer = OPENERS[token.kind]
-    span = source.span(token.start, token.end)
-    last = stream[before - 1] if before else token
-    if last.kind == NEWLINE and before > 1:
-        last = stream[before - 2]
+    closer, span = OPENERS[token.kind], source.span(token.start, token.end)
+    last = next(stream[i] for i in range(before - 1, opener - 1, -1) if stream[i].kind != NEWLINE)
     gap = source.span(last.end, last.end)
-    text = closer if token.kind != "{" else f"\n{source.line(span.line)[: _width(source.line(span.line))]}}}"
-    where = (
-        f"write `{closer}` at the end of line {gap.line}" if token.kind != "{" else f"write `}}` after line {gap.line}"
-    )
-    return Diagnostic(
-        "unclosed-bracket",
-        f"a `{token.kind}` is never closed",
-        span,
-        f"no `{closer}` for this one",
-        help=where,
-        fixes=(Fix(gap, text),),
-    )
-
-
-def _width(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t"))
+    if token.kind == "{" and source.position(last.end)[0] > span.line:
+        line = source.line(span.line)
+        text = f"\n{line[: len(line) - len(line.lstrip())]}}}"
+        help_ = f"write `}}` below line {gap.line}"
+    else:
+        text, help_ = closer, f"write `{closer}` behind `{last.text}`"
+    message, label = f"this `{token.kind}` is never closed", f"no `{closer}` belongs to it"
+    return Diagnostic("unclosed-bracket", message, span, label, help=help_, fixes=(Fix(gap, text),))
 
 
 def _surplus(source: Source, token: Token) -> Diagnostic:
     span = source.span(token.start, token.end)
-    return Diagnostic(
-        "extra-bracket",
-        f"a `{token.kind}` closes nothing",
-        span,
-        f"no `{CLOSERS[token.kind]}` is open here",
-        help="leave it out",
-        fixes=(Fix(span, ""),),
-    )
+    message, label = f"this `{token.kind}` closes nothing", f"no `{CLOSERS[token.kind]}` is open here"
+    return Diagnostic("extra-bracket", message, span, label, help="leave it out", fixes=(Fix(span, ""),))
 
 
 def _swapped(source: Source, opener: Token, closer: Token) -> Diagnostic:
     span, meant = source.span(closer.start, closer.end), OPENERS[opener.kind]
     return Diagnostic(
         "mismatched-bracket",
-        f"`{opener.kind}` is closed by `{meant}`",
+        f"`{opener.kind}` is closed by `{meant}`, not by `{closer.kind}`",
         span,
-        f"`{closer.kind}`",
-        ((source.span(opener.start, opener.end), "the bracket that it closes"),),
+        "closes",
+        ((source.span(opener.start, opener.end), "opens"),),
         help=f"write `{meant}`",
         fixes=(Fix(span, meant),),
     )

@@ -24,9 +24,9 @@ GRAMMAR = Path(__file__).with_name("dlspec.lark")
 class _NoLexer(Lexer):
     """Stands in for lark's lexers: lexer.py reads the text. It also lets `strict` run without lark's extra package."""
 
-    def __init__(self, *_: object) -> None: ...
+    def __init__(self, conf: Any) -> None: ...
 
-    def lex(self, *_: object) -> Iterator[Any]:
+    def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Any]:
         raise TypeError("lark only builds the tables")
 
 
@@ -38,7 +38,7 @@ def build(grammar: str) -> dict[str, Any]:
     numbers = {rule: number for number, (_, _, rule) in enumerate(rules)}
     actions, gotos, final = _states(lark, kinds, numbers)
     patterns = [t for t in lark.terminals if not isinstance(t.pattern, PatternStr)]
-    ranked = sorted(patterns, key=lambda t: (-t.priority, lark.terminals.index(t)))
+    ranked = sorted(patterns, key=lambda t: -t.priority)
     return {
         "patterns": {t.name: t.pattern.value for t in ranked if t.name not in lark.ignore_tokens},
         "ignored": [t.pattern.value for t in ranked if t.name in lark.ignore_tokens],

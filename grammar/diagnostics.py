@@ -56,6 +56,11 @@ class Diagnostic:
         }
 
 
+def rewrite(code: str, message: str, span: Span, label: str, better: str) -> Diagnostic:
+    """A finding that is cured by writing `better` in place of what stands at the span."""
+    return Diagnostic(code, message, span, label, help=f"write `{better}`", fixes=(Fix(span, better),))
+
+
 class SpecError(Exception):
     """A spec that cannot be used. `diagnostics` holds every finding, in source order."""
 

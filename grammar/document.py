@@ -17,7 +17,10 @@ INDENT = 2
 
 @dataclass(frozen=True)
 class Break:
-    """`flat` where its group stays on one line, else a new line; `always` a new line, `blank` with an empty one above."""
+    """`flat` where its group stays on one line, else a new line; with `always` a new line wherever it stands.
+
+    `blank` puts an empty line above it.
+    """
 
     flat: str = " "
     always: bool = False

@@ -29,7 +29,7 @@ def read_header(source: Source, stream: list[Token]) -> tuple[list[Token], tree.
         "unknown-version",
         f"the language has version {VERSION} only",
         span,
-        "no version is named here" if not written else "no version of the language",
+        "not a version of the language" if written else "no version is named here",
         help=f"write `dlspec {VERSION}`",
         fixes=(Fix(whole, f"dlspec {VERSION}"),),
     )

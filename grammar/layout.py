@@ -73,5 +73,5 @@ def _leading_minus(source: Source, token: Token) -> Diagnostic:
         "a line cannot begin with `-`",
         span,
         "the line above has ended",
-        help="to subtract from the line above, put both lines in parentheses;\nfor a negative value, put it in parentheses",
+        help="put it in parentheses; to subtract from the line above, put both lines in them",
     )

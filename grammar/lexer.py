@@ -40,6 +40,7 @@ def tokens(source: Source) -> tuple[list[Token], list[Diagnostic]]:
     text, reserved, plain = source.text, keywords(), source.text.isascii()
     out: list[Token] = []
     findings: list[Diagnostic] = []
+    brackets: list[str] = []
     resume = 0
     for match in _pattern().finditer(text, 1 if text.startswith("\ufeff") else 0):
         kind = match.lastgroup
@@ -48,10 +49,16 @@ def tokens(source: Source) -> tuple[list[Token], list[Diagnostic]]:
             continue
         word = match.group()
         if kind == "sign":
-            if word == "//" and foreign.is_comment(text, start, out):
-                resume = foreign.end_of_line(text, start)
-                findings.append(foreign.comment(source, start, resume))
-                continue
+            if word == "//":
+                begins = brackets[-1:] not in (["("], ["["]) and (not out or out[-1].kind == NEWLINE)
+                if begins or foreign.is_prose(text, start):
+                    resume = foreign.end_of_line(text, start)
+                    findings.append(foreign.comment(source, start))
+                    continue
+            elif word in ("(", "[", "{"):
+                brackets.append(word)
+            elif word in (")", "]", "}") and brackets:
+                brackets.pop()
             kind = word
         elif kind == "NAME":
             if word in reserved:
@@ -68,6 +75,9 @@ def tokens(source: Source) -> tuple[list[Token], list[Diagnostic]]:
             if token is not None:
                 out.append(token)
             continue
+        elif kind in ("NUMBER", "PERCENT"):
+            if "_" in word or word[0] == "0" or len(word) > foreign.PLAIN:
+                word = foreign.number(source, start, word, findings)
         elif kind == "open":
             out.extend(foreign.open_text(source, start, word, findings))
             continue

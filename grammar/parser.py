@@ -8,10 +8,11 @@ from typing import Any
 from . import tree
 from .brackets import balanced
 from .diagnostics import Diagnostic, in_source_order
-from .faults import Fault, Repair, explain
+from .fault import Fault, Repair
 from .header import read_header
 from .layout import statements
 from .lexer import tokens
+from .mistakes import explain
 from .nodes import makers
 from .source import Source
 from .tables import END, tables
@@ -58,7 +59,7 @@ class _Parser:
         self.source = source
         self.stream = stream
         self.actions, self.gotos, self.rules, self.final = t.actions, t.gotos, t.rules, t.final
-        self.make = [table[rule.node] if rule.node in table else None for rule in t.rules]
+        self.make = [table.get(rule.node or "") for rule in t.rules]
         self.stack: list[Entry] = [(0, None, 0, 0)]
         self.lines = [_Line(1, 0)]
         self.findings: list[Diagnostic] = []
@@ -131,7 +132,8 @@ class _Parser:
             return self.skip(i)
         if repair.back:
             del self.stack[-repair.back :]
-        for at, token in repair.swaps:
+        if repair.swap:
+            at, token = repair.swap
             self.stream[at] = token
         self.stream[i : i + repair.skip] = repair.tokens
         return i
@@ -160,12 +162,11 @@ class _Parser:
     def fits(self, repair: Repair, at: int, ahead: int) -> bool:
         """Whether the repaired line can be read on for `ahead` tokens at least."""
         states = [entry[0] for entry in self.stack[: len(self.stack) - repair.back]]
-        swaps = dict(repair.swaps)
         for token in repair.tokens:
             if not self.accepts(states, token.kind):
                 return False
         for i in range(at + repair.skip, min(at + repair.skip + ahead, len(self.stream))):
-            token = swaps.get(i, self.stream[i])
+            token = repair.swap[1] if repair.swap and repair.swap[0] == i else self.stream[i]
             if not self.accepts(states, token.kind):
                 return token.kind == WRONG
             if token.kind == NEWLINE:

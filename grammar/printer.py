@@ -26,6 +26,7 @@ _LEVELS = {"==": 2, "!=": 2, "<": 2, "<=": 2, ">": 2, ">=": 2, "+": 3, "-": 3, "
 _THEN, _CHOICE, _COMPARE, _NEGATE, _POWER, _ATOM = 0, 1, 2, 5, 6, 7
 _NEWLINE = Break(always=True)
 _HEADED = (tree.Block, tree.Model, tree.Train, tree.Export)
+_CLOSING = re.compile(r"(?:[\s,(]|#[^\n]*)*\)")
 _EMPTY_LINE = re.compile(r"\n[ \t\r]*\n")
 
 
@@ -69,6 +70,7 @@ class _Printer:
 
     def __init__(self, source: Source, root: tree.Node) -> None:
         self.source = source
+        self.version = root.version if isinstance(root, tree.File) else None
         order = list(tree.walk(root))
         self.containers = {(id(node), part): c for node in order for part, c in _containers(node)}
         self.remarks = attach(source, self.containers.values()) if "#" in source.text else {}
@@ -225,7 +227,7 @@ class _Printer:
         return self.bracketed("(", params, ")", self.remarks_of(node, "params"))
 
     def ports(self, node: tree.Signature, part: str, ports: Sequence[tree.Port]) -> Doc:
-        if len(ports) == 1 and ports[0].name is None:
+        if ports[0].name is None:
             return self.of(ports[0])
         return self.bracketed("(", ports, ")", self.remarks_of(node, part))
 
@@ -273,6 +275,7 @@ class _Printer:
         entries = self.entries((*version, *node.items), self.containers[id(node), ""].elements, self.remarks_of(node))
         out: list[Line] = []
         above = False  # whether what was printed last is an item of several lines
+        last: _Entry | None = None
         for unit in self.units(entries):
             lines = [line for entry in unit for line in render(entry.doc)]
             tall = isinstance(unit[-1].node, _HEADED) and len(render(unit[-1].doc)) > 1
@@ -306,8 +309,8 @@ class _Printer:
         return out
 
     def element(self, node: tree.Node, column: int) -> Doc:
-        if isinstance(node, tree.Number):
-            return f"dlspec {node.text}"
+        if node is self.version:
+            return ["dlspec ", self.of(node)]
         if isinstance(node, tree.Constant | tree.Binding):
             return self.line(node, column)
         if not self.begins_with_minus(node):
@@ -391,19 +394,25 @@ def _containers(node: tree.Node) -> Iterator[tuple[str, Container]]:
         case tree.List():
             yield "", _container(span.start, span.end, node.entries)
         case tree.Then():
-            yield "", _container(span.start, span.end, node.stages)
+            # A comment within the first stage has no place before an arrow: it goes further up.
+            yield "", _container(node.stages[0].span.end, span.end, node.stages)
         case tree.Stage(args=args, body=body) if args is not None:
             yield "", _container(node.path.span.end, body.span.start if body else span.end, args)
-        case tree.Block(params=params) if params is not None:
-            rest = node.signature or node.body
-            yield "params", _container(node.name.span.end, rest.span.start, params)
-        case tree.Function():
-            yield "params", _container(node.name.span.end, node.value.span.start, node.params)
-        case tree.Signature():
-            yield "inputs", _container(span.start, node.inputs[-1].span.end, node.inputs)
-            if node.outputs is not None:
-                yield "outputs", _container(node.outputs[0].span.start, span.end, node.outputs)
+        case tree.Block(params=params) | tree.Function(params=params) if params is not None:
+            yield "params", _container(node.name.span.end, _closed(params or (node.name,)), params)
+        case tree.Signature(inputs=inputs, outputs=outputs):
+            if inputs[0].name is not None:
+                yield "inputs", _container(span.start, _closed(inputs), inputs)
+            if outputs and outputs[0].name is not None:
+                yield "outputs", _container(_closed(inputs), span.end, outputs)
 
 
 def _container(start: int, end: int, nodes: Sequence[tree.Node]) -> Container:
     return Container(start, end, tuple(node.span for node in nodes))
+
+
+def _closed(nodes: Sequence[tree.Node]) -> int:
+    """Behind the parenthesis that closes a list of these, or behind the last where none does."""
+    span = nodes[-1].span
+    match = _CLOSING.match(span.source.text, span.end)
+    return match.end() if match else span.end

@@ -1,0 +1,115 @@
+"""Brackets where none belong, calls and indices as other languages write them, signs left out between two values."""
+
+from __future__ import annotations
+
+from .diagnostics import Diagnostic, Fix
+from .fault import ITEMS, VALUES, Fault, Outcome, Repair
+from .layout import OPENERS
+from .tokens import Token
+
+
+def labelled_parentheses(fault: Fault) -> Outcome | None:
+    colon, opener = fault.raw(1), fault.token
+    if opener.kind != "(" or colon is None or colon.kind != ":" or not fault.takes("{"):
+        return None
+    close = fault.closing()
+    assert close is not None, "brackets match before parsing begins"
+    closer = fault.stream[close]
+    inside = fault.source.text[opener.end : closer.start]
+    whole = fault.source.span(opener.start, closer.end)
+    finding = Diagnostic(
+        "wrong-bracket",
+        "a label stands before one layer or before braces",
+        fault.span(),
+        "parentheses",
+        help="write `{ ... }`",
+        fixes=(Fix(whole, f"{{ {inside.strip()} }}"),),
+    )
+    swap = (close, Token("}", closer.text, closer.start, closer.end))
+    return finding, Repair(0, 1, (Token("{", opener.text, opener.start, opener.end),), swap)
+
+
+def bracketed_names(fault: Fault) -> Outcome | None:
+    if fault.token.kind not in ("(", "[") or fault.before.kind != "as":
+        return None
+    close = fault.closing()
+    assert close is not None, "brackets match before parsing begins"
+    inside = fault.stream[fault.at + 1 : close]
+    names = ", ".join(token.text for token in inside if token.kind == "NAME")
+    plain = bool(inside) and all(token.kind == ("NAME", ",")[i % 2] for i, token in enumerate(inside))
+    whole = fault.source.span(fault.token.start, fault.stream[close].end)
+    finding = Diagnostic(
+        "wrong-bracket",
+        "names behind `as` stand without brackets",
+        fault.span(),
+        "a bracket",
+        help=f"write `as {names if plain else 'a, b'}`",
+        fixes=(Fix(whole, names),) if plain else (),
+    )
+    return finding, Repair(0, len(inside) + 2, tuple(inside)) if plain else None
+
+
+def call_or_index(fault: Fault) -> Outcome | None:
+    token, before = fault.token, fault.before
+    if not fault.place or before.kind not in ("NAME", "TYPE", ")", "]", "}", "STRING", "NUMBER"):
+        return None
+    if token.kind == "[":
+        return _index(fault)
+    if token.kind == "(" and before.kind == ")":
+        message, label = "what goes through a layer comes by the arrow", "a second pair of parentheses"
+        return Diagnostic(
+            "foreign-call", message, fault.span(), label, help="write `x -> f(...)` for `f(...)(x)`"
+        ), None
+    if token.kind == "." and before.kind in (")", "]", "}"):
+        message, label = "a function is applied by the arrow", "a dot joins names only"
+        return Diagnostic("foreign-call", message, fault.span(), label, help="write `x -> f` for `x.f()`"), None
+    return None
+
+
+def _index(fault: Fault) -> Outcome:
+    opener, number, closer = (*fault.stream[fault.at : fault.at + 3], fault.token, fault.token)[:3]
+    dot = Token(".", ".", opener.start, opener.end)
+    repair = Repair(0, 3, (dot, number))
+    if number.text.isdecimal() and closer.kind == "]" and fault.fits(repair, 1):
+        message, better = "a part is reached with a dot", f".{number.text}"
+        fix = Fix(fault.source.span(opener.start, closer.end), better)
+        help_ = f"write `{better}`"
+        return Diagnostic("foreign-index", message, fault.span(), "an index", help=help_, fixes=(fix,)), repair
+    help_ = "take a value apart with `split(n) as a, b`, `first` or `last`"
+    return Diagnostic("foreign-index", "values have no index", fault.span(), "an index", help=help_), None
+
+
+def missing_sign(fault: Fault) -> Outcome | None:
+    """Two values side by side."""
+    if not fault.place or fault.token.kind not in VALUES | {"NAME", "TYPE"} | OPENERS.keys():
+        return None
+    fitting = [sign for sign in _candidates(fault) if fault.fits(fault.inserted(sign), 2)]
+    if not fitting:
+        return None
+    texts = {"=": " =", ":": ":", ",": ",", "->": " ->"}
+    space = "" if fault.before.end < fault.token.start else " "
+    ways = " or ".join(f"`{sign}`" for sign in fitting)
+    finding = Diagnostic(
+        "missing-sign",
+        f"a sign is missing between `{fault.before.text}` and `{fault.token.text}`",
+        fault.span(),
+        "the second of two side by side",
+        help=f"write {ways} between them",
+        fixes=tuple(Fix(fault.gap(), texts[sign] + space) for sign in fitting),
+    )
+    return finding, fault.inserted(fitting[0])
+
+
+def _candidates(fault: Fault) -> tuple[str, ...]:
+    """The signs that may be missing, the likeliest first."""
+    token, name = fault.token, fault.raw(1)
+    begins = fault.place == 1 or fault.stream[fault.at - 2].kind in ("(", ",", "{")
+    if fault.head.kind in ITEMS and (not fault.in_body or fault.bracket == "("):
+        return (":", ",")
+    if name is not None and name.kind == "NAME" and begins and token.kind in VALUES and fault.bracket != "[":
+        return ("=",)
+    if fault.bracket in ("(", "["):
+        return (",",)
+    if token.kind in OPENERS:
+        return ()
+    return (":", "->") if fault.place == 1 and token.kind == "TYPE" and fault.before.kind == "NAME" else ("->",)

@@ -1,0 +1,141 @@
+"""First words of lines: those of other languages, items in the wrong place, heads of items that are not complete."""
+
+from __future__ import annotations
+
+from .diagnostics import Diagnostic, Fix
+from .fault import ITEMS, VALUES, Fault, Outcome, Repair
+from .tokens import NEWLINE
+
+_IMPORT = 'write `import "blocks.dlspec"` for a file, `import std.transformer` for the library'
+_BLOCK = "a reusable piece is `block Name(size) { ... }`"
+_FUNCTION = "a function of numbers is `f(x) = max(x, 0)`, a piece with layers `block Name(size) { ... }`"
+_MODEL = "a network is `model Name: (x: [B, 64]) -> (y: [B, 10]) { ... }`"
+_REPEAT = "copies are made with `repeat(4) { ... }`, numbered with `index = i`"
+_CHOICE = "a choice is `a if c else b`, with braces around what is more than one stage"
+_LAST = "a body ends with the value of its last stage"
+_ALONE = "a name is given its value with `=` alone"
+
+# What begins a line in other languages, and what this one has in its place.
+_INSTEAD: dict[str, str] = {
+    **dict.fromkeys(("class", "struct", "layer", "module", "component"), _BLOCK),
+    **dict.fromkeys(("def", "fn", "func", "function", "fun", "lambda"), _FUNCTION),
+    **dict.fromkeys(("network", "net", "graph"), _MODEL),
+    **dict.fromkeys(("for", "while", "loop"), _REPEAT),
+    **dict.fromkeys(("from", "using", "include", "use"), _IMPORT),
+    **dict.fromkeys(("elif", "switch", "match"), _CHOICE),
+}
+# What can be left out, and why.
+_NEEDLESS: dict[str, str] = {
+    **dict.fromkeys(("return", "yield"), _LAST),
+    **dict.fromkeys(("let", "var", "const", "val"), _ALONE),
+}
+
+
+def foreign_head(fault: Fault) -> Outcome | None:
+    head, span = fault.head, fault.span(fault.head)
+    if head.kind in ("if", "else") and not fault.place:
+        message = f"a line cannot begin with `{head.text}`"
+        return Diagnostic("foreign-word", message, span, "at the beginning of the line", help=_CHOICE), None
+    if head.kind != "NAME" or fault.place != 1:
+        return None
+    label = f"`{head.text}` is not a word of this language"
+    if head.text in _INSTEAD:
+        return Diagnostic("foreign-word", label, span, "here", help=_INSTEAD[head.text]), None
+    if head.text not in _NEEDLESS:
+        return None
+    drop = Repair(back=1)
+    fixes = (Fix(fault.source.span(head.start, fault.token.start), ""),)
+    finding = Diagnostic("foreign-word", _NEEDLESS[head.text], span, label, help="leave it out", fixes=fixes)
+    return finding, drop if fault.fits(drop, 2) else None
+
+
+def misplaced(fault: Fault) -> Outcome | None:
+    token, head = fault.token, fault.head
+    message = label = help_ = ""
+    if token.kind == "dlspec":
+        message, label = "the version stands in the first line only", "not the first line"
+        help_ = "leave this line out"
+    elif not fault.place and fault.in_body and token.kind in ITEMS:
+        message, label = f"{ITEMS[token.kind]} stands at the top of a file, not inside a body", "inside braces"
+        help_ = "move it out of the braces"
+    elif not fault.place and token.kind == "phase":
+        message, label = "a phase stands in the braces of a recipe", "outside"
+        help_ = "move it into `train Name { ... }`"
+    elif not fault.in_body and _is_stage(fault):
+        message, label = "a stage stands in the braces of a block or a model", "outside"
+        help_ = "move it into a body, or give it a name with `name = ...`"
+    if not message:
+        return None
+    return Diagnostic(
+        "misplaced", message, fault.span(token if token.kind == "dlspec" else head), label, help=help_
+    ), None
+
+
+def _is_stage(fault: Fault) -> bool:
+    """Whether a line of a file would be one of a body."""
+    if not fault.place:
+        return fault.token.kind in VALUES | {"NAME", "TYPE", "(", "[", "{", "none"} and not _is_setting(fault)
+    return fault.head.kind == "NAME" and fault.token.kind in ("->", NEWLINE, ".", "{", "as", ",", "+", "*")
+
+
+def _is_setting(fault: Fault) -> bool:
+    return fault.token.kind == "TYPE" and fault.after.kind in ("=", ":")
+
+
+def import_with_names(fault: Fault) -> Outcome | None:
+    if fault.head.kind != "import" or not fault.place:
+        return None
+    stream, start = fault.stream, fault.start
+    end = next(i for i in range(start, len(stream)) if stream[i].kind == NEWLINE)
+    words = fault.source.span(stream[start + 1].start, stream[end - 1].end)
+    if fault.token.kind == "dlspec" and fault.before.kind == ".":
+        better = f'"{words.text}"'
+        message, help_ = "the name of a file stands in quotes", f"write `import {better}`"
+        return Diagnostic("missing-quotes", message, words, "a file", help=help_, fixes=(Fix(words, better),)), None
+    if fault.place == 1:
+        return Diagnostic(
+            "missing-name", "`import` is followed by a file or a path", fault.span(), "here", help=_IMPORT
+        ), None
+    file = next((token.text for token in stream[start:end] if token.kind == "STRING"), None)
+    return Diagnostic(
+        "foreign-import",
+        "an import brings the whole file, under its own names",
+        fault.span(),
+        "a choice of names",
+        help=_IMPORT if file is None else f"write `import {file}`",
+        fixes=() if file is None else (Fix(words, file),),
+    ), None
+
+
+def head_of_item(fault: Fault) -> Outcome | None:
+    """A block, model, recipe or export that lacks its name, its signature or its body."""
+    token, head = fault.token, fault.head
+    if head.kind not in ITEMS or fault.in_body:
+        return None
+    if fault.place == 1:
+        message = f"`{head.text}` is followed by a name with a capital first letter"
+        return Diagnostic("missing-name", message, fault.gap(), "no name here", help=f"write `{head.text} Name`"), None
+    if token.kind in ("{", NEWLINE) and head.kind == "model" and fault.place == 2:
+        message, label = "a model says what goes in and what comes out", "no signature here"
+        return Diagnostic("missing-signature", message, fault.gap(), label, help=_MODEL), None
+    if token.kind == NEWLINE and fault.takes("{"):
+        return _body(fault)
+    if token.kind == ":" and fault.before.kind == "NAME":
+        message, help_ = "ports with names stand in parentheses", "write `(x: [B, 64], y: [B, T])`"
+        return Diagnostic("missing-parentheses", message, fault.span(fault.before), "a port", help=help_), None
+    if fault.takes("[") and not fault.takes("NUMBER"):
+        message, help_ = "a type is its dims in brackets", "write `[B, 64]`, or `int[B, T]` for whole numbers"
+        return Diagnostic("wrong-type", message, fault.gap(), "`[` is to follow", help=help_), None
+    return None
+
+
+def _body(fault: Fault) -> Outcome:
+    joined = Repair(skip=1)
+    if fault.after.kind == "{" and fault.fits(joined, 1):
+        gap = fault.source.span(fault.before.end, fault.after.start)
+        fixes = () if gap.text.strip() else (Fix(gap, " "),)
+        message, help_ = "a body opens on the line of its head", "move the `{` to the end of the line above"
+        span = fault.span(fault.after)
+        return Diagnostic("misplaced-brace", message, span, "on a line of its own", help=help_, fixes=fixes), joined
+    message = f"{ITEMS[fault.head.kind]} has a body in braces"
+    return Diagnostic("missing-body", message, fault.gap(), "no `{` here", help="write `{ ... }`"), None

@@ -1,0 +1,78 @@
+"""Words of the language as names, capitals, words of other languages."""
+
+from __future__ import annotations
+
+from .diagnostics import Diagnostic, rewrite
+from .fault import Fault, Outcome, Repair
+from .layout import CLOSERS
+from .lexer import keywords
+from .tokens import WRONG, Token
+
+_LOGIC = {
+    "and": "`a if b else false` chooses, and numbers are multiplied with `*`",
+    "or": "`true if a else b` chooses, and numbers are joined with `max(a, b)`",
+    "not": "`a == false` turns a choice round",
+    "is": "two values are compared with `==`",
+    "in": "two values are compared with `==`",
+}
+
+
+def already_reported(fault: Fault) -> Outcome | None:
+    """What the lexer or the brackets have spoken about."""
+    token = fault.token
+    if token.kind == WRONG:
+        drop = Repair(skip=1)
+        return None, drop if fault.fits(drop) else None
+    put_in = (not token.text and token.kind in CLOSERS) or (fault.place and not fault.before.text)
+    return (None, None) if put_in else None
+
+
+def reserved_word(fault: Fault) -> Outcome | None:
+    for back, token in ((0, fault.token), (1, fault.raw(1) if fault.place == 1 else None)):
+        if token is None or token.kind not in keywords():
+            continue
+        repair = fault.instead("NAME", back)
+        if fault.fits(repair):
+            message = f"`{token.text}` is a word of the language and cannot be a name"
+            return rewrite("reserved-word", message, fault.span(token), "reserved", f"{token.text}_"), repair
+    return None
+
+
+def wrong_case(fault: Fault) -> Outcome | None:
+    for back, token in ((0, fault.token), (1, fault.raw(1))):
+        if token is None or token.kind not in ("NAME", "TYPE"):
+            continue
+        capital = token.kind == "NAME"
+        repair = fault.instead("TYPE" if capital else "NAME", back)
+        better = _capital(token.text) if capital else _small(token.text)
+        if (back or not fault.takes(token.kind)) and better and fault.fits(repair, 2):
+            return _wrong_case(fault, token, better), repair
+    return None
+
+
+def _wrong_case(fault: Fault, token: Token, better: str) -> Diagnostic:
+    if better[0].isupper():
+        message, label = "blocks and models have names with a capital first letter", "a small first letter"
+    else:
+        message, label = "only layers, blocks, models and dims have a capital first letter", "a capital first letter"
+    return rewrite("wrong-case", message, fault.span(token), label, better)
+
+
+def _capital(name: str) -> str:
+    """`res_block` as `ResBlock`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def _small(name: str) -> str:
+    """`ResBlock` as `res_block`, `QKV` as `qkv`."""
+    if name.isupper():
+        return name.lower()
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_").replace("__", "_")
+
+
+def logic_word(fault: Fault) -> Outcome | None:
+    for token in (fault.token, fault.before) if fault.place else (fault.token,):
+        if token.kind == "NAME" and token.text in _LOGIC:
+            message = f"`{token.text}` is not a word of this language"
+            return Diagnostic("foreign-word", message, fault.span(token), "here", help=_LOGIC[token.text]), None
+    return None
