@@ -19,7 +19,9 @@ from dlspec.compiler.pipeline import Artefact, compile
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
 
-WIDE = (Path(__file__).parent / "specs" / "wide.dlspec").read_text(encoding="utf-8")
+SPECS = Path(__file__).parent / "specs"
+WIDE = (SPECS / "wide.dlspec").read_text(encoding="utf-8")
+BLOCKS = (SPECS / "blocks.dlspec").read_text(encoding="utf-8")
 
 
 def emit(text: str) -> Artefact:
@@ -107,6 +109,18 @@ def test_the_file_is_clean_under_ruffs_defaults(wide: Artefact, tmp_path: Path) 
         run = [sys.executable, "-m", "ruff", *command, "--isolated", str(tmp_path)]
         result = subprocess.run(run, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_blocks_of_every_kind_run_as_pytorch_torchscript_and_onnx(tmp_path: Path) -> None:
+    artefact = emit(BLOCKS)
+    test_the_file_is_clean_under_ruffs_defaults(artefact, tmp_path)
+    model = made(artefact).eval()
+    cases = [(torch.randn(b, t, 16, generator=torch.Generator().manual_seed(t)),) for b, t in ((1, 1), (2, 5), (3, 8))]
+    scripted = torch.jit.script(made(artefact, artefact.export_code).eval())
+    scripted.load_state_dict(model.state_dict())
+    for case in cases:
+        assert torch.equal(model(*case), scripted(*case))
+    _compare_onnx(artefact, model, cases, ["x"])
 
 
 def test_onnx_runtime_agrees(wide: Artefact) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ...build.labels import TAKEN
 from ...ir.graph import Copies, LayerModule, Unit, UnitModule, Value
 from ...layers.base import Code
-from ...semantics.number import Number, Reference, is_whole, references
+from ...semantics.number import Number, Reference, is_whole, outward, references
 from .file import FileText, python
 from .forward import Forward, safe_name
 from .initial import init_bias_source, init_linear_source, init_table_line
@@ -215,9 +215,7 @@ def make_unit(unit: Unit, inner: dict[Unit, ClassText], code: ClassCode, index: 
         if _is_own_index(argument, unit):
             given = index
         else:
-            handed = argument.target if argument.owner == unit.scope else argument
-            assert handed is not None
-            given = code.number(handed)
+            given = code.number(outward(argument, unit.scope))
         arguments.append(f"{argument_name(argument)}={given}")
     code.uses_config |= text.takes_config
     return f"{text.name}({', '.join(arguments)})"

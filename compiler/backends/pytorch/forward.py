@@ -271,8 +271,9 @@ def _all_values(unit: Unit) -> Iterable[Value]:
 
 
 _SHADOWING = frozenset({"self", "config", "torch", "nn", "math", "dataclass"})
+_AMBIGUOUS = frozenset({"l", "I", "O"})
 
 
 def safe_name(name: str) -> str:
-    """A port's or value's name as a variable: one that would hide what the file imports gets an underscore."""
-    return f"{name}_" if name in _SHADOWING else name
+    """A port's or value's name as a variable: one that hides an import or reads like a digit gets an underscore."""
+    return f"{name}_" if name in _SHADOWING | _AMBIGUOUS else name

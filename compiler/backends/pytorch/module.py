@@ -90,8 +90,11 @@ def _write_group(
         return [write_class(u, "_NAME_", written, file, doc, dims_as_arguments=dims) for u in group]
 
     found = texts(dims=False)
-    if len({t.source for t in found}) > 1:
-        found = texts(dims=True)
+    variants = len({t.source for t in found})
+    if variants > 1:
+        # With the input's dims as arguments one class may do for several uses.
+        general = texts(dims=True)
+        found = general if len({t.source for t in general}) < variants else found
     names: dict[str, str] = {}
     for unit, text in zip(group, found, strict=True):
         if text.source not in names:
