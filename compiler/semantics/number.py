@@ -11,6 +11,7 @@ power or a function leaves the rationals.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -320,6 +321,7 @@ def _product(a: Polynomial, b: Polynomial) -> Polynomial:
 
 _LEVEL = {"==": 1, "!=": 1, "<": 1, "<=": 1, ">": 1, ">=": 1, "+": 2, "-": 2, "*": 3, "/": 3, "//": 3, "%": 3}
 _UNARY, _POWER, _ATOM = 4, 5, 6
+_WORD = re.compile(r"-?[\w.]+(e-\d+)?")
 
 
 def written(n: Number) -> str:
@@ -356,7 +358,10 @@ def _spelled(n: Number, name: Callable[[Reference], str], python: bool) -> tuple
             left, right = _spelled(a, name, python), _spelled(b, name, python)
             base = left[0] if left[1] > _POWER else f"({left[0]})"
             exponent = right[0] if right[1] >= _UNARY else f"({right[0]})"
-            return (f"{base}**{exponent}" if python else f"{base} ^ {exponent}"), _POWER
+            # Formatters set `**` close where both sides are single words.
+            close = python and _WORD.fullmatch(base) and _WORD.fullmatch(exponent)
+            power = "**" if close else " ** " if python else " ^ "
+            return f"{base}{power}{exponent}", _POWER
         case Operation(operator, (a, b)):
             level = _LEVEL[operator]
             if python and operator == "/" and is_whole(n):
