@@ -95,7 +95,7 @@ def test_a_class_is_a_page_of_the_reference(folder: str, word: str) -> None:
     assert kind.__doc__.startswith(f"`{word}")
     assert kind.example.startswith(word)
     text = kind.__doc__ + (import_module(kind.__module__).__doc__ or "")
-    for option in kind.model_fields:
+    for option in kind.options:
         if option not in ("files", "file", "path", "kind", "length", "examples"):
             assert option in text, f"{word} says nothing of {option}"
 

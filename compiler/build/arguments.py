@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..ir.graph import Value
+from ..options import BadOptions, OptionSet
 from ..semantics.evaluate import FAULT, Scope, evaluate
 from ..semantics.language import OPTION_SPELLINGS
 from ..semantics.nearest import nearest
 from ..semantics.number import spell, written
 from ..semantics.report import Report
 
-Options = TypeVar("Options", bound=BaseModel)
+Options = TypeVar("Options", bound=OptionSet)
 
 
 @dataclass(frozen=True)
@@ -137,10 +136,10 @@ def read_options(
         return None
     try:
         return kind(**values)
-    except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            name = str(problem["loc"][0]) if problem["loc"] else ""
-            if problem["type"] == "missing":
+    except BadOptions as fault:
+        for problem in fault.problems:
+            name = problem.option
+            if problem.takes is None:
                 report.error(
                     "missing-option",
                     f"`{word}` needs `{name}`",
@@ -149,27 +148,20 @@ def read_options(
                     help=f"write `{_call_with(word, name, kind)}`",
                 )
                 continue
-            takes = str(problem.get("ctx", {}).get("error", problem["msg"]))
-            shown = show_value(values.get(name))
             report.error(
                 "wrong-value",
-                f"`{name}` takes {takes}",
+                f"`{name}` takes {problem.takes}",
                 places.get(name, span),
-                f"this is {shown}" if shown else "this is something else",
-                help=f"`{word}({name} = ...)` with {takes}",
+                f"this is {show_value(values.get(name))}",
+                help=f"`{word}({name} = ...)` with {problem.takes}",
             )
         return None
 
 
-def words_of(kind: type[BaseModel], name: str) -> frozenset[str]:
+def words_of(kind: type[OptionSet], name: str) -> frozenset[str]:
     """The bare words that an option takes."""
-    field = kind.model_fields.get(name)
-    if field is None:
-        return frozenset()
-    found: frozenset[str] = frozenset()
-    for mark in field.metadata:
-        found |= getattr(getattr(mark, "func", None), "words", frozenset())
-    return found
+    field = kind.options.get(name)
+    return field.kind.words if field is not None and field.kind is not None else frozenset()
 
 
 def show_value(value: object) -> str:
@@ -192,19 +184,19 @@ def show_value(value: object) -> str:
     return "a flow"
 
 
-def _takes_none(kind: type[BaseModel], name: str) -> bool:
-    for mark in kind.model_fields[name].metadata if name in kind.model_fields else ():
-        validate = getattr(mark, "func", None)
-        if validate is not None:
-            try:
-                validate(None)
-            except ValueError:
-                return False
+def _takes_none(kind: type[OptionSet], name: str) -> bool:
+    field = kind.options.get(name)
+    if field is None or field.kind is None:
+        return True
+    try:
+        field.kind.check(None)
+    except ValueError:
+        return False
     return True
 
 
-def _call_with(word: str, missing: str, kind: type[BaseModel]) -> str:
-    required = [name for name, field in kind.model_fields.items() if field.is_required()]
+def _call_with(word: str, missing: str, kind: type[OptionSet]) -> str:
+    required = [name for name, field in kind.options.items() if field.required]
     return f"{word}({', '.join(required)})" if missing in required else f"{word}({missing} = ...)"
 
 

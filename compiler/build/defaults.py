@@ -59,7 +59,7 @@ def legal_defaults(line: tree.Default, file: FileScope, report: Report) -> list[
         return list(RESIDUAL_OPTIONS)
     kind = registry.find(word)
     if kind is not None:
-        return [*kind.model_fields, *sorted(kind.later)]
+        return [*kind.options, *sorted(kind.later)]
     block = file.blocks.get(word)
     if block is not None:
         return [param.name.text for param in block.params or ()]

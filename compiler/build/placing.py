@@ -74,7 +74,7 @@ def _results(outputs: tuple[Value, ...]) -> Flowing:
 
 
 def _options(kind: type[Layer], stage: tree.Stage, ctx: Context) -> tuple[Layer | None, tree.Flow | None]:
-    names = list(kind.model_fields)
+    names = list(kind.options)
     given = given_arguments(stage, names, ctx.report, later=kind.later)
     if given is None:
         return None, None

@@ -39,12 +39,12 @@ def graph_text(graph: Graph) -> str:
 
 def layer_text(layer: Layer) -> str:
     """A layer as a spec would write it, with the options that differ from their defaults: `Linear(4 * dim)`."""
-    fields = type(layer).model_fields
+    fields = type(layer).options
     positional: list[str] = []
     named: list[str] = []
     for name, field in fields.items():
         value = getattr(layer, name)
-        if field.is_required():
+        if field.required:
             positional.append(_option(value))
         elif not _is_default(value, field.default):
             named.append(f"{name} = {_option(value)}")

@@ -6,8 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
+from ..options import OptionSet
 from ..semantics.number import Number
 from ..semantics.tensor import Tensor
 
@@ -59,14 +58,12 @@ class Code(Protocol):
         ...
 
 
-class Layer(BaseModel):
+class Layer(OptionSet):
     """A layer or function of the language.
 
     A subclass declares its options as fields, in the order in which they may stand without their name. Types are
     those of `options`. It overrides what differs from a weightless function of one input.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
 
     word: ClassVar[str]
     """Its name in the language."""

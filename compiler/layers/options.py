@@ -1,6 +1,6 @@
-"""The kinds of values a layer's options take, as pydantic types.
+"""The kinds of values that a layer's options take.
 
-A validator gets what the spec's author wrote, worked out: a `Number`, bool, str (a word or quoted text), None (`none`)
+A check gets what the spec's author wrote, worked out: a `Number`, bool, str (a word or quoted text), None (`none`)
 or a recipe. It raises ValueError with what the option takes, worded to follow "`name` takes ...".
 """
 
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import PlainValidator
-
+from ..options import Kind
 from ..semantics.number import Literal, Number, Operation, Reference, is_whole, number
 
 
@@ -22,17 +21,17 @@ def _coerced(value: object) -> object:
     return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _whole(low: int, what: str) -> PlainValidator:
+def _whole(low: int, what: str) -> Kind:
     def validate(value: object) -> Number:
         value = _coerced(value)
         if not _is_number(value) or not is_whole(value) or value.value < low:  # type: ignore[arg-type, union-attr, operator]
             raise ValueError(what)
         return value  # type: ignore[return-value]
 
-    return PlainValidator(validate)
+    return Kind(validate)
 
 
-def _real(low: float | None, high: float | None, what: str, *, open_low: bool = False) -> PlainValidator:
+def _real(low: float | None, high: float | None, what: str, *, open_low: bool = False) -> Kind:
     def validate(value: object) -> Number:
         value = _coerced(value)
         if not _is_number(value) or value.value is None:  # type: ignore[union-attr]
@@ -42,7 +41,7 @@ def _real(low: float | None, high: float | None, what: str, *, open_low: bool = 
             raise ValueError(what)
         return value  # type: ignore[return-value]
 
-    return PlainValidator(validate)
+    return Kind(validate)
 
 
 def _flag(value: object) -> bool:
@@ -51,16 +50,16 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _or_none(kind: PlainValidator) -> PlainValidator:
+def _or_none(kind: Kind) -> Kind:
     def validate(value: object) -> Any:
         if value is None:
             return None
         try:
-            return kind.func(value)  # type: ignore[call-arg]
+            return kind.check(value)
         except ValueError as error:
             raise ValueError(f"{error} or none") from None
 
-    return PlainValidator(validate)
+    return Kind(validate)
 
 
 _POSITIVE = _whole(1, "a whole number of at least 1")
@@ -76,10 +75,10 @@ Positive = Annotated[Any, _ABOVE_ZERO]
 PositiveOrNone = Annotated[Any, _or_none(_ABOVE_ZERO)]
 NotNegative = Annotated[Any, _real(0, None, "a number of at least 0")]
 Probability = Annotated[Any, _real(0, 1, "a number from 0 to 1")]
-Flag = Annotated[bool, PlainValidator(_flag)]
+Flag = Annotated[bool, Kind(_flag)]
 
 
-def one_of(*words: str | None) -> PlainValidator:
+def one_of(*words: str | None) -> Kind:
     """The validator of an option that takes one of a few words (None stands for `none`)."""
     listed = [word or "none" for word in words]
     what = f"{', '.join(listed[:-1])} or {listed[-1]}"
@@ -89,8 +88,7 @@ def one_of(*words: str | None) -> PlainValidator:
             raise ValueError(what)
         return value
 
-    validate.words = frozenset(word for word in words if word)  # type: ignore[attr-defined]
-    return PlainValidator(validate)
+    return Kind(validate, frozenset(word for word in words if word))
 
 
 Axis = Annotated[Any, _whole(-64, "the position of an axis, a whole number")]

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
 from ...grammar import tree
+from ..options import OptionSet
 from ..semantics.evaluate import Scope
 from ..semantics.report import Report
 
@@ -24,14 +23,12 @@ class OptionFault:
     help: str
 
 
-class Options(BaseModel):
+class Options(OptionSet):
     """Something that a `train` or `export` section names, with its options.
 
     A subclass declares its options as fields, in the order in which they may stand without their name. Its docstring
     is its page in the language reference.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
 
     word: ClassVar[str]
     """Its name in the language."""

@@ -87,13 +87,13 @@ def choose(
 
 def read_call(kind: type[Kind], stage: tree.Stage, scope: Scope, report: Report) -> Chosen[Kind] | None:
     """The options of a call; None where one is wrong, missing, or not in this version (reported)."""
-    given = given_arguments(stage, list(kind.model_fields), report, later=kind.later)
+    given = given_arguments(stage, list(kind.options), report, later=kind.later)
     if given is None:
         return None
     _put_off(kind, stage, given, scope, report)
     ready: dict[str, Any] = {}
     for name, written in given.items():
-        reader = next((mark for mark in kind.model_fields[name].metadata if isinstance(mark, ReadBy)), None)
+        reader = next((mark for mark in kind.options[name].marks if isinstance(mark, ReadBy)), None)
         if reader is not None:
             ready[name] = reader.read(written.flow, name, scope, report)
     if FAULT in ready.values():

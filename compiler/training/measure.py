@@ -78,7 +78,7 @@ class Operand:
         return self.value.type.rank if isinstance(self.value.type, Tensor) else None
 
 
-class Lines(Protocol):
+class Statements(Protocol):
     """The body of an emitted function, as far as it is written."""
 
     def assign(self, name: str, expression: str) -> str:
@@ -133,6 +133,8 @@ class Loss(Measure):
 class Metric(Measure):
     """What is measured beside the loss."""
 
+    masks: ClassVar[bool] = False
+    """Whether it has to be told which entries count."""
     after: ClassVar[str | None] = None
     """The function that is applied to its mean over the validation set."""
 
@@ -146,10 +148,10 @@ class Metric(Measure):
         return False
 
     @abstractmethod
-    def code(self, said: Operand, true: Operand, counted: str | None, lines: Lines) -> str:
+    def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
         """What computes its mean over the entries that count; `counted` is the mask of those where not all do.
 
-        `lines` takes what is better said in a statement before it.
+        `before` takes what is better said in a statement before it.
         """
 
 

@@ -225,7 +225,7 @@ class _Section:
         if settings is not None and "accumulate" in self.lines and "batch" in self.lines:
             self._divides(whole(settings.batch), whole(settings.accumulate))
         if "early_stop" in self.lines and "validate" not in self.lines:
-            line = self.lines["early_stop"]
+            line, source = self.lines["early_stop"], self.train.span.source
             added = f"\n{' ' * (line.span.column - 1)}validate = every(epoch)"
             self.report.error(
                 "needs-validation",
@@ -233,7 +233,8 @@ class _Section:
                 line.span,
                 "no `validate` here",
                 help="write `validate = every(epoch)` too",
-                fixes=(Fix(line.span.source.span(line.span.end, line.span.end), added),),
+                # A line that `--set` put in has no place in the file.
+                fixes=(Fix(source.span(line.span.end, line.span.end), added),) if source is line.span.source else (),
             )
         if data is None:
             return

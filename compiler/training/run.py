@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from ...grammar import tree
 from ..build.arguments import show_value
 from ..layers.options import Flag, PositiveOrNone, Whole, WholeOrNone, WholeOrZero
+from ..options import BadOptions, OptionSet
 from ..semantics.evaluate import FAULT, Scope, evaluate
 from ..semantics.report import Report
 
 
-class Run(BaseModel):
+class Run(OptionSet):
     """The plain settings of a run, with what they are where they are left out.
 
     `batch` is what one update sees, over all devices; `accumulate = n` computes it in n equal parts. `clip` scales the
     gradient down to that norm, `clip_value` cuts its entries off.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
 
     steps: WholeOrNone = None
     epochs: PositiveOrNone = None
@@ -36,7 +33,7 @@ class Run(BaseModel):
 def read_run(lines: Mapping[str, tree.Binding], scope: Scope, report: Report) -> Run | None:
     """The plain settings, or None where one is wrong (reported)."""
     values: dict[str, Any] = {}
-    for name in Run.model_fields:
+    for name in Run.options:
         if name in lines:
             value = evaluate(lines[name].value, scope, report)
             values[name] = value
@@ -44,10 +41,9 @@ def read_run(lines: Mapping[str, tree.Binding], scope: Scope, report: Report) ->
         return None
     try:
         return Run(**values)
-    except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            name = str(problem["loc"][0])
-            takes = str(problem.get("ctx", {}).get("error", problem["msg"])).removesuffix(" or none")
+    except BadOptions as fault:
+        for problem in fault.problems:
+            name, takes = problem.option, str(problem.takes).removesuffix(" or none")
             label = f"this is {show_value(values[name])}"
             report.error("wrong-value", f"`{name}` takes {takes}", lines[name].value.span, label)
         return None

@@ -30,7 +30,8 @@ def settings(plan: TrainPlan, name: str, model: dict[str, Any]) -> dict[str, Any
             "arguments": _arguments(plan.loss_values()),
             "ignore": _ignored(plan),
             "classes": _classes(plan),
-        },
+        }
+        | _alike(plan),
         "metrics": _metrics(plan),
         "steps": whole(plan.run.count) if plan.run.unit == "steps" else None,
         "epochs": plan.run.as_json()["epochs"] if plan.run.unit == "epochs" else None,
@@ -92,6 +93,22 @@ def _classes(plan: TrainPlan) -> dict[str, Any] | None:
         ):
             return {"output": term.said.name, "width": whole(classes), "field": term.true.name}
     return None
+
+
+def _alike(plan: TrainPlan) -> dict[str, Any]:
+    """The outputs that are compared entry by entry with fields of which only the data knows the shape.
+
+    They have to agree but for axes of 1, such as [B, 1] and [B].
+    """
+    pairs = [
+        {"output": term.said.name, "field": term.true.name}
+        for term in plan.terms
+        if not term.loss.counts_classes
+        and term.said.origin == "output"
+        and term.true.origin == "data"
+        and not isinstance(term.true.type, Tensor)
+    ]
+    return {"alike": pairs} if pairs else {}
 
 
 def _metrics(plan: TrainPlan) -> dict[str, Any] | None:

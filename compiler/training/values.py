@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import PlainValidator
-
+from ..options import Kind
 from ..semantics.evaluate import is_number
 from ..semantics.number import is_whole, number, real
 from .base import ReadBy
@@ -17,9 +16,9 @@ def _given(value: object) -> object:
     return value
 
 
-Word = Annotated[str, PlainValidator(_given)]
+Word = Annotated[str, Kind(_given)]
 """A word that a reader of its own has let pass."""
-TrainLength = Annotated[Any, PlainValidator(_given), ReadBy(read_length)]
+TrainLength = Annotated[Any, Kind(_given), ReadBy(read_length)]
 """A `Length`, or None where it is left out."""
 
 
@@ -94,13 +93,13 @@ def _part(value: object) -> Any:
     return value
 
 
-Text = Annotated[str, PlainValidator(_text)]
-File = Annotated[str, PlainValidator(_file)]
-FileOrNone = Annotated[str | None, PlainValidator(_file_or_none)]
-Files = Annotated[tuple[str, ...], PlainValidator(_files)]
-Split = Annotated[Any, PlainValidator(_split)]
-Betas = Annotated[Any, PlainValidator(_betas)]
-BelowOne = Annotated[Any, PlainValidator(_below_one)]
-WholeNumberOrNone = Annotated[Any, PlainValidator(_whole_or_none)]
-PartOrNone = Annotated[Any, PlainValidator(_part)]
-DecayOn = Annotated[str, PlainValidator(_given), word_option("group of parameters", "matrices all")]
+Text = Annotated[str, Kind(_text)]
+File = Annotated[str, Kind(_file)]
+FileOrNone = Annotated[str | None, Kind(_file_or_none)]
+Files = Annotated[tuple[str, ...], Kind(_files)]
+Split = Annotated[Any, Kind(_split)]
+Betas = Annotated[Any, Kind(_betas)]
+BelowOne = Annotated[Any, Kind(_below_one)]
+WholeNumberOrNone = Annotated[Any, Kind(_whole_or_none)]
+PartOrNone = Annotated[Any, Kind(_part)]
+DecayOn = Annotated[str, Kind(_given), word_option("group of parameters", "matrices all")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from textwrap import wrap
 
 from ...semantics.number import Number, real, whole, written
 from ...training.arguments import argument_names
@@ -14,6 +15,8 @@ from ...training.plan import TrainPlan
 from ...training.spelling import real_text
 from .layout import WIDTH, fit
 from .rates import write_learning_rate
+
+DOC_WIDTH = 120
 
 
 def emit_recipe(plan: TrainPlan, source_name: str, model_name: str) -> str:
@@ -32,7 +35,7 @@ def emit_recipe(plan: TrainPlan, source_name: str, model_name: str) -> str:
         f"How {model_name} is trained{name}, from {source_name}: "
         "plain functions over the model's outputs, its parameters and the step."
     )
-    return "\n".join([f'"""{doc}"""', "", *_imports(body), "", "", body, ""])
+    return "\n".join([*docstring(doc), "", *_imports(body), "", "", body, ""])
 
 
 def _imports(body: str) -> list[str]:
@@ -40,6 +43,12 @@ def _imports(body: str) -> list[str]:
     functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", body) else []
     ours = [*standard, "from typing import Any", "", "import torch", *functional, "from torch import Tensor, nn"]
     return ["from __future__ import annotations", "", *ours]
+
+
+def docstring(text: str, indent: str = "") -> list[str]:
+    """One line where it stays below 120 columns, as docstrings do that are read and not formatted; else several."""
+    line = f'{indent}"""{text}"""'
+    return [line] if len(line) <= DOC_WIDTH else wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 class _Function:
@@ -60,7 +69,7 @@ class _Function:
 
     def text(self, name: str, parameters: Iterable[str], result: str, doc: str) -> list[str]:
         head = _signature(name, [f"{parameter}: Tensor" for parameter in parameters], result)
-        return [*head, f'    """{doc}"""', *(f"    {line}" for line in self.lines)]
+        return [*head, *docstring(doc, "    "), *(f"    {line}" for line in self.lines)]
 
 
 def _signature(name: str, parameters: list[str], result: str) -> list[str]:
@@ -83,8 +92,7 @@ def _loss(plan: TrainPlan) -> list[str]:
     if len(line) + 4 > WIDTH and len(plan.terms) > 1:
         line = f"return {_expression(plan.loss, names, function)}"
     function.lines += [line] if len(line) + 4 <= WIDTH or len(plan.terms) == 1 else _broken(line)
-    counting = masked or any(t.loss.counts_classes and t.true.partial for t in plan.terms)
-    doc = f"The training loss, a mean over all entries{' that count' if counting and masked else ''}."
+    doc = f"The training loss, a mean over all entries{' that count' if masked else ''}."
     return function.text("loss", names.values(), "Tensor", doc)
 
 
@@ -127,8 +135,13 @@ def _operand(value: Value, names: dict[str, str]) -> Operand:
 
 def _broken(line: str) -> list[str]:
     """A sum that is too long, an operand a line."""
-    operands = re.split(r" (?=[+-] )", line.removeprefix("return "))
-    return ["return (", *(f"    {operand}" for operand in operands), ")"]
+    operands, depth = [""], 0
+    for word in line.removeprefix("return ").split(" "):
+        if depth == 0 and word in ("+", "-"):
+            operands.append("")
+        operands[-1] += f" {word}"
+        depth += word.count("(") - word.count(")")
+    return ["return (", *(f"   {operand}" for operand in operands), ")"]
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------
@@ -145,7 +158,7 @@ def _metrics(plan: TrainPlan) -> list[str]:
     for measured in plan.metrics:
         said, true = _operand(measured.said, names), _operand(measured.true, names)
         counted = None
-        if measured.metric.word == "accuracy" and (measured.true.partial or measured.true.source in masked):
+        if measured.metric.masks and (measured.true.partial or measured.true.source in masked):
             if true.text not in masks:
                 masks[true.text] = function.assign("counted", f"{true.text} != -100")
             counted = masks[true.text]
@@ -177,7 +190,7 @@ def _parameter_groups(optimizer: Optimizer) -> list[str]:
         # PyTorch's AdamW decays unless it is told not to.
         none = ', "weight_decay": 0.0' if optimizer.decays_unasked else ""
         doc = '    """All parameters in one group, without weight decay."""'
-        return [head, doc, f'    return [{{"params": [{trained}]{none}}}]']
+        return [head, doc, f"    parameters = [{trained}]", f'    return [{{"params": parameters{none}}}]']
     if optimizer.decay_on == "all":
         doc = '    """All parameters in one group: weight decay acts on each of them."""'
         lines = [f"    parameters = [{trained}]", f'    return [{{"params": parameters, "weight_decay": {decay}}}]']

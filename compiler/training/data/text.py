@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import PlainValidator
-
 from ...layers.options import Whole
+from ...options import Kind
 from ...semantics.number import whole
 from ..base import ReadBy
 from ..source import DataSource, Field, keeps_some, split_settings, windows
@@ -29,7 +28,7 @@ class Text(DataSource):
     vocabulary: ClassVar[bool] = True
 
     files: Files
-    tokenizer: Annotated[Tokenizer, PlainValidator(lambda value: value), ReadBy(read_tokenizer)] = Tokenizer("bytes")
+    tokenizer: Annotated[Tokenizer, Kind(lambda value: value), ReadBy(read_tokenizer)] = Tokenizer("bytes")
     window: Whole
     split: Split = None
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...layers.options import Whole
 from ...semantics.number import whole, written
-from ..measure import Lines, Metric, Misfit, Operand, Value, check_classes, width
+from ..measure import Metric, Misfit, Operand, Statements, Value, check_classes, width
 
 
 class Accuracy(Metric):
@@ -19,6 +19,7 @@ class Accuracy(Metric):
     word: ClassVar[str] = "accuracy"
     example: ClassVar[str] = "accuracy(logits, data.label, top = 5)"
     takes: ClassVar[tuple[str, str]] = ("logits", "data.label")
+    masks: ClassVar[bool] = True
 
     top: Whole = 1
 
@@ -37,16 +38,16 @@ class Accuracy(Metric):
             message = f"`top` is {written(self.top)}, and `{said.shown}` tells {whole(classes)} classes apart"
             raise Misfit("wrong-value", message, said, f"{said.type} here", "`top` is at most the number of classes")
 
-    def code(self, said: Operand, true: Operand, counted: str | None, lines: Lines) -> str:
+    def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
         axis, top = "1" if said.rank in (4, 5) else "-1", whole(self.top)
         hits = f"{said.text}.argmax({axis}) == {true.text}"
         if top > 1:
-            best = lines.assign(f"top_{top}", f"{said.text}.topk({top}, dim={axis}).indices")
+            best = before.assign(f"top_{top}", f"{said.text}.topk({top}, dim={axis}).indices")
             hits = f"({best} == {true.text}.unsqueeze({axis})).any({axis})"
         name = "hits" if top == 1 else f"hits_{top}"
         if counted is not None:
-            hits = lines.assign(name, f"{hits} & {counted}" if top > 1 else f"({hits}) & {counted}")
+            hits = before.assign(name, f"{hits} & {counted}" if top > 1 else f"({hits}) & {counted}")
             return f"{hits}.sum() / {counted}.sum()"
         if top > 1:
-            return f"{lines.assign(name, hits)}.float().mean()"
+            return f"{before.assign(name, hits)}.float().mean()"
         return f"({hits}).float().mean()"

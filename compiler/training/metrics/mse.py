@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..measure import Call, Lines, Metric, Operand, Value, check_alike, target_like
+from ..measure import Call, Metric, Operand, Statements, Value, check_alike, target_like
 
 
 class MSE(Metric):
@@ -18,5 +18,5 @@ class MSE(Metric):
     def check(self, said: Value, true: Value) -> None:
         check_alike(self.word, said, true)
 
-    def code(self, said: Operand, true: Operand, counted: str | None, lines: Lines) -> str:
+    def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
         return str(Call("F.mse_loss", (said.text, target_like(said, true))))

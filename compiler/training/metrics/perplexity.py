@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..losses.cross_entropy import CrossEntropy, rows
-from ..measure import Call, Lines, Metric, Operand, Value, check_classes
+from ..measure import Call, Metric, Operand, Statements, Value, check_classes
 
 
 class Perplexity(Metric):
@@ -27,5 +27,5 @@ class Perplexity(Metric):
     def check(self, said: Value, true: Value) -> None:
         check_classes(self.word, said, true)
 
-    def code(self, said: Operand, true: Operand, counted: str | None, lines: Lines) -> str:
+    def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
         return str(Call("F.cross_entropy", rows(said, true)))
