@@ -37,11 +37,13 @@ TRAIN_RECORDS = 1000
 class Position:
     """Where a training stands after `step` updates: all of it goes into the checkpoint.
 
-    `pending`: what follows the last update (validation, early stopping, a sample) is still to come.
+    `pending`: what follows the last update (validation, early stopping, a sample) is still to come. `finished` says
+    why there is nothing more to do: "steps" or "early_stop".
     """
 
     step: int = 0
     pending: bool = False
+    finished: str | None = None
     patience: Patience = field(default_factory=Patience)
     validation: dict[str, float] = field(default_factory=dict)
     rate: float = 0.0
@@ -66,7 +68,6 @@ class Training:
     display: Display
     position: Position
     saved: int | None = None
-    finished: str | None = None
     until: int | None = None
     seconds: float = 0.0
     entries: int = 0
@@ -85,12 +86,14 @@ def train_loop(training: Training) -> None:
     loss or gradient that is no finite number, and DiskFull.
     """
     position = training.position
-    while not training.finished and not training.asked_to_stop():
+    while not position.finished and not training.asked_to_stop():
         if position.pending:
             follow_up(training)
+        elif position.step >= training.steps:
+            position.finished = "steps"
         else:
             update(training)
-    if training.finished:
+    if position.finished:
         return
     if position.step and training.saved != position.step:
         save(training)
@@ -151,13 +154,13 @@ def follow_up(training: Training) -> None:
         if options.early_stop is not None:
             position.patience = position.patience.after(options.early_stop, values)
             if position.patience.waited >= options.early_stop.patience:
-                training.finished = "early_stop"
+                position.finished = "early_stop"
     if options.sample is not None and training.due(options.sample.every):
         sample(training, options.sample.prompt)
     if last:
-        training.finished = "steps"
+        position.finished = "steps"
     position.pending = False
-    if training.finished or training.due(options.checkpoint_every):
+    if position.finished or training.due(options.checkpoint_every):
         save(training)
 
 

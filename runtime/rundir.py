@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ def next_run_path(name: str, root: Path = Path("runs")) -> Path:
 def create_run(path: Path, manifest: Manifest, texts: Mapping[str, str]) -> Run:
     """Make a run directory, whole or not at all. Raises Refused where one exists, DiskFull."""
     require_new(path)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with failed_writes_are_told(f"the run directory {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -167,7 +167,7 @@ def resume(
 def _go(stack: ExitStack, run: Run, prepared: Prepared, contents: Contents | None, company: _Company) -> Result:
     """Open the logs, train, and note the end in the manifest."""
     options, learner = prepared.program.options, prepared.learner
-    position = _position(contents)
+    position = _position(contents, prepared.program)
     feed = Feed(prepared.order, prepared.data.train, ahead=learner.device.type == "cuda")
     stack.callback(feed.close)
     logs = {}
@@ -198,10 +198,10 @@ def _go(stack: ExitStack, run: Run, prepared: Prepared, contents: Contents | Non
     stack.callback(company.display.end)
     company.request.defer()
     train_loop(training)
-    if training.finished:
-        finished = {"why": training.finished, "step": position.step, "validation": position.validation}
+    if position.finished:
+        finished = {"why": position.finished, "step": position.step, "validation": position.validation}
         write_manifest(run.path, replace(run.manifest, finished=finished))
-    return Result(run.path, position.step, training.steps, training.finished, position.validation)
+    return Result(run.path, position.step, training.steps, position.finished, position.validation)
 
 
 def _restore(prepared: Prepared, contents: Contents) -> None:
@@ -211,10 +211,13 @@ def _restore(prepared: Prepared, contents: Contents) -> None:
     prepared.learner.restore_optimizer(contents.optimizer, contents.state["optimizer"])
 
 
-def _position(contents: Contents | None) -> Position:
+def _position(contents: Contents | None, program: Program) -> Position:
+    """Where the checkpoint stands; under a changed program a run that was finished may have more to do."""
     if contents is None:
         return Position()
-    state: Mapping[str, Any] = contents.state["position"]
+    state: dict[str, Any] = dict(contents.state["position"])
+    if contents.state["program"] != program.hash:
+        state["finished"] = None
     return Position(**{**state, "patience": Patience(**state["patience"])})
 
 
