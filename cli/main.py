@@ -18,11 +18,20 @@ from .system_faults import system_fault
 
 # In the order in which one meets them. The text is all that is known of a verb before it runs.
 VERBS = {
+    "new": "write a commented spec to start from",
     "check": "find all errors of specs at once",
     "fmt": "lay specs out in the one layout",
     "show": "the model as a table, or any stage of the compiler",
     "plan": "parameters, FLOPs, memory, the largest batch that fits",
     "emit": "write readable PyTorch that needs nothing of dlspec",
+    "train": "train a model into a new run directory",
+    "resume": "go on exactly where a run stopped",
+    "verify-resume": "prove bit by bit that a restart changes nothing",
+    "evaluate": "loss and metrics of a run over a whole split",
+    "generate": "text from a language model",
+    "predict": "outputs for examples out of a file",
+    "export": "write ONNX and TorchScript, with proof",
+    "runs": "list runs and how far they are",
 }
 
 USAGE = 2

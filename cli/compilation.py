@@ -1,0 +1,97 @@
+"""A spec compiled for something that runs it: what this version has not is refused before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..grammar import tree
+from ..grammar.diagnostics import Diagnostic, SpecError
+from ..grammar.source import Source
+from ..runtime.errors import Refused
+from .command_line import WrongUse
+from .console import Console
+from .spec_analysis import LATER
+
+if TYPE_CHECKING:
+    from ..compiler.pipeline import Analysis, Artefact
+    from ..runtime import Program
+
+NEUTRAL = ("none", "false", "auto")
+
+
+def compile_to_run(source: Source, overrides: Sequence[str], recipe: str | None, console: Console) -> Artefact:
+    """The artefact of a recipe (the last of the file, where none is named), warnings told.
+
+    Raises SpecError where the spec has errors, Refused where it asks for what this version has not, WrongUse where
+    there is no such recipe.
+    """
+    from ..compiler.pipeline import analyse, emit
+
+    analysis = analyse(source, overrides)
+    if analysis.failed or analysis.spec is None:
+        raise SpecError(analysis.diagnostics)
+    recipes = analysis.spec.scope.recipes
+    name = recipe or next(reversed(recipes), None)
+    if name is None:
+        raise Refused(f"{source.name} has no `train` section", f"Write `train {_model(analysis)} {{ ... }}`.")
+    if name not in recipes:
+        raise WrongUse(f"{source.name} has no recipe {name}", f"there are: {', '.join(recipes)}")
+    missing = [d for d in analysis.diagnostics if d.code == LATER and _concerns(d, recipes[name], analysis.file)]
+    if missing:
+        console.diagnostics(missing)
+        raise Refused(
+            f"{source.name} cannot be trained by this version of dlspec: it asks for what is not there yet",
+            _way_on(source, overrides, missing, recipes[name]),
+        )
+    if not console.quiet:
+        console.diagnostics(d for d in analysis.diagnostics if d.severity == "warning")
+    return emit(analysis, name)
+
+
+def program_of(artefact: Artefact) -> Program:
+    """An artefact as something that runs."""
+    from ..runtime import Program
+
+    assert artefact.recipe_code is not None and artefact.settings is not None
+    return Program(artefact.name, artefact.model_code, artefact.recipe_code, artefact.settings)
+
+
+def _model(analysis: Analysis) -> str:
+    assert analysis.spec is not None
+    return next(reversed(analysis.spec.scope.models), "Name")
+
+
+def _concerns(diagnostic: Diagnostic, recipe: tree.Train, file: tree.File) -> bool:
+    """Whether a note is about the recipe or the model, and not about exports or other recipes."""
+    others = [i for i in file.items if isinstance(i, tree.Export | tree.Train) and i is not recipe]
+    span = diagnostic.span
+    return not any(o.span.source is span.source and o.span.start <= span.start < o.span.end for o in others)
+
+
+def _way_on(source: Source, overrides: Sequence[str], missing: Sequence[Diagnostic], recipe: tree.Train) -> str:
+    """What to type to go on without: only what was tried and helps."""
+    found: list[str] = []
+    for diagnostic in missing:
+        key = _key_at(diagnostic, recipe)
+        tries = [f"train.{key}={value}" for value in NEUTRAL] if key else []
+        works = next((text for text in tries if _cures(source, [*overrides, text], diagnostic)), None)
+        if works is None:
+            return "Take it out of the spec, or use a version of dlspec that has it."
+        if works not in found:
+            found.append(works)
+    return f"Go on without it: {' '.join(f'--set {text}' for text in found)}"
+
+
+def _key_at(diagnostic: Diagnostic, recipe: tree.Train) -> str | None:
+    for line in recipe.body.lines:
+        if isinstance(line, tree.Binding) and line.span.start <= diagnostic.span.start < line.span.end:
+            return line.name.text
+    return None
+
+
+def _cures(source: Source, overrides: Sequence[str], diagnostic: Diagnostic) -> bool:
+    from ..compiler.pipeline import analyse
+
+    analysis = analyse(source, overrides)
+    return not analysis.failed and all(d.message != diagnostic.message for d in analysis.diagnostics)

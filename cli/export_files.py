@@ -1,0 +1,198 @@
+"""Writing exported files, checking and proving each before any of them stands where it was asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..grammar.source import Source
+from ..runtime.errors import Refused
+from .export_ranges import input_ranges
+from .spec_analysis import LATER
+from .trained import Trained, metadata_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from ..compiler.backends.onnx.weights import WeightSource
+    from ..compiler.pipeline import Artefact
+    from ..runtime.checkpoint import Checkpoint
+    from ..runtime.export.proof import Proof, Runner
+    from ..runtime.metadata import Metadata
+
+SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt"}
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class File:
+    format: str
+    name: str
+
+
+def chosen_files(trained: Trained, formats: list[str] | None) -> list[File]:
+    """What is written: the formats asked for, else what the spec's export section says, else all there are.
+
+    Raises Refused where the section asks for what this version has not.
+    """
+    from ..compiler.pipeline import analyse
+
+    record = trained.record
+    analysis = analyse(Source(record.name, record.text), record.overrides)
+    model = trained.program.options.model_class
+    section = analysis.exports.get(model)
+    named = {} if section is None else {type(file).word: file.path for file in section.files}
+    stem = trained.program.name
+    if formats is None and analysis.spec is not None and model in analysis.spec.scope.exports:
+        item = analysis.spec.scope.exports[model]
+        inside = (d for d in analysis.diagnostics if item.span.start <= d.span.start < item.span.end)
+        later = [d.message for d in inside if d.code == LATER]
+        if later or section is None:
+            what = "\n".join(later) or "the export section of the spec cannot be used"
+            raise Refused(what, f"`--to {','.join(SUFFIXES)}` writes plain files of these formats.")
+        return [File(type(file).word, _file_name(file.path)) for file in section.files]
+    return [File(kind, _file_name(named.get(kind, f"{stem}{SUFFIXES[kind]}"))) for kind in formats or SUFFIXES]
+
+
+def export_files(
+    trained: Trained, files: list[File], target: Path, *, checkpoint: int | None, weights: str | None, proved: bool
+) -> dict[str, Any]:
+    """Write, check and prove; the report. Raises Refused, ProofFailed, DiskFull: then nothing was written."""
+    from ..runtime import load_model
+    from ..runtime.checkpoint import choose_checkpoint
+    from ..runtime.export import staged, write_report
+
+    artefact = trained.artefact
+    if artefact is None:
+        raise Refused("the code of this run is not what its spec gives, and only the spec can be exported")
+    model = load_model(trained.program, trained.run.path, checkpoint, trust_code=trained.trusted)
+    found = choose_checkpoint(trained.run.checkpoints, checkpoint)
+    assert found is not None  # the model was loaded from it
+    metadata = metadata_of(trained)
+    proofs: dict[str, Proof] = {}
+    facts: dict[str, Any] = {}
+    with staged(target) as folder, ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dlspec-")))
+        for file in files:
+            writer = _WRITERS[file.format](artefact, metadata, model, found, weights)
+            writer.write(folder / file.name)
+            if file.format == "onnx":
+                from ..runtime.export import check_onnx
+
+                facts[file.name] = check_onnx(folder / file.name, metadata)
+            if proved:
+                proofs[file.name] = _prove(writer, folder / file.name, found.step, scratch)
+                proofs[file.name].require(file.name)
+        return write_report(
+            folder,
+            version=__version__,
+            spec_sha256=metadata.spec_sha256,
+            step=found.step,
+            proofs=proofs,
+            facts=facts,
+        )
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes one format of a trained model, and runs what was written."""
+
+    artefact: Artefact
+    metadata: Metadata
+    model: nn.Module
+    checkpoint: Checkpoint
+    weights: str | None
+
+    def write(self, path: Path) -> None:
+        raise AssertionError
+
+    def write_other(self, path: Path, other: nn.Module) -> None:
+        """Another model of the same kind."""
+        raise AssertionError
+
+    def open(self, path: Path) -> Runner:
+        raise AssertionError
+
+
+class _Onnx(_Writer):
+    def write(self, path: Path) -> None:
+        from ..compiler.backends.onnx.weights import SafetensorsFile
+
+        stored = self.checkpoint.path / WEIGHTS
+        if self.weights == "reference":
+            import shutil
+
+            beside = path.with_name(WEIGHTS)
+            if not beside.exists():
+                shutil.copyfile(stored, beside)
+            self._save(path, SafetensorsFile(beside).by_reference())
+        else:
+            self._save(path, SafetensorsFile(stored))
+
+    def write_other(self, path: Path, other: nn.Module) -> None:
+        from ..runtime.checkpoint import tensors_of
+
+        self._save(path, {name: tensor.numpy() for name, tensor in tensors_of(other).items()})
+
+    def open(self, path: Path) -> Runner:
+        from ..runtime.onnx_session import open_onnx
+
+        return open_onnx(path).run
+
+    def _save(self, path: Path, weights: Mapping[str, NDArray[Any]] | Mapping[str, WeightSource]) -> None:
+        from ..compiler.backends.onnx.model import build
+        from ..compiler.backends.onnx.save import INLINE_LIMIT, save
+        from ..compiler.backends.onnx.weights import WeightFault
+        from ..runtime.metadata import write_metadata
+
+        limits = {"file": -1, "inline": 2**31 - 1}
+        try:
+            model = build(self.artefact.graph, weights, metadata=write_metadata(self.metadata))
+            save(model, path, inline_limit=limits.get(self.weights or "", INLINE_LIMIT))
+        except WeightFault as fault:
+            raise Refused(str(fault)) from None
+
+
+class _TorchScript(_Writer):
+    def write(self, path: Path) -> None:
+        self.write_other(path, self.model)
+
+    def write_other(self, path: Path, other: nn.Module) -> None:
+        from ..runtime.export import write_torchscript
+
+        name = f"{self.artefact.name}_export"
+        write_torchscript(path, name, self.artefact.export_code, self.artefact.graph.model.name, other)
+
+    def open(self, path: Path) -> Runner:
+        from ..runtime.export import open_torchscript
+
+        return open_torchscript(path, self.metadata).run
+
+
+_WRITERS: dict[str, type[_Writer]] = {"onnx": _Onnx, "torchscript": _TorchScript}
+
+
+def _prove(writer: _Writer, path: Path, step: int, scratch: Path) -> Proof:
+    from ..runtime.export import prove
+
+    def shaken(other: nn.Module) -> Runner:
+        copy = scratch / path.name
+        writer.write_other(copy, other)
+        return writer.open(copy)
+
+    run: Callable[..., Any] = writer.open(path)
+    return prove(
+        run, writer.model, writer.metadata, step=step, ranges=input_ranges(writer.artefact.graph), shaken=shaken
+    )
+
+
+def _file_name(path: str) -> str:
+    if PurePath(path).name != path:
+        raise Refused(f'the export section names "{path}": the folder is what `-o` says', "Write the file's name only.")
+    return path

@@ -1,0 +1,67 @@
+"""`resolved.json`: from what a run was made, enough to compile it again without the files it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import __version__
+from ..runtime.errors import Refused
+
+FILE = "resolved.json"
+SPEC = "spec.dlspec"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """`name` is the spec's file name without its folder; `tokenizer` the text it was kept as; `classes` the names of
+    what an output scores. Both were found in the data, which a trained model has to do without.
+    """
+
+    name: str
+    text: str
+    overrides: tuple[str, ...]
+    recipe: str
+    settings: Mapping[str, Any]
+    tokenizer: str | None = None
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    version: str = __version__
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The files of a run that say where it comes from."""
+        stored = {
+            "schema": SCHEMA,
+            "dlspec": self.version,
+            "source": {"name": self.name, "text": self.text},
+            "overrides": list(self.overrides),
+            "recipe": self.recipe,
+            "settings": self.settings,
+            "tokenizer": self.tokenizer,
+            "classes": {output: list(names) for output, names in self.classes.items()},
+        }
+        return {SPEC: self.text, FILE: json.dumps(stored, indent=2, ensure_ascii=False) + "\n"}
+
+
+def read_record(texts: Mapping[str, str]) -> Record:
+    """What a run's texts say. Raises Refused where they are newer, or are no record."""
+    try:
+        stored = json.loads(texts[FILE])
+        schema = stored["schema"]
+        if schema == SCHEMA:
+            return Record(
+                name=stored["source"]["name"],
+                text=stored["source"]["text"],
+                overrides=tuple(stored["overrides"]),
+                recipe=stored["recipe"],
+                settings=stored["settings"],
+                tokenizer=stored["tokenizer"],
+                classes={output: tuple(names) for output, names in stored["classes"].items()},
+                version=stored["dlspec"],
+            )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(f"{FILE} of this run cannot be read: {error!r}", "Train anew from the spec.") from None
+    raise Refused(f"{FILE} has format {schema}, this dlspec reads format {SCHEMA}", "Use the dlspec that wrote it.")

@@ -1,0 +1,140 @@
+"""A run directory opened for use: compiled again from what it was made from, and held against its copies of the code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..grammar.diagnostics import SpecError
+from ..grammar.source import Source
+from ..runtime.errors import Refused
+from .compilation import program_of
+from .console import Console
+from .run_record import Record, read_record
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from ..compiler.pipeline import Artefact
+    from ..runtime import Program, Run
+    from ..runtime.metadata import Metadata
+
+DIFF_LINES = 40
+
+
+@dataclass(frozen=True)
+class Trained:
+    """`program` is what runs; `artefact` is None where only the copies in the run are left of it (`trusted`)."""
+
+    run: Run
+    record: Record
+    program: Program
+    artefact: Artefact | None
+    trusted: bool
+
+
+def add_run_arguments(parser: ArgumentParser, *, several: bool = True) -> None:
+    """RUN, and the way to run edited copies of its code."""
+    if several:
+        parser.add_argument("run", metavar="RUN", type=Path, help="a run directory")
+    parser.add_argument(
+        "--trust-run-code",
+        action="store_true",
+        help="run the code in the run directory as it is now, also where it was edited",
+    )
+
+
+def open_run(path: Path, console: Console, *, trust_code: bool = False) -> Trained:
+    """The run at `path`, its program compiled anew. Nothing in the run is executed unless `trust_code` says so.
+
+    Raises Refused where the run is damaged, from a newer dlspec, or its code is not what its spec gives: then with the
+    difference.
+    """
+    from ..runtime import Program, verify_run
+
+    run = verify_run(path, trust_code=True)  # whether the code was edited is looked at below, line by line
+    record = read_record(run.texts)
+    artefact, failure = _compiled(record)
+    copies = {name: text for name, text in run.texts.items() if name.endswith(".py")}
+    if artefact is not None:
+        program = program_of(artefact)
+        if program.texts == copies and dict(program.settings) == dict(record.settings):
+            return Trained(run, record, program, artefact, trusted=False)
+        failure = "\n".join(_differences(program.texts, copies))
+    if not trust_code:
+        raise _refusal(path, record, failure)
+    console.note(f"the code that runs is the copy in {path}, as it is now")
+    name = record.name.removesuffix(".dlspec")
+    program = Program(
+        name, _copy(copies, f"{name}.py", path), _copy(copies, f"{name}_recipe.py", path), record.settings
+    )
+    return Trained(run, record, program, artefact, trusted=True)
+
+
+def metadata_of(trained: Trained) -> Metadata:
+    """What a model that was trained says about itself."""
+    from hashlib import sha256
+
+    from ..runtime.metadata import Metadata
+    from ..runtime.text import tokenizer_from_json
+
+    options, record = trained.program.options, trained.record
+    return Metadata(
+        version=__version__,
+        spec_sha256=sha256(record.text.encode()).hexdigest(),
+        inputs=options.inputs,
+        outputs=options.outputs,
+        limits=options.limits,
+        tokenizer=tokenizer_from_json(record.tokenizer) if record.tokenizer is not None else None,
+        classes=record.classes,
+    )
+
+
+def _compiled(record: Record) -> tuple[Artefact | None, str]:
+    """The artefact, or why there is none."""
+    from ..compiler.pipeline import compile
+
+    try:
+        return compile(Source(record.name, record.text), record.overrides, record.recipe), ""
+    except SpecError as error:
+        return None, str(error)
+
+
+def _refusal(path: Path, record: Record, shown: str) -> Refused:
+    if record.version != __version__:
+        return Refused(
+            f"{path} was made by dlspec {record.version}, and this is dlspec {__version__}, which gives other code:\n"
+            f"{shown}",
+            f"Use dlspec {record.version}, or say --trust-run-code to run the copy in the run.",
+        )
+    return Refused(
+        f"the code in {path} is not what its spec gives:\n{shown}",
+        "It is a copy to read, and does not run. Put it back, or say --trust-run-code to run it as it is now.",
+    )
+
+
+def _differences(wanted: Mapping[str, str], copies: Mapping[str, str]) -> Iterator[str]:
+    """How the copies differ from what the spec gives, the first lines of it."""
+    lines: list[str] = []
+    for name in sorted({*wanted, *copies}):
+        lines += _difference(name, wanted.get(name, ""), copies.get(name, ""))
+    yield from lines[:DIFF_LINES]
+    if len(lines) > DIFF_LINES:
+        yield f"... and {len(lines) - DIFF_LINES} more lines"
+    if not lines:
+        yield "(the settings in resolved.json differ)"
+
+
+def _difference(name: str, wanted: str, copy: str) -> Sequence[str]:
+    titles = {"fromfile": f"{name} from the spec", "tofile": f"{name} in the run"}
+    return list(unified_diff(wanted.splitlines(), copy.splitlines(), **titles, lineterm="", n=1))
+
+
+def _copy(copies: Mapping[str, str], name: str, path: Path) -> str:
+    if name not in copies:
+        raise Refused(f"{path} holds no {name} to run", "Copy the run again from where it is whole.")
+    return copies[name]

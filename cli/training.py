@@ -1,0 +1,128 @@
+"""What train, resume and verify-resume share: options, the data, the display, how it ended."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from .console import Console
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..runtime import Display, Program
+    from ..runtime.data import Data
+    from ..runtime.sessions import Result
+    from ..runtime.text import Tokenizer
+
+SAMPLE_TOKENS = 200
+SAMPLE_TEMPERATURE = 0.8
+
+
+def add_device_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto (a GPU where there is one), cpu or cuda")
+    parser.add_argument("--kernels", choices=["auto", "torch"], default="auto", help="auto is torch in this version")
+
+
+def display_of(console: Console) -> Display:
+    """A panel on a terminal, plain lines elsewhere, JSON lines with `--json`."""
+    from ..runtime import open_display
+
+    if console.json:
+        return open_display("json", console.out)
+    return open_display("quiet" if console.quiet else "auto", console.out)
+
+
+def command_text(verb: str) -> str:
+    """The command as it was typed, for the manifest."""
+    words = sys.argv[1:] if sys.argv[1:2] == [verb] else [verb]
+    return shlex.join(["dlspec", *words])
+
+
+def open_program_data(program: Program, base: Path) -> Data:
+    """The data of a program; files are relative to `base`. Raises DataError."""
+    from ..runtime.data import open_data
+
+    options = program.options
+    return open_data(dict(options.data), base=base, seed=options.seed)
+
+
+def opened(data: Data) -> Callable[..., Data]:
+    """For what would open the data itself."""
+    return lambda *_, **__: data
+
+
+def sampler_of(program: Program, tokenizer: Tokenizer | None) -> Callable[[nn.Module, str], str] | None:
+    """What writes the samples that a recipe asks for; None where the data has no tokenizer."""
+    if tokenizer is None:
+        return None
+    from ..runtime.generate import generate
+    from ..runtime.metadata import Metadata
+    from ..runtime.torch_session import TorchSession
+
+    options = program.options
+    metadata = Metadata(__version__, "", options.inputs, options.outputs, options.limits, tokenizer)
+
+    def sample(model: nn.Module, prompt: str) -> str:
+        session = TorchSession(metadata, model)
+        pieces = generate(
+            session.next_logits,
+            tokenizer,
+            prompt,
+            SAMPLE_TOKENS,
+            SAMPLE_TEMPERATURE,
+            seed=options.seed,
+            context=session.context,
+        )
+        return prompt + "".join(pieces)
+
+    return sample
+
+
+def tell_result(result: Result, console: Console) -> None:
+    """The end of a training."""
+    figures: dict[str, Any] = {
+        "run": str(result.run),
+        "step": result.step,
+        "steps": result.steps,
+        "finished": result.finished,
+        "validation": dict(result.validation),
+    }
+    console.document(event="end", **figures)
+    measured = ", ".join(f"{name} {value:.4f}" for name, value in result.validation.items())
+    console.say(f"{result.run}: step {result.step:,} of {result.steps:,}{f'; {measured}' if measured else ''}")
+
+
+def tell_plan(program: Program, data: Data, options: Namespace, console: Console) -> None:
+    """What a training would do (`--dry-run`)."""
+    from ..runtime.device import choose_device
+    from ..runtime.order import Order
+
+    settings = program.options
+    order = Order(settings.seed, len(data.train), settings.batch)
+    steps = settings.steps or max(1, round((settings.epochs or 0) * order.per_epoch))
+    device = choose_device(options.device)
+    figures: dict[str, Any] = {
+        "recipe": settings.recipe,
+        "parameters": program.settings["model"]["parameters"],
+        "examples": len(data.train),
+        "validation_examples": len(data.validation) if data.validation is not None else 0,
+        "steps": steps,
+        "batch": settings.batch,
+        "accumulate": settings.accumulate,
+        "precision": settings.precision,
+        "device": str(device),
+        "fields": {name: {"dtype": f.dtype, "dims": list(f.dims)} for name, f in data.fields.items()},
+    }
+    console.document(event="plan", **figures)
+    for name, value in figures.items():
+        if name != "fields":
+            console.print(f"{name.replace('_', ' '):<20} {f'{value:,}' if isinstance(value, int) else value}")
+    for name, f in data.fields.items():
+        console.print(f"{'field ' + name:<20} {f.dtype}{list(f.dims)}")
+    console.say("nothing was trained, and nothing written")

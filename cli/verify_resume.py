@@ -1,0 +1,35 @@
+"""`dlspec verify-resume`: the same training with and without a restart, compared bit by bit."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from .compilation import compile_to_run, program_of
+from .console import Console
+from .spec_file import read_source
+from .training import add_device_arguments
+
+STEPS = 20
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a .dlspec file")
+    parser.add_argument("--recipe", metavar="NAME", help="the recipe to train by (the last of the file)")
+    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"updates in all ({STEPS})")
+    add_device_arguments(parser)
+
+
+def run(options: Namespace, console: Console) -> int:
+    artefact = compile_to_run(read_source(options.file), options.set, options.recipe, console)
+    from ..runtime import verify_resume
+
+    proof = verify_resume(program_of(artefact), Path(options.file).parent, options.steps, device=options.device)
+    console.document(
+        equal=True, steps=proof.steps, restart=proof.restart, records=proof.records, files=list(proof.files)
+    )
+    console.print(
+        f"{proof.steps} steps in one go and with a restart after {proof.restart}: "
+        f"{proof.records} records of metrics and {', '.join(proof.files)} are equal bit by bit"
+    )
+    return 0
