@@ -1,4 +1,4 @@
-"""A run directory opened for use: compiled again from what it was made from, and held against its copies of the code."""
+"""A run directory opened for use: compiled again from its spec, and held against its copies of the code."""
 
 from __future__ import annotations
 
