@@ -190,3 +190,9 @@ def test_arguments_that_share_a_name_are_told_apart() -> None:
         "data_lambda": "data.lambda",
         "math_": "data.math",
     }
+
+
+def test_what_only_the_data_can_tell_is_left_to_it() -> None:
+    """The shape of a field of a file: the output it is compared with is named, so that it can be checked."""
+    assert of("table")["loss"]["alike"] == [{"output": "output", "field": "y"}]
+    assert "alike" not in of("pictures")["loss"]
