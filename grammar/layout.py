@@ -72,6 +72,6 @@ def _leading_minus(source: Source, token: Token) -> Diagnostic:
         "leading-operator",
         "a line cannot begin with `-`",
         span,
-        "the line above has ended",
+        "at the beginning of the line",
         help="put it in parentheses; to subtract from the line above, put both lines in them",
     )

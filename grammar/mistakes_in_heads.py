@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .diagnostics import Diagnostic, Fix
-from .fault import ITEMS, VALUES, Fault, Outcome, Repair
+from .fault import ITEMS, OPERATORS, VALUES, Fault, Outcome, Repair
 from .tokens import NEWLINE
 
 _IMPORT = 'write `import "blocks.dlspec"` for a file, `import std.transformer` for the library'
@@ -75,7 +75,8 @@ def _is_stage(fault: Fault) -> bool:
     """Whether a line of a file would be one of a body."""
     if not fault.place:
         return fault.token.kind in VALUES | {"NAME", "TYPE", "(", "[", "{", "none"} and not _is_setting(fault)
-    return fault.head.kind == "NAME" and fault.token.kind in ("->", NEWLINE, ".", "{", "as", ",", "+", "*")
+    ends = ("->", NEWLINE, ".", "{", "as", ",", *OPERATORS)
+    return fault.place == 1 and fault.head.kind == "NAME" and fault.token.kind in ends
 
 
 def _is_setting(fault: Fault) -> bool:

@@ -18,13 +18,13 @@ _LOGIC = {
 
 
 def already_reported(fault: Fault) -> Outcome | None:
-    """What the lexer or the brackets have spoken about."""
+    """What the lexer, the brackets or the layout of lines have spoken about."""
     token = fault.token
     if token.kind == WRONG:
         drop = Repair(skip=1)
         return None, drop if fault.fits(drop) else None
     put_in = (not token.text and token.kind in CLOSERS) or (fault.place and not fault.before.text)
-    return (None, None) if put_in else None
+    return (None, None) if put_in or fault.head.kind == "-" else None
 
 
 def reserved_word(fault: Fault) -> Outcome | None:

@@ -43,12 +43,13 @@ def _wrong_sign(fault: Fault, token: Token, meant: str, message: str) -> Diagnos
 
 
 def unfinished_line(fault: Fault) -> Outcome | None:
-    """An operator or arrow with nothing behind it."""
+    """An operator, an arrow or `=` with nothing behind it."""
     before = fault.before
-    if not fault.place or before.kind not in OPERATORS | {"->"} or not fault.takes("NAME"):
+    ends = fault.token.kind in (NEWLINE, ",", ")", "]", "}")
+    if not (fault.place and ends and before.kind in OPERATORS | {"->", "=", "if", "else"} and fault.takes("NAME")):
         return None
     joined = Repair(skip=1)
-    if fault.token.kind != NEWLINE or not fault.fits(joined, 1):
+    if fault.token.kind != NEWLINE or before.kind == "=" or not fault.fits(joined, 1):
         message = f"nothing stands behind `{before.text}`"
         help_ = "write what is to stand there, or leave the sign out"
         return Diagnostic("missing-value", message, fault.span(before), "a value is to follow", help=help_), None

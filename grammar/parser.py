@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import tree
 from .brackets import balanced
+from .depth import bounded
 from .diagnostics import Diagnostic, in_source_order
-from .fault import Fault, Repair
 from .header import read_header
 from .layout import statements
 from .lexer import tokens
-from .mistakes import explain
 from .nodes import makers
+from .reader import not_text
 from .source import Source
 from .tables import END, tables
 from .tokens import NEWLINE, WRONG, Token
+
+if TYPE_CHECKING:
+    from .fault import Repair
 
 # What is on the parser's stack: state, value, start and end of the text that it was read from.
 Entry = tuple[int, Any, int, int]
@@ -30,14 +33,17 @@ def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
 
     A line with a fault that nothing simple mends is missing from the tree; all others are in it.
     """
+    if (binary := not_text(source)) is not None:
+        return tree.File(None, (), span=source.span(0, len(source.text))), [binary]
     words, findings = tokens(source)
     words, mismatched = balanced(source, words)
     stream, misplaced = statements(source, words)
     stream, version, header = read_header(source, stream)
+    stream, deep = bounded(source, stream)
     parser = _Parser(source, stream)
     _, *items = parser.run()
     file = tree.File(version, tuple(items), span=source.span(0, len(source.text)))
-    return file, in_source_order([*findings, *mismatched, *misplaced, *header, *parser.findings])
+    return file, in_source_order([*findings, *mismatched, *misplaced, *header, *deep, *parser.findings])
 
 
 @dataclass(slots=True)
@@ -123,6 +129,10 @@ class _Parser:
 
     def recover(self, i: int) -> int:
         """Reports the token at `i`, mends the line or leaves it out; the index at which to go on."""
+        # Most files have no fault: what knows about faults is not even loaded for them.
+        from .fault import Fault
+        from .mistakes import explain
+
         line = self.lines[-1]
         fault = Fault(self.source, self.stream, i, line.start, len(self.lines) > 1, self.tops(), self.fits)
         finding, repair = explain(fault)

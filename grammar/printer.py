@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import tree
-from .comments import Container, Remarks, attach
-from .document import Anchor, Break, Doc, Group, IfBroken, Joint, Line, Nest, Remark, render, text
+from .comments import Remarks, attach, containers
+from .document import Anchor, Braces, Break, Doc, Group, IfBroken, Joint, Line, Nest, Remark, render, text
 from .source import Source, Span
 
 # The longest name that takes part in a column of `=`: as long as `optimizer` and `precision`.
@@ -26,7 +26,7 @@ _LEVELS = {"==": 2, "!=": 2, "<": 2, "<=": 2, ">": 2, ">=": 2, "+": 3, "-": 3, "
 _THEN, _CHOICE, _COMPARE, _NEGATE, _POWER, _ATOM = 0, 1, 2, 5, 6, 7
 _NEWLINE = Break(always=True)
 _HEADED = (tree.Block, tree.Model, tree.Train, tree.Export)
-_CLOSING = re.compile(r"(?:[\s,(]|#[^\n]*)*\)")
+_BROKEN_ARROW = re.compile(r"(?:[\s)]|#[^\n]*)*\n[ \t]*->")
 _EMPTY_LINE = re.compile(r"\n[ \t\r]*\n")
 
 
@@ -72,7 +72,7 @@ class _Printer:
         self.source = source
         self.version = root.version if isinstance(root, tree.File) else None
         order = list(tree.walk(root))
-        self.containers = {(id(node), part): c for node in order for part, c in _containers(node)}
+        self.containers = {(id(node), part): c for node in order for part, c in containers(node)}
         self.remarks = attach(source, self.containers.values()) if "#" in source.text else {}
         self.open = {id(flow) for node in order for flow in _open_flows(node)}
         self.docs: dict[int, Doc] = {}
@@ -166,8 +166,10 @@ class _Printer:
         """An operand in parentheses where it binds more loosely than `least`, or where the author set them."""
         if level(node) >= least and not self.parenthesised(node):
             return self.of(node)
-        inner = self.bare.get(id(node), [self.of(node)])
-        return Anchor(Group(["(", Nest([Break(""), *inner]), Break(""), ")"]))
+        return self.in_parentheses(node)
+
+    def in_parentheses(self, node: tree.Node) -> Doc:
+        return Anchor(Group(["(", Nest([Break(""), *self.bare.get(id(node), [self.of(node)])]), Break(""), ")"]))
 
     def parenthesised(self, node: tree.Node) -> bool:
         """Whether an operand stands in parentheses that order needs not, but a reader may."""
@@ -199,8 +201,10 @@ class _Printer:
 
     def then(self, node: tree.Then) -> Doc:
         remarks = self.remarks_of(node)
-        first, *rest = (self.operand(stage, _CHOICE) for stage in node.stages)
         chosen = id(node) in self.open
+        first, *rest = (self.operand(stage, _CHOICE) for stage in node.stages)
+        if chosen and self.begins_with_minus(node.stages[0]):
+            first = self.in_parentheses(node.stages[0])
         parts: list[Doc] = []
         for i, stage in enumerate(rest, 1):
             above = remarks.above.get(i, [])
@@ -209,8 +213,8 @@ class _Printer:
             for comment in above:
                 parts.extend((_NEWLINE, comment.text))
             between = self.source.text[node.stages[i - 1].span.end : node.stages[i].span.start]
-            broken = above or i - 1 in remarks.behind or (chosen and "\n" in between)
-            parts.extend((_NEWLINE if broken else Joint(), "-> ", stage))
+            broken = above or i - 1 in remarks.behind or (chosen and _BROKEN_ARROW.match(between))
+            parts.extend((_NEWLINE if broken else Joint(last=chosen), "-> ", stage))
         return Anchor([first, Nest(parts)])
 
     def stage(self, node: tree.Stage) -> Doc:
@@ -262,27 +266,28 @@ class _Printer:
         entries = self.entries(node.lines, container.elements, remarks)
         if not entries and remarks.opening is None:
             return "{ }"
-        if len(node.lines) == 1 and remarks == Remarks() and "\n" not in node.span.text:
-            return Anchor(Group(["{", Nest([Break(), entries[0].doc]), Break(), "}"]))
         parts: list[Doc] = []
-        for before, entry in zip([None, *entries], entries, strict=False):
-            parts.extend((Break(always=True, blank=self.apart(before, entry)), entry.doc))
+        for i, entry in enumerate(entries):
+            blank = i > 0 and self.apart(entries[i - 1], entry)
+            parts.extend((Break(always=True, blank=blank), entry.doc))
         opening: list[Doc] = ["{"] if remarks.opening is None else ["{", Remark(remarks.opening.text)]
-        return Anchor([*opening, Nest(parts), _NEWLINE, "}"])
+        broken = Anchor([*opening, Nest(parts), _NEWLINE, "}"])
+        flat = len(node.lines) == 1 and remarks == Remarks() and "\n" not in node.span.text
+        return Braces(["{ ", entries[0].doc, " }"] if flat else None, broken)
 
     def file(self, node: tree.File) -> str:
         version = [] if node.version is None else [node.version]
         entries = self.entries((*version, *node.items), self.containers[id(node), ""].elements, self.remarks_of(node))
         out: list[Line] = []
         above = False  # whether what was printed last is an item of several lines
-        last: _Entry | None = None
+        last = entries[:1]
         for unit in self.units(entries):
             lines = [line for entry in unit for line in render(entry.doc)]
             tall = isinstance(unit[-1].node, _HEADED) and len(render(unit[-1].doc)) > 1
-            if out and (tall or above or self.apart(last, unit[0])):
+            if out and (tall or above or self.apart(last[0], unit[0])):
                 out.append(Line(""))
             out.extend(lines)
-            above, last = tall, unit[-1]
+            above, last = tall, unit[-1:]
         return text(out)
 
     def units(self, entries: list[_Entry]) -> Iterator[list[_Entry]]:
@@ -313,25 +318,21 @@ class _Printer:
             return ["dlspec ", self.of(node)]
         if isinstance(node, tree.Constant | tree.Binding):
             return self.line(node, column)
-        if not self.begins_with_minus(node):
+        flow = node.flow if isinstance(node, tree.Named) else node
+        if isinstance(flow, tree.Then) or not self.begins_with_minus(flow):
             return self.of(node)
         # A line cannot begin with an operator: it would read as if it went on with the line above.
         match node:
             case tree.Named():
-                return ["(", self.of(node.flow), ")", " as ", ", ".join(name.text for name in node.names)]
+                return [self.in_parentheses(node.flow), " as ", ", ".join(name.text for name in node.names)]
             case _:
-                return ["(", self.of(node), ")"]
+                return self.in_parentheses(node)
 
     def begins_with_minus(self, node: tree.Node) -> bool:
         while True:
             match node:
                 case tree.Negate():
                     return True
-                case tree.Named():
-                    node = node.flow
-                    continue
-                case tree.Then():
-                    left, least = node.stages[0], _CHOICE
                 case tree.Choice():
                     left, least = node.then, _COMPARE
                 case tree.Binary():
@@ -359,8 +360,9 @@ class _Printer:
                 out.append(0)
         return [*out, *[_column(run)] * len(run)]
 
-    def apart(self, before: _Entry | None, entry: _Entry) -> bool:
-        return before is not None and self.source.text[before.end : entry.start].count("\n") > 1
+    def apart(self, before: _Entry, entry: _Entry) -> bool:
+        """Whether an empty line stands between two of them."""
+        return _EMPTY_LINE.search(self.source.text[before.end : entry.start]) is not None
 
     def remarks_of(self, node: tree.Node, part: str = "") -> Remarks:
         container = self.containers.get((id(node), part))
@@ -380,39 +382,3 @@ def _open_flows(node: tree.Node) -> Iterator[tree.Node]:
             yield node.value
         case tree.Named():
             yield node.flow
-
-
-def _containers(node: tree.Node) -> Iterator[tuple[str, Container]]:
-    """The stretches of text in which comments can stand between elements."""
-    span = node.span
-    match node:
-        case tree.File():
-            version = [] if node.version is None else [node.version]
-            yield "", _container(-1, len(span.source.text) + 1, (*version, *node.items))
-        case tree.Body():
-            yield "", _container(span.start, span.end, node.lines)
-        case tree.List():
-            yield "", _container(span.start, span.end, node.entries)
-        case tree.Then():
-            # A comment within the first stage has no place before an arrow: it goes further up.
-            yield "", _container(node.stages[0].span.end, span.end, node.stages)
-        case tree.Stage(args=args, body=body) if args is not None:
-            yield "", _container(node.path.span.end, body.span.start if body else span.end, args)
-        case tree.Block(params=params) | tree.Function(params=params) if params is not None:
-            yield "params", _container(node.name.span.end, _closed(params or (node.name,)), params)
-        case tree.Signature(inputs=inputs, outputs=outputs):
-            if inputs[0].name is not None:
-                yield "inputs", _container(span.start, _closed(inputs), inputs)
-            if outputs and outputs[0].name is not None:
-                yield "outputs", _container(_closed(inputs), span.end, outputs)
-
-
-def _container(start: int, end: int, nodes: Sequence[tree.Node]) -> Container:
-    return Container(start, end, tuple(node.span for node in nodes))
-
-
-def _closed(nodes: Sequence[tree.Node]) -> int:
-    """Behind the parenthesis that closes a list of these, or behind the last where none does."""
-    span = nodes[-1].span
-    match = _CLOSING.match(span.source.text, span.end)
-    return match.end() if match else span.end
