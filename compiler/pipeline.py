@@ -15,9 +15,6 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
-from .backends.pytorch.initial import Scheme
-from .backends.pytorch.module import emit_module
-from .backends.pytorch.recipe import emit_recipe
 from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .depth import room_for_depth
@@ -29,7 +26,6 @@ from .semantics.report import Report
 from .semantics.resolve import Spec, first_model, resolve
 from .training.exports import ExportPlan, read_export
 from .training.read import TrainPlan, read_train
-from .training.settings import model_settings, settings
 
 
 @dataclass(frozen=True)
@@ -121,6 +117,12 @@ def compile(source: Source, overrides: Sequence[str] = (), recipe: str | None = 
 @room_for_depth()
 def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
     """The emission of what was analysed. Raises SpecError as `compile` does."""
+    # A check is quicker without what only an emission needs.
+    from .backends.pytorch.initial import Scheme
+    from .backends.pytorch.module import emit_module
+    from .backends.pytorch.recipe import emit_recipe
+    from .training.settings import model_settings, settings
+
     spec = analysis.spec
     if analysis.failed or spec is None:
         raise SpecError(analysis.diagnostics)

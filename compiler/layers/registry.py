@@ -5,10 +5,10 @@ A layer `SelfAttention` lives in `self_attention.py`, `leaky_relu` in `leaky_rel
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from importlib import import_module
-from importlib.resources import files
 
 from .base import Layer
 
@@ -21,8 +21,7 @@ _NO_LAYER = frozenset(
 @cache
 def stems() -> frozenset[str]:
     """The files that hold a layer each, without their ending."""
-    folder = files(_PACKAGE)
-    return frozenset(f.name[:-3] for f in folder.iterdir() if f.name.endswith(".py")) - _NO_LAYER
+    return frozenset(f[:-3] for f in os.listdir(os.path.dirname(__file__)) if f.endswith(".py")) - _NO_LAYER
 
 
 def stem(word: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 
 def nearest(word: str, legal: Iterable[str], spellings: Mapping[str, str] | None = None) -> str | None:
@@ -19,6 +18,8 @@ def nearest(word: str, legal: Iterable[str], spellings: Mapping[str, str] | None
     folded = {_fold(name): name for name in reversed(names)}
     if _fold(word) in folded:
         return folded[_fold(word)]
+    from difflib import get_close_matches  # only a spec with a mistake waits for it
+
     close = get_close_matches(_fold(word), folded, n=1, cutoff=0.65 if len(word) > 3 else 0.5)
     return folded[close[0]] if close else None
 

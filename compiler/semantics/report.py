@@ -74,3 +74,13 @@ class Report:
     def incomplete(self) -> bool:
         """Whether something was met that this version cannot run."""
         return any(d.code == "not-in-this-version" for d in self._found.values())
+
+
+class Unheard(Report):
+    """A report that nobody reads: for finding out whether something can be worked out."""
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        pass
+
+    def unknown(self, *_: object, **__: object) -> None:
+        pass

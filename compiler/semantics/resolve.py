@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
 from ...grammar import tree
@@ -68,7 +68,7 @@ class Spec:
 
     @property
     def name(self) -> str:
-        return PurePath(self.source.name).name.removesuffix(".dlspec")
+        return os.path.basename(self.source.name).removesuffix(".dlspec")
 
 
 def resolve(source: Source, file: tree.File, report: Report) -> Spec:

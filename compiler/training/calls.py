@@ -10,7 +10,7 @@ from ...grammar import tree
 from ...grammar.source import Span
 from ..build.arguments import Given, given_arguments, read_options
 from ..semantics.evaluate import FAULT, Recipe, Scope, evaluate
-from ..semantics.report import Report
+from ..semantics.report import Report, Unheard
 from . import registry
 from .base import Options, ReadBy
 from .language import Vocabulary
@@ -113,6 +113,6 @@ def _put_off(kind: type[Options], stage: tree.Stage, given: Given, scope: Scope,
     for name in [name for name in given if name in kind.later]:
         written = given.pop(name)
         words = frozenset(value for value in [kind.idle.get(name)] if isinstance(value, str))
-        value = evaluate(written.flow, scope, Report(), words) if name in kind.idle else FAULT
+        value = evaluate(written.flow, scope, Unheard(), words) if name in kind.idle else FAULT
         if value is FAULT or getattr(value, "value", value) != kind.idle[name]:
             report.later(f"`{name}` of `{stage.path}`", written.place)

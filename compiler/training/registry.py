@@ -5,9 +5,9 @@ The loss `mse` lives in `losses/mse.py`, the optimizer `AdamW` in `optimizers/ad
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib import import_module
-from importlib.resources import files
 from typing import TypeVar
 
 from .base import Options
@@ -29,8 +29,8 @@ def words(folder: str) -> tuple[str, ...]:
 
 @cache
 def _stems(folder: str) -> frozenset[str]:
-    here = files(f"{__package__}.{folder}")
-    return frozenset(f.name[:-3] for f in here.iterdir() if f.name.endswith(".py")) - {"__init__"}
+    here = os.path.join(os.path.dirname(__file__), folder)
+    return frozenset(f[:-3] for f in os.listdir(here) if f.endswith(".py")) - {"__init__"}
 
 
 @cache
