@@ -75,8 +75,8 @@ def save_checkpoint(folder: Path, step: int, contents: Contents, keep: int) -> C
             raise
         sync(folder)
         replace_file(folder / LATEST, f"{path.name}\n".encode())
-    for old in committed(folder)[: -max(keep, FEWEST_KEPT)]:
-        delete_checkpoint(old)
+        for old in committed(folder)[: -max(keep, FEWEST_KEPT)]:
+            delete_checkpoint(old)
     return Checkpoint(step, path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from .errors import DiskFull, RuntimeFault, is_disk_full
+from .errors import DiskFull, Refused, RuntimeFault, is_disk_full
 
 FREE_SOME_SPACE = "What was saved before is whole. Free some space, then resume the run."
 
@@ -35,6 +35,18 @@ def replace_file(path: Path, content: bytes) -> None:
                 fresh.unlink()
             raise
         sync(path.parent)
+
+
+def open_own(path: Path) -> int:
+    """A descriptor to read and write a file of the run, made where it is not there. Raises Refused.
+
+    A link in a run directory could lead to a file of somebody else's: it is not followed.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(path, flags, 0o644)
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror}", "It has to be a plain file, no link.") from None
 
 
 def sync(path: Path) -> None:

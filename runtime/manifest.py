@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,9 @@ from .program import canonical_json
 
 FORMAT = 1
 NAME = "manifest.json"
+# Texts lie beside these, in the run directory itself and nowhere else.
+TAKEN = (NAME, "checkpoints", "lock", "metrics.jsonl", "samples.jsonl")
+NAME_OF_A_TEXT = re.compile(r"[^/\\\0.][^/\\\0]*")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,11 @@ class Manifest:
     sessions: tuple[Session, ...]
     finished: Mapping[str, Any] | None = None
     incoming: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        for name in (*self.texts, *(self.incoming or ())):
+            if name in TAKEN or not NAME_OF_A_TEXT.fullmatch(name):
+                raise ValueError(f"no name for a text of a run: {name!r}")
 
 
 def this_machine(device: torch.device) -> Machine:
@@ -147,12 +156,14 @@ def with_session(manifest: Manifest, session: Session) -> Manifest:
 
 
 def _decode(body: Mapping[str, Any]) -> Manifest:
+    """Raises KeyError, TypeError or ValueError where the shape is not a manifest's."""
     sessions = tuple(Session(**{**one, "machine": Machine(**one["machine"])}) for one in body["sessions"])
     base, seen_from_run = body["data_base"]
+    texts = {**body["texts"], **(body["incoming"] or {})}
+    strings = (body["name"], body["recipe"], body["program"], base, seen_from_run, *texts.values())
+    if not sessions or not all(isinstance(one, str) for one in strings):
+        raise TypeError("a manifest of another shape")
     fields = {key: value for key, value in body.items() if key != "format"}
-    for name in (*body["texts"], *(body["incoming"] or ())):
-        if Path(name).name != name:  # a path that leads out of the run is none of ours
-            raise ValueError(name)
     return Manifest(**{**fields, "data_base": (base, seen_from_run), "sessions": sessions})
 
 

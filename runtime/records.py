@@ -9,11 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .durable import failed_writes_are_told
-from .errors import Refused
+from .durable import failed_writes_are_told, open_own
 
-# A link in a run directory could lead to a file of somebody else's, which would be cut and written.
-FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 EMPTY: Mapping[str, Any] = {"size": 0, "sha256": sha256().hexdigest()}
 
 
@@ -24,12 +21,7 @@ class Records:
         self.path = path
         self._size = 0
         self._hash = sha256()
-        try:
-            self._file = os.open(path, FLAGS, 0o644)
-        except IsADirectoryError:
-            raise Refused(f"{path} is a directory", "Move it away: the log is written there.") from None
-        except OSError as error:
-            raise Refused(f"{path} cannot be written: {error.strerror}", "A link is not followed.") from None
+        self._file = open_own(path)
 
     @property
     def mark(self) -> dict[str, Any]:

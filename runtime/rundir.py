@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from .durable import failed_writes_are_told, replace_file, sync, write_synced
+from .durable import failed_writes_are_told, open_own, replace_file, sync, write_synced
 from .errors import Refused
 from .manifest import NAME, Manifest, encode, read_manifest, write_manifest
 
@@ -113,7 +113,7 @@ def verify_run(path: Path, *, trust_code: bool = False) -> Run:
 def replace_texts(run: Run, manifest: Manifest, texts: Mapping[str, str]) -> Run:
     """Lay other texts into a run. A crash in between is mended by the next `finish_texts`."""
     changed = {name: text for name, text in texts.items() if run.texts.get(name) != text}
-    hashes = {**run.manifest.texts, **{name: text_hash(text) for name, text in changed.items()}}
+    hashes = {name: text_hash(text) for name, text in {**run.texts, **changed}.items()}
     staged = replace(manifest, texts=hashes, incoming=changed or None)
     write_manifest(run.path, staged)
     return finish_texts(Run(run.path, staged, {**run.texts, **changed}))
@@ -133,7 +133,8 @@ def finish_texts(run: Run) -> Run:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the run for one process. The system lets go when the process ends, however it ends."""
-    with (path / LOCK).open("a") as file:
+    file = open_own(path / LOCK)
+    try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -141,6 +142,8 @@ def locked(path: Path) -> Iterator[None]:
                 f"{path} is being trained by another process", "Wait for it, stop it, or train into another directory."
             ) from None
         yield
+    finally:
+        os.close(file)
 
 
 def data_bases(path: Path, base: Path) -> tuple[str, str]:
