@@ -6,6 +6,7 @@ import copy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def emit(text: str) -> Artefact:
     return compile(Source("wide.dlspec", text))
 
 
-def made(artefact: Artefact, code: str | None = None, seed: int = 0) -> nn.Module:
+def made(artefact: Artefact, code: str | None = None, seed: int = 0) -> Any:
     module = load_text(artefact.name, code or artefact.model_code)
     with torch.device("meta"):
         model = getattr(module, artefact.graph.model.name)()

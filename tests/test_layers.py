@@ -1,8 +1,9 @@
-"""Every layer of the registry: its example, its shape rule against PyTorch's meta tensors, its parameters, its count."""
+"""Every layer of the registry: its example, its shape rule against PyTorch's meta tensors, its parameters and cost."""
 
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dlspec.compiler.ir.weights import weights
 from dlspec.compiler.layers import registry
 from dlspec.compiler.pipeline import Artefact, compile
-from dlspec.compiler.semantics.number import whole
+from dlspec.compiler.semantics.number import Number, number, whole
 from dlspec.compiler.semantics.tensor import Tensor
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
@@ -38,7 +39,7 @@ def example(word: str) -> Artefact:
     return compile(Source("example.dlspec", text))
 
 
-def made(artefact: Artefact) -> torch.nn.Module:
+def made(artefact: Artefact) -> Any:
     model = load_text("example", artefact.model_code).Example()
     model.init_weights(torch.Generator().manual_seed(0))
     return model.eval()
@@ -79,15 +80,14 @@ def test_the_cost_is_what_pytorch_counts(word: str) -> None:
     assert isinstance(entering, Tensor)
     fixed = Tensor("float", tuple(_fixed(d) for d in entering.dims))
     flops = module.layer.flops(fixed)  # type: ignore[union-attr]
+    assert flops is not None
     model = made(artefact)
     with FlopCounterMode(display=False) as counter, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
         model(torch.randn(sizes(entering)))
     assert whole(flops) == counter.get_total_flops()
 
 
-def _fixed(dim):
-    from dlspec.compiler.semantics.number import number
-
+def _fixed(dim: Any) -> Number:
     return number(SIZES[dim.name]) if dim.value is None else dim
 
 
@@ -100,10 +100,9 @@ def test_every_layer_says_what_it_is(word: str) -> None:
     assert kind.example.startswith(word)
 
 
-def test_initial_weights_of_a_linear_are_pytorchs(word: str = "Linear") -> None:
+def test_initial_weights_of_a_linear_are_pytorchs() -> None:
     """Uniform within 1 / sqrt(fan-in), as nn.Linear draws them."""
-    artefact = example(word)
-    weight = made(artefact).linear.weight
+    weight = made(example("Linear")).linear.weight
     bound = 1 / weight.shape[1] ** 0.5
     assert weight.abs().max() <= bound
     assert abs(weight.std().item() - bound / 3**0.5) < 0.1 * bound
