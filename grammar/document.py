@@ -244,17 +244,13 @@ def _aligned(lines: list[Line]) -> Iterator[str]:
         if not line.remark:
             yield line.code.rstrip()
             continue
-        if i == 0 or not lines[i - 1].remark or _indent(lines[i - 1]) != _indent(line):
-            column = max(len(other.code) for other in _run(lines, i))
+        if i == 0 or not _neighbours(lines[i - 1], line):
+            stop = next((j for j in range(i + 1, len(lines)) if not _neighbours(lines[j - 1], lines[j])), len(lines))
+            column = max(len(other.code) for other in lines[i:stop])
         yield f"{line.code:<{column}}  {line.remark}"
 
 
-def _run(lines: list[Line], start: int) -> Iterator[Line]:
-    for i in range(start, len(lines)):
-        if not lines[i].remark or _indent(lines[i]) != _indent(lines[start]):
-            return
-        yield lines[i]
-
-
-def _indent(line: Line) -> int:
-    return len(line.code) - len(line.code.lstrip(" "))
+def _neighbours(above: Line, below: Line) -> bool:
+    """Whether two lines have their remarks in one column."""
+    same_indent = len(above.code) - len(above.code.lstrip()) == len(below.code) - len(below.code.lstrip())
+    return bool(above.remark and below.remark and same_indent and not below.code.endswith("{"))

@@ -77,7 +77,15 @@ class Fault:
     @property
     def bracket(self) -> str | None:
         """The innermost bracket that the line has open."""
-        return next((top.kind for top in reversed(self.tops) if top is not None and top.kind in OPENERS), None)
+        closed = 0
+        for top in reversed(self.tops):
+            kind = "" if top is None else top.kind
+            closed += kind in CLOSERS
+            if kind in OPENERS:
+                if not closed:
+                    return kind
+                closed -= 1
+        return None
 
     def raw(self, back: int) -> Token | None:
         """The token `back` places down the stack, if it is in no node yet."""

@@ -68,7 +68,7 @@ PATTERN = "|".join(
 # A line of prose: two words side by side, which no expression has.
 _PROSE = re.compile(r"//[ \t]*[A-Za-z][\w']*[ \t]+(?!(?:if|else|as)\b)[A-Za-z]")
 # Numbers up to this length need no second look.
-PLAIN = 15
+PLAIN = 300
 _NUMBER = re.compile(r"(0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]+)?([eE][+-]?[0-9]+)?%?")
 
 
@@ -120,7 +120,7 @@ def number(source: Source, start: int, text: str, findings: list[Diagnostic]) ->
         message = "a whole number has no zeros in front and single `_` between digits"
         findings.append(rewrite("wrong-number", message, span, "here", better))
         return better
-    if len(text) > 300 or isinf(float(text.rstrip("%"))):
+    if len(text) > PLAIN or isinf(float(text.rstrip("%"))):
         message, help_ = "this number is too large to be held", "write one below 1e308, of fewer than 300 digits"
         findings.append(Diagnostic("wrong-number", message, span, "here", help=help_))
         return "1%" if text[-1] == "%" else "1"

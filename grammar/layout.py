@@ -62,7 +62,7 @@ def _semicolon(source: Source, token: Token, bracket: str, last: bool) -> Diagno
     else:
         meant, text, help_ = "every line of a body stands on a line of its own", "\n", "begin a new line"
     return Diagnostic(
-        "foreign-sign", meant, span, "`;` is no sign of this language", help=help_, fixes=(Fix(span, text),)
+        "foreign-sign", meant, span, "`;` is not a sign of this language", help=help_, fixes=(Fix(span, text),)
     )
 
 

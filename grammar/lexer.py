@@ -76,7 +76,7 @@ def tokens(source: Source) -> tuple[list[Token], list[Diagnostic]]:
                 out.append(token)
             continue
         elif kind in ("NUMBER", "PERCENT"):
-            if "_" in word or word[0] == "0" or len(word) > foreign.PLAIN:
+            if not word.isdecimal() or word[0] == "0" or len(word) > foreign.PLAIN:
                 word = foreign.number(source, start, word, findings)
         elif kind == "open":
             out.extend(foreign.open_text(source, start, word, findings))

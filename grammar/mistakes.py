@@ -8,7 +8,7 @@ from __future__ import annotations
 from .diagnostics import Diagnostic
 from .fault import OPERATORS, Fault, Outcome, Rule
 from .mistakes_in_calls import bracketed_names, call_or_index, labelled_parentheses, missing_sign
-from .mistakes_in_heads import foreign_head, head_of_item, import_with_names, misplaced
+from .mistakes_in_heads import bare_port, foreign_head, head_of_item, import_with_names, misplaced
 from .mistakes_in_names import already_reported, logic_word, reserved_word, wrong_case
 from .mistakes_in_signs import (
     chained_comparison,
@@ -29,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     reserved_word,
     misplaced,
     wrong_case,
+    bare_port,
     second_label,
     colon_or_equals,
     foreign_head,
@@ -37,11 +38,11 @@ RULES: tuple[Rule, ...] = (
     leading_operator,
     number,
     commas,
+    chained_comparison,
     missing_else,
     labelled_parentheses,
     bracketed_names,
     call_or_index,
-    chained_comparison,
     missing_sign,
     head_of_item,
 )

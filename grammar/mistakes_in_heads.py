@@ -121,13 +121,18 @@ def head_of_item(fault: Fault) -> Outcome | None:
         return Diagnostic("missing-signature", message, fault.gap(), label, help=_MODEL), None
     if token.kind == NEWLINE and fault.takes("{"):
         return _body(fault)
-    if token.kind == ":" and fault.before.kind == "NAME":
-        message, help_ = "ports with names stand in parentheses", "write `(x: [B, 64], y: [B, T])`"
-        return Diagnostic("missing-parentheses", message, fault.span(fault.before), "a port", help=help_), None
     if fault.takes("[") and not fault.takes("NUMBER"):
         message, help_ = "a type is its dims in brackets", "write `[B, 64]`, or `int[B, T]` for whole numbers"
         return Diagnostic("wrong-type", message, fault.gap(), "`[` is to follow", help=help_), None
     return None
+
+
+def bare_port(fault: Fault) -> Outcome | None:
+    head, before = fault.head, fault.before
+    if head.kind not in ("block", "model") or fault.token.kind != ":" or before.kind != "NAME" or fault.bracket:
+        return None
+    message, help_ = "ports with names stand in parentheses", "write `(x: [B, 64], y: [B, T])`"
+    return Diagnostic("missing-parentheses", message, fault.span(before), "a port", help=help_), None
 
 
 def _body(fault: Fault) -> Outcome:

@@ -45,7 +45,7 @@ def wrong_case(fault: Fault) -> Outcome | None:
         capital = token.kind == "NAME"
         repair = fault.instead("TYPE" if capital else "NAME", back)
         better = _capital(token.text) if capital else _small(token.text)
-        if (back or not fault.takes(token.kind)) and better and fault.fits(repair, 2):
+        if (back or not fault.takes(token.kind)) and better and fault.fits(repair, 1 + back):
             return _wrong_case(fault, token, better), repair
     return None
 

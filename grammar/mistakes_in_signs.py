@@ -39,7 +39,11 @@ def colon_or_equals(fault: Fault) -> Outcome | None:
 
 
 def _wrong_sign(fault: Fault, token: Token, meant: str, message: str) -> Diagnostic:
-    return rewrite("wrong-sign", message, fault.span(token), f"`{token.text}`", meant)
+    span = fault.span(token)
+    # A colon clings to the name before it, and an equals sign stands apart from it.
+    clings = token.kind == ":" and not fault.source.text[: span.start][-1:].isspace()
+    fix = Fix(span, f" {meant}" if clings else meant)
+    return Diagnostic("wrong-sign", message, span, f"`{token.text}`", help=f"write `{meant}`", fixes=(fix,))
 
 
 def unfinished_line(fault: Fault) -> Outcome | None:
@@ -57,7 +61,7 @@ def unfinished_line(fault: Fault) -> Outcome | None:
     between = fault.source.text[start:end]
     fixes: tuple[Fix, ...] = ()
     if before.kind == "->":
-        fixes = (Fix(fault.source.span(before.start, end), f"{between.lstrip(' ')}  -> "),)
+        fixes = (Fix(fault.source.span(fault.stream[fault.at - 2].end, end), f"{between.lstrip(' ')}  -> "),)
         help_ = "begin the next line with the arrow, or leave it out: inside braces each line is a stage"
     else:
         help_ = "put the whole in parentheses, in which a line break does not count, or on one line"
@@ -73,7 +77,9 @@ def leading_operator(fault: Fault) -> Outcome | None:
     token = fault.token
     if token.kind == "->" and not fault.takes("->") and (not fault.place or fault.before.kind in "([{,=:"):
         drop = Repair(skip=1)
-        finding = fault.surplus(token, "nothing stands before the arrow", "no stage to come from")
+        fix = Fix(fault.source.span(token.start, fault.after.start), "")
+        message, label = "nothing stands before the arrow", "no stage to come from"
+        finding = Diagnostic("extra-sign", message, fault.span(), label, help="leave it out", fixes=(fix,))
         return finding, drop if fault.fits(drop, 2) else None
     if fault.place or token.kind not in OPERATORS:
         return None
@@ -143,7 +149,7 @@ def commas(fault: Fault) -> Outcome | None:
         help_ = "write `->` between stages that follow each other, `[f, g]` for branches"
         return Diagnostic("wrong-sign", message, fault.span(), "a comma between stages", help=help_), None
     comma = fault.raw(1)
-    if token.kind == NEWLINE and comma is not None and comma.kind == "," and fault.fits(Repair(back=1), 1):
+    if token.kind in (NEWLINE, "}") and comma is not None and comma.kind == "," and fault.fits(Repair(back=1), 1):
         return fault.surplus(comma, "nothing stands behind this comma", "one comma too many"), Repair(back=1)
     return None
 
@@ -163,7 +169,8 @@ def missing_else(fault: Fault) -> Outcome | None:
 
 
 def chained_comparison(fault: Fault) -> Outcome | None:
-    if fault.token.kind != "COMPARE" or fault.takes("NAME"):
+    compared = any(token.kind == "COMPARE" for token in fault.stream[fault.start : fault.at])
+    if fault.token.kind != "COMPARE" or not compared or fault.takes("NAME"):
         return None
     message, help_ = "comparisons are not chained", "compare twice: `(a < b) * (b < c)`"
     return Diagnostic("chained-comparison", message, fault.span(), "a second comparison", help=help_), None

@@ -193,6 +193,6 @@ def respaced(text: str, draw: random.Random) -> str:
             out.append(draw.choice(["", " ", "   "]))
         else:
             # Between words a space is needed, and `a .b` is as good as `a.b` except between digits.
-            apart = token.text[-1].isalnum() or token.text[-1] in "_-<>=!/*\"%"
+            apart = token.text[-1].isalnum() or token.text[-1] in '_-<>=!/*"%'
             out.append(draw.choice([" ", "  ", "\t"]) if apart and after.kind != "." and token.kind != "." else "")
     return "".join(out)
