@@ -70,3 +70,19 @@ def test_what_an_error_left_open_is_not_told_again(case: str) -> None:
     assert (
         read(spec(case, {"metrics": "[accuracy(logits, data.label)]"} if case == "pictures" else {}, model)).codes == []
     )
+
+
+@pytest.mark.parametrize(
+    ("case", "model"), [("pictures", PICTURES.replace("= 10", "= 9")), ("text", TEXT.replace("= 256", "= 300"))]
+)
+def test_what_does_not_go_together_is_told_once(case: str, model: str) -> None:
+    """By the loss: the metrics compare the same two."""
+    target = {"pictures": "data.label", "text": "data.targets"}[case]
+    metrics = f"[accuracy(logits, {target}), perplexity(logits, {target}), accuracy(logits, {target}, top = 2)]"
+    found = read(spec(case, {"metrics": metrics}, model))
+    assert found.codes == ["head-width"]
+    assert found.diagnostics[0].span.line == found.source.text[: found.source.text.index("loss =")].count("\n") + 1
+
+
+def test_a_word_with_parentheses_is_not_the_word() -> None:
+    assert read_case("pictures", precision="bf16(3)").codes == ["wrong-value"]

@@ -58,6 +58,12 @@ OTHER_INPUT = PICTURES.replace("image:", "picture:")
 OTHER_SHAPE = PICTURES.replace("[B, 1, 8, 8]", "[B, 3, 8, 8]")
 OTHER_TYPE = TEXT.replace("int[B, T <= context]", "[B, T <= context, 4]").replace("Embedding(vocab, 16)", "Linear(16)")
 SIGMOID = TABLE.replace("Linear(1)", "Linear(1) -> sigmoid")
+TWO_INPUTS = TEXT.replace(
+    "(tokens: int[B, T <= context])", "(tokens: int[B, T <= context], targets: int[B, T])"
+).replace(
+    "  Embedding(vocab, 16) ->",
+    "  tokens -> Embedding(vocab, 16) as a\n  targets -> Embedding(vocab, 16) as b\n  a + b ->",
+)
 STRIPES = PICTURES.replace("[B, 1, 8, 8]", "[B, 1, 3 * H, 8]").replace("flatten -> Linear(classes)", "Linear(classes)")
 
 MISTAKES = [
@@ -378,6 +384,14 @@ MISTAKES = [
             "validate": "every(epoch)",
             "metrics": "[accuracy(logits, data.label)]",
         },
+    ),
+    wrong(
+        "needs-text",
+        'sample = every(9, prompt = "A")',
+        "LM is no model of that",
+        sample='every(9, prompt = "A")',
+        case="text",
+        model=TWO_INPUTS,
     ),
     wrong("needs-text", 'sample = every(100, prompt = "A")', "no tokenizer", sample='every(100, prompt = "A")'),
     wrong(

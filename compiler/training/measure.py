@@ -49,21 +49,11 @@ class Value:
 
 
 class Misfit(Exception):
-    """Inputs that do not go together. `place` is the input to blame."""
+    """Inputs that do not go together. `place` is the input to blame, `label` says what stands there."""
 
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        place: Value,
-        label: str,
-        help: str = "",
-        *,
-        severity: Literal["error", "warning"] = "error",
-    ) -> None:
+    def __init__(self, code: str, message: str, place: Value, label: str, help: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.place, self.label, self.help = code, message, place, label, help
-        self.severity = severity
 
 
 @dataclass(frozen=True)
@@ -104,6 +94,8 @@ class Measure(Options):
     """What its two inputs are called in messages: what the model says, and what is true."""
     heads: ClassVar[dict[str, str]] = {}
     """Last layers that the first input must not come from -> why."""
+    counts_classes: ClassVar[bool] = False
+    """Whether the second input is a class for each row of the first."""
     one_sided: ClassVar[bool] = True
     """Whether the first input is the model's and the second what is true, so that the order matters."""
 
@@ -119,11 +111,6 @@ class Loss(Measure):
     def ignored(self) -> Number | None:
         """The target that does not count, beside -100."""
         return None
-
-    @property
-    def counts_classes(self) -> bool:
-        """Whether the second input is a class for each entry of the first."""
-        return False
 
     @abstractmethod
     def code(self, said: Operand, true: Operand) -> Call:
@@ -142,10 +129,6 @@ class Metric(Measure):
     def name(self) -> str:
         """What it is called in the log."""
         return self.word
-
-    @property
-    def counts_classes(self) -> bool:
-        return False
 
     @abstractmethod
     def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
@@ -168,7 +151,7 @@ def check_alike(word: str, said: Value, true: Value) -> None:
         return
     message = f"`{word}` takes two values alike: `{said.shown}` is {said.type}, and `{true.shown}` is {true.type}"
     help = f"make `{said.shown}` {without_type(true.type)}"
-    if true.type.dtype == "int" and true.type.rank < said.type.rank:
+    if true.type.dtype == "int" and true.type.rank < said.type.rank and word in ("mse", "mae"):
         help = "for classes there is `cross_entropy`"
     raise Misfit("shape-mismatch", message, true, f"{true.type} here", help)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
@@ -21,13 +21,17 @@ from .source import DataSource, Field
 
 @dataclass(frozen=True)
 class Names:
-    """`source` is None where the data was not understood: then every field may be there."""
+    """`source` is None where the data was not understood: then every field may be there.
+
+    `told` has the pairs of which something was said already.
+    """
 
     ports: Ports
     source: Chosen[DataSource] | None
     fit: Fit
     scope: Scope
     report: Report
+    told: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def fields(self) -> Mapping[str, Field] | None:
@@ -36,8 +40,8 @@ class Names:
     def value(self, flow: tree.Flow) -> Value | None:
         """The value that a flow names, or None (reported)."""
         match flow:
-            case tree.Stage(path=tree.Path(parts=("data", field)) as path, args=None, body=None):
-                return self._field(field, path.span)
+            case tree.Stage(path=tree.Path(parts=("data", name)) as path, args=None, body=None):
+                return self._field(name, path.span)
             case tree.Stage(path=tree.Path(parts=(name,)) as path, args=None, body=None):
                 found = self._port(name, path.span)
                 if found is not None or self.scope.find(name) is None:
@@ -70,7 +74,7 @@ class Names:
         assert self.source is not None
         word = self.source.options.word
         meant = nearest(name, fields)
-        listed = ", ".join(f"`data.{field}`" for field in fields)
+        listed = ", ".join(f"`data.{one}`" for one in fields)
         self.report.error(
             "unknown-field",
             f"`{word}` has no field `{name}`",
@@ -94,6 +98,6 @@ class Names:
                 fixes=(Fix(span, f"data.{name}"),),
             )
             return
-        legal = [*self.ports.outputs, *self.ports.inputs, *(f"data.{field}" for field in fields)]
+        legal = [*self.ports.outputs, *self.ports.inputs, *(f"data.{one}" for one in fields)]
         where = f": a loss names outputs and inputs of {self.ports.model}, `data.field` and constants"
         self.report.unknown("value", name, span, legal or self.ports.outputs, where=where)

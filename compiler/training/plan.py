@@ -10,7 +10,8 @@ from ..semantics.number import Number
 from .cadence import EveryCheckpoint, EverySample, Patience
 from .lengths import Length
 from .measure import Value
-from .objective import LossTerm, Measured, Objective, terms
+from .metric_list import Measured
+from .objective import LossTerm, Objective, terms
 from .optimizer import Optimizer
 from .schedule import Schedule
 from .source import DataSource

@@ -10,6 +10,7 @@ from ...grammar.diagnostics import Fix
 from ..semantics.evaluate import FAULT, Scope, evaluate
 from ..semantics.number import Number, whole
 from ..semantics.report import Report
+from ..semantics.tensor import Tensor
 from .base import Options
 from .cadence import Every, EveryCheckpoint, EverySample, Normal, Patience
 from .calls import Chosen, choose, read_call, resolved
@@ -17,8 +18,9 @@ from .fit import fit_inputs
 from .language import AUGMENTATIONS, INITIALISATIONS, KERNELS, OPTIMIZERS, PARALLEL, PRECISIONS, SOURCES
 from .lengths import Length
 from .lines import Lines, read_lines
+from .metric_list import Measured, read_metrics
 from .names import Names
-from .objective import Measured, read_loss, read_metrics
+from .objective import read_loss
 from .optimizer import Optimizer
 from .plan import TrainPlan
 from .ports import Ports
@@ -248,7 +250,9 @@ class _Section:
                     help="give the `split` a part for validation, such as [0.9, 0.1]",
                     labels=((data.span, "all of it is trained on"),),
                 )
-        if "sample" in self.lines and not data.options.tokenizes():
+        if "sample" in self.lines and data.options.tokenizes():
+            self._writes_on()
+        elif "sample" in self.lines:
             self.report.error(
                 "needs-text",
                 f"`sample` writes text, and `{data.options.word}` has no tokenizer to write it with",
@@ -257,6 +261,23 @@ class _Section:
                 help="take it out, or train on `text(..)`",
                 labels=((data.span, "the data"),),
             )
+
+    def _writes_on(self) -> None:
+        """`sample` asks the model for one token after the other: int[B, T] in, [B, T, vocab] out."""
+        inputs = [t for t in self.ports.inputs.values() if isinstance(t, Tensor)]
+        outputs = [t for t in self.ports.outputs.values() if isinstance(t, Tensor)]
+        if len(inputs) < len(self.ports.inputs) or len(outputs) < len(self.ports.outputs):
+            return
+        reads = [(t.dtype, t.rank) for t in inputs] == [("int", 2)]
+        if reads and outputs and outputs[0].rank == 3:
+            return
+        self.report.error(
+            "needs-text",
+            f"`sample` asks for one token after the other, and {self.ports.model} is no model of that",
+            self.lines["sample"].span,
+            "cannot write on",
+            help="a model that writes takes int[B, T] and gives [B, T, vocab]: take `sample` out",
+        )
 
     def _either(self, first: str, second: str, message: str) -> None:
         if first not in self.lines or second not in self.lines:

@@ -17,7 +17,7 @@ def read_word(
 ) -> str | None:
     """One of the words `have`, bare, quoted, or a constant that holds it; None for any other (reported)."""
     match flow:
-        case tree.Stage(path=tree.Path(parts=(word,)) as path, body=None) if scope.find(word) is None:
+        case tree.Stage(path=tree.Path(parts=(word,)) as path, args=None, body=None) if scope.find(word) is None:
             place = path.span
         case tree.Stage() | tree.String():
             word, place = evaluate(flow, scope, report), flow.span

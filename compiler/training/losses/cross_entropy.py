@@ -23,6 +23,7 @@ class CrossEntropy(Loss):
     example: ClassVar[str] = "cross_entropy(logits, data.label, smoothing = 0.1)"
     later: ClassVar[frozenset[str]] = frozenset({"weight", "reduce"})
     idle: ClassVar[dict[str, object]] = {"weight": None, "reduce": "mean"}
+    counts_classes: ClassVar[bool] = True
     takes: ClassVar[tuple[str, str]] = ("logits", "data.label")
     heads: ClassVar[dict[str, str]] = {
         "softmax": "takes logits: it has a softmax of its own",
@@ -36,10 +37,6 @@ class CrossEntropy(Loss):
     @property
     def ignored(self) -> Number | None:
         return self.ignore
-
-    @property
-    def counts_classes(self) -> bool:
-        return True
 
     def check(self, said: Value, true: Value) -> None:
         check_classes(self.word, said, true)
@@ -56,6 +53,6 @@ def rows(said: Operand, true: Operand) -> tuple[str, str]:
         shape = f"{said.text}[:, 0].shape" if said.rank in (4, 5) else f"{said.text}.shape[:-1]"
         filled = f"torch.full({shape}, {text}, device={said.text}.device)"
         true = Operand(true.value, filled)
-    if said.rank == 3:
+    if said.rank not in (2, 4, 5):
         return f"{said.text}.flatten(0, -2)", f"{true.text}.flatten()"
     return said.text, true.text

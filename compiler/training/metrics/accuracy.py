@@ -18,6 +18,7 @@ class Accuracy(Metric):
 
     word: ClassVar[str] = "accuracy"
     example: ClassVar[str] = "accuracy(logits, data.label, top = 5)"
+    counts_classes: ClassVar[bool] = True
     takes: ClassVar[tuple[str, str]] = ("logits", "data.label")
     masks: ClassVar[bool] = True
 
@@ -26,10 +27,6 @@ class Accuracy(Metric):
     @property
     def name(self) -> str:
         return "accuracy" if whole(self.top) == 1 else f"accuracy_top_{whole(self.top)}"
-
-    @property
-    def counts_classes(self) -> bool:
-        return True
 
     def check(self, said: Value, true: Value) -> None:
         check_classes(self.word, said, true)

@@ -16,13 +16,10 @@ class Perplexity(Metric):
 
     word: ClassVar[str] = "perplexity"
     example: ClassVar[str] = "perplexity(logits, data.label)"
+    counts_classes: ClassVar[bool] = True
     takes: ClassVar[tuple[str, str]] = ("logits", "data.targets")
     heads: ClassVar[dict[str, str]] = CrossEntropy.heads
     after: ClassVar[str | None] = "exp"
-
-    @property
-    def counts_classes(self) -> bool:
-        return True
 
     def check(self, said: Value, true: Value) -> None:
         check_classes(self.word, said, true)
