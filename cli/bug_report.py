@@ -6,6 +6,7 @@ import platform
 import sys
 import tempfile
 import traceback
+from hashlib import sha256
 from pathlib import Path
 
 from .. import __version__
@@ -17,17 +18,16 @@ _LONGEST = 300
 def write_report(error: BaseException) -> Path | None:
     """Write a report into the current folder, or the one for temporary files; None where neither takes it."""
     text = report(error)
+    name = f"dlspec-bug-{sha256(text.encode()).hexdigest()[:8]}.txt"  # the same bug again is the same file
     for folder in (Path(), Path(tempfile.gettempdir())):
-        for number in range(1, 1000):
-            path = folder / f"dlspec-bug-{number}.txt"
-            try:
-                with path.open("x", encoding="utf-8") as file:
-                    file.write(text)
-            except FileExistsError:
-                continue
-            except OSError:
-                break
-            return path
+        try:
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            return folder / name
+        except OSError:
+            continue
+        return folder / name
     return None
 
 

@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..api.sources import Unreadable, read_source
 from ..grammar.diagnostics import Diagnostic, SpecError
 from .console import Console, counted
-from .spec_file import Unreadable, read_source
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import Analysis

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import NoReturn, Protocol
 
-from ..runtime.errors import RuntimeFault
+from ..api.sources import WrongUse
 from .console import Console
 
 
@@ -19,13 +19,6 @@ class Verb(Protocol):
 
     @staticmethod
     def run(options: Namespace, console: Console) -> int: ...
-
-
-class WrongUse(RuntimeFault):
-    """The command was used wrongly."""
-
-    def __init__(self, message: str, help: str = "") -> None:
-        super().__init__(message, help, exit_code=2)
 
 
 class _Helped(Exception):

@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from typing import Any, TextIO
 
 from ..grammar.diagnostics import Diagnostic, SpecError, render
-from ..runtime.errors import RuntimeFault
+from ..runtime.errors import RuntimeFault, Stopped
 
 SCHEMA = 1
 _COLOURS = {"error": "31", "warning": "33", "note": "36"}
@@ -74,11 +74,14 @@ class Console:
 
     def spec_error(self, error: SpecError) -> None:
         """What stopped a verb: the findings of a spec."""
-        errors = [d for d in error.diagnostics if d.severity == "error"] or error.diagnostics
         self.diagnostics(error.diagnostics)
-        message = f"{counted(len(errors), errors[0].severity)} in the spec" if errors else "the spec cannot be used"
+        message, help = getattr(error, "message", ""), getattr(error, "help", "")
+        if message:
+            self.fault_text(RuntimeFault(message, help), self.err)
+        else:
+            message = f"{counted(sum(d.severity == 'error' for d in error.diagnostics), 'error')} in the spec"
         shown = [d.as_json() for d in error.diagnostics]
-        self.document(event="error", exit_code=1, message=message, help="", diagnostics=shown)
+        self.document(event="error", exit_code=1, message=message, help=help, diagnostics=shown)
 
     def fault(self, fault: RuntimeFault) -> None:
         """What stopped a verb: anything but a spec."""
@@ -141,8 +144,8 @@ class Console:
 
 
 def fault_text(fault: RuntimeFault) -> str:
-    """`error: ...`, then `  = help: ...`."""
-    lines = [f"error: {fault.message}"]
+    """`error: ...`, then `  = help: ...`. To stop on request is no error."""
+    lines = [f"{'note' if isinstance(fault, Stopped) else 'error'}: {fault.message}"]
     if fault.help:
         first, *rest = fault.help.splitlines()
         lines += [f"  = help: {first}", *(f"          {line}" for line in rest)]

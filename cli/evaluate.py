@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from .command_line import refuse_set
 from .console import Console
-from .trained import add_run_arguments, open_run
+from .run_arguments import add_run_arguments, open_told
 from .training import display_of
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     refuse_set(options, "a run is evaluated as it was trained")
-    trained = open_run(options.run, console, trust_code=options.trust_run_code)
+    trained = open_told(options.run, options, console)
     from ..runtime import Quiet, evaluate
 
     values = evaluate(

@@ -6,9 +6,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from .command_line import WrongUse, refuse_set
+from ..api.sources import WrongUse
+from .command_line import refuse_set
 from .console import Console
-from .trained import add_run_arguments, open_run
+from .run_arguments import add_run_arguments, open_told
 from .units import bytes_text
 
 FORMATS = {"onnx": ".onnx", "torchscript": ".pt"}
@@ -27,8 +28,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     refuse_set(options, "a run is exported as it was trained")
     wanted = None if options.to is None else _formats(options.to)
-    trained = open_run(options.run, console, trust_code=options.trust_run_code)
-    from .export_files import chosen_files, export_files
+    trained = open_told(options.run, options, console)
+    from ..api.export_files import chosen_files, export_files
 
     files = chosen_files(trained, wanted)
     report = export_files(

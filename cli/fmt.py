@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from ..api.sources import read_source
 from ..grammar.diagnostics import Diagnostic, SpecError
 from .command_line import refuse_set
 from .console import Console
-from .spec_file import read_source
 from .text_file import replace_text
 
 

@@ -32,6 +32,7 @@ VERBS = {
     "predict": "outputs for examples out of a file",
     "export": "write ONNX and TorchScript, with proof",
     "runs": "list runs and how far they are",
+    "explain": "what a code such as shape-mismatch means, with examples",
 }
 
 USAGE = 2

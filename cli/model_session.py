@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..runtime.errors import Refused
 from .command_line import refuse_set
 from .console import Console
-from .trained import add_run_arguments, metadata_of, open_run
+from .run_arguments import add_trust_argument, open_told
 
 if TYPE_CHECKING:
     from ..runtime.session import Session
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_model_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="RUN|MODEL.onnx", type=Path, help="a run directory, or an exported file")
-    add_run_arguments(parser, several=False)
+    add_trust_argument(parser)
     parser.add_argument("--checkpoint", type=int, metavar="STEP", help="of a run: the checkpoint of this step")
     parser.add_argument("--device", default="auto", metavar="NAME", help="of a run: auto, cpu or cuda")
 
@@ -32,7 +32,8 @@ def open_session(options: Namespace, console: Console) -> Session:
         return open_onnx(path)
     if path.is_file():
         raise Refused(f"{path} is neither a run directory nor an .onnx file")
-    trained = open_run(path, console, trust_code=options.trust_run_code)
+    trained = open_told(path, options, console)
+    from ..api.trained import metadata_of
     from ..runtime import load_model
     from ..runtime.torch_session import TorchSession
 

@@ -7,8 +7,9 @@ from argparse import ArgumentParser, Namespace
 from difflib import get_close_matches
 from pathlib import Path
 
+from ..api.sources import WrongUse
 from ..runtime.errors import Refused
-from .command_line import WrongUse, refuse_set
+from .command_line import refuse_set
 from .console import Console
 
 SPECS = Path(__file__).resolve().parents[1] / "specs"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..api.sources import WrongUse
 from ..compiler.backends.plan import Training
 from ..runtime.errors import Refused
-from .command_line import WrongUse
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..api.compilation import compile_to_run, program_of
+from ..api.trained import Trained
 from ..grammar.source import Source
 from ..runtime.errors import Refused
-from .compilation import compile_to_run, program_of
 from .console import Console
-from .trained import Trained, add_run_arguments, open_run
-from .training import add_device_arguments, command_text, display_of, sampler_of, tell_result
+from .run_arguments import add_run_arguments, open_told
+from .training import add_device_arguments, command_text, display_of, tell_result
 
 if TYPE_CHECKING:
     from ..runtime import Program
@@ -26,7 +27,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    trained = open_run(options.run, console, trust_code=options.trust_run_code)
+    trained = open_told(options.run, options, console)
+    from ..api.training import sampler_of
     from ..runtime import resume
     from ..runtime.text import tokenizer_from_json
 
@@ -55,7 +57,7 @@ def _changed(trained: Trained, overrides: list[str], console: Console) -> tuple[
         raise Refused("a run whose code was edited goes on as it is", "Leave --set away.")
     record = trained.record
     together = (*record.overrides, *overrides)
-    artefact = compile_to_run(Source(record.name, record.text), together, record.recipe, console)
+    artefact = compile_to_run(Source(record.name, record.text), together, record.recipe)
     program = program_of(artefact)
     for line in _changes(trained.program, program):
         console.note(f"changed: {line}")

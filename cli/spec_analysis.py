@@ -5,14 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from ..grammar.diagnostics import Diagnostic, SpecError
+from ..api.compilation import LATER
+from ..api.sources import read_source
+from ..grammar.diagnostics import SpecError
 from .console import Console
-from .spec_file import read_source
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import Analysis
-
-LATER = "not-in-this-version"
 
 
 def analysed(name: str, overrides: list[str]) -> Analysis:
@@ -35,8 +34,3 @@ def report_left_out(analysis: Analysis, consequence: str, options: Namespace, co
         console.fault_line(f"note: {consequence}: the spec asks for what is not in this version")
         console.document(left_out=consequence, diagnostics=missing)
     return 1 if options.strict and found else 0
-
-
-def later_notes(found: list[Diagnostic]) -> list[Diagnostic]:
-    """What a later version has."""
-    return [d for d in found if d.code == LATER]

@@ -5,23 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
 from .console import Console
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from ..runtime import Display, Program
-    from ..runtime.data import Data
+    from ..api.training import Prepared
+    from ..runtime import Display
     from ..runtime.sessions import Result
-    from ..runtime.text import Tokenizer
-
-SAMPLE_TOKENS = 200
-SAMPLE_TEMPERATURE = 0.8
 
 
 def add_device_arguments(parser: ArgumentParser) -> None:
@@ -44,46 +35,6 @@ def command_text(verb: str) -> str:
     return shlex.join(["dlspec", *words])
 
 
-def open_program_data(program: Program, base: Path) -> Data:
-    """The data of a program; files are relative to `base`. Raises DataError."""
-    from ..runtime.data import open_data
-
-    options = program.options
-    return open_data(dict(options.data), base=base, seed=options.seed)
-
-
-def opened(data: Data) -> Callable[..., Data]:
-    """For what would open the data itself."""
-    return lambda *_, **__: data
-
-
-def sampler_of(program: Program, tokenizer: Tokenizer | None) -> Callable[[nn.Module, str], str] | None:
-    """What writes the samples that a recipe asks for; None where the data has no tokenizer."""
-    if tokenizer is None:
-        return None
-    from ..runtime.generate import generate
-    from ..runtime.metadata import Metadata
-    from ..runtime.torch_session import TorchSession
-
-    options = program.options
-    metadata = Metadata(__version__, "", options.inputs, options.outputs, options.limits, tokenizer)
-
-    def sample(model: nn.Module, prompt: str) -> str:
-        session = TorchSession(metadata, model)
-        pieces = generate(
-            session.next_logits,
-            tokenizer,
-            prompt,
-            SAMPLE_TOKENS,
-            SAMPLE_TEMPERATURE,
-            seed=options.seed,
-            context=session.context,
-        )
-        return prompt + "".join(pieces)
-
-    return sample
-
-
 def tell_result(result: Result, console: Console) -> None:
     """The end of a training."""
     figures: dict[str, Any] = {
@@ -98,11 +49,15 @@ def tell_result(result: Result, console: Console) -> None:
     console.say(f"{result.run}: step {result.step:,} of {result.steps:,}{f'; {measured}' if measured else ''}")
 
 
-def tell_plan(program: Program, data: Data, options: Namespace, console: Console) -> None:
-    """What a training would do (`--dry-run`)."""
+def tell_plan(prepared: Prepared, options: Namespace, console: Console) -> None:
+    """What a training would do (`--dry-run`). Raises Refused where the data does not fit."""
+    from ..api.training import opened
     from ..runtime.device import choose_device
     from ..runtime.order import Order
+    from ..runtime.preparation import open_fitting_data
 
+    program, data = prepared.program, prepared.data
+    open_fitting_data(program, prepared.base, opened(data), display_of(console))
     settings = program.options
     order = Order(settings.seed, len(data.train), settings.batch)
     steps = settings.steps or max(1, round((settings.epochs or 0) * order.per_epoch))

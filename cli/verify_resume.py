@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .compilation import compile_to_run, program_of
+from ..api.compilation import compile_to_run, program_of
+from ..api.sources import read_source
 from .console import Console
-from .spec_file import read_source
 from .training import add_device_arguments
 
 STEPS = 20
@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    artefact = compile_to_run(read_source(options.file), options.set, options.recipe, console)
+    artefact = compile_to_run(read_source(options.file), options.set, options.recipe)
     from ..runtime import verify_resume
 
     proof = verify_resume(program_of(artefact), Path(options.file).parent, options.steps, device=options.device)

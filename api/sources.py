@@ -1,4 +1,4 @@
-"""Reading a spec from the disk."""
+"""Specs as they are given: the path of a file, or a text."""
 
 from __future__ import annotations
 
@@ -12,12 +12,30 @@ LARGEST = 4_000_000
 """More bytes than this are no spec: the whole zoo has a thousandth of it."""
 
 
+TEXT_NAME = "spec.dlspec"
+"""What a text without a file is called in messages; its emitted module is `spec.py`."""
+
+
+class WrongUse(RuntimeFault):
+    """Something was asked for that there is not: a recipe, a verb, an option."""
+
+    def __init__(self, message: str, help: str = "") -> None:
+        super().__init__(message, help, exit_code=2)
+
+
 class Unreadable(RuntimeFault):
     """A file that cannot be read at all: there is no line to point at."""
 
     def __init__(self, name: str, message: str, help: str = "") -> None:
         super().__init__(message, help, exit_code=2)
         self.name = name
+
+
+def as_source(given: str | Path) -> Source:
+    """A path, or a text: what has a line break is one. Raises what `read_source` raises."""
+    if isinstance(given, str) and "\n" in given:
+        return Source(TEXT_NAME, given)
+    return read_source(str(given))
 
 
 def read_source(name: str) -> Source:

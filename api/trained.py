@@ -13,12 +13,9 @@ from ..grammar.diagnostics import SpecError
 from ..grammar.source import Source
 from ..runtime.errors import Refused
 from .compilation import program_of
-from .console import Console
-from .run_record import Record, read_record
+from .record import Record, read_record
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
-
     from ..compiler.pipeline import Artefact
     from ..runtime import Program, Run
     from ..runtime.metadata import Metadata
@@ -37,18 +34,7 @@ class Trained:
     trusted: bool
 
 
-def add_run_arguments(parser: ArgumentParser, *, several: bool = True) -> None:
-    """RUN, and the way to run edited copies of its code."""
-    if several:
-        parser.add_argument("run", metavar="RUN", type=Path, help="a run directory")
-    parser.add_argument(
-        "--trust-run-code",
-        action="store_true",
-        help="run the code in the run directory as it is now, also where it was edited",
-    )
-
-
-def open_run(path: Path, console: Console, *, trust_code: bool = False) -> Trained:
+def open_run(path: Path, *, trust_code: bool = False) -> Trained:
     """The run at `path`, its program compiled anew. Nothing in the run is executed unless `trust_code` says so.
 
     Raises Refused where the run is damaged, from a newer dlspec, or its code is not what its spec gives: then with the
@@ -67,7 +53,6 @@ def open_run(path: Path, console: Console, *, trust_code: bool = False) -> Train
         failure = "\n".join(_differences(program.texts, copies))
     if not trust_code:
         raise _refusal(path, record, failure)
-    console.note(f"the code that runs is the copy in {path}, as it is now")
     name = record.name.removesuffix(".dlspec")
     program = Program(
         name, _copy(copies, f"{name}.py", path), _copy(copies, f"{name}_recipe.py", path), record.settings

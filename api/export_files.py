@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..grammar.source import Source
 from ..runtime.errors import Refused
-from .export_ranges import input_ranges
-from .spec_analysis import LATER
+from .compilation import LATER
+from .input_ranges import input_ranges
 from .trained import Trained, metadata_of
 
 if TYPE_CHECKING:

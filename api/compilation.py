@@ -9,22 +9,30 @@ from ..grammar import tree
 from ..grammar.diagnostics import Diagnostic, SpecError
 from ..grammar.source import Source
 from ..runtime.errors import Refused
-from .command_line import WrongUse
-from .console import Console
-from .spec_analysis import LATER
+from .sources import WrongUse
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import Analysis, Artefact
     from ..runtime import Program
 
+LATER = "not-in-this-version"
 NEUTRAL = ("none", "false", "auto")
 
 
-def compile_to_run(source: Source, overrides: Sequence[str], recipe: str | None, console: Console) -> Artefact:
-    """The artefact of a recipe (the last of the file, where none is named), warnings told.
+class NotInThisVersion(SpecError):
+    """A spec without errors that asks for what this version has not; `diagnostics` are the notes about it."""
 
-    Raises SpecError where the spec has errors, Refused where it asks for what this version has not, WrongUse where
-    there is no such recipe.
+    def __init__(self, diagnostics: Sequence[Diagnostic], message: str, help: str) -> None:
+        super().__init__(diagnostics)
+        self.message = message
+        self.help = help
+
+
+def compile_to_run(source: Source, overrides: Sequence[str], recipe: str | None) -> Artefact:
+    """The artefact of a recipe (the last of the file, where none is named), with its warnings.
+
+    Raises SpecError where the spec has errors, NotInThisVersion where it asks for what is not there yet, Refused where
+    it has no recipe and WrongUse where it has none of this name.
     """
     from ..compiler.pipeline import analyse, emit
 
@@ -39,13 +47,8 @@ def compile_to_run(source: Source, overrides: Sequence[str], recipe: str | None,
         raise WrongUse(f"{source.name} has no recipe {name}", f"there are: {', '.join(recipes)}")
     missing = [d for d in analysis.diagnostics if d.code == LATER and _concerns(d, recipes[name], analysis.file)]
     if missing:
-        console.diagnostics(missing)
-        raise Refused(
-            f"{source.name} cannot be trained by this version of dlspec: it asks for what is not there yet",
-            _way_on(source, overrides, missing, recipes[name]),
-        )
-    if not console.quiet:
-        console.diagnostics(d for d in analysis.diagnostics if d.severity == "warning")
+        message = f"{source.name} cannot be trained by this version of dlspec: it asks for what is not there yet"
+        raise NotInThisVersion(missing, message, _way_on(source, overrides, missing, recipes[name]))
     return emit(analysis, name)
 
 

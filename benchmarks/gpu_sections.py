@@ -1,0 +1,250 @@
+"""The sections of gpu.py: each trains something on the device and returns what it found, as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from pairs import Agreement, agreement, batches_of, train_in_turns
+from programs import compile_spec, program_of, write_text, write_tokens
+from record import spread
+from torch import nn
+from twin import CHAR_RECIPE, CHAR_SHAPE, GPT_RECIPE, GPT_SHAPE, Batch, Loop, Recipe, Shape, Twin, load_emitted
+
+from dlspec.runtime import Program, Quiet, train, verify_resume
+
+Found = dict[str, Any]
+
+# Dense FLOP/s of the Hopper chips with 132 multiprocessors, from NVIDIA's data sheets of the H100 SXM and the H200.
+HOPPER = {"bf16": 989e12, "tf32": 494.5e12, "fp32": 67e12}
+CPU = torch.device("cpu")
+NO_STOPS = ("train.validate=none", "train.checkpoint=none")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a section plays: the device, whether it is only to see that things work, and a folder of its own."""
+
+    device: torch.device
+    quick: bool
+    folder: Path = field(default_factory=Path)
+
+    def within(self, folder: Path) -> Stage:
+        return replace(self, folder=folder)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A spec with its data, and the twin that has to be the same; `pairs` turns of `length` updates."""
+
+    program: Program
+    shape: Shape
+    recipe: Recipe
+    pairs: int
+    length: int
+
+    @property
+    def tokens(self) -> int:
+        """Of one update."""
+        return self.program.options.batch * self.shape.context
+
+    @property
+    def flops_per_token(self) -> float:
+        """Of forward and backward: 6 for each weight but the positions, and attention (PaLM, appendix B)."""
+        weights = sum(p.numel() for p in _on_meta(self.shape).parameters()) - self.shape.context * self.shape.dim
+        return 6 * weights + 12 * self.shape.depth * self.shape.dim * self.shape.context
+
+    def twin(self) -> Twin:
+        """With the weights that the program begins with."""
+        made = Twin(self.shape)
+        load_emitted(made, self.program.make_model().state_dict())
+        return made
+
+
+def char_case(stage: Stage, *overrides: str) -> Case:
+    program = program_of(compile_spec("chargpt", *NO_STOPS, *overrides))
+    write_text(stage.folder / "input.txt", 20_000 if stage.quick else 200_000)
+    return Case(program, CHAR_SHAPE, CHAR_RECIPE, *((2, 3) if stage.quick else (9, 40)))
+
+
+def gpt_case(stage: Stage, *overrides: str) -> Case:
+    """GPT-2 small with a vocabulary that tensor cores like, as its author would train it: nanoGPT pads it so."""
+    shape = replace(GPT_SHAPE, vocab=50_304)
+    batch = 8
+    if stage.quick:
+        shape, batch = replace(shape, vocab=320, context=32, dim=48, depth=2), 2
+    sizes = [f"{name}={getattr(shape, name)}" for name in ("vocab", "context", "dim", "depth")]
+    data = ('train.data=tokens("train.bin", window = context)', "train.parallel=none", f"train.batch={batch}", "drop=0")
+    program = program_of(compile_spec("gpt", *sizes, *data, *NO_STOPS, *overrides))
+    write_tokens(stage.folder / "train.bin", shape.vocab, 4_000 if stage.quick else 300_000)
+    return Case(program, shape, GPT_RECIPE, *((2, 2) if stage.quick else (7, 10)))
+
+
+# --- what has to be equal -------------------------------------------------------------------------------------------
+
+
+def cpu_course(stage: Stage) -> Found:
+    """The losses of char-GPT on the device against those on the CPU."""
+    case = char_case(stage)
+    updates = 5 if stage.quick else 40
+    here = _losses(case.program, stage.folder / "here", stage, updates)
+    there = _losses(case.program, stage.folder / "there", replace(stage, device=CPU), updates)
+    exact = Loop(case.twin().double(), case.recipe, batches_of(case.program, stage.folder, updates), CPU)
+    exact.run(updates)
+    # Another machine rounds elsewhere: exp and tanh of a GPU may be some units in the last place off.
+    return _said(agreement(here, there, exact.losses, factor=16))
+
+
+def resumed(case: Callable[..., Case], overrides: tuple[str, ...], stage: Stage) -> Found:
+    """Training in one go against the same with a restart in a new process, bit by bit: weights, optimizer, log."""
+    proof = verify_resume(
+        case(stage, *overrides).program, stage.folder, 4 if stage.quick else 20, device=str(stage.device)
+    )
+    return {"equal": True, "updates": proof.steps, "restart_after": proof.restart, "files": list(proof.files)}
+
+
+# --- speed ----------------------------------------------------------------------------------------------------------
+
+
+def in_turns(case: Callable[..., Case], overrides: tuple[str, ...], stage: Stage) -> Found:
+    """Tokens a second of both sides in turns, their ratio, the memory of each alone, and whether their losses agree."""
+    made = case(stage, *overrides)
+    precision = made.program.options.precision
+    batches = batches_of(made.program, stage.folder, (made.pairs + 1) * made.length)
+    ours_peak = _peak(stage, lambda: _losses(made.program, stage.folder / "alone", stage, 2))
+    loop = partial(Loop, recipe=made.recipe, batches=batches, device=stage.device)
+    with _multiplying(precision):
+        twin_peak = _peak(stage, lambda: loop(made.twin(), bf16=precision == "bf16").run(2))
+    sides = loop(made.twin(), bf16=precision == "bf16")
+    plan = {"pairs": made.pairs, "length": made.length, "device": str(stage.device)}
+    found = train_in_turns(made.program, stage.folder, stage.folder / "run", sides, **plan)
+    agreed = _agreement_with_exact(made, found.our_losses, found.their_losses, batches, stage)
+    return {
+        "ratio": spread(found.ratios),
+        **_speeds("ours", made, found.ours, precision, stage),
+        **_speeds("by_hand", made, found.theirs, precision, stage),
+        "peak_gigabytes": {"ours": ours_peak, "by_hand": twin_peak},
+        **_said(agreed),
+    }
+
+
+def compiled_twin(overrides: tuple[str, ...], stage: Stage) -> Found:
+    """The twin under torch.compile, alone: for information."""
+    made = gpt_case(stage, *overrides)
+    batches = batches_of(made.program, stage.folder, (made.pairs + 1) * made.length)
+    precision = made.program.options.precision
+    backend = "eager" if stage.quick else "inductor"
+
+    def compiled(model: nn.Module) -> nn.Module:
+        return torch.compile(model, backend=backend)  # pyright: ignore[reportReturnType]  a module in, a module out
+
+    with _multiplying(precision):
+        loop = Loop(made.twin(), made.recipe, batches, stage.device, bf16=precision == "bf16", compile=compiled)
+        seconds = []
+        for _ in range(made.pairs + 1):
+            begun = perf_counter()
+            loop.run(made.length)
+            _wait(stage)
+            seconds.append(perf_counter() - begun)
+    return {"first_turn_seconds": round(seconds[0], 1), **_speeds("by_hand", made, seconds[1:], precision, stage)}
+
+
+SECTIONS: dict[str, Callable[[Stage], Found]] = {
+    "char-GPT, losses against the CPU": cpu_course,
+    "char-GPT with dropout, resumed": partial(resumed, char_case, ("drop=0.1",)),
+    "GPT of 4 x 256 with dropout, bf16, resumed": partial(
+        resumed, gpt_case, ("dim=256", "heads=4", "depth=4", "drop=0.1", "train.precision=bf16")
+    ),
+    "GPT-2 124M, bf16": partial(in_turns, gpt_case, ("train.precision=bf16",)),
+    "GPT-2 124M, bf16, not deterministic": partial(
+        in_turns, gpt_case, ("train.precision=bf16", "train.deterministic=false")
+    ),
+    "GPT-2 124M, tf32": partial(in_turns, gpt_case, ("train.precision=tf32",)),
+    "char-GPT, bf16": partial(in_turns, char_case, ("train.precision=bf16",)),
+    "char-GPT, tf32": partial(in_turns, char_case, ("train.precision=tf32",)),
+    "char-GPT, fp32": partial(in_turns, char_case, ()),
+    "GPT-2 124M, bf16, the twin compiled": partial(compiled_twin, ("train.precision=bf16",)),
+    "GPT-2 124M, fp32": partial(in_turns, gpt_case, ("train.precision=fp32",)),
+}
+
+
+# --- how it is measured ---------------------------------------------------------------------------------------------
+
+
+class _Losses(Quiet):
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    def step(self, step: int, loss: float, rate: float, speed: float) -> None:
+        self.found.append(loss)
+
+
+def _losses(program: Program, run: Path, stage: Stage, updates: int) -> list[float]:
+    seen = _Losses()
+    train(program, stage.folder, run, device=str(stage.device), display=seen, until=updates)
+    return seen.found
+
+
+def _agreement_with_exact(
+    made: Case, ours: list[float], theirs: list[float], batches: list[Batch], stage: Stage
+) -> Agreement:
+    """Over the first updates, rounding measured against fp32 (fp32 itself against fp64)."""
+    updates = min(len(ours), 20)
+    twin = made.twin()
+    if made.program.options.precision == "fp32":
+        twin = twin.double()
+    with _multiplying("fp32"):
+        exact = Loop(twin, made.recipe, batches, stage.device)
+        exact.run(updates)
+    return agreement(ours[:updates], theirs[:updates], exact.losses)
+
+
+def _peak(stage: Stage, work: Callable[[], object]) -> float | None:
+    """The most memory that PyTorch held while `work` ran, in GB, above what it held before."""
+    if stage.device.type != "cuda":
+        work()
+        return None
+    held = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    torch.cuda.synchronize()
+    return round((torch.cuda.max_memory_allocated() - held) / 1e9, 3)
+
+
+def _speeds(side: str, made: Case, seconds: list[float], precision: str, stage: Stage) -> Found:
+    tokens = [made.length * made.tokens / one for one in seconds]
+    found: Found = {f"{side}_tokens_per_second": spread(tokens)}
+    if stage.device.type == "cuda" and torch.cuda.get_device_name().split()[-1][:4] in ("H100", "H200"):
+        found[f"{side}_mfu"] = spread([one * made.flops_per_token / HOPPER[precision] for one in tokens])
+    return found
+
+
+def _said(agreed: Agreement) -> Found:
+    return {"equal": agreed.good, "losses": str(agreed)}
+
+
+def _wait(stage: Stage) -> None:
+    if stage.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _on_meta(shape: Shape) -> Twin:
+    with torch.device("meta"):
+        return Twin(shape)
+
+
+@contextmanager
+def _multiplying(precision: str) -> Iterator[None]:
+    """What a script sets for fp32 multiplications on a GPU, put back afterwards."""
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "ieee" if precision == "fp32" else "tf32"
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
