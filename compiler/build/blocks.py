@@ -9,13 +9,14 @@ from ..semantics.evaluate import FAULT, NONE, evaluate, is_number
 from ..semantics.number import Reference
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
-from ..semantics.tensor import Tensor, seen_outside
+from ..semantics.tensor import seen_outside
 from . import flows, lines
 from .arguments import Given, given_arguments
 from .context import Context, Flowing
 from .defaults import defaults_for
 from .draft import UnitDraft, labels_in
 from .env import Env
+from .leftovers import check_left, check_unused
 from .signatures import bind_type, check_outputs, wrap_unsigned
 
 
@@ -62,7 +63,7 @@ def run_block(block: tree.Block, stage: tree.Stage, x: Value, ctx: Context) -> F
     flowing = lines.run_lines(block.body, draft.inputs[0], inner)
     outputs = unit_outputs(block.signature.outputs if block.signature else None, flowing, block.body, inner)
     check_left(draft, outputs, ctx.report)
-    lines.check_unused(inner)
+    check_unused(inner)
     unit = draft.close(outputs, inner.nodes)
     return _placed(unit, draft, name or ctx.unit.free_name(stem(block.name.text)), tuple(inputs), stage, ctx)
 
@@ -81,7 +82,7 @@ def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context)
     flowing = lines.run_lines(body, entering, inner)
     outputs = flowing if isinstance(flowing, tuple) else (flows.first(flowing, inner, body),)
     check_left(draft, outputs, ctx.report)
-    lines.check_unused(inner)
+    check_unused(inner)
     unit = draft.close(outputs, inner.nodes)
     return _placed(unit, draft, label.name.text, () if x is None else (x,), label, ctx)
 
@@ -120,21 +121,6 @@ def unit_outputs(
             outputs.append(ctx.unknown())
     check_outputs(ports, tuple(outputs), ctx)
     return tuple(outputs)
-
-
-def check_left(draft: UnitDraft, outputs: tuple[Value, ...], report: Report) -> None:
-    """A line that takes nothing leaves behind what flowed into it: something else must use that."""
-    for value, line in draft.left:
-        if value in draft.consumed or value in outputs or not isinstance(value.type, Tensor):
-            continue
-        what = f"`{value.name}`" if value.name else f"the value before it, {value.type},"
-        report.error(
-            "lost-value",
-            f"{what} flows into this line, which does not take it, and nothing else uses it",
-            line,
-            "begins anew here",
-            help="name the value with `as` on the line above and use it, or take those lines out",
-        )
 
 
 def _give_params(

@@ -14,6 +14,7 @@ from .context import Context, Flowing
 from .defaults import check_default, legal_defaults
 from .env import Env, Labelled, OpenFlow
 from .labels import check_label
+from .leftovers import check_unused
 
 SOURCES = frozenset({"Weight", "normal", "sample_normal"})
 """What begins a flow of its own and takes only what stands in its parentheses."""
@@ -25,13 +26,6 @@ def run_body(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
     flowing = run_lines(body, x, inner)
     check_unused(inner)
     return flowing
-
-
-def check_unused(ctx: Context) -> None:
-    """A value or flow that was given a name and never used is a mistake somewhere."""
-    for name, bound in ctx.env.unused():
-        label = "given here, and never used"
-        ctx.report.error("unused-name", f"nothing uses `{name}`", bound.span, label, help="use it or take it out")
 
 
 def run_lines(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:

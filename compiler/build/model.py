@@ -12,10 +12,11 @@ from ..semantics.resolve import Spec
 from ..semantics.tensor import UNKNOWN, Tensor, Type
 from ..training.ports import Ports
 from . import lines
-from .blocks import check_left, leads_to_itself, unit_outputs
+from .blocks import leads_to_itself, unit_outputs
 from .context import Context
 from .draft import UnitDraft, labels_in
 from .env import Env
+from .leftovers import check_left, check_unused
 from .signatures import open_type
 
 
@@ -69,7 +70,7 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
             )
     outputs = unit_outputs(ports, flowing, model.body, ctx)
     check_left(draft, outputs, report)
-    lines.check_unused(ctx)
+    check_unused(ctx)
     draft.consumed.update(outputs)
     whole = all(isinstance(v.type, Tensor) for v in (*draft.inputs, *outputs))
     ports_found = _ports(model, draft, outputs, ctx.nodes)

@@ -11,10 +11,10 @@ from ..semantics.number import Number, Reference, is_whole, number, whole
 from ..semantics.tensor import Tensor, same, seen_outside
 from . import flows, lines
 from .arguments import given_arguments, show_value
-from .blocks import check_left
 from .context import Context, Flowing
 from .draft import UnitDraft, labels_in
 from .env import Env
+from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
 
 
@@ -69,7 +69,7 @@ def _copies(
         inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None)
         result = flows.first(lines.run_lines(body, entering, inner), inner, body)
         check_left(draft, (result,), ctx.report)
-        lines.check_unused(inner)
+        check_unused(inner)
         units.append(draft.close((result,), inner.nodes))
         drafts.append(draft)
         flowing = Value(seen_outside(result.type, draft.scope))

@@ -1,0 +1,31 @@
+"""What nothing uses is a mistake somewhere: names, and values that a line left behind."""
+
+from __future__ import annotations
+
+from ..ir.graph import Value
+from ..semantics.report import Report
+from ..semantics.tensor import Tensor
+from .context import Context
+from .draft import UnitDraft
+
+
+def check_unused(ctx: Context) -> None:
+    """A value or flow that was given a name and never used is a mistake somewhere."""
+    for name, bound in ctx.env.unused():
+        label = "given here, and never used"
+        ctx.report.error("unused-name", f"nothing uses `{name}`", bound.span, label, help="use it or take it out")
+
+
+def check_left(draft: UnitDraft, outputs: tuple[Value, ...], report: Report) -> None:
+    """A line that takes nothing leaves behind what flowed into it: something else must use that."""
+    for value, line in draft.left:
+        if value in draft.consumed or value in outputs or not isinstance(value.type, Tensor):
+            continue
+        what = f"`{value.name}`" if value.name else f"the value before it, {value.type},"
+        report.error(
+            "lost-value",
+            f"{what} flows into this line, which does not take it, and nothing else uses it",
+            line,
+            "begins anew here",
+            help="name the value with `as` on the line above and use it, or take those lines out",
+        )
