@@ -302,6 +302,8 @@ def _pointwise(operator: str, left: Flowing, right: Flowing | None, node: tree.F
         type_ = Tensor("bool", type_.dims)
     elif operator == "/" or (len(values) < len(sides) and _makes_float(sides)):
         type_ = Tensor("float", type_.dims)
+    elif type_.dtype == "bool" and len(values) < len(sides):
+        type_ = Tensor("int", type_.dims)  # as PyTorch has it: a truth value and a number make a number
     left_number = None if isinstance(sides[0], Value) else sides[0]
     right_number = sides[1] if len(sides) == 2 and not isinstance(sides[1], Value) else None
     op = Pointwise(operator, left_number, right_number)  # type: ignore[arg-type]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...grammar import tree
-from ..ir.graph import Apply, Graph, Node, Value
+from ..ir.graph import Apply, Graph, Node, Run, Unit, UnitModule, Value
 from ..semantics.number import Number, Reference
 from ..semantics.report import Report
 from ..semantics.resolve import Spec
@@ -88,20 +89,35 @@ def _ports(model: tree.Model, draft: UnitDraft, outputs: tuple[Value, ...], node
         model=model.name.text,
         inputs={value.name: value.type for value in draft.inputs if value.name},
         outputs={str(port.name): value.type for port, value in zip(promised, outputs, strict=False)},
-        ends_in=_ends(promised, outputs, nodes),
+        ends_in=_ends(promised, outputs, nodes, draft),
         spans={str(port.name): port.span for port in named},
     )
 
 
-def _ends(promised: list[tree.Port], outputs: tuple[Value, ...], nodes: list[Node]) -> dict[str, str]:
+def _ends(promised: list[tree.Port], outputs: tuple[Value, ...], nodes: list[Node], draft: UnitDraft) -> dict[str, str]:
     """The word of the layer that makes each output, where it is a layer."""
-    makers = {value: node for node in nodes for value in node.outputs}
     found: dict[str, str] = {}
     for port, value in zip(promised, outputs, strict=False):
-        node = makers.get(value)
-        if node is not None and isinstance(node.op, Apply):
-            found[str(port.name)] = node.op.layer.word
+        word = _last_word(value, nodes, draft)
+        if word is not None:
+            found[str(port.name)] = word
     return found
+
+
+def _last_word(value: Value, nodes: Sequence[Node], draft: UnitDraft | None, unit: Unit | None = None) -> str | None:
+    """The word of the layer that makes a value, looked for inside the block or group that gives it out too."""
+    node = next((node for node in reversed(nodes) if value in node.outputs), None)
+    if node is None:
+        return None
+    if isinstance(node.op, Apply):
+        return node.op.layer.word
+    if not isinstance(node.op, Run) or node.module is None:
+        return None
+    module = draft.find(node.module) if draft is not None else unit.module(node.module) if unit is not None else None
+    if not isinstance(module, UnitModule):
+        return None
+    inner = module.unit
+    return _last_word(inner.outputs[node.outputs.index(value)], inner.nodes, None, inner)
 
 
 def _no_ports(model: tree.Model) -> Ports:
