@@ -37,7 +37,8 @@ class Measure:
     """Where the arguments of `loss` or `metrics` come from, and which targets do not count.
 
     `arguments` maps an argument to "output.NAME", "input.NAME" or "data.FIELD". `after` names what is applied to a
-    metric's mean over the whole set ("exp" makes a perplexity of a mean loss).
+    metric's mean over the whole set ("exp" makes a perplexity of a mean loss). `alike` are pairs of an output and a
+    data field that are compared entry by entry, and so must agree in shape but for axes of 1.
     """
 
     arguments: Mapping[str, str]
@@ -45,6 +46,7 @@ class Measure:
     classes: Classes | None = None
     names: tuple[str, ...] = ()
     after: Mapping[str, str] = field(default_factory=dict)
+    alike: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _measure(measure: Mapping[str, Any]) -> Measure:
         classes=Classes(classes["output"], classes["width"], classes["field"]) if classes else None,
         names=tuple(measure.get("names", ())),
         after=dict(measure.get("after", {})),
+        alike=tuple((pair["output"], pair["field"]) for pair in measure.get("alike", ())),
     )
 
 

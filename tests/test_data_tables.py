@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +372,18 @@ def test_dims_are_computed(dim: int | str, value: int, symbols: tuple[str, ...])
 def test_a_dim_is_no_program(dim: str) -> None:
     with pytest.raises(RuntimeFault, match="is no dim"):
         evaluate(dim, {"T": 1, "H": 1})
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"), [((2, 3), True), ((2, 1, 3), True), ((3, 2), False), ((6,), False), ((), False)]
+)
+def test_targets_that_are_compared_entry_by_entry_have_the_outputs_shape(
+    repo: Path, shape: tuple[int, ...], fits: bool
+) -> None:
+    """A permuted shape has as many entries, and would be compared in the wrong order."""
+    known = settings(repo, "digits")
+    measure = replace(known.loss, classes=None, alike=(("logits", "target"),))
+    outputs = (replace(known.outputs[0], dims=("B", 2, 3)),)
+    known = replace(known, loss=replace(measure, arguments={}), outputs=outputs, metrics=None)
+    found = check_data(known, data_of(image=IMAGE, target=Field("float", shape)))
+    assert (found == []) == fits, texts(found)

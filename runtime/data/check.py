@@ -24,7 +24,7 @@ class Message:
 
 def check_data(settings: Settings, data: Data) -> list[Message]:
     """What does not fit between the settings of an artefact and its data; errors stop a run, warnings do not."""
-    return [*_inputs(settings, data), *_arguments(settings, data), *_classes(settings, data)]
+    return [*_inputs(settings, data), *_arguments(settings, data), *_classes(settings, data), *_alike(settings, data)]
 
 
 def _inputs(settings: Settings, data: Data) -> list[Message]:
@@ -120,6 +120,22 @@ def _classes(settings: Settings, data: Data) -> list[Message]:
         text = f"{facts}, and the field {head.field} has {field.classes:,} classes (0 to {field.classes - 1:,})"
         return [Message("error", text, f"make the last layer {field.classes:,} wide")]
     return []
+
+
+def _alike(settings: Settings, data: Data) -> list[Message]:
+    """An output and a target that are compared entry by entry have one shape, but for axes of 1."""
+    found: list[Message] = []
+    sizes = _sizes(settings, data)
+    outputs = {port.name: port.dims[1:] for port in settings.outputs}
+    for output, name in settings.loss.alike:
+        field = data.fields.get(name)
+        if field is None or any(symbol not in sizes for dim in outputs[output] for symbol in symbols_of(dim)):
+            continue
+        mine = [evaluate(dim, sizes) for dim in outputs[output]]
+        if [n for n in mine if n != 1] != [n for n in field.dims if n != 1]:
+            text = f"the output {output} is {_dims(mine)} for an example, and the field {name} is {_dims(field.dims)}"
+            found.append(Message("error", text, "the loss compares them entry by entry: give them the same shape"))
+    return found
 
 
 def _vocabulary(facts: str, width: int, count: int, data: Data) -> list[Message]:
