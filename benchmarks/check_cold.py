@@ -20,13 +20,15 @@ COMMANDS = {
     "dlspec check": [sys.executable, "-m", "dlspec", "check", str(SPEC)],
 }
 LIMIT = 1.8
+# Both are measured with compiled bytecode, as an installed package has it.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def measure(command: list[str]) -> tuple[float, float]:
     """Seconds that one process took: passed, and of a processor."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     start = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, nowhere, 1)])
+    pid = os.posix_spawn(command[0], command, ENVIRONMENT, file_actions=[(os.POSIX_SPAWN_DUP2, nowhere, 1)])
     _, status, usage = os.wait4(pid, 0)
     passed = time.perf_counter() - start
     os.close(nowhere)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from io import TextIOWrapper
@@ -14,10 +12,6 @@ from ..grammar.diagnostics import Diagnostic, SpecError, render
 from ..runtime.errors import RuntimeFault, Stopped
 
 SCHEMA = 1
-_COLOURS = {"error": "31", "warning": "33", "note": "36"}
-_HEAD = re.compile(r"^(error|warning|note)(: .*)$", re.MULTILINE)
-_CARET = re.compile(r"^( +\| +)(\^+.*)$", re.MULTILINE)
-_HELP = re.compile(r"^( *)= help:", re.MULTILINE)
 
 
 class Console:
@@ -56,7 +50,9 @@ class Console:
     def document(self, **values: Any) -> None:
         """The one JSON document, or one line of several, where `--json` asks for JSON."""
         if self.json:
-            self._write(self.out, jsonlib.dumps({"schema": SCHEMA, **values}, allow_nan=False) + "\n")
+            import json
+
+            self._write(self.out, json.dumps({"schema": SCHEMA, **values}, allow_nan=False) + "\n")
             self._flush(self.out)
 
     def note(self, text: str) -> None:
@@ -111,9 +107,9 @@ class Console:
     def _painted(self, text: str, stream: TextIO) -> str:
         if not _has_colour(stream):
             return text
-        text = _HEAD.sub(lambda m: f"\033[1;{_COLOURS[m[1]]}m{m[1]}\033[0;1m{m[2]}\033[0m", text)
-        text = _CARET.sub(r"\1\033[1;34m\2\033[0m", text)
-        return _HELP.sub(r"\1\033[1m= help:\033[0m", text)
+        from .colour import painted
+
+        return painted(text)
 
     def _write(self, stream: TextIO, text: str) -> None:
         if id(stream) in self._closed:
