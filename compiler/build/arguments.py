@@ -40,6 +40,8 @@ def given_arguments(
 ) -> Given | None:
     """The arguments of a call by option name; None where one of them fits no option (reported).
 
+    What `--set` has put into a call takes the place of what the file gives there, also by position.
+
     `names` are the options in the order in which they may stand without their name; `later` are those that only a
     later version takes.
     """
@@ -60,7 +62,8 @@ def given_arguments(
             continue
         else:
             name, value, place = names[position], arg, arg.span
-        if name in given:
+        overrides = place.source is not stage.path.span.source
+        if name in given and not overrides:
             report.error(
                 "repeated-option",
                 f"`{name}` is given twice",
@@ -95,7 +98,7 @@ def _unknown_option(
             "unknown-option", f"`{word}` takes no options", arg.span, "here", help=f"write `{word}`", fixes=fixes
         )
         return
-    meant = nearest(name, free, OPTION_SPELLINGS)
+    meant = nearest(name, free, OPTION_SPELLINGS) or nearest(name, legal, OPTION_SPELLINGS)
     help = f"write `{meant}`" if meant else f"its options are {_listed(legal)}"
     fixes = (Fix(place, meant),) if meant else ()
     message = f"`{word}` has no option `{name}`"

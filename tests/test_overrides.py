@@ -1,0 +1,83 @@
+"""`--set`: constants and paths into a recipe, as if the file said so; faults are told at `--set`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dlspec.compiler.pipeline import analyse, compile
+from dlspec.grammar import Source
+
+pytestmark = pytest.mark.no_torch
+SPECS = Path(__file__).resolve().parent.parent / "specs"
+
+
+def spec(name: str = "chargpt") -> Source:
+    return Source(f"{name}.dlspec", (SPECS / f"{name}.dlspec").read_text(encoding="utf-8"))
+
+
+def settings(*overrides: str) -> dict:
+    found = compile(spec(), overrides).settings
+    assert found is not None
+    return found
+
+
+def test_a_constant_changes_all_that_is_computed_from_it() -> None:
+    small = compile(spec(), ["dim=64", "depth=2"])
+    assert "dim: int = 64" in small.model_code
+    assert small.settings is not None
+    # wte 65 x 64, wpe 64 x 64, final norm 64, and two blocks of 12 x 64 x 64 and two norms
+    assert small.settings["model"]["parameters"] == 65 * 64 + 64 * 64 + 64 + 2 * (12 * 64 * 64 + 2 * 64)
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("train.batch=7", ("batch",), 7),
+        ("train.steps=3 * epoch", ("steps",), None),
+        ("train.seed=5", ("seed",), 5),
+        ('train.data.files="other.txt"', ("data", "options", "files"), ["other.txt"]),
+        ("train.data.window=32", ("data", "options", "window"), 32),
+        ("train.accumulate=3", ("accumulate",), 3),
+    ],
+)
+def test_a_path_reaches_into_the_recipe(override: str, path: tuple[str, ...], value: object) -> None:
+    if value is None:
+        assert analyse(spec(), [override]).failed
+        return
+    found: object = settings(override)
+    for key in path:
+        found = found[key]  # type: ignore[index]
+    assert found == value
+
+
+def test_an_option_that_stands_by_position_is_replaced() -> None:
+    code = compile(spec(), ["train.optimizer.lr=5e-4"]).recipe_code
+    assert code is not None
+    assert "lr=5e-4" in code
+    assert "1e-3" not in code
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "help"),
+    [
+        ("depht=2", "unknown-name", "write `depth`"),
+        ("train.batch_size=2", "unknown-name", "write `batch`"),
+        ("train.optimizer.learning_rate=2", "unknown-option", "write `lr`"),
+        ("tran.batch=2", "unknown-name", "write `train`"),
+        ("depth", "bad-override", "--set width=512"),
+        ("depth=", "bad-override", "--set width=512"),
+        ("depth=(", "bad-override", ""),
+        ("depth=2.5", "wrong-value", ""),
+        ("train.batch.x=2", "bad-override", ""),
+        ("train.optimizer.lr.x=2", "bad-override", ""),
+    ],
+)
+def test_a_fault_is_told_where_it_was_written(override: str, code: str, help: str) -> None:
+    found = [d for d in analyse(spec(), [override]).diagnostics if d.severity == "error"]
+    assert [d.code for d in found] == [code]
+    assert help in found[0].help
+    if code != "wrong-value":
+        assert found[0].span.source.name.startswith("--set")
+        assert 0 <= found[0].span.start <= found[0].span.end <= len(override)
