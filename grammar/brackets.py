@@ -15,12 +15,18 @@ from .tokens import NEWLINE, Token
 
 # Words that only ever begin an item of a file: wherever one begins a line, all brackets should be closed.
 _ITEMS = frozenset({"import", "block", "model", "train", "export"})
+# Words that begin a line and never stand in parentheses or a list.
+_NEVER_INSIDE = _ITEMS | {"default", "phase"}
 _NAMES = frozenset({"NAME", "TYPE", "STRING"})
 
 
-def balanced(source: Source, stream: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
-    """The tokens with missing closing brackets put in and surplus ones left out, and a finding for each."""
-    if _match(stream, 0, len(stream)):
+def balanced(source: Source, stream: list[Token], doubt: bool = False) -> tuple[list[Token], list[Diagnostic]]:
+    """The tokens with missing closing brackets put in and surplus ones left out, and a finding for each.
+
+    With `doubt`, brackets that match count as wrong where the layout says so: one that is missing in one line and one
+    too many in another make up for each other.
+    """
+    if not doubt and _match(stream, 0, len(stream)):
         return stream, []
     out: list[Token] = []
     findings: list[Diagnostic] = []
@@ -28,10 +34,11 @@ def balanced(source: Source, stream: list[Token]) -> tuple[list[Token], list[Dia
     for start, stop in pairwise(borders):
         if start == stop:
             continue
-        if _match(stream, start, stop):
-            out.extend(stream[start:stop])
-            continue
-        repair = min(_by_layout(stream, start, stop), _by_order(stream, start, stop), key=lambda r: r.faults)
+        repair = _Repair()
+        if doubt:
+            repair = _by_layout(stream, start, stop)
+        elif not _match(stream, start, stop):
+            repair = min(_by_layout(stream, start, stop), _by_order(stream, start, stop), key=lambda r: r.faults)
         out.extend(repair.tokens(stream, start, stop))
         findings.extend(repair.findings(source, stream))
     return out, findings
@@ -43,7 +50,10 @@ def _match(stream: list[Token], start: int, stop: int) -> bool:
         kind = stream[i].kind
         if kind in OPENERS:
             open_.append(OPENERS[kind])
-        elif kind in CLOSERS and (not open_ or open_.pop() != kind):
+        elif kind in CLOSERS:
+            if not open_ or open_.pop() != kind:
+                return False
+        elif kind in _NEVER_INSIDE and open_ and open_[-1] != "}" and stream[i - 1].kind == NEWLINE:
             return False
     return not open_
 

@@ -109,7 +109,8 @@ class Fault:
         """The token, or the one `back` before it, read as another kind."""
         token = self.raw(back) if back else self.token
         assert token is not None
-        return Repair(back, 0 if back else 1, (Token(kind, token.text, token.start, token.end),))
+        text = "==" if kind == "COMPARE" else token.text
+        return Repair(back, 0 if back else 1, (Token(kind, text, token.start, token.end),))
 
     def inserted(self, kind: str) -> Repair:
         place = self.before.end

@@ -36,14 +36,22 @@ def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
     if (binary := not_text(source)) is not None:
         return tree.File(None, (), span=source.span(0, len(source.text))), [binary]
     words, findings = tokens(source)
-    words, mismatched = balanced(source, words)
+    file, faults = _read(source, words)
+    if faults:
+        # Brackets may match by the accident of two faults; then the layout explains the text no worse.
+        file, faults = min(_read(source, words, doubt=True), (file, faults), key=lambda read: len(read[1]))
+    return file, in_source_order([*findings, *faults])
+
+
+def _read(source: Source, words: list[Token], doubt: bool = False) -> tuple[tree.File, list[Diagnostic]]:
+    words, mismatched = balanced(source, words, doubt)
     stream, misplaced = statements(source, words)
     stream, version, header = read_header(source, stream)
     stream, deep = bounded(source, stream)
     parser = _Parser(source, stream)
     _, *items = parser.run()
     file = tree.File(version, tuple(items), span=source.span(0, len(source.text)))
-    return file, in_source_order([*findings, *mismatched, *misplaced, *header, *deep, *parser.findings])
+    return file, [*mismatched, *misplaced, *header, *deep, *parser.findings]
 
 
 @dataclass(slots=True)

@@ -82,3 +82,55 @@ def test_any_one_fix_cures_its_finding(case: Case) -> None:
         for fix in finding.fixes:
             text = case.wrong[: fix.span.start] + fix.text + case.wrong[fix.span.end :]
             assert len(findings(text)) < len(found)
+
+
+# --- faults in a whole spec --------------------------------------------------------------------------------------
+
+WHOLE = (Path(__file__).with_name("grammar") / "whole.dlspec").read_text(encoding="utf-8")
+
+
+def damaged(line: str, draw: random.Random) -> str | None:
+    """The line with one fault, or None where the fault drawn has no place in it."""
+    code = line.partition("  #")[0]
+    rest = line[len(code) :]
+    lead = code[: len(code) - len(code.lstrip())]
+    match draw.randrange(9):
+        case 0 if " -> " in code and '"' not in code:
+            code = code.replace(" -> ", " => ", 1)
+        case 1 if " = " in code and '"' not in code and "==" not in code:
+            code = code.replace(" = ", " := ", 1)
+        case 2 if code.endswith(")") and code.count(")") == code.count("("):
+            code = code[:-1]
+        case 3 if code[-1] not in "{(,":
+            code += ")"
+        case 4 if "true" in code and '"' not in code:
+            code = code.replace("true", "True", 1)
+        case 5 if code[-1] not in "{(,[":
+            code += " $"
+        case 6 if re.fullmatch(r'[^"]*"[^"]*"[^"]*', code) and "#" not in code:
+            code = code.replace('"', "'")
+        case 7 if re.match(r" +\w+ += ", code):
+            code = f"{lead}let {code.lstrip()}"
+        case 8 if code[-1] not in "{(,[}" and not code.lstrip().startswith("->"):
+            code += " 7 8"
+        case _:
+            return None
+    return code + rest
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_independent_faults_are_all_told_in_order(seed: int) -> None:
+    draw = random.Random(seed)
+    lines = WHOLE.splitlines()
+    # Every third line at most, of those that have a line of a body or a file to themselves.
+    places = [i for i in range(3, len(lines)) if lines[i].strip() and not lines[i].lstrip().startswith(("#", "}", "->"))]
+    places = [i for i in places[draw.randrange(3) :: 3] if not lines[i + 1 : i + 2] or "->" not in lines[i + 1][:10]]
+    faulty: list[int] = []
+    for i in places:
+        tries = (damaged(lines[i], draw) for _ in range(30))
+        if draw.random() < 0.6 and (line := next(filter(None, tries), None)) is not None:
+            lines[i] = line
+            faulty.append(i + 1)
+    found = findings("\n".join(lines) + "\n")
+    assert [d.span.line for d in found] == faulty
+    assert len(faulty) > 1
