@@ -159,10 +159,11 @@ class _Walk:
         return Buffer(x.count, self.compute)
 
     def matrices(self, layer: Layer, x_type: Tensor) -> None:
-        """The casts of a layer's weights."""
+        """The casts of a layer's matrices; a bias is not needed again."""
         if self.compute != 4:
             for parameter in layer.parameters(x_type).values():
-                self.keep(Buffer(self.count(parameter.dims), self.compute))
+                if len(parameter.dims) > 1:
+                    self.keep(Buffer(self.count(parameter.dims), self.compute))
 
     def cast(self, x: Buffer, width: int) -> Buffer:
         return x if x.width == width else Buffer(x.count, width)
