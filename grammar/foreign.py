@@ -54,8 +54,9 @@ _COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
 _SEVERAL = [sign for sign in (*_SIGNS, *_WITHOUT) if len(sign) > 1 or not sign.isascii()]
 PATTERN = "|".join(
     (
-        r'"""(?:(?!""").)*(?:""")?',
-        r"/\*(?:(?!\*/).)*(?:\*/)?",
+        # What is opened and never closed goes to the end of its line.
+        r'""".*?"""|"""[^\n]*',
+        r"/\*.*?\*/|/\*[^\n]*",
         "|".join(re.escape(sign) for sign in sorted(_SEVERAL, key=len, reverse=True)),
         r"'[^'\n]*'",
         f'[{_OPENING}][^{_CLOSING}"\n]*[{_CLOSING}"]',

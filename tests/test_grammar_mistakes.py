@@ -123,7 +123,9 @@ def test_independent_faults_are_all_told_in_order(seed: int) -> None:
     draw = random.Random(seed)
     lines = WHOLE.splitlines()
     # Every third line at most, of those that have a line of a body or a file to themselves.
-    places = [i for i in range(3, len(lines)) if lines[i].strip() and not lines[i].lstrip().startswith(("#", "}", "->"))]
+    places = [
+        i for i in range(3, len(lines)) if lines[i].strip() and not lines[i].lstrip().startswith(("#", "}", "->"))
+    ]
     places = [i for i in places[draw.randrange(3) :: 3] if not lines[i + 1 : i + 2] or "->" not in lines[i + 1][:10]]
     faulty: list[int] = []
     for i in places:
@@ -134,3 +136,97 @@ def test_independent_faults_are_all_told_in_order(seed: int) -> None:
     found = findings("\n".join(lines) + "\n")
     assert [d.span.line for d in found] == faulty
     assert len(faulty) > 1
+
+
+# --- rubbish -----------------------------------------------------------------------------------------------------
+
+PIECES = [
+    *[
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "->",
+        "=",
+        ":",
+        ",",
+        ".",
+        '"',
+        "'",
+        "#",
+        "//",
+        "/*",
+        "*/",
+        "\\\n",
+        "\n",
+        "\r",
+        "\t",
+    ],
+    *["\x0b", "\0", "é", "\u200b", "=>", ";", '"""', "-", "^", "%", "1", "5%", "1e999", "_", "A", "as", "if", "else"],
+    *["block ", "model ", "dlspec ", "train ", "import ", "default ", "phase ", "€", "\U0001d538", "\ufeff", "１", "²"],
+]
+
+
+def check_findings(text: str) -> list[Diagnostic]:
+    """The findings, after what holds for those of any text: they can be shown, and stand in it, in order."""
+    source = Source("rubbish.dlspec", text)
+    file, found = parse(source)
+    for d in found:
+        for span in (d.span, *(span for span, _ in d.labels), *(fix.span for fix in d.fixes)):
+            assert 0 <= span.start <= span.end <= len(text)
+        assert render(d) and d.as_json()["message"] and d.help is not None and d.code in CODES
+    assert [d.span.start for d in found] == sorted(d.span.start for d in found)
+    assert all(0 <= node.span.start <= node.span.end <= len(text) for node in tree.walk(file))
+    return found
+
+
+@settings(max_examples=200)
+@given(
+    st.one_of(
+        st.text(), st.binary().map(lambda data: data.decode("latin-1")), st.lists(st.sampled_from(PIECES)).map("".join)
+    )
+)
+def test_no_text_is_too_strange(text: str) -> None:
+    assert check_findings(text)
+
+
+@settings(max_examples=200)
+@given(st.integers(0, len(WHOLE)))
+def test_a_spec_that_breaks_off_anywhere(end: int) -> None:
+    check_findings(WHOLE[:end])
+
+
+@settings(max_examples=200)
+@given(st.randoms(use_true_random=False))
+def test_a_spec_with_anything_put_in_anywhere(draw: random.Random) -> None:
+    text = WHOLE
+    for _ in range(draw.randint(1, 5)):
+        at = draw.randrange(len(text))
+        text = text[:at] + draw.choice(PIECES) + text[at + draw.randrange(3) :]
+    check_findings(text)
+
+
+@settings(max_examples=100)
+@given(grammar_trees.files, st.randoms(use_true_random=False))
+def test_lines_without_a_fault_stay_in_the_tree(file: tree.File, draw: random.Random) -> None:
+    """A line that cannot be read is put between any two items: all items are still there."""
+    nowhere = Source("nowhere", "")
+    items = [format(tree.File(None, (item,), span=item.span), nowhere) for item in file.items]
+    at = draw.randint(0, len(items))
+    items.insert(at, "x = = 1\n")
+    read, found = parse(Source("spec.dlspec", "dlspec 1\n" + "".join(items)))
+    assert read.items == file.items
+    assert len(found) == 1
+
+
+def test_a_body_is_read_for_faults_when_its_head_has_one() -> None:
+    found = findings("dlspec 1\nmodel Net: (x) -> {\n  a b\n  residual { c d }\n  f = e\n}\n")
+    assert [(d.code, d.span.line) for d in found] == [("unexpected", 2), ("missing-sign", 3), ("missing-sign", 4)]
+
+
+def test_binary_data_is_one_finding() -> None:
+    found = findings("dlspec 1\n\0\0\0 = = = (((\n")
+    assert [d.code for d in found] == ["not-text"]
+    assert (found[0].span.line, found[0].span.column) == (2, 1)
