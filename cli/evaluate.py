@@ -34,5 +34,5 @@ def run(options: Namespace, console: Console) -> int:
     console.document(run=str(options.run), split=options.split, values=values)
     width = max(map(len, values))
     for name, value in values.items():
-        console.print(f"{name:<{width}}  {value:.6g}")
+        console.print(f"{name:<{width}}  {'not finite' if value is None else f'{value:.6g}'}")
     return 0

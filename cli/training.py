@@ -37,6 +37,8 @@ def command_text(verb: str) -> str:
 
 def tell_result(result: Result, console: Console) -> None:
     """The end of a training."""
+    from ..runtime.display import figure
+
     figures: dict[str, Any] = {
         "run": str(result.run),
         "step": result.step,
@@ -45,7 +47,7 @@ def tell_result(result: Result, console: Console) -> None:
         "validation": dict(result.validation),
     }
     console.document(event="end", **figures)
-    measured = ", ".join(f"{name} {value:.4f}" for name, value in result.validation.items())
+    measured = ", ".join(f"{name} {figure(value)}" for name, value in result.validation.items())
     console.say(f"{result.run}: step {result.step:,} of {result.steps:,}{f'; {measured}' if measured else ''}")
 
 

@@ -105,20 +105,22 @@ def choose_checkpoint(folder: Path, step: int | None) -> Checkpoint | None:
 def read_checkpoint(checkpoint: Checkpoint) -> Contents:
     """The contents of a checkpoint, every byte of it verified. Raises Refused where it is not what was committed."""
     commit = _read_commit(checkpoint)
-    content: dict[str, bytes] = {}
-    for name in (MODEL, OPTIMIZER, STATE):
-        try:
-            content[name] = (checkpoint.path / name).read_bytes()
-        except FileNotFoundError:
-            raise _damaged(checkpoint, f"{name} is missing") from None
-        wanted = commit[name]
-        if len(content[name]) != wanted["size"]:
-            raise _damaged(checkpoint, f"{name} has {len(content[name])} bytes, {wanted['size']} were written")
-        if sha256(content[name]).hexdigest() != wanted["sha256"]:
-            raise _damaged(checkpoint, f"the sha256 of {name} is not the one that COMMIT holds")
+    model, optimizer, state = (_read_file(checkpoint, commit, name) for name in (MODEL, OPTIMIZER, STATE))
     try:
-        return Contents(load(content[MODEL]), load(content[OPTIMIZER]), json.loads(content[STATE]))
+        return Contents(load(model), load(optimizer), json.loads(state))
     except (SafetensorError, ValueError) as error:
+        raise _damaged(checkpoint, f"it cannot be read ({error})") from None
+
+
+def read_model(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The weights of a checkpoint, the whole of it verified; what else is in it is not kept in memory."""
+    commit = _read_commit(checkpoint)
+    for name in (OPTIMIZER, STATE):
+        _read_file(checkpoint, commit, name)
+    content = _read_file(checkpoint, commit, MODEL)
+    try:
+        return load(content)
+    except SafetensorError as error:
         raise _damaged(checkpoint, f"it cannot be read ({error})") from None
 
 
@@ -167,6 +169,18 @@ def _write(fresh: Path, contents: Contents) -> None:
     }
     write_synced(fresh / COMMIT, _commit_text({"format": FORMAT, "files": files}))
     sync(fresh)
+
+
+def _read_file(checkpoint: Checkpoint, commit: Mapping[str, Any], name: str) -> bytes:
+    try:
+        content = (checkpoint.path / name).read_bytes()
+    except FileNotFoundError:
+        raise _damaged(checkpoint, f"{name} is missing") from None
+    if len(content) != commit[name]["size"]:
+        raise _damaged(checkpoint, f"{name} has {len(content)} bytes, {commit[name]['size']} were written")
+    if sha256(content).hexdigest() != commit[name]["sha256"]:
+        raise _damaged(checkpoint, f"the sha256 of {name} is not the one that COMMIT holds")
+    return content
 
 
 def _read_commit(checkpoint: Checkpoint) -> dict[str, Any]:

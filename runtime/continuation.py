@@ -9,8 +9,8 @@ from .errors import Refused
 from .settings import Settings
 
 
-def require_same_data(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises Refused where the data is no longer what the run was begun with; names each file."""
+def data_differences(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What of the data is no longer what the run was begun with, file by file."""
     lines = []
     for name in sorted({*then, *now}):
         if name not in now:
@@ -20,6 +20,12 @@ def require_same_data(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, M
         elif then[name] != now[name]:
             sizes = f"{then[name]['size']:,} bytes then, {now[name]['size']:,} now"
             lines.append(f"{name} was changed ({sizes})")
+    return lines
+
+
+def require_same_data(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises Refused where there are differences."""
+    lines = data_differences(then, now)
     if lines:
         raise Refused(
             f"the data is not what the run was begun with: {'; '.join(lines)}",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TextIO
 
@@ -92,7 +93,7 @@ class JsonLines(Quiet):
     """One JSON object a line, told apart by "event"; "record" carries the lines of metrics.jsonl."""
 
     def __init__(self, out: TextIO) -> None:
-        self._lines = Lines(out)
+        self._out = Outlet(out)
 
     def begin(self, title: Title) -> None:
         self._write("begin", {**vars(title)})
@@ -110,14 +111,14 @@ class JsonLines(Quiet):
         self._write("note", {"text": text})
 
     def _write(self, event: str, values: Mapping[str, Any]) -> None:
-        self._lines.write(json.dumps({"schema": 1, "event": event, **values}))
+        self._out.line(json.dumps({"schema": 1, "event": event, **values}))
 
 
 class PlainLines(Quiet):
     """A line now and then, for logs and pipes."""
 
     def __init__(self, out: TextIO) -> None:
-        self._lines = Lines(out)
+        self._out = Outlet(out)
         self._title: Title | None = None
         self._shown_at = 0.0
         self._shown_step = 0
@@ -125,7 +126,7 @@ class PlainLines(Quiet):
     def begin(self, title: Title) -> None:
         self._title = title
         self._shown_at, self._shown_step = time.monotonic(), title.first
-        self._lines.write(heading(title))
+        self._out.line(heading(title))
 
     def step(self, step: int, loss: float, rate: float, speed: float) -> None:
         title = self._title
@@ -136,37 +137,58 @@ class PlainLines(Quiet):
             return
         left = duration((now - self._shown_at) / max(1, step - self._shown_step) * (title.steps - step))
         self._shown_at, self._shown_step = now, step
-        self._lines.write(
+        self._out.line(
             f"step {step:>{len(str(title.steps))}}/{title.steps}  loss {loss:.4f}  lr {rate:.3g}"
             f"  {speed:,.0f} {title.unit}/s  {left} left"
         )
 
     def record(self, record: Mapping[str, Any]) -> None:
         if record["split"] != "train":
-            self._lines.write(f"step {record['step']}  {measures(record)}")
+            self._out.line(f"step {record['step']}  {measures(record)}")
 
     def sample(self, step: int, text: str) -> None:
-        self._lines.write(f"step {step}  sample: {text}")
+        self._out.line(f"step {step}  sample: {text}")
 
     def note(self, text: str) -> None:
-        self._lines.write(f"note: {text}")
+        self._out.line(f"note: {text}")
 
 
-class Lines:
-    """Writes lines until nobody reads them any more."""
+class Outlet(io.TextIOBase):
+    """A stream that takes any text, and goes on taking it when nobody reads it any more."""
 
     def __init__(self, out: TextIO) -> None:
-        self._out: TextIO | None = out
+        super().__init__()
+        self._out = out
+        self._read = True
+        self._encoding = getattr(out, "encoding", None) or "utf-8"
 
-    def write(self, line: str) -> None:
-        if self._out is None:
+    @property
+    def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  read-only there, too
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return self._out.isatty()
+
+    def write(self, text: str) -> int:
+        shown = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+        self._try(lambda: self._out.write(shown))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._out.flush)
+
+    def line(self, text: str) -> None:
+        """Write a line, without what would steer a terminal, to be read at once."""
+        self.write(f"{printable(text)}\n")
+        self.flush()
+
+    def _try(self, act: Callable[[], object]) -> None:
+        if not self._read:
             return
-        encoding = getattr(self._out, "encoding", None) or "utf-8"
-        shown = printable(line).encode(encoding, "backslashreplace").decode(encoding)
         try:
-            print(shown, file=self._out, flush=True)
-        except (OSError, ValueError):  # the reader went away; ValueError: the stream was closed
-            self._out = None
+            act()
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self._read = False
 
 
 def printable(text: str) -> str:
@@ -184,7 +206,13 @@ def heading(title: Title) -> str:
 def measures(record: Mapping[str, Any]) -> str:
     """ "validation: loss 1.8930, accuracy 0.9694" """
     hidden = ("step", "split", "lr")
-    return f"{record['split']}: " + ", ".join(f"{key} {v:.4f}" for key, v in record.items() if key not in hidden)
+    shown = {key: value for key, value in record.items() if key not in hidden}
+    return f"{record['split']}: " + ", ".join(f"{key} {figure(value)}" for key, value in shown.items())
+
+
+def figure(value: float | None) -> str:
+    """ "0.9694", "not finite" """
+    return "not finite" if value is None else f"{value:.4f}"
 
 
 def duration(seconds: float) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
-from .checkpoint import Contents, choose_checkpoint, read_checkpoint
+from .checkpoint import choose_checkpoint, read_model
+from .continuation import data_differences
 from .device import choose_device, device_faults_are_told
 from .display import Display, Quiet
 from .errors import Refused
@@ -32,23 +33,26 @@ def evaluate(
     trust_code: bool = False,
     display: Display | None = None,
     open_data: OpenData | None = None,
-) -> dict[str, float]:
-    """The loss and metrics of a run's newest checkpoint (or that of a step) over a whole split.
+) -> dict[str, float | None]:
+    """The loss and metrics of a run's newest checkpoint (or that of a step) over a whole split; not finite is None.
 
     Raises Refused where the run is damaged or the data has no such split, DataError where the data cannot be had.
     """
     with ExitStack() as stack:
         whole = verify_run(run, trust_code=trust_code)
-        contents = _read(whole, checkpoint)
+        weights = _read(whole, checkpoint)
         chosen = choose_device(device)
-        data = open_fitting_data(program, data_base or find_data_base(whole), open_data, display or Quiet())
+        show = display or Quiet()
+        data = open_fitting_data(program, data_base or find_data_base(whole), open_data, show)
+        for line in data_differences(whole.manifest.data, data.fingerprint):
+            show.note(f"the data is not what the run was trained on: {line}")
         splits = {"train": data.train} | ({"validation": data.validation} if data.validation is not None else {})
         if split not in splits:
             raise Refused(f"the data has no split {split}", f"There are: {', '.join(splits)}.")
         turn = stack.enter_context(borrow(wanted(program, chosen)))
         stack.enter_context(device_faults_are_told())
         learner = Learner(program, chosen)
-        learner.restore_model(contents.model)
+        learner.restore_model(weights)
         values = measure_split(learner, turn, splits[split])
         assert values is not None  # nothing asks it to stop
         return values
@@ -58,14 +62,14 @@ def load_model(
     program: Program, run: Path, checkpoint: int | None = None, *, device: str = "cpu", trust_code: bool = False
 ) -> nn.Module:
     """The trained model of a run, in evaluation: of its newest checkpoint, or of that of a step. Raises Refused."""
-    contents = _read(verify_run(run, trust_code=trust_code), checkpoint)
+    weights = _read(verify_run(run, trust_code=trust_code), checkpoint)
     model = program.make_model()
-    restore_model(model, contents.model)
+    restore_model(model, weights)
     return model.to(choose_device(device)).eval()
 
 
-def _read(run: Run, checkpoint: int | None) -> Contents:
+def _read(run: Run, checkpoint: int | None) -> dict[str, Tensor]:
     found = choose_checkpoint(run.checkpoints, checkpoint)
     if found is None:
         raise Refused(f"{run.path} has no checkpoint yet", f"Train first: `dlspec resume {run.path}`.")
-    return read_checkpoint(found)
+    return read_model(found)

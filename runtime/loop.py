@@ -45,7 +45,7 @@ class Position:
     pending: bool = False
     finished: str | None = None
     patience: Patience = field(default_factory=Patience)
-    validation: dict[str, float] = field(default_factory=dict)
+    validation: dict[str, float | None] = field(default_factory=dict)
     rate: float = 0.0
 
 

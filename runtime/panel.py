@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import IO, Any, TextIO, cast
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.panel import Panel as Frame
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .display import Quiet, Title, duration, heading, measures, printable
+from .display import Outlet, Quiet, Title, duration, heading, measures, printable
 
 # Drawing takes some milliseconds: this seldom, it costs the training next to nothing.
 SECONDS_BETWEEN_FRAMES = 0.5
@@ -25,11 +25,12 @@ class Panel(Quiet):
     """Step, loss with its curve, learning rate, speed and time left, redrawn in place; notes scroll above."""
 
     def __init__(self, out: TextIO) -> None:
-        self._console = Console(file=out, highlight=False)  # rich honours NO_COLOR
+        outlet = Outlet(out)
+        self._console = Console(file=cast("IO[str]", outlet), highlight=False)  # rich honours NO_COLOR
         # Drawn from the training's own thread: another one would take its turns from it.
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._title: Title | None = None
-        self._curve = Curve()
+        self._curve = Curve() if outlet.encoding.lower().startswith("utf") else None
         self._last: tuple[int, float, float, float] | None = None
         self._validation: Mapping[str, Any] | None = None
         self._begun = self._drawn = 0.0
@@ -40,7 +41,8 @@ class Panel(Quiet):
         self._live.start()
 
     def step(self, step: int, loss: float, rate: float, speed: float) -> None:
-        self._curve.add(loss)
+        if self._curve is not None:
+            self._curve.add(loss)
         self._last = step, loss, rate, speed
         now = time.monotonic()
         if now - self._drawn >= SECONDS_BETWEEN_FRAMES:
@@ -73,12 +75,14 @@ class Panel(Quiet):
         left = duration(taken / max(1, step - title.first) * (title.steps - step))
         table = Table.grid(padding=(0, 2))
         table.add_row("step", f"{step:,} of {title.steps:,}", f"{left} left")
-        table.add_row("loss", f"{loss:.4f}", Text(self._curve.draw(), style="cyan"))
+        table.add_row("loss", f"{loss:.4f}", Text(self._curve.draw() if self._curve else "", style="cyan"))
         table.add_row("rate", f"{rate:.3g}", f"{speed:,.0f} {title.unit}/s")
-        parts: list[RenderableType] = [ProgressBar(title.steps, step), table]
+        rows = Table.grid(expand=True)
+        rows.add_row(ProgressBar(title.steps, step))
+        rows.add_row(table)
         if self._validation is not None:
-            parts.append(Text(f"step {self._validation['step']:,}  {measures(self._validation)}"))
-        return Frame(Group(*parts), title=title.name, width=min(84, self._console.width))
+            rows.add_row(Text(f"step {self._validation['step']:,}  {measures(self._validation)}"))
+        return Frame(rows, title=title.name, width=min(84, self._console.width))
 
 
 class Curve:

@@ -141,6 +141,11 @@ def locked(path: Path) -> Iterator[None]:
             raise Refused(
                 f"{path} is being trained by another process", "Wait for it, stop it, or train into another directory."
             ) from None
+        except OSError as error:
+            raise Refused(
+                f"{path} cannot be locked: {error.strerror}",
+                "Train on a file system that has locks, such as a local one.",
+            ) from None
         yield
     finally:
         os.close(file)

@@ -41,13 +41,16 @@ from .stopping import Patience
 
 @dataclass(frozen=True)
 class Result:
-    """How a training ended: `finished` is "steps" or "early_stop", None where it was only to go as far as it did."""
+    """How a training ended: `finished` is "steps" or "early_stop", None where it was only to go as far as it did.
+
+    `validation` is what the last validation gave; None stands for what is not finite.
+    """
 
     run: Path
     step: int
     steps: int
     finished: str | None
-    validation: Mapping[str, float]
+    validation: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,8 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
             f"a batch of {batch} cannot be computed in {accumulate} equal parts",
             "Make `batch` a multiple of `accumulate`.",
         )
+    if any(data[length] is not None and data[length] <= 0 for length in ("steps", "epochs")):
+        raise Refused("a run has one step at least", "Set `steps` or `epochs` to more than 0.")
     if (data["steps"] is None) == (data["epochs"] is None):
         raise Refused("a run has a number of steps or of epochs, exactly one of the two", "Set `steps` or `epochs`.")
     precision = data["precision"]

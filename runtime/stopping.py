@@ -19,14 +19,17 @@ class Patience:
     best: float | None = None
     waited: int = 0
 
-    def after(self, rule: EarlyStop, validation: Mapping[str, float]) -> Patience:
-        """The state after one more validation. Raises Refused where it has no measure of that name."""
+    def after(self, rule: EarlyStop, validation: Mapping[str, float | None]) -> Patience:
+        """The state after one more validation; what is not finite (None) is never better.
+
+        Raises Refused where there is no measure of the rule's name.
+        """
         name = rule.on.removeprefix("validation.")
         if name not in validation:
             known = ", ".join(f"validation.{one}" for one in validation)
             raise Refused(f"early stopping looks at {rule.on}, which is not measured", f"There are: {known}.")
         value = validation[name]
         more = not MORE_IS_BETTER.isdisjoint(name.split("_"))
-        if self.best is None or (value > self.best if more else value < self.best):
+        if value is not None and (self.best is None or (value > self.best if more else value < self.best)):
             return Patience(value, 0)
         return Patience(self.best, self.waited + 1)

@@ -24,10 +24,11 @@ AFTER: Mapping[str, Callable[[float], float]] = {"exp": lambda mean: math.exp(me
 
 def measure_split(
     learner: Learner, turn: Turn, split: Split, stopped: Callable[[], object] = lambda: False
-) -> dict[str, float] | None:
+) -> dict[str, float | None] | None:
     """The loss and metrics over all of `split`, the model in evaluation; None where `stopped` said so in between.
 
-    Each batch weighs as much as it has entries that count; sums are kept in double precision.
+    Each batch weighs as much as it has entries that count; sums are kept in double precision. A value that is not
+    finite (a perplexity may well overflow) is None: JSON has no word for it.
     """
     options, size = learner.options, learner.options.batch // learner.options.accumulate
     measures = {"loss": options.loss} | ({"metrics": options.metrics} if options.metrics else {})
@@ -65,10 +66,13 @@ def _add(sums: dict[str, Tensor], means: Mapping[str, Tensor], count: int) -> No
         sums[name] = sums[name] + share if name in sums else share
 
 
-def _finish(sums: Mapping[str, Tensor], weights: Mapping[str, int], after: Mapping[str, str]) -> dict[str, float]:
+def _finish(
+    sums: Mapping[str, Tensor], weights: Mapping[str, int], after: Mapping[str, str]
+) -> dict[str, float | None]:
     """Divide, fetching all sums at once, and apply what comes after the mean."""
     if not sums:
         return {}
     totals = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
     means = {name: total / weights["loss" if name == "loss" else "metrics"] for name, total in totals.items()}
-    return {name: AFTER[after[name]](mean) if name in after else mean for name, mean in means.items()}
+    values = {name: AFTER[after[name]](mean) if name in after else mean for name, mean in means.items()}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -121,6 +121,8 @@ def test_the_hash_hangs_on_everything() -> None:
         ({"schema": 2}, "schema 2"),
         ({"batch": 10, "accumulate": 4}, "a batch of 10 cannot be computed in 4 equal parts"),
         ({"steps": 5}, "exactly one"),
+        ({"steps": 0, "epochs": None}, "one step at least"),
+        ({"epochs": -1.5}, "one step at least"),
         ({"epochs": None}, "exactly one"),
         ({"precision": "fp16"}, "precision fp16"),
     ],

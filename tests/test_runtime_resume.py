@@ -23,6 +23,9 @@ OPTIMIZERS = {
 }
 
 
+CHANGED = {"source": "made", "options": {"hash": "1" * 64}}
+
+
 class Notes(Quiet):
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -346,6 +349,12 @@ def test_evaluate_and_load_the_trained_model(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no split test") as caught:
         evaluate(program, tmp_path / "run", "test", open_data=open_windows)
     assert caught.value.help == "There are: train, validation."
+    other = gpt({"checkpoint": {"every": {"steps": 4}, "keep": 9}, "validate": {"steps": 4}, "data": CHANGED})
+    notes = Notes()
+    evaluate(other, tmp_path / "run", display=notes, open_data=open_windows)
+    assert notes.lines == [
+        "the data is not what the run was trained on: made was changed (540 bytes then, 540 now)",
+    ]
     model = load_model(program, tmp_path / "run")
     assert not model.training and model.get_parameter("head.weight") is model.get_parameter("wte.weight")
 

@@ -80,7 +80,7 @@ def test_a_run_is_held_by_one(run: Path) -> None:
     with locked(run):
         with pytest.raises(Refused, match="is being trained by another process"):
             resume(gpt(), run, open_data=open_windows)
-        assert evaluate(gpt(), run, open_data=open_windows)["loss"] > 0, "reading is free"
+        assert evaluate(gpt(), run, open_data=open_windows)["loss"], "reading is free"
     assert resume(gpt(), run, open_data=open_windows).finished == "steps"
 
 
