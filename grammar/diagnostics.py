@@ -14,6 +14,9 @@ from .source import Span
 
 Severity = Literal["error", "warning", "note"]
 
+# Columns of a source line that a message shows at most.
+_SHOWN = 240
+
 
 @dataclass(frozen=True)
 class Fix:
@@ -94,8 +97,7 @@ def render(diagnostic: Diagnostic) -> str:
             arrow = "-->" if mark == "^" else ":::"
             out.append(f"{' ' * width} {arrow} {span.source.name}:{span.line}:{span.column}")
             previous = span.source
-        line = span.source.line(span.line)
-        start = span.column - 1
+        line, start = _clipped(span.source.line(span.line), span.column - 1)
         length = max(1, min(span.end - span.start, len(line) - start))
         # A tab before the caret stays a tab, so that the caret stands under its text in every terminal.
         lead = "".join("\t" if char == "\t" else " " for char in line[:start])
@@ -106,6 +108,14 @@ def render(diagnostic: Diagnostic) -> str:
         out.append(f"{' ' * width} = help: {first}")
         out.extend(f"{' ' * width}         {line}" for line in rest)
     return "\n".join(out)
+
+
+def _clipped(line: str, start: int) -> tuple[str, int]:
+    """What is shown of a line, and where `start` is in it: of a very long line only what is around."""
+    first = max(0, start - _SHOWN // 2) if len(line) > _SHOWN else 0
+    shown = line[first : first + _SHOWN]
+    before, after = "…" if first else "", "…" if first + _SHOWN < len(line) else ""
+    return f"{before}{shown}{after}", start - first + len(before)
 
 
 def _place(span: Span) -> dict[str, int]:

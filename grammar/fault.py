@@ -58,7 +58,7 @@ class Fault:
 
     @property
     def before(self) -> Token:
-        return self.stream[self.at - 1]
+        return self.raw(1) or self.stream[self.at - 1]
 
     @property
     def after(self) -> Token:

@@ -26,12 +26,12 @@ from .tokens import NEWLINE, Token
 RULES: tuple[Rule, ...] = (
     already_reported,
     import_with_names,
-    reserved_word,
-    misplaced,
-    wrong_case,
     bare_port,
     second_label,
+    misplaced,
+    wrong_case,
     colon_or_equals,
+    reserved_word,
     foreign_head,
     logic_word,
     unfinished_line,
@@ -53,7 +53,8 @@ _SIGNS = ("->", "=", ":", ",", ".", "(", "[", "{", ")", "]", "}", "as", "else")
 
 def explain(fault: Fault) -> Outcome:
     """The finding that a fault deserves and the repair that lets its line be read on, if there is one."""
-    return next((outcome for rule in RULES if (outcome := rule(fault)) is not None), (_unexpected(fault), None))
+    outcome = next(filter(None, (rule(fault) for rule in RULES)), None)
+    return (_unexpected(fault), None) if outcome is None else outcome
 
 
 def _unexpected(fault: Fault) -> Diagnostic:

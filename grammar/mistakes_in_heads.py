@@ -52,13 +52,14 @@ def foreign_head(fault: Fault) -> Outcome | None:
 def misplaced(fault: Fault) -> Outcome | None:
     token, head = fault.token, fault.head
     message = label = help_ = ""
-    if token.kind == "dlspec":
+    names = fault.after.kind in ("NAME", "TYPE", "STRING")
+    if token.kind == "dlspec" and not fault.place:
         message, label = "the version stands in the first line only", "not the first line"
         help_ = "leave this line out"
-    elif not fault.place and fault.in_body and token.kind in ITEMS:
+    elif not fault.place and fault.in_body and token.kind in ITEMS and names:
         message, label = f"{ITEMS[token.kind]} stands at the top of a file, not inside a body", "inside braces"
         help_ = "move it out of the braces"
-    elif not fault.place and token.kind == "phase":
+    elif not fault.place and token.kind == "phase" and names:
         message, label = "a phase stands in the braces of a recipe", "outside"
         help_ = "move it into `train Name { ... }`"
     elif not fault.in_body and _is_stage(fault):
@@ -66,9 +67,7 @@ def misplaced(fault: Fault) -> Outcome | None:
         help_ = "move it into a body, or give it a name with `name = ...`"
     if not message:
         return None
-    return Diagnostic(
-        "misplaced", message, fault.span(token if token.kind == "dlspec" else head), label, help=help_
-    ), None
+    return Diagnostic("misplaced", message, fault.span(head), label, help=help_), None
 
 
 def _is_stage(fault: Fault) -> bool:

@@ -169,8 +169,9 @@ def missing_else(fault: Fault) -> Outcome | None:
 
 
 def chained_comparison(fault: Fault) -> Outcome | None:
-    compared = any(token.kind == "COMPARE" for token in fault.stream[fault.start : fault.at])
-    if fault.token.kind != "COMPARE" or not compared or fault.takes("NAME"):
+    if fault.token.kind != "COMPARE" or fault.takes("NAME"):
+        return None
+    if not any(token.kind == "COMPARE" for token in fault.stream[fault.start : fault.at]):
         return None
     message, help_ = "comparisons are not chained", "compare twice: `(a < b) * (b < c)`"
     return Diagnostic("chained-comparison", message, fault.span(), "a second comparison", help=help_), None

@@ -153,8 +153,13 @@ class _Parser:
         if repair.swap:
             at, token = repair.swap
             self.stream[at] = token
-        self.stream[i : i + repair.skip] = repair.tokens
-        return i
+        if len(repair.tokens) == repair.skip:
+            self.stream[i : i + repair.skip] = repair.tokens
+            return i
+        # Read at once, since putting them into a long stream takes long. There is no brace among them.
+        for token in repair.tokens:
+            self.feed(token)
+        return i + repair.skip
 
     def skip(self, i: int) -> int:
         """Leaves out the rest of the current line, though not the lines in its braces."""

@@ -230,3 +230,12 @@ def test_binary_data_is_one_finding() -> None:
     found = findings("dlspec 1\n\0\0\0 = = = (((\n")
     assert [d.code for d in found] == ["not-text"]
     assert (found[0].span.line, found[0].span.column) == (2, 1)
+
+
+def test_of_a_very_long_line_only_what_is_around_is_shown() -> None:
+    text = f"dlspec 1\nx = [{'1, ' * 5000}2 3, {'4, ' * 5000}5]\n"
+    (finding,) = findings(text)
+    line, carets = render(finding).splitlines()[2:4]
+    assert len(line) < 260 and line[carets.index("^")] == "3"
+    assert (finding.span.line, finding.span.column) == (2, text.index("3,") - 8)
+    assert finding.as_json()["column"] == finding.span.column
