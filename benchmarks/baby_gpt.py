@@ -37,7 +37,10 @@ def trained(seed: int, text: Path | None) -> tuple[float, float]:
             write_text(Path(folder, "input.txt"), 20_000)
         begun = time.perf_counter()
         result = train(program, Path(folder), Path(folder, f"seed-{seed}"), device="cpu", display=open_display("plain"))
-    return result.validation["loss"], (time.perf_counter() - begun) / 60
+    loss = result.validation["loss"]
+    if loss is None:
+        sys.exit(f"the validation loss of seed {seed} is no finite number")
+    return loss, (time.perf_counter() - begun) / 60
 
 
 def main(arguments: list[str] | None = None) -> int:

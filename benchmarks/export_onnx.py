@@ -56,7 +56,7 @@ torch.onnx.export(model.eval(), (tokens,), sys.argv[3], dynamic_axes=open_dims, 
 """
 
 
-QUICK = ("depth=2", "dim=96", "vocab=100")
+QUICK = ("depth=2", "dim=96", "vocab=300")
 
 
 def write_checkpoint(artefact: Artefact, path: Path) -> None:

@@ -38,13 +38,14 @@ class Report:
             self._keep(name, {"skipped": "the time was up"})
             return
         begun = time.monotonic()
-        try:
-            with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder:
+            try:
                 found = work(stage.within(Path(folder)))
-        except Exception as error:
-            # The last call tells where, without the folders of this machine.
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            found = {"failed": f"{type(error).__name__}: {error}", "at": f"{Path(last.filename).name}:{last.lineno}"}
+            except Exception as error:
+                # What failed and where, without the folders of this machine.
+                text = f"{type(error).__name__}: {error}".replace(folder, "...")
+                last = traceback.extract_tb(error.__traceback__)[-1]
+                found = {"failed": text, "at": f"{Path(last.filename).name}:{last.lineno}"}
         gc.collect()
         if stage.device.type == "cuda":
             torch.cuda.empty_cache()

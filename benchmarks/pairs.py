@@ -22,23 +22,43 @@ from dlspec.runtime.order import Order
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Seconds of the timed turns, ours and theirs, and the losses of all updates."""
+class Took:
+    """Seconds: that passed, and of the processor, which other processes on the machine disturb less."""
 
-    ours: list[float]
-    theirs: list[float]
+    passed: float
+    processor: float
+
+    @classmethod
+    def now(cls) -> Took:
+        return cls(time.perf_counter(), time.process_time())
+
+    def since(self, before: Took) -> Took:
+        return Took(self.passed - before.passed, self.processor - before.processor)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What the timed turns took, ours and theirs, and the losses of all updates."""
+
+    ours: list[Took]
+    theirs: list[Took]
     our_losses: list[float]
     their_losses: list[float]
 
     @property
     def ratios(self) -> list[float]:
         """Our speed in parts of theirs, for each pair."""
-        return [theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)]
+        return [theirs.passed / ours.passed for ours, theirs in zip(self.ours, self.theirs, strict=True)]
+
+    @property
+    def processor_ratios(self) -> list[float]:
+        """The same by processor time."""
+        return [theirs.processor / ours.processor for ours, theirs in zip(self.ours, self.theirs, strict=True)]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The step at which two courses of the loss are furthest apart, measured by what is allowed there."""
+    """The first step at which two courses of the loss are further apart than allowed, else that which comes closest."""
 
     step: int
     difference: float
@@ -49,7 +69,10 @@ class Agreement:
         return self.difference <= self.allowed
 
     def __str__(self) -> str:
-        return f"at most {self.difference:.1e} apart at step {self.step}, where {self.allowed:.1e} is allowed"
+        if self.difference == 0:
+            return "equal at every step"
+        most = "at most " if self.good else ""
+        return f"{most}{self.difference:.1e} apart at step {self.step}, where {self.allowed:.1e} is allowed"
 
 
 def agreement(ours: Sequence[float], theirs: Sequence[float], exact: Sequence[float], factor: float = 4) -> Agreement:
@@ -60,14 +83,16 @@ def agreement(ours: Sequence[float], theirs: Sequence[float], exact: Sequence[fl
     times that, but never more than a 256th of the loss, and in any case four roundings of the loss itself in fp32. A
     wrong epsilon, rate or mask is orders away.
     """
-    drift, worst = 0.0, Agreement(0, 0.0, 1.0)
+    drift, closest = 0.0, Agreement(0, 0.0, 1.0)
     for step, (one, other, right) in enumerate(zip(ours, theirs, exact, strict=True), 1):
         drift = max(drift, abs(other - right))
         allowed = min(factor * drift, abs(right) / 256) + 4 * 2**-23 * abs(right)
-        difference = abs(one - other)
-        if not difference / allowed <= worst.difference / worst.allowed:  # also where it is no number
-            worst = Agreement(step, difference, allowed)
-    return worst
+        here = Agreement(step, abs(one - other), allowed)
+        if not here.good:
+            return here
+        if here.difference / allowed > closest.difference / closest.allowed:
+            closest = here
+    return closest
 
 
 def batches_of(program: Program, folder: Path, count: int) -> list[Batch]:
@@ -92,29 +117,29 @@ class _Turns(Quiet):
     """A display that measures the time between two of its calls, and lets the twin work inside of one."""
 
     def __init__(self, loop: Loop, length: int, device: torch.device) -> None:
-        self.ours: list[float] = []
-        self.theirs: list[float] = []
+        self.ours: list[Took] = []
+        self.theirs: list[Took] = []
         self.losses: list[float] = []
         self._loop = loop
         self._length = length
         self._wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-        self._since = 0.0
+        self._before = Took.now()
 
     def begin(self, title: Title) -> None:
-        self._since = time.perf_counter()
+        self._before = Took.now()
 
     def step(self, step: int, loss: float, rate: float, speed: float) -> None:
         self.losses.append(loss)
         if step % self._length:
             return
         self._wait()
-        ended = time.perf_counter()
-        self.ours.append(ended - self._since)
+        between = Took.now()
+        self.ours.append(between.since(self._before))
         with _plain_torch():
             self._loop.run(self._length)
             self._wait()
-        self._since = time.perf_counter()
-        self.theirs.append(self._since - ended)
+        self._before = Took.now()
+        self.theirs.append(self._before.since(between))
 
 
 @contextmanager

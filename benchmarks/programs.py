@@ -23,7 +23,7 @@ def program_of(artefact: Artefact) -> Program:
     return Program(artefact.name, artefact.model_code, artefact.recipe_code, artefact.settings)
 
 
-def write_text(path: Path, characters: int = 200_000) -> None:
+def write_text(path: Path, characters: int) -> None:
     """A text of 65 different characters in which each has a few that like to follow it."""
     alphabet = "".join(map(chr, range(32, 97)))
     path.write_text("".join(alphabet[i] for i in _walk(len(alphabet), characters)), encoding="ascii")

@@ -1,0 +1,233 @@
+"""The benchmarks run, measure what they say, and find out where two sides are not the same training."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+# What the CLI's own tests hold for check_cold.py, they hold there.
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def folder(repo: Path) -> Path:
+    return repo / "benchmarks"
+
+
+def run(script: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=ONE_THREAD, cwd=Path(sys.executable).anchor)
+
+
+def run_changed(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """A program that can import the benchmarks and change them first."""
+    lead = f"import sys; sys.path.insert(0, {str(folder)!r})\n"
+    return subprocess.run([sys.executable, "-c", lead + program], capture_output=True, text=True, env=ONE_THREAD)
+
+
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmark_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- they run -------------------------------------------------------------------------------------------------------
+
+
+def test_the_loop_is_measured_against_the_twin(folder: Path) -> None:
+    done = run(folder / "loop.py", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "ratio:" in done.stdout and "target 0.98" in done.stdout and "recorded" not in done.stdout
+
+
+def test_baby_gpt_trains_and_validates(folder: Path) -> None:
+    done = run(folder / "baby_gpt.py", "--quick", "--seeds", "1", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("validation loss: "))
+    assert 3.0 < float(line.split()[-1]) < math.log(65), "twenty steps learn something, and not much"
+
+
+def test_baby_gpt_says_that_the_text_is_missing(folder: Path) -> None:
+    done = run(folder / "baby_gpt.py", "--data", "nowhere.txt")
+    assert done.returncode == 2
+    assert "there is no nowhere.txt" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("beside", [[], ["--torch"]], ids=["alone", "beside PyTorch's"])
+def test_the_export_is_timed(folder: Path, beside: list[str]) -> None:
+    if beside and sys.version_info >= (3, 14):
+        pytest.skip("PyTorch's exporter by tracing needs TorchScript, which has no Python 3.14")
+    done = run(folder / "export_onnx.py", "--quick", *beside)
+    assert done.returncode == 0, done.stderr
+    assert "PyTorch was not loaded" in done.stdout and ("PyTorch's exporter" in done.stdout) == bool(beside)
+
+
+def test_an_export_that_loads_torch_is_found_out(folder: Path) -> None:
+    change = "import export_onnx as e; e.OURS = 'import torch\\n' + e.OURS; sys.exit(e.main(['--quick']))"
+    done = run_changed(folder, change)
+    assert done.returncode == 1 and "torch was loaded" in done.stderr, done.stderr
+
+
+def test_the_sections_for_a_gpu_work_on_the_cpu(folder: Path, tmp_path: Path) -> None:
+    done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--out", tmp_path / "found.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    sections = found["sections"]
+    assert len(sections) == 11
+    compiled = sections.pop("GPT-2 124M, bf16, the twin compiled")
+    assert compiled["by_hand_tokens_per_second"]["median"] > 0
+    assert [name for name, one in sections.items() if one["equal"] is not True] == []
+    assert str(tmp_path) not in json.dumps(found)
+
+
+def test_a_section_that_fails_is_told_and_the_others_run(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    done = run_changed(
+        folder,
+        f"""
+import gpu
+def broken(stage):
+    (stage.folder / "missing").read_text()
+gpu.SECTIONS = {{
+    "broken": broken,
+    "unequal": lambda stage: {{"equal": False}},
+    "late": lambda stage: setattr(gpu.Report, "deadline", 0) or {{}},
+}}
+sys.exit(gpu.main(["--device", "cpu", "--quick", "--out", {str(out)!r}]))
+""",
+    )
+    assert done.returncode == 1, done.stderr
+    sections = json.loads(out.read_text())["sections"]
+    assert list(sections) == ["broken", "unequal", "late"]
+    assert (
+        sections["broken"]["failed"].startswith("FileNotFoundError") and ".../missing" in sections["broken"]["failed"]
+    )
+    assert "not good" in done.stdout
+
+
+def test_no_section_begins_when_the_time_is_up(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--minutes", "0", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert {tuple(one) for one in json.loads(out.read_text())["sections"].values()} == {("skipped",)}
+
+
+def test_without_a_gpu_the_script_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    hidden = {**ONE_THREAD, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, folder / "gpu.py", "--out", tmp_path / "found.json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=hidden)
+    assert done.returncode == 2 and "--device cpu --quick" in done.stderr
+
+
+# --- what makes a figure void ---------------------------------------------------------------------------------------
+
+FAULTS = {
+    "rate": "loop.CHAR_RECIPE = replace(loop.CHAR_RECIPE, peak=1.001e-3)",
+    "betas": "loop.CHAR_RECIPE = replace(loop.CHAR_RECIPE, betas=(0.9, 0.995))",
+    "heads": "loop.CHAR_SHAPE = replace(loop.CHAR_SHAPE, heads=8)",
+    "data": "made = loop.batches_of; loop.batches_of = lambda *given: made(*given)[::-1]",
+}
+
+
+# Adam hardly sees how long a gradient is, and decay grows with the rate: these take more than a dozen updates to show.
+SMALL_FAULTS = {
+    "clip": "loop.CHAR_RECIPE = replace(loop.CHAR_RECIPE, clip=0.5)",
+    "decay": "loop.CHAR_RECIPE = replace(loop.CHAR_RECIPE, decay=0.0)",
+}
+
+
+def codes_of(folder: Path, faults: dict[str, str], *arguments: str) -> dict[str, int]:
+    """The exit code of loop.py for one fault after the other, in one process, each in a twin of its own."""
+    program = f"""
+from dataclasses import replace
+import json, loop
+whole, codes = dict(vars(loop)), {{}}
+for name, fault in {faults!r}.items():
+    vars(loop).update(whole)
+    exec(fault)
+    codes[name] = loop.main({list(arguments)!r})
+print(json.dumps(codes))
+"""
+    done = run_changed(folder, program)
+    assert done.returncode == 0, done.stderr
+    codes = json.loads(done.stdout.splitlines()[-1])
+    assert done.stderr.count("void") == sum(codes.values())
+    return codes
+
+
+def test_the_loop_finds_out_another_training(folder: Path) -> None:
+    assert codes_of(folder, FAULTS, "--quick") == dict.fromkeys(FAULTS, 1)
+
+
+@pytest.mark.slow
+def test_the_whole_loop_finds_out_what_shows_late(folder: Path) -> None:
+    assert codes_of(folder, SMALL_FAULTS) == dict.fromkeys(SMALL_FAULTS, 1)
+
+
+@pytest.fixture(scope="module")
+def agree(folder: Path) -> list[tuple[str, bool]]:
+    """Names of courses, and whether they agree with a twin that drifts by 1e-6 a step from the exact course."""
+    program = """
+import json, math
+from pairs import agreement
+exact = [4.0 - 0.01 * step for step in range(100)]
+theirs = [loss + 1e-6 * (step + 1) for step, loss in enumerate(exact)]
+wild = [loss + 0.1 for loss in exact]
+courses = {
+    "the same": (theirs, theirs),
+    "thrice the drift": ([loss - 3e-6 * step for step, loss in enumerate(exact)], theirs),
+    "five times the drift": ([loss - 5e-6 * (step + 1) for step, loss in enumerate(exact)], theirs),
+    "one step off": ([*theirs[:50], theirs[50] + 1e-3, *theirs[51:]], theirs),
+    "no number": ([*theirs[:50], math.nan, *theirs[51:]], theirs),
+    "no number in the twin": (theirs, [*theirs[:50], math.nan, *theirs[51:]]),
+    "a twin that is wild itself": (exact, wild),
+}
+print(json.dumps([(name, agreement(*sides, exact).good) for name, sides in courses.items()]))
+"""
+    done = run_changed(folder, program)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_rounding_agrees_and_nothing_else_does(agree: Sequence[tuple[str, bool]]) -> None:
+    assert [name for name, good in agree if good] == ["the same", "thrice the drift"]
+
+
+# --- what is written ------------------------------------------------------------------------------------------------
+
+
+def test_results_are_appended_with_their_date(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = loaded(folder / "record.py")
+    monkeypatch.setattr(record, "RESULTS", tmp_path / "results")
+    record.record("speed", {"ratio": record.spread([1.0, 3.0, 2.0])})
+    path = record.record("speed", {"ratio": record.spread([4.0])})
+    first, second = json.loads(path.read_text())
+    assert first["ratio"] == {"median": 2.0, "min": 1.0, "max": 3.0} and second["ratio"]["max"] == 4.0
+    assert len(first["date"]) == len("2025-01-31")
+
+
+def test_the_share_of_other_processes_is_a_share(folder: Path) -> None:
+    record = loaded(folder / "record.py")
+    with record.others_share() as share:
+        sum(range(3_000_000))
+    assert all(0 <= value <= 1 for value in share.values())
+
+
+def test_results_tell_of_the_kind_of_machine_only(folder: Path) -> None:
+    for path in (folder / "results").glob("*.json"):
+        text = path.read_text()
+        assert socket.gethostname() not in text and "/" not in text.replace("/s", ""), path.name
+        for found in json.loads(text):
+            assert {"date", "machine", "versions"} <= found.keys(), path.name
