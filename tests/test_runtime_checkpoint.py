@@ -129,8 +129,8 @@ def count_events(tmp_path: Path) -> int:
     return faults.count
 
 
-# All of them in the slow proofs; every fifth, from another start for each test, in the fast ones.
-SOME = [5, pytest.param(1, marks=pytest.mark.slow)]
+# All of them in the slow proofs; every eleventh, from another start for each test, in the fast ones.
+SOME = [11, pytest.param(1, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("stride", SOME)

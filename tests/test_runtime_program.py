@@ -27,6 +27,7 @@ def test_source_can_be_read_back() -> None:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="PyTorch has no TorchScript on Python 3.14")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_torchscript_reads_it() -> None:
     model = digits().make_model().eval()
     image = torch.rand(3, 1, 8, 8)

@@ -70,7 +70,11 @@ def wait_for(process: subprocess.Popen[str], word: str) -> None:
         line = process.stdout.readline()
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(one, marks=pytest.mark.slow) for one in SIGNALS if one != signal.SIGINT)],
+    ids=lambda number: number.name,
+)
 def test_the_first_signal_saves_and_ends(tmp_path: Path, number: signal.Signals) -> None:
     process = launch(tmp_path / "run")
     wait_for(process, "begun")
