@@ -13,6 +13,9 @@ from .console import Console, counted
 if TYPE_CHECKING:
     from ..compiler.pipeline import Analysis
 
+SHOWN = 100
+"""More findings of one file help nobody; `--json` has them all."""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="a .dlspec file")
@@ -32,7 +35,9 @@ def run(options: Namespace, console: Console) -> int:
                 console.print()
             continue
         found += mine
-        console.diagnostics(mine, to=console.out)
+        console.diagnostics(mine[:SHOWN], to=console.out)
+        if len(mine) > SHOWN:
+            console.print(f"... and {len(mine) - SHOWN:,} more\n")
         console.say(f"{name}: {_verdict(mine)}")
     console.document(diagnostics=[*map(_unreadable_json, unreadable), *(d.as_json() for d in found)])
     if unreadable:

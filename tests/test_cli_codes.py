@@ -1,0 +1,81 @@
+"""Every code that can be reported has a page, whose wrong spec fires it and whose right one does not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from dlspec.cli.codes import PAGES, Code, read_codes
+from dlspec.cli.main import main
+from dlspec.compiler.pipeline import analyse
+from dlspec.grammar import Source
+
+pytestmark = pytest.mark.no_torch
+
+CODES = read_codes()
+# About a file, the data or the command, not about the text of a spec.
+WITHOUT_A_SPEC = {"bad-data", "bad-override", "too-deep", "unfit-data", "unreadable-file"}
+REPORTED = re.compile(r'\(\s*"([a-z]+(?:-[a-z]+)+)",')
+
+
+def codes_of(text: str) -> set[str]:
+    return {d.code for d in analyse(Source("spec.dlspec", text)).diagnostics}
+
+
+@pytest.mark.parametrize(
+    "code", [code for code in CODES.values() if code.wrong is not None], ids=lambda code: code.name
+)
+def test_the_wrong_spec_fires_and_the_right_one_does_not(code: Code) -> None:
+    assert code.wrong is not None and code.right is not None and code.text
+    assert code.name in codes_of(code.wrong)
+    assert code.name not in codes_of(code.right)
+
+
+def test_a_right_spec_of_ours_is_right_altogether(repo: Path) -> None:
+    for _, _, right in _own_pages(repo):
+        assert codes_of(right) == set(), right
+
+
+def test_a_wrong_spec_of_ours_has_the_one_mistake(repo: Path) -> None:
+    for name, wrong, _ in _own_pages(repo):
+        assert codes_of(wrong) == {name}
+
+
+def _own_pages(repo: Path) -> list[tuple[str, str, str]]:
+    text = (repo / "cli" / "mistakes.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"^## (\S+)$", text, re.M))
+    return [(c.name, c.wrong, c.right) for c in CODES.values() if c.name in names and c.wrong and c.right]
+
+
+def test_every_code_of_the_sources_has_a_page(repo: Path, package_files: tuple[str, ...]) -> None:
+    reported = {
+        code
+        for name in package_files
+        if name.endswith(".py") and name.startswith(("grammar/", "compiler/", "cli/", "api/"))
+        for code in REPORTED.findall((repo / name).read_text(encoding="utf-8"))
+    }
+    assert len(reported) > 60
+    assert reported - CODES.keys() == set()
+    assert {name for name, code in CODES.items() if code.wrong is None} <= WITHOUT_A_SPEC
+
+
+def test_no_code_has_two_pages() -> None:
+    names = [name for page in PAGES for name in re.findall(r"^## (\S+)$", page.read_text(encoding="utf-8"), re.M)]
+    assert len(names) == len(set(names))
+
+
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "shape-mismatch"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("shape-mismatch\n\nTwo shapes")
+    assert "    Linear(5)\n" in out and "[shape-mismatch]\n  --> spec.dlspec:2:" in out and "    Linear(4)\n" in out
+    assert main(["explain", "[conflict]", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["code"] == "conflict" and "conflict" in codes_of(document["wrong"])
+    assert main(["explain"]) == 0
+    assert capsys.readouterr().out.split() == sorted(CODES)
+    assert main(["explain", "unreadable-file"]) == 0
+    assert "wrong" not in capsys.readouterr().out
