@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..runtime import Program
 
 LATER = "not-in-this-version"
-NEUTRAL = ("none", "false", "auto")
+NEUTRAL = ("false", "auto", "none")
 
 
 class NotInThisVersion(SpecError):
