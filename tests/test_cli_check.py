@@ -550,3 +550,13 @@ def test_garbage_collection_is_put_back(write) -> None:
     assert gc.isenabled()
     main(["check", write(GOOD)])
     assert gc.isenabled()
+
+
+def test_a_cold_check_is_cheap(repo: Path) -> None:
+    """By processor time, which other processes disturb little."""
+    done = subprocess.run(
+        [sys.executable, str(repo / "benchmarks" / "check_cold.py"), "5"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    ratio = re.search(r"^ratio +[\d.]+ +([\d.]+)", done.stdout, re.M)
+    assert ratio is not None and float(ratio[1]) < 1.8, done.stdout
