@@ -191,6 +191,7 @@ def test_it_takes_what_it_needs(schedule: str, parameters: str) -> None:
 
 
 def test_a_peak_that_is_a_formula_is_worked_out_once() -> None:
+    pytest.importorskip("torch", reason="runs the emitted recipe, which needs PyTorch")
     changes: dict[str, str | None] = {
         "optimizer": "Adam(lr = 2.0 * (classes * 400) ^ -0.5)",
         "schedule": "warmup(10) -> linear(to = 10%)",

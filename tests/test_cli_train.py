@@ -1,86 +1,27 @@
-"""The verbs that train, and those that use a run: what they do, what they refuse, and that they execute nothing."""
+"""`dlspec train`, `resume` and `verify-resume`."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from story_cases import STORY, lines_of, place, trained
 
 from dlspec.cli.main import main
 from dlspec.grammar import Source, parse
-from dlspec.runtime.manifest import read_manifest, write_manifest
-from dlspec.runtime.rundir import text_hash
 
-STORY = """dlspec 1
-# A character model that is trained in a second.
-vocab = 9
-width = 16
+__all__ = ["place", "trained"]  # fixtures
 
-model Story: (tokens: int[B, T <= 12]) -> (logits: [B, T, vocab]) {
-  wte: Embedding(vocab, width) + wpe: Positions(12, width)
-  residual(pre = LayerNorm) { attn: SelfAttention(2, causal = true) }
-  head: Linear(vocab)
-}
 
-train Story {
-  data      = text("story.txt", tokenizer = characters, window = 12)
-  loss      = cross_entropy(logits, data.targets)
-  optimizer = AdamW(lr = 1e-2)
-  steps     = 12
-  batch     = 4
-  validate  = every(6)
-  checkpoint = every(4, keep = 9)
-}
-
-export Story {
-  onnx("story.onnx")
-  torchscript("story.pt")
-}
-"""
-LETTERS = "abcdefg \n"
 SPEED = re.compile(r'"(tokens|samples)_per_second": [^,}]+')
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with story.dlspec, its data, and a finished run in `run`."""
-    folder = tmp_path_factory.mktemp("story")
-    (folder / "story.dlspec").write_text(STORY)
-    (folder / "story.txt").write_text("".join(LETTERS[i * i % 9] for i in range(600)) + LETTERS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert main(["train", "story.dlspec", "--run", "run", "--quiet"]) == 0
-    return folder
-
-
-@pytest.fixture
-def place(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that folder, and the current folder."""
-    folder = tmp_path / "copy"
-    shutil.copytree(trained, folder)
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Standard output is JSON lines and nothing else."""
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert all(line["schema"] == 1 for line in lines)
-    return lines
-
-
-# --- train
 
 
 def test_a_run_says_where_it_comes_from(trained: Path) -> None:
@@ -259,218 +200,6 @@ def test_what_a_run_cannot_keep_is_refused(
     err = capsys.readouterr().err
     assert "error: " in err and says in err
     assert {path: path.read_bytes() for path in (place / "run").rglob("*") if path.is_file()} == before
-
-
-# --- a run that somebody tampered with: nothing of it is ever executed
-
-
-PLANT = "\nimport pathlib; pathlib.Path('planted').touch()\n"
-USES = [
-    ["evaluate", "run"],
-    ["resume", "run"],
-    ["generate", "run", "--prompt", "a"],
-    ["predict", "run", "--input", "x.npy"],
-    ["export", "run", "-o", "out"],
-]
-
-
-def plant(place: Path, name: str = "story.py") -> None:
-    with (place / "run" / name).open("a") as file:
-        file.write(PLANT)
-
-
-@pytest.mark.parametrize("use", USES, ids=lambda words: words[0])
-@pytest.mark.parametrize("name", ["story.py", "story_recipe.py"])
-def test_an_edited_copy_is_shown_and_never_runs(
-    place: Path, use: list[str], name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plant(place, name)
-    assert main(use) == 1
-    err = capsys.readouterr().err
-    assert f"+++ {name} in the run" in err and "+import pathlib; pathlib.Path('planted').touch()" in err
-    assert "--trust-run-code" in err
-    assert not (place / "planted").exists() and not (place / "out").exists()
-
-
-def test_a_copy_with_a_forged_manifest_does_not_run_either(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The manifest is no protection; that the spec gives other code is."""
-    plant(place)
-    manifest = read_manifest(place / "run")
-    code = (place / "run" / "story.py").read_text()
-    forged = {**manifest.texts, "story.py": text_hash(code)}
-    write_manifest(place / "run", type(manifest)(**{**vars(manifest), "texts": forged}))
-    assert main(["evaluate", "run"]) == 1
-    assert "is not what its spec gives" in capsys.readouterr().err
-    assert not (place / "planted").exists()
-
-
-def test_an_edited_copy_runs_where_it_is_trusted_and_says_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plant(place)
-    assert main(["evaluate", "run", "--trust-run-code"]) == 0
-    assert "the code that runs is the copy in run" in capsys.readouterr().err
-    assert (place / "planted").exists()
-    assert main(["export", "run", "-o", "out", "--trust-run-code"]) == 0  # its spec's model, proved against the copy
-
-
-def test_a_trusted_copy_that_computes_something_else_is_not_exported(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = place / "run" / "story.py"
-    code.write_text(code.read_text().replace("return self.head(x)", "return self.head(2 * x)"))
-    assert main(["export", "run", "-o", "out", "--trust-run-code"]) == 5
-    assert "does not do what the trained model does" in capsys.readouterr().err
-    assert not (place / "out").exists()
-
-
-@pytest.mark.parametrize("name", ["resolved.json", "spec.dlspec", "manifest.json"])
-def test_a_damaged_run_is_refused(place: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    file = place / "run" / name
-    file.write_bytes(file.read_bytes().replace(b"Story", b"Stori", 1))
-    assert main(["evaluate", "run"]) == 1
-    assert "damaged" in capsys.readouterr().err
-    file.unlink()
-    assert main(["evaluate", "run"]) == 1
-    assert "Traceback" not in capsys.readouterr().err
-
-
-def rewritten(place: Path, **changes: Any) -> None:
-    """The run with another resolved.json, as a dlspec that wrote it would have left it."""
-    run = place / "run"
-    text = json.dumps(json.loads((run / "resolved.json").read_text()) | changes)
-    (run / "resolved.json").write_text(text)
-    manifest = read_manifest(run)
-    texts = {**manifest.texts, "resolved.json": text_hash(text)}
-    write_manifest(run, type(manifest)(**{**vars(manifest), "texts": texts}))
-
-
-def test_a_newer_format_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rewritten(place, schema=2)
-    assert main(["evaluate", "run"]) == 1
-    assert "resolved.json has format 2, this dlspec reads format 1" in capsys.readouterr().err
-
-
-def test_code_of_another_version_names_that_version(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rewritten(place, dlspec="0.0.9")
-    assert main(["evaluate", "run"]) == 0  # it gives the same code, whatever wrote it
-    capsys.readouterr()
-    changed = (place / "run" / "story.py").read_text().replace("x = ", "h = ", 1)
-    (place / "run" / "story.py").write_text(changed)
-    assert main(["evaluate", "run"]) == 1
-    err = capsys.readouterr().err
-    assert "run was made by dlspec 0.0.9, and this is dlspec" in err and "Use dlspec 0.0.9, or say" in err
-    assert "Traceback" not in err
-
-
-def test_a_spec_that_this_version_no_longer_reads(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = STORY.replace("Embedding(vocab, width)", "Embeding(vocab, width)")
-    rewritten(place, source={"name": "story.dlspec", "text": text}, dlspec="0.0.9")
-    assert main(["evaluate", "run"]) == 1
-    err = capsys.readouterr().err
-    assert "0.0.9" in err and "Embeding" in err
-    assert main(["evaluate", "run", "--trust-run-code"]) == 0
-    assert main(["export", "run", "-o", "out", "--trust-run-code"]) == 1
-
-
-# --- evaluate, generate, predict, export, runs
-
-
-def test_evaluate_gives_what_training_measured(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "run", "--json"]) == 0
-    (document,) = lines_of(capsys)
-    last = json.loads((place / "run" / "metrics.jsonl").read_text().splitlines()[-1])
-    assert document["split"] == "validation" and document["values"]["loss"] == pytest.approx(last["loss"], abs=1e-12)
-    assert main(["evaluate", "run", "--split", "train"]) == 0
-    assert re.fullmatch(r"loss  \d\.\d+\n", capsys.readouterr().out)
-
-
-def test_the_exported_file_alone_says_what_the_run_says(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["export", "run", "-o", "models"]) == 0
-    assert sorted(os.listdir("models")) == ["export_report.json", "story.onnx", "story.pt"]
-    report = json.loads(Path("models/export_report.json").read_text())
-    assert all(file["proof"]["ok"] for file in report["files"].values()) and report["step"] == 12
-    assert "proved at" in capsys.readouterr().out
-    asked = ["--prompt", "ab", "--tokens", "30", "--temperature", "0.7", "--top-k", "5", "--seed", "3"]
-    (place / "story.txt").unlink()  # a trained model needs no data
-    assert main(["generate", "run", *asked]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("ab") and len(said) == 2 + 30 + 1
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    shutil.copy("models/story.onnx", alone)
-    monkeypatch.chdir(alone)
-    assert main(["generate", "story.onnx", *asked]) == 0
-    assert capsys.readouterr().out == said
-    assert main(["generate", "story.onnx", *asked, "--json"]) == 0
-    (document,) = lines_of(capsys)
-    assert document["prompt"] + document["text"] + "\n" == said
-
-
-def test_predict(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    np.save("x.npy", np.array([[1, 2, 3], [4, 5, 6]]))
-    assert main(["predict", "run", "--input", "x.npy", "--json"]) == 0
-    (document,) = lines_of(capsys)
-    assert np.array([one["logits"] for one in document["outputs"]]).shape == (2, 3, 9)
-    assert main(["predict", "run", "--input", "x.npy"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
-
-
-@pytest.mark.parametrize(
-    ("words", "files"),
-    [
-        (["--to", "onnx"], ["story.onnx"]),
-        (["--to", "torchscript", "--no-proof"], ["story.pt"]),
-        (["--to", "onnx", "--weights", "file"], ["story.onnx", "story.onnx.data"]),
-        (["--to", "onnx", "--weights", "reference"], ["model.safetensors", "story.onnx"]),
-        (["--to", "onnx", "--checkpoint", "4"], ["story.onnx"]),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_ways_to_export(place: Path, words: list[str], files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", "run", "-o", "models", *words, "--json"]) == 0
-    (document,) = lines_of(capsys)
-    assert sorted(os.listdir("models")) == sorted([*files, "export_report.json"])
-    assert document["report"]["step"] == (4 if "--checkpoint" in words else 12)
-    proofs = [file["proof"] for file in document["report"]["files"].values()]
-    assert any(proofs) == ("--no-proof" not in words)
-    if "story.onnx" in files:
-        assert main(["generate", "models/story.onnx", "--prompt", "a", "--tokens", "3"]) == 0
-
-
-def test_an_export_section_that_asks_for_more_than_there_is(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spec = STORY.replace('onnx("story.onnx")', 'onnx("story.onnx", quantize = int8)')
-    (place / "more.dlspec").write_text(spec)
-    assert main(["train", "more.dlspec", "--run", "more", "--set", "train.steps=2", "--quiet"]) == 0
-    assert main(["export", "more", "-o", "out"]) == 1
-    err = capsys.readouterr().err
-    assert "`quantize` of `onnx`" in err and "--to onnx" in err and not (place / "out").exists()
-    assert main(["export", "more", "-o", "out", "--to", "onnx"]) == 0
-
-
-def test_a_failed_proof_leaves_nothing(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from dlspec.compiler.layers.layer_norm import LayerNorm
-
-    def wrong(self: LayerNorm, g: Any, x: Any, x_type: Any, name: str, module: str) -> tuple[Any, ...]:
-        inputs = [x, g.parameter(f"{module}.weight"), g.parameter(f"{module}.bias")]
-        return (g.op("LayerNormalization", inputs, x_type, name, axis=-1, epsilon=0.5),)
-
-    monkeypatch.setattr(LayerNorm, "onnx", wrong)
-    assert main(["export", "run", "-o", "models", "--json"]) == 5
-    captured = capsys.readouterr()
-    assert json.loads(captured.out)["exit_code"] == 5 and "Nothing was written" in captured.err
-    assert not (place / "models").exists()
-
-
-def test_runs_are_listed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["runs", "."]) == 0
-    row = capsys.readouterr().out.splitlines()[1].split()
-    assert row[:3] == ["run", "Story", "12"] and row[-1] == "finished"
-    assert main(["runs", ".", "--json"]) == 0
-    (document,) = lines_of(capsys)
-    assert document["runs"][0]["state"] == "finished" and document["runs"][0]["validation"] > 0
 
 
 def test_verify_resume(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,174 @@
+"""`dlspec show`, `plan`, `emit`, `new` and `runs`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from cli_cases import GOOD, LATER, LEARNS, Write, json_of, write
+
+from dlspec.cli.main import main
+
+pytestmark = pytest.mark.no_torch
+__all__ = ["write"]  # a fixture
+
+
+def test_show_is_a_table(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", write(LEARNS)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^linear +Linear +\[B, 10\] +650 +1\.28 k$", out, re.M) and "650 parameters" in out
+
+
+@pytest.mark.parametrize(
+    ("stage", "says"),
+    [
+        ("ast", "Model  @3:1"),
+        ("resolved", "classes = 10"),
+        ("ir", "%2 = linear: Linear(classes)(%1)"),
+        ("passes", "%2 = linear: Linear(classes)(%1)"),
+        ("module", "class MLP(nn.Module):"),
+    ],
+)
+def test_every_stage_can_be_seen(write: Write, stage: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(LEARNS)
+    assert main(["show", file, "--stage", stage]) == 0
+    assert says in capsys.readouterr().out
+    assert main(["show", file, "--stage", stage, "--json"]) == 0
+    document = json_of(capsys)
+    assert document["stage"] == stage and says in document["text"]
+
+
+def test_a_pass_is_seen_between_ir_and_passes(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(GOOD.replace("Linear(4)", "Dropout(0) -> Linear(4)"))
+    assert main(["show", file, "--stage", "ir"]) == 0
+    assert "Dropout(0)" in capsys.readouterr().out
+    assert main(["show", file, "--stage", "passes"]) == 0
+    assert "Dropout" not in capsys.readouterr().out
+
+
+def test_the_json_of_plan(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(repo / "specs" / "gpt.dlspec"), "--json", "--memory", "80GB"]) == 0
+    document = json_of(capsys)
+    assert document["parameters"] == document["trainable_parameters"] == 124_439_808
+    assert document["memory"].keys() == {"weights", "gradients", "optimizer", "activations", "peak"}
+    assert document["memory"]["peak"] == sum(v for k, v in document["memory"].items() if k != "peak")
+    assert sum(layer["parameters"] for layer in document["layers"]) == 124_439_808
+    assert {"name", "type", "shape", "parameters"} <= document["layers"][0].keys()
+    assert document["batch"] == 480 and 0 < document["largest_batch"] < 480
+
+
+def test_plan_says_what_to_do_where_the_batch_does_not_fit(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = str(repo / "specs" / "gpt.dlspec")
+    assert main(["plan", spec, "--memory", "24GB"]) == 0
+    found = re.search(r"up to (\d+) examples at once .* `accumulate = (\d+)`", capsys.readouterr().out)
+    assert found is not None
+    fits, parts = map(int, found.groups())
+    assert 480 % parts == 0 and 480 // parts <= fits
+    assert main(["plan", spec, "--memory", "24GB", "--set", f"train.accumulate={parts}", "--json"]) == 0
+    assert json_of(capsys)["memory"]["peak"] <= 24e9
+    assert main(["plan", spec, "--memory", "1GB"]) == 0
+    assert "not a single example fits into 1.00 GB" in capsys.readouterr().out
+
+
+def test_plan_counts_with_what_is_set(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(LEARNS)
+    assert main(["plan", file, "--json", "--batch", "8"]) == 0
+    assert json_of(capsys)["batch"] == 8
+    assert main(["plan", write(GOOD), "--json"]) == 0
+    assert json_of(capsys)["parameters"] == 36
+
+
+def test_emit_writes_the_model_and_its_recipe(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emit", write(LEARNS), "-o", "out/code"]) == 0
+    assert sorted(os.listdir(tmp_path / "out/code")) == ["net.py", "net_recipe.py"]
+    assert capsys.readouterr().out.split() == ["out/code/net.py", "out/code/net_recipe.py"]
+    for name in ("net.py", "net_recipe.py"):
+        compile((tmp_path / "out/code" / name).read_text(), name, "exec")
+    assert main(["emit", write(GOOD), "-o", "alone", "--json"]) == 0
+    assert json_of(capsys)["files"] == ["alone/net.py"]
+
+
+def test_what_cannot_be_emitted_yet_is_told_and_nothing_written(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(LATER)
+    for words in (["emit", file, "-o", "out"], ["plan", file], ["show", file]):
+        assert main(words) == 0
+        captured = capsys.readouterr()
+        assert captured.out == "" and "not-in-this-version" in captured.err
+        assert main([*words, "--strict"]) == 1
+        capsys.readouterr()
+        assert main([*words, "--json"]) == 0
+        assert "left_out" in json_of(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_emit_does_not_write_over_a_folder_or_through_a_file(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(GOOD)
+    (tmp_path / "out" / "net.py").mkdir(parents=True)
+    assert main(["emit", file, "-o", "out"]) == 1
+    assert "in the way" in capsys.readouterr().err
+    assert main(["emit", file, "-o", file]) == 1
+    assert "is no directory" in capsys.readouterr().err
+    assert main(["emit", file, "-o", f"{file}/below"]) == 1
+    assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(GOOD)
+    (tmp_path / "locked").mkdir(mode=0o555)
+    assert main(["emit", file, "-o", "locked"]) == 1
+    assert "permission denied" in capsys.readouterr().err
+
+
+# --- new, runs
+
+
+@pytest.mark.parametrize("template", ["digits", "gpt", "chargpt"])
+def test_a_new_spec_is_one_without_a_fault(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "mine", "--from", template]) == 0
+    assert main(["check", "mine.dlspec"]) == 0
+    assert main(["fmt", "--check", "mine.dlspec"]) == 0
+    text = (tmp_path / "mine.dlspec").read_text()
+    assert 'onnx("mine.onnx"' in text and "#   dlspec train mine.dlspec" in text
+    capsys.readouterr()
+    assert main(["new", "mine", "--from", template]) == 1
+    assert "mine.dlspec exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["new", "my-net"], "`dlspec new my_net`"),
+        (["new", "class"], "cannot be the name of a spec"),
+        (["new", "a", "--from", "digts"], "`--from digits`"),
+        (["new", "a", "--set", "x=3"], "--set x=3 has nothing to change"),
+    ],
+)
+def test_a_new_spec_that_cannot_be(
+    words: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert says in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+def test_runs_where_there_are_none_or_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["runs"]) == 0
+    assert capsys.readouterr().out == "no runs in runs\n"
+    (tmp_path / "runs" / "a-1").mkdir(parents=True)
+    (tmp_path / "runs" / "a-1" / "manifest.json").write_text("{")
+    assert main(["runs", "--json"]) == 0
+    assert [run["state"] for run in json_of(capsys)["runs"]] == ["damaged"]
