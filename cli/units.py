@@ -18,4 +18,4 @@ def count_text(count: int) -> str:
             )
             return f"{digits} {prefix}"
         value /= 1000
-    return f"{value:.0f} E"
+    return f"{value:.3g} E"
