@@ -9,8 +9,8 @@ given by its path, or as a text (what has a line break is a text; data files are
     model = load(run)                  # an nn.Module in evaluation
     export(run, "models")              # proved, or nothing is written
 
-Errors: `SpecError` (a ValueError-like list of `diagnostics`) where a spec is wrong, `RuntimeFault` with `message`,
-`help` and `exit_code` where data, a run or the machine is.
+Errors: `SpecError`, with its `diagnostics`, where a spec is wrong; `RuntimeFault`, with `message`, `help` and
+`exit_code`, where data, a run or the machine is.
 """
 
 from __future__ import annotations
