@@ -252,5 +252,5 @@ def _finished_before(run: Run, display: Display) -> Result:
     finished = run.manifest.finished
     assert finished is not None
     step, why = finished["step"], "early stopping" if finished["why"] == "early_stop" else "all steps are done"
-    display.note(f"{run.path} is finished at step {step}: {why}. Train on with `--set steps=...`.")
+    display.note(f"{run.path} is finished at step {step}: {why}. Train on with `--set train.steps=...`.")
     return Result(run.path, step, step, finished["why"], finished["validation"])

@@ -41,3 +41,28 @@ def test_a_fix_cures_its_finding(spec: str, said: str) -> None:
 
 def test_the_pages_are_read() -> None:
     assert len(CASES) > 40
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("json.dlspec", "json_model"),
+        ("torch.dlspec", "torch_model"),
+        ("my-gpt.dlspec", "my_gpt"),
+        ("folder/a b.dlspec", "a_b"),
+        ("class.dlspec", "class_model"),
+        ("3x.dlspec", "spec_3x"),
+    ],
+)
+def test_a_file_must_have_a_name_that_python_can_import(name: str, other: str) -> None:
+    spec = "dlspec 1\nmodel N: (x: [B, 8]) -> (y: [B, 8]) {\n  relu\n}\n"
+    (found,) = analyse(Source(name, spec)).diagnostics
+    assert (found.code, found.help) == ("file-name", f"call the file `{other}.dlspec`")
+    assert analyse(Source(f"folder/{other}.dlspec", spec)).diagnostics == []
+
+
+def test_more_copies_than_any_network_has_are_refused_at_once() -> None:
+    spec = "dlspec 1\nmodel N: (x: [B, 8]) -> (y: [B, 8]) {\n  repeat(1_000_000_000) { relu }\n}\n"
+    (found,) = analyse(Source("n.dlspec", spec)).diagnostics
+    assert found.code == "wrong-value"
+    assert "100,000" in found.message

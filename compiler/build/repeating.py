@@ -17,6 +17,9 @@ from .env import Env
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
 
+MOST_COPIES = 100_000
+"""More than any network has; a slip of the finger does not fill the memory."""
+
 
 def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     """Place the copies. A copy is built anew where it may differ from the one before: by its index or its input."""
@@ -117,6 +120,11 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
             given["count"].flow.span,
             f"this is {show_value(count)}",
         )
+        return None
+    if whole(count) > MOST_COPIES:
+        label = f"{whole(count):,} copies"
+        message = f"repeat makes {MOST_COPIES:,} copies at most"
+        ctx.report.error("wrong-value", message, given["count"].flow.span, label, help="share weights with `share(n)`")
         return None
     index = given.get("index")
     if index is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import keyword
 import os
+import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,7 +111,40 @@ def resolve(source: Source, file: tree.File, report: Report) -> Spec:
         )
     for name in scope.constants:
         scope.find(name)
+    _check_stem(source, report)
     return Spec(source, file, scope)
+
+
+# Beside a file of such a name, Python would import it for the module that it hides.
+_HIDDEN = (frozenset(sys.stdlib_module_names) - {"test", "this", "idlelib", "antigravity"}) | {
+    "torch",
+    "numpy",
+    "triton",
+}
+
+
+def _check_stem(source: Source, report: Report) -> None:
+    """The emitted files are called after the spec, so its name must be one that Python can import."""
+    stem = os.path.basename(source.name).removesuffix(".dlspec")
+    if source.name.startswith("<"):
+        return
+    if keyword.iskeyword(stem):
+        what, other = "a word of Python", f"{stem}_model"
+    elif stem in _HIDDEN:
+        what, other = "a module that Python programs import", f"{stem}_model"
+    elif not stem.isidentifier():
+        plain = re.sub(r"\W+", "_", stem).strip("_")
+        what, other = "no name that Python can import", plain if plain.isidentifier() else f"spec_{plain}".rstrip("_")
+    else:
+        return
+    start = source.span(0, 0)
+    report.error(
+        "file-name",
+        f"the emitted files are called after this one, and `{stem}` is {what}",
+        start,
+        f"in {os.path.basename(source.name)}",
+        help=f"call the file `{other}.dlspec`",
+    )
 
 
 def _enter(table: dict[str, Any], name: tree.Name, item: tree.Item, taken: dict[str, Span], report: Report) -> None:
