@@ -17,7 +17,8 @@ STEPS = [
     "dlspec new story --from chargpt",
     "dlspec check story.dlspec",
     "dlspec emit story.dlspec -o code",
-    "dlspec train story.dlspec --run run --set train.steps=20 --set 'train.schedule=warmup(5) -> cosine' --set train.data.files='\"corpus.txt\"' --set vocab=VOCAB",
+    "dlspec train story.dlspec --run run --set train.steps=20 --set 'train.schedule=warmup(5) -> cosine'"
+    " --set train.data.files='\"corpus.txt\"' --set vocab=VOCAB",
     "dlspec export run -o models",
     "mkdir alone && cp models/*.onnx alone/ && cd alone && dlspec generate *.onnx --prompt 'The ' --tokens 40",
 ]
