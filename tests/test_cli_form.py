@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_the_same_command_as_a_module(write: Write, tmp_path: Path) -> None:
 
 def test_a_reader_that_goes_away_changes_nothing(write: Write, tmp_path: Path) -> None:
     write("dlspec 1\n" + "\n".join(f"a{n} = b{n}" for n in range(300)) + "\n")
-    shell = f"{sys.executable} -m dlspec check net.dlspec | head -n 1; echo ${{PIPESTATUS[0]}}"
+    shell = f"{shlex.quote(sys.executable)} -m dlspec check net.dlspec | head -n 1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "1" and done.stderr == ""
 
