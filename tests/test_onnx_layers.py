@@ -24,7 +24,7 @@ from dlspec.compiler.backends.onnx.verify import verify_graph
 from dlspec.compiler.ir.graph import Apply, Graph, LayerModule, Node, Unit, Value
 from dlspec.compiler.layers import registry
 from dlspec.compiler.layers.rotary_torch import ROTARY
-from dlspec.compiler.semantics.number import Number, Reference, number, spelled
+from dlspec.compiler.semantics.number import Number, Reference, number, real, spelled
 from dlspec.compiler.semantics.tensor import Tensor
 from dlspec.grammar.source import Source
 
@@ -129,6 +129,9 @@ class PlainCode:
 
     def word(self, value: object) -> str:
         return repr(value)
+
+    def real(self, n: Number) -> str:
+        return repr(real(n))
 
     def library(self, name: str, source: str) -> str:
         self.library_sources[name] = source

@@ -130,7 +130,7 @@ def read_options(
         value = evaluate(option.flow, option.scope or scope, report, words_of(kind, name))
         if value is FAULT:
             fits = False
-        elif value is None and name in given and (name in defaults or not _takes_none(kind, name)):
+        elif value is None and ((name in given and name in defaults) or not _takes_none(kind, name)):
             continue
         else:
             values[name] = value

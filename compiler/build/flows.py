@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ...grammar import tree
-from ..ir.graph import LayerModule, Pointwise, Run, UnitModule, Value
+from ..ir.graph import LayerModule, Run, UnitModule, Value
 from ..layers import registry
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, SPELLINGS
-from ..semantics.number import COMPARISONS, MATHS, Number
-from ..semantics.tensor import UNKNOWN, Tensor, TypeFault, broadcast, same, seen_outside
+from ..semantics.number import MATHS
+from ..semantics.tensor import UNKNOWN, Tensor, same, seen_outside
 from . import blocks, later, lines, placing, repeating, residuals
 from .context import Context, Flowing
 from .env import Labelled, OpenFlow, env_of
+from .pointwise import combine
 
 
 def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
@@ -48,12 +49,12 @@ def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
         case tree.Body():
             return lines.run_body(flow, x, ctx)
         case tree.Binary(operator=operator, left=left, right=right):
-            return _pointwise(operator, run(left, x, ctx), run(right, x, ctx), flow, ctx)
+            return combine(operator, run(left, x, ctx), run(right, x, ctx), flow, ctx)
         case tree.Negate(operand=operand):
             value = evaluate(flow, ctx.env, ctx.report) if not _flows(operand, ctx) else None
             if value is not None and is_number(value):
                 return value
-            return _pointwise("neg", run(operand, x, ctx), None, flow, ctx)
+            return combine("neg", run(operand, x, ctx), None, flow, ctx)
         case tree.Choice(then=then, condition=condition, otherwise=otherwise):
             return _choice(then, condition, otherwise, x, ctx)
         case tree.Number() | tree.Percent():
@@ -226,6 +227,7 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
         made = ctx.unit.find(label.name.text) is not None or ctx.made_before(target) is not None
         if (
             not made
+            and target.path.parts != ("repeat",)  # no copies: the identity
             and not isinstance(first(flowing, ctx, target).type, type(UNKNOWN))
             and len(ctx.unit.modules) == before
         ):
@@ -268,50 +270,6 @@ def _choice(then: tree.Flow, condition: tree.Flow, otherwise: tree.Flow, x: Valu
     if isinstance(chosen, tree.Nothing) and x is not None:
         return x  # `none` on the side that was chosen leaves what flows as it is
     return run(chosen, x, ctx)
-
-
-def _pointwise(operator: str, left: Flowing, right: Flowing | None, node: tree.Flow, ctx: Context) -> Flowing:
-    sides = [side[0] if isinstance(side, tuple) else side for side in (left, right) if side is not None]
-    if all(not isinstance(side, Value) for side in sides):
-        value = evaluate(node, ctx.env, ctx.report)
-        return value if is_number(value) else ctx.unknown()
-    values = tuple(side for side in sides if isinstance(side, Value))
-    tensors = [value.type for value in values]
-    if any(not isinstance(t, Tensor) for t in tensors):
-        return ctx.unknown()
-    type_ = tensors[0]
-    assert isinstance(type_, Tensor)
-    if len(tensors) == 2:
-        try:
-            type_ = broadcast(tensors[0], tensors[1])  # type: ignore[arg-type]
-        except TypeFault as fault:
-            assert isinstance(node, tree.Binary)
-            ctx.report.error(
-                "shape-mismatch",
-                f"the two sides of `{operator}` do not fit: {fault}",
-                node.span,
-                "these do not go together",
-                labels=(
-                    (node.left.span, f"this side is {tensors[0]}"),
-                    (node.right.span, f"this side is {tensors[1]}"),
-                ),
-                help="make the two sides end in the same shape; a dim stretches only where it is written as 1",
-            )
-            return ctx.unknown()
-    if operator in COMPARISONS:
-        type_ = Tensor("bool", type_.dims)
-    elif operator == "/" or (len(values) < len(sides) and _makes_float(sides)):
-        type_ = Tensor("float", type_.dims)
-    elif type_.dtype == "bool" and len(values) < len(sides):
-        type_ = Tensor("int", type_.dims)  # as PyTorch has it: a truth value and a number make a number
-    left_number = None if isinstance(sides[0], Value) else sides[0]
-    right_number = sides[1] if len(sides) == 2 and not isinstance(sides[1], Value) else None
-    op = Pointwise(operator, left_number, right_number)  # type: ignore[arg-type]
-    return ctx.emit(op, values, (type_,), node.span)[0]
-
-
-def _makes_float(sides: list[Value | Number]) -> bool:
-    return any(not isinstance(s, Value) and s.value is not None and s.value != int(s.value) for s in sides)
 
 
 def _flows(flow: tree.Node, ctx: Context) -> bool:

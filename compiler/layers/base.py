@@ -40,6 +40,10 @@ class Code(Protocol):
         """A number as a Python expression in this class (`4 * config.dim`)."""
         ...
 
+    def real(self, n: Number) -> str:
+        """A number as a Python float, where an int will not do: TorchScript takes none for a float."""
+        ...
+
     def library(self, name: str, source: str) -> str:
         """Put a class or function of the library into the file, once; returns the name it got there."""
         ...

@@ -22,7 +22,7 @@ class LeakyRelu(Function):
     slope: Real = 0.01
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
-        return f"F.leaky_relu({x}, {code.number(self.slope)})"
+        return f"F.leaky_relu({x}, {code.real(self.slope)})"
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         return (g.op("LeakyRelu", [x], x_type, name, alpha=real(self.slope)),)

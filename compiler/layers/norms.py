@@ -20,4 +20,4 @@ def check_width(word: str, x: Tensor) -> None:
 
 def with_eps(eps: Number, usual: float, code: Code) -> str:
     """`, eps=...` where it is not PyTorch's own."""
-    return "" if real(eps) == usual else f", eps={code.number(eps)}"
+    return "" if real(eps) == usual else f", eps={code.real(eps)}"

@@ -58,7 +58,7 @@ class RMSNorm(Layer):
 
     def constructor(self, x: Tensor, code: Code) -> str:
         # PyTorch's own eps is the dtype's machine epsilon, so ours is always written.
-        width, eps = code.number(x.dims[-1]), code.number(self.eps)
+        width, eps = code.number(x.dims[-1]), code.real(self.eps)
         if self.offset.value == 0:
             return f"nn.RMSNorm({width}, eps={eps})"
         name = code.library("RMSNorm", _WITH_OFFSET)

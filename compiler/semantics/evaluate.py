@@ -79,8 +79,7 @@ def evaluate(flow: tree.Flow, scope: Scope, report: Report, words: frozenset[str
             chosen = evaluate(condition, scope, report)
             if chosen is FAULT:
                 return FAULT
-            truth = truth_of(chosen)
-            if truth is None:
+            if not isinstance(chosen, bool):
                 report.error(
                     "not-a-condition",
                     "`if` chooses when the model is built, and this is not known by then",
@@ -89,22 +88,13 @@ def evaluate(flow: tree.Flow, scope: Scope, report: Report, words: frozenset[str
                     help="a condition compares numbers: `i % 2 == 0`",
                 )
                 return FAULT
-            return evaluate(then if truth else otherwise, scope, report, words)
+            return evaluate(then if chosen else otherwise, scope, report, words)
         case tree.Stage(path=path, args=None, body=None) if len(path.parts) == 1:
             return _name(path, flow, scope, report, words)
         case tree.Stage(path=path, args=args, body=None) if path.parts[0] in MATHS and len(path.parts) == 1:
             return _worked_out(path.parts[0], list(args or ()), flow, scope, report)
         case _:
             return Recipe(flow, scope)
-
-
-def truth_of(value: object) -> bool | None:
-    """Whether a condition holds; None for what is neither true nor false."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Operation) and value.operator in COMPARISONS and value.value is not None:
-        return bool(value.value)
-    return None
 
 
 def _decimal(text: str) -> Fraction:
@@ -126,20 +116,24 @@ def _name(path: tree.Path, flow: tree.Flow, scope: Scope, report: Report, words:
     return FAULT
 
 
+def _is_plain(value: object) -> bool:
+    """Whether a value can be held against one of another kind: a window that may be a number or `none`."""
+    return isinstance(value, str | bool) or value is None or is_number(value)
+
+
 def _worked_out(
     operator: str, sides: list[Any], flow: tree.Flow, scope: Scope, report: Report
-) -> Number | Fault | Recipe:
+) -> Number | bool | Fault | Recipe:
     values = [evaluate(side.value if isinstance(side, tree.Keyword) else side, scope, report) for side in sides]
     if any(value is FAULT for value in values):
         return FAULT
-    if operator in ("==", "!=") and all(isinstance(v, str | bool) or v is None for v in values):
-        same = values[0] == values[1]
-        truth = same if operator == "==" else not same
-        return Operation("==", (Literal("1", Fraction(1)), Literal("1" if truth else "0", Fraction(truth))))
     if not all(is_number(value) for value in values):
+        if operator in ("==", "!=") and all(_is_plain(value) for value in values):
+            return (values[0] == values[1]) == (operator == "==")
         return Recipe(flow, scope)
     try:
-        return operation(operator, *values)
+        result = operation(operator, *values)
+        return bool(result.value) if operator in COMPARISONS and result.value is not None else result
     except NumberError as error:
         report.error("no-value", f"this cannot be worked out: {error}", flow.span, str(error))
         return FAULT

@@ -351,6 +351,11 @@ def _spelled(n: Number, name: Callable[[Reference], str], python: bool) -> tuple
         case Operation("neg", (operand,)):
             text, level = _spelled(operand, name, python)
             return (f"-{text}" if level >= _UNARY else f"-({text})"), _UNARY
+        case Operation("round_up", (a, b)) if python:
+            up, by = _spelled(a, name, python), _spelled(b, name, python)
+            number = up[0] if up[1] >= _UNARY else f"({up[0]})"
+            step = by[0] if by[1] > _LEVEL["*"] else f"({by[0]})"
+            return f"-(-{number} // {step}) * {step}", _LEVEL["*"]
         case Operation(operator, operands) if operator in MATHS:
             arguments = ", ".join(_spelled(o, name, python)[0] for o in operands)
             return f"{_PYTHON_MATHS.get(operator, operator) if python else operator}({arguments})", _ATOM

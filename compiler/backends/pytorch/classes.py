@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ...build.labels import TAKEN
 from ...ir.graph import Copies, LayerModule, Unit, UnitModule, Value
 from ...layers.base import Code
-from ...semantics.number import Number, Reference, is_whole, outward, references
+from ...semantics.number import Number, Reference, is_whole, outward, real, references
 from .file import FileText, python
 from .forward import Forward, safe_name
 from .initial import init_bias_source, init_linear_source, init_table_line
@@ -54,6 +54,12 @@ class ClassCode(Code):
             self.arguments.append(reference)
         return argument_name(reference)
 
+    def real(self, n: Number) -> str:
+        text = self.number(n)
+        if not is_whole(n):
+            return text
+        return f"float({text})" if any(True for _ in references(n)) else repr(real(n))
+
     def library(self, name: str, source: str) -> str:
         return self.file.add_library(name, source)
 
@@ -78,7 +84,12 @@ class ForwardCode(Code):
     """What `__init__` works out -> the attribute that holds it."""
 
     def number(self, n: Number) -> str:
-        text = self.made.number(n)
+        return self._kept(self.made.number(n), n)
+
+    def real(self, n: Number) -> str:
+        return self._kept(self.made.real(n), n)
+
+    def _kept(self, text: str, n: Number) -> str:
         if not any(True for _ in references(n)):
             return text
         if text not in self.attributes:
@@ -246,7 +257,8 @@ def _initialise(module: LayerModule | UnitModule | Copies, inner: dict[Unit, Cla
         case UnitModule(name=name, unit=unit):
             return [f"self.{name}.init_weights(generator)"] if inner[unit].initialises else []
         case Copies(name=name, units=units):
-            if not any(inner[unit].initialises for unit in units):
-                return []
+            drawn = [i for i, unit in enumerate(units) if inner[unit].initialises]
             item = item_name(module)
-            return [f"for {item} in self.{name}:", f"    {item}.init_weights(generator)"]
+            if len(drawn) == len(units):
+                return [f"for {item} in self.{name}:", f"    {item}.init_weights(generator)"]
+            return [f"self.{name}[{i}].init_weights(generator)" for i in drawn]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ...semantics.number import Literal, Number, Reference, is_whole, references, spell, spelled
+from ...semantics.number import Literal, Number, Operation, Reference, is_whole, references, spell, spelled
 from .initial import Scheme
 from .layout import fit
 
@@ -88,8 +88,9 @@ class FileText:
 
 
 def python_literal(n: Literal) -> str:
-    """The spelling of the spec where Python reads it the same: `50_257`, `1e-4`."""
-    plain = re.fullmatch(r"(?!0\d)\d[\d_]*(\.\d+)?([eE][+-]?\d+)?", n.text)
+    """The spelling of the spec where Python reads it the same: `50_257`, `1e-4`. A whole number is an int."""
+    fraction = "" if is_whole(n) else r"(\.\d+)?([eE][+-]?\d+)?"
+    plain = re.fullmatch(rf"(?!0\d)\d[\d_]*{fraction}", n.text)
     return n.text if plain and "__" not in n.text and not re.search(r"_(\D|$)", n.text) else spell(n.value)
 
 
@@ -97,4 +98,20 @@ def python(n: Number, name: object) -> str:
     """A number as a Python expression, references printed by `name`."""
     if isinstance(n, Literal):
         return python_literal(n)
-    return spelled(n, name, python=True)  # type: ignore[arg-type]
+    text = spelled(n, name, python=True)  # type: ignore[arg-type]
+    return f"round({text})" if is_whole(n) and _is_float(n) else text
+
+
+def _is_float(n: Number) -> bool:
+    """Whether Python works the number out as a float: `0.5 * dim` is one, whole or not."""
+    match n:
+        case Operation("floor" | "ceil"):
+            return False
+        case Operation("sqrt" | "exp" | "log" | "sin" | "cos"):
+            return True
+        case Operation("/" | "//" | "^" as operator, (a, b)):
+            divided = operator == "/" and not is_whole(n)
+            return divided or _is_float(a) or _is_float(b) or (operator == "^" and b.value is not None and b.value < 0)
+        case Operation(operands=operands):
+            return any(map(_is_float, operands))
+    return not is_whole(n)

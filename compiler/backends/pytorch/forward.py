@@ -162,6 +162,10 @@ class Forward:
             return Expression(fill(f"torch.{op.operator}({HOLE})", left.text), left.reads, left.modules)
         right = self._number(op.right) if op.right is not None else self._operand(next(values), alone=False)
         operator = "**" if op.operator == "^" else op.operator
+        if operator == "//" and op.left is not None:
+            # TorchScript has no floor division of a number by a tensor.
+            dtype = ", dtype=torch.float32" if _turns_float(node) else ""
+            left = Expression(f"torch.full_like({right.text}, {left.text}{dtype})", right.reads)
         return Expression(
             infix(left.text, operator, right.text), left.reads | right.reads, left.modules + right.modules
         )
@@ -238,6 +242,12 @@ class Forward:
         if value is not branch.output or not 1 <= modules <= _CHAIN or len(text) > _LONG:
             return None
         return Expression(text, x.reads, modules)
+
+
+def _turns_float(node: Node) -> bool:
+    """Whether whole numbers go in and others come out."""
+    types = [value.type for value in (node.inputs[0], node.output)]
+    return [t.dtype for t in types if isinstance(t, Tensor)] == ["int", "float"]
 
 
 def _uses(unit: Unit) -> Counter[Value]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from ...ir.graph import Copies, Graph, Unit, UnitModule
 from .classes import ClassText, write_class
 from .file import FileText
@@ -46,31 +48,59 @@ def _units(model: Unit) -> list[Unit]:
     return list(found.values())
 
 
+Place: TypeAlias = "tuple[str, str, int]"
+
+
 def _groups(units: list[Unit]) -> list[list[Unit]]:
-    """Units that were written at one place, together where the last of them can be written."""
-    by_place: dict[tuple[str, str, int], list[Unit]] = {}
+    """Units that were written at one place, together where the last of them can be written.
+
+    Places that hold each other (a block that is handed itself: `Twice(Twice(Linear(8)))`) are parted by how deep their
+    units are nested, so that every class stands below those it makes.
+    """
+    inside = {id(unit): [u for u in _units(unit) if u is not unit] for unit in units}
+    circular = _circular(units, inside)
+    depth: dict[int, int] = {}
+    for unit in units:  # those inside come first
+        nested = max((depth[id(inner)] for inner in inside[id(unit)]), default=0)
+        depth[id(unit)] = nested + (_place(unit) in circular)
+    by_place: dict[tuple[Place, int], list[Unit]] = {}
+
+    def key(unit: Unit) -> tuple[Place, int]:
+        return _place(unit), depth[id(unit)] if _place(unit) in circular else 0
+
     for unit in units:
-        by_place.setdefault((unit.kind, unit.name, unit.span.start), []).append(unit)
+        by_place.setdefault(key(unit), []).append(unit)
     order: list[list[Unit]] = []
     done: set[int] = set()
-
-    def inner_units(unit: Unit) -> list[Unit]:
-        return [u for u in _units(unit) if u is not unit]
 
     def place(group: list[Unit]) -> None:
         if id(group) in done:
             return
         done.add(id(group))
         for unit in group:
-            for inner in inner_units(unit):
-                key = (inner.kind, inner.name, inner.span.start)
-                if by_place[key] is not group:
-                    place(by_place[key])
+            for inner in inside[id(unit)]:
+                place(by_place[key(inner)])
         order.append(group)
 
     for unit in units:
-        place(by_place[(unit.kind, unit.name, unit.span.start)])
+        place(by_place[key(unit)])
     return order
+
+
+def _place(unit: Unit) -> Place:
+    return unit.kind, unit.name, unit.span.start
+
+
+def _circular(units: list[Unit], inside: dict[int, list[Unit]]) -> set[Place]:
+    """The places whose units hold, somewhere inside, units of the same place."""
+    holds: dict[Place, set[Place]] = {}
+    for unit in units:
+        holds.setdefault(_place(unit), set()).update(map(_place, inside[id(unit)]))
+    for middle in holds:
+        for held in holds.values():
+            if middle in held:
+                held |= holds[middle]
+    return {place for place, held in holds.items() if place in held}
 
 
 def _write_group(

@@ -1,0 +1,96 @@
+"""`a + b`, `2 * a`, `a > 0`, `-a`: both sides of an operator combined entry by entry."""
+
+from __future__ import annotations
+
+from ...grammar import tree
+from ..ir.graph import Pointwise, Value
+from ..semantics.evaluate import FAULT, evaluate, is_number
+from ..semantics.number import COMPARISONS, Number
+from ..semantics.tensor import Tensor, TypeFault, broadcast
+from .context import Context, Flowing
+
+_NOT_OF_TRUTH = frozenset({"-", "neg", "//", "%", "^"})
+"""What PyTorch does not do to truth values; sums and products of them are `or` and `and`."""
+
+
+def combine(operator: str, left: Flowing, right: Flowing | None, node: tree.Flow, ctx: Context) -> Flowing:
+    """Place `left operator right`, or `neg` of `left`; two numbers stay a number."""
+    sides = [side[0] if isinstance(side, tuple) else side for side in (left, right) if side is not None]
+    if all(not isinstance(side, Value) for side in sides):
+        return _constant(node, ctx)
+    values = tuple(side for side in sides if isinstance(side, Value))
+    tensors = [value.type for value in values if isinstance(value.type, Tensor)]
+    if len(tensors) < len(values):
+        return ctx.unknown()
+    type_ = tensors[0]
+    if len(tensors) == 2:
+        try:
+            type_ = broadcast(tensors[0], tensors[1])
+        except TypeFault as fault:
+            assert isinstance(node, tree.Binary)
+            ctx.report.error(
+                "shape-mismatch",
+                f"the two sides of `{operator}` do not fit: {fault}",
+                node.span,
+                "these do not go together",
+                labels=(
+                    (node.left.span, f"this side is {tensors[0]}"),
+                    (node.right.span, f"this side is {tensors[1]}"),
+                ),
+                help="make the two sides end in the same shape; a dim stretches only where it is written as 1",
+            )
+            return ctx.unknown()
+    left_number = None if isinstance(sides[0], Value) else sides[0]
+    right_number = sides[1] if len(sides) == 2 and not isinstance(sides[1], Value) else None
+    if not _has_value(operator, tensors, right_number, node, ctx):
+        return ctx.unknown()
+    if operator in COMPARISONS:
+        type_ = Tensor("bool", type_.dims)
+    elif operator == "/" or (len(values) < len(sides) and _makes_float(sides)):
+        type_ = Tensor("float", type_.dims)
+    elif type_.dtype == "bool" and len(values) < len(sides):
+        type_ = Tensor("int", type_.dims)  # as PyTorch has it: a truth value and a number make a number
+    op = Pointwise(operator, left_number, right_number)
+    return ctx.emit(op, values, (type_,), node.span)[0]
+
+
+def _constant(node: tree.Flow, ctx: Context) -> Flowing:
+    value = evaluate(node, ctx.env, ctx.report)
+    if is_number(value):
+        return value
+    if value is not FAULT:
+        what = "is true or false" if isinstance(value, bool) else "is no number"
+        message = f"`{node.span.text}` {what}, and nothing that flows can be made of it"
+        ctx.report.error("not-a-flow", message, node.span, "no number, and no flow")
+    return ctx.unknown()
+
+
+def _has_value(operator: str, tensors: list[Tensor], right: Number | None, node: tree.Flow, ctx: Context) -> bool:
+    """Whether PyTorch has a result for these sides whatever flows in; else it is reported."""
+    sign = "-" if operator == "neg" else operator
+    truth = next((t for t in tensors if t.dtype == "bool"), None)
+    if truth is not None and operator in _NOT_OF_TRUTH:
+        ctx.report.error(
+            "wrong-value",
+            f"`{sign}` does not take true and false, and {truth} comes in",
+            node.span,
+            "no numbers to reckon with",
+            help="multiply it by 1 first: that makes it 0 and 1",
+        )
+        return False
+    if right is None or right.value is None:
+        return True
+    if operator in ("/", "//", "%") and right.value == 0:
+        message = "this cannot be worked out: a division by zero"
+        ctx.report.error("no-value", message, node.span, "divides by zero")
+        return False
+    whole = all(t.dtype == "int" for t in tensors)
+    if operator == "^" and whole and right.value < 0 and right.value == int(right.value):
+        message = f"a negative power of whole numbers is no whole number, and {tensors[0]} comes in"
+        ctx.report.error("wrong-value", message, node.span, "no whole number", help="write `1 / (... ^ 2)`")
+        return False
+    return True
+
+
+def _makes_float(sides: list[Value | Number]) -> bool:
+    return any(not isinstance(s, Value) and s.value is not None and s.value != int(s.value) for s in sides)
