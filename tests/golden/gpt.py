@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -117,16 +116,15 @@ class GPT(nn.Module):
     def init_weights(self, generator: torch.Generator | None = None) -> None:
         """Draw the initial weights, in the order of the spec."""
         self.tie_weights()
-        nn.init.normal_(self.wte.weight, generator=generator)
-        nn.init.normal_(self.wpe.weight, generator=generator)
+        nn.init.normal_(self.wte.weight, std=0.02, generator=generator)
+        nn.init.normal_(self.wpe.weight, std=0.02, generator=generator)
         for block in self.blocks:
             block.init_weights(generator)
         self.norm.reset_parameters()
 
 
 def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
-    """PyTorch's own initial weights of a Linear, drawn from `generator`."""
-    bound = 1 / math.sqrt(linear.in_features)
-    nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
+    """Weights from N(0, 0.02^2), drawn from `generator`; biases 0."""
+    nn.init.normal_(linear.weight, std=0.02, generator=generator)
     if linear.bias is not None:
-        nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+        nn.init.zeros_(linear.bias)
