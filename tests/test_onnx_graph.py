@@ -40,13 +40,15 @@ def golden(repo: Path, name: str) -> ModuleType:
 
 
 def drawn(model: torch.nn.Module) -> torch.nn.Module:
-    """Initial weights, biases and gains away from 0 and 1 as well."""
+    """Weights as large as those of a trained model, so that each shows; biases and gains away from 0 and 1."""
     generator = torch.Generator().manual_seed(0)
     model.init_weights(generator)  # type: ignore[operator]
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:
                 parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+            else:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.shape[1] ** 0.5)
     return model.eval()
 
 

@@ -231,8 +231,8 @@ def test_training_without_validation_data(tmp_path: Path) -> None:
 def test_a_validation_that_is_not_finite_is_null(tmp_path: Path) -> None:
     rule = {"patience": 2, "on": "validation.perplexity"}
     program = with_perplexity(gpt({**PERPLEXITY, "validate": {"steps": 3}, "early_stop": rule}, drop=0.0))
-    # Logits a hundred times as large in evaluation: a loss of hundreds, whose exponential is too large for a float.
-    head = {"return self.head(x)": "return self.head(x) * (1 if self.training else 100)"}
+    # Logits ten thousand times as large in evaluation: a loss of hundreds, whose exponential is too large for a float.
+    head = {"return self.head(x)": "return self.head(x) * (1 if self.training else 10_000)"}
     program = replace(program, model_code=replace_all(program.model_code, head))
     result = run(program, tmp_path)
     assert result.finished == "early_stop" and result.step == 6
