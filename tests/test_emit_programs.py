@@ -60,6 +60,16 @@ def test_initial_weights_are_drawn_by_the_generator_alone(wide: Artefact) -> Non
         assert not drawn or not torch.equal(a, c), name
 
 
+def test_a_new_model_works_before_its_weights_are_drawn_again(wide: Artefact) -> None:
+    """What is in no checkpoint, such as a rotary's tables, has to be there without `init_weights`."""
+    trained = made(wide).eval()
+    fresh = load_text(wide.name, wide.model_code).Net().eval()  # type: ignore[attr-defined]
+    assert all(tensor.isfinite().all() for tensor in (*fresh.parameters(), *fresh.buffers()))
+    fresh.load_state_dict(trained.state_dict())
+    for a, b in zip(trained(*inputs(2, 9)), fresh(*inputs(2, 9)), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_a_tied_weight_is_one_tensor_after_to_empty_and_moves_together(wide: Artefact) -> None:
     model = made(wide)
     assert model.head.weight is model.tok.weight

@@ -11,6 +11,7 @@ class Rotary(nn.Module):
         self.base = base
         self.register_buffer("cos", torch.empty(length, dim // 2), persistent=False)
         self.register_buffer("sin", torch.empty(length, dim // 2), persistent=False)
+        self.fill()
 
     def forward(self, x: Tensor) -> Tensor:
         cos, sin = self.cos[: x.shape[2]], self.sin[: x.shape[2]]  # [T, dim / 2]
