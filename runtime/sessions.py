@@ -35,6 +35,7 @@ from .rundir import (
     text_hash,
     verify_run,
 )
+from .settings import Settings
 from .signals import StopRequest, stop_requests
 from .stopping import Patience
 
@@ -139,7 +140,7 @@ def resume(
         stack.enter_context(locked(run))
         old = verify_run(run, trust_code=trust_code)
         if old.manifest.finished and checkpoint is None and program.hash == old.manifest.program:
-            return _finished_before(old, show)
+            return _finished_before(old, program.options, show)
         _require_sampler(program, sampler)
         old = finish_texts(old)
         clean_up(old.checkpoints)
@@ -248,9 +249,10 @@ def _title(training: Training) -> Title:
     )
 
 
-def _finished_before(run: Run, display: Display) -> Result:
+def _finished_before(run: Run, options: Settings, display: Display) -> Result:
     finished = run.manifest.finished
     assert finished is not None
     step, why = finished["step"], "early stopping" if finished["why"] == "early_stop" else "all steps are done"
-    display.note(f"{run.path} is finished at step {step}: {why}. Train on with `--set train.steps=...`.")
+    key = "epochs" if options.steps is None else "steps"
+    display.note(f"{run.path} is finished at step {step}: {why}. Train on with `--set train.{key}=...`.")
     return Result(run.path, step, step, finished["why"], finished["validation"])

@@ -184,7 +184,7 @@ def test_a_finished_run_says_so(tmp_path: Path) -> None:
     notes = Notes()
     again = go_on(gpt(), tmp_path / "run", display=notes)
     assert again == done
-    assert "is finished at step 12: all steps are done" in notes.lines[0]
+    assert "is finished at step 12: all steps are done. Train on with `--set train.steps=" in notes.lines[0]
     assert (tmp_path / "run" / "manifest.json").read_bytes() == manifest
 
 

@@ -214,6 +214,7 @@ ELSEWHERE = {
     **dict.fromkeys(["split", "validation_split"], "data = digits(split = [0.8, 0.2])"),
     **dict.fromkeys(["smoothing", "label_smoothing"], "loss = cross_entropy(logits, data.label, smoothing = 0.1)"),
     **dict.fromkeys(["patience"], "early_stop = patience(5)"),
+    **dict.fromkeys(["device", "accelerator"], "dlspec train SPEC --device cuda"),
     **dict.fromkeys(["keep"], "checkpoint = every(1_000, keep = 3)"),
 }
 """What is no key of `train` but an option of one -> how that is written."""

@@ -69,11 +69,12 @@ def _unknown(name: tree.Name, free: list[str], report: Report) -> set[str]:
     meant = nearest(name.text, free, TRAIN_SPELLINGS)
     option = nearest(name.text, ELSEWHERE)
     where = " in `train`"
-    if option is None or (meant is not None and name.text not in ELSEWHERE):
+    if meant is not None and (option is None or name.text not in ELSEWHERE):
         report.unknown("key", name.text, name.span, free, TRAIN_SPELLINGS, code="unknown-key", where=where)
-        return set() if meant is None else {meant}
+        return {meant}
     message = f"there is no key `{name}`{where}"
-    help = f"it is an option: `{ELSEWHERE[option]}`"
+    listed = ", ".join(f"`{key}`" for key in sorted(set(free) - TRAIN_LATER))
+    help = f"one of {listed}" if option is None else f"it is an option: `{ELSEWHERE[option]}`"
     report.error("unknown-key", message, name.span, "not known here", help=help)
     return set()
 
