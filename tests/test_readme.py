@@ -12,6 +12,7 @@ import pytest
 
 from dlspec.compiler.layers import registry
 from dlspec.compiler.pipeline import compile
+from dlspec.compiler.training import registry as training_registry
 from dlspec.grammar import Source
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
@@ -29,7 +30,7 @@ def test_the_emitted_code_is_what_is_emitted(repo: Path) -> None:
     (spec,) = blocks("dlspec")
     files = compile(Source("digits.dlspec", spec)).files
     layer = (repo / "compiler" / "layers" / "silu.py").read_text(encoding="utf-8")
-    model, rate, silu = blocks("python")
+    model, rate, _, _, silu = blocks("python")
     assert model in files["digits.py"]
     assert rate in files["digits_recipe.py"]
     assert silu in layer
@@ -47,6 +48,12 @@ def test_the_commands_run_as_they_stand(tmp_path: Path) -> None:
     for path in ("code/digits.py", "runs/first/digits.py", "models/digits.onnx", "models/export_report.json"):
         assert (tmp_path / path).is_file(), path
     assert "8,970" in run.stdout
+    _, _, *loads, _ = blocks("python")
+    for load in loads:
+        program = f"{load}\nimport torch\nassert model(torch.zeros(2, 1, 8, 8)).shape == (2, 10)"
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env=environment | {"PYTHONPATH": "runs/first"}, check=True
+        )
 
 
 def test_the_make_targets_that_are_named_exist(repo: Path) -> None:
@@ -55,10 +62,25 @@ def test_the_make_targets_that_are_named_exist(repo: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
-@pytest.mark.parametrize("word", ["Linear", "SelfAttention", "flatten", "split", "RMSNorm"])
-def test_the_layers_that_are_named_are_there(word: str) -> None:
-    assert word in README
-    assert registry.find(word) is not None
+def named(row: str) -> dict[str, list[str]]:
+    """What a row of the table of this version names, with the options in its parentheses."""
+    (line,) = re.findall(rf"^\| {row} \| (.*) \|$", README, re.M)
+    return {
+        word: options.split(", ") if options else [] for word, options in re.findall(r"`(\w+)(?:\((.*?)\))?`", line)
+    }
+
+
+def test_the_layers_and_functions_that_are_named_are_those_there_are() -> None:
+    layers = named("layers")
+    assert {*layers, *named("functions")} == set(registry.words())
+    for word, options in layers.items():
+        layer = registry.find(word)
+        assert layer is not None and list(layer.options) == options, word
+
+
+@pytest.mark.parametrize("row", ["data", "losses", "metrics", "optimizers", "schedules"])
+def test_what_a_recipe_can_be_written_with_is_what_there_is(row: str) -> None:
+    assert set(named(row)) == set(training_registry.words(row))
 
 
 def test_no_link_of_the_readme_is_dead(repo: Path) -> None:
