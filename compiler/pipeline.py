@@ -17,10 +17,12 @@ from functools import reduce
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
 from .build.defaults import check_file_defaults
 from .build.model import build_model
+from .build.spelling import check_spelling, check_used
 from .depth import room_for_depth
 from .ir.graph import Graph
 from .ir.weights import parameter_count
 from .passes import EXPORT_PASSES, PASSES, Pass
+from .semantics.follow_ups import without_follow_ups
 from .semantics.overrides import apply_overrides
 from .semantics.report import Report
 from .semantics.resolve import Spec, first_model, resolve
@@ -79,11 +81,12 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
     file = apply_overrides(file, overrides, report)
     spec = resolve(source, file, report)
     check_file_defaults(spec.scope, report)
+    check_spelling(spec.scope, report)
     graphs: dict[str, Graph] = {}
     recipes: dict[str, TrainPlan] = {}
     exports: dict[str, ExportPlan] = {}
     for name, model in spec.scope.models.items():
-        own = Report()
+        own = Report(names_elsewhere=report.names_elsewhere)
         built = build_model(spec, model, own)
         for diagnostic in own.diagnostics:
             report.add(diagnostic)
@@ -98,7 +101,9 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
         plan = read_export(export, spec.scope, report)
         if plan is not None:
             exports[name] = plan
-    return Analysis(source, file, spec, graphs, recipes, exports, report.diagnostics)
+    if not report.failed:
+        check_used(spec.scope, report)
+    return Analysis(source, file, spec, graphs, recipes, exports, without_follow_ups(report.diagnostics, found, file))
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass]) -> Graph:

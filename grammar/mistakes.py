@@ -8,7 +8,15 @@ from __future__ import annotations
 from .diagnostics import Diagnostic
 from .fault import OPERATORS, Fault, Outcome, Rule
 from .mistakes_in_calls import bracketed_names, call_or_index, labelled_parentheses, missing_sign
-from .mistakes_in_heads import bare_port, foreign_head, head_of_item, import_with_names, misplaced
+from .mistakes_in_heads import (
+    bare_port,
+    foreign_head,
+    head_of_item,
+    import_with_names,
+    misplaced,
+    misspelt_as,
+    misspelt_head,
+)
 from .mistakes_in_names import already_reported, logic_word, reserved_word, wrong_case
 from .mistakes_in_signs import (
     chained_comparison,
@@ -33,6 +41,8 @@ RULES: tuple[Rule, ...] = (
     colon_or_equals,
     reserved_word,
     foreign_head,
+    misspelt_head,
+    misspelt_as,
     logic_word,
     unfinished_line,
     leading_operator,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .diagnostics import Diagnostic, Fix
+from .diagnostics import Diagnostic, Fix, rewrite
 from .fault import ITEMS, OPERATORS, VALUES, Fault, Outcome, Repair
 from .tokens import NEWLINE
 
@@ -47,6 +47,30 @@ def foreign_head(fault: Fault) -> Outcome | None:
     fixes = (Fix(fault.source.span(head.start, fault.token.start), ""),)
     finding = Diagnostic("foreign-word", _NEEDLESS[head.text], span, label, help="leave it out", fixes=fixes)
     return finding, drop if fault.fits(drop, 2) else None
+
+
+def misspelt_head(fault: Fault) -> Outcome | None:
+    """`modle Net: ...`: the line is read on as what was meant, so that the item is there for the rest of the file."""
+    head = fault.head
+    if fault.place != 1 or head.kind not in ("NAME", "TYPE"):
+        return None
+    from difflib import get_close_matches  # only a spec with a mistake waits for it
+
+    for word in get_close_matches(head.text.lower(), (*ITEMS, "default", "phase"), cutoff=0.6):
+        repair = fault.instead(word, 1)
+        if fault.fits(repair):
+            message = f"no line begins with `{head.text}`"
+            return rewrite("misspelt-word", message, fault.span(head), "not a word of the language", word), repair
+    return None
+
+
+def misspelt_as(fault: Fault) -> Outcome | None:
+    """`Linear(64) sa h`."""
+    token, repair = fault.token, fault.instead("as")
+    if token.kind != "NAME" or len(token.text) > 3 or fault.after.kind != "NAME" or not fault.fits(repair):
+        return None
+    message, label = "a value is named with `as`", "not a word of the language"
+    return rewrite("misspelt-word", message, fault.span(), label, "as"), repair
 
 
 def misplaced(fault: Fault) -> Outcome | None:

@@ -17,7 +17,7 @@ from .defaults import defaults_for
 from .draft import UnitDraft, labels_in
 from .env import Env
 from .leftovers import check_left, check_unused
-from .signatures import bind_type, check_outputs, wrap_unsigned
+from .signatures import bind_type, check_outputs, check_promised_dims, wrap_unsigned
 
 
 def run_block(block: tree.Block, stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
@@ -60,6 +60,7 @@ def run_block(block: tree.Block, stage: tree.Stage, x: Value, ctx: Context) -> F
         if port and port.name:
             # The first input also comes by the arrow, so its name need not be used.
             env.give(port.name.text, entering, port.name.span, must_be_used=position > 0)
+    check_promised_dims((block.signature and block.signature.outputs) or (), env, ctx.report)
     flowing = lines.run_lines(block.body, draft.inputs[0], inner)
     outputs = unit_outputs(block.signature.outputs if block.signature else None, flowing, block.body, inner)
     check_left(draft, outputs, ctx.report)

@@ -10,6 +10,7 @@ from ..semantics.resolve import FileScope
 from .arguments import Given, Written
 from .env import Env
 
+REPEAT_OPTIONS = ("count", "index")
 RESIDUAL_OPTIONS = ("pre", "out", "post", "drop", "skip", "scale", "gain", "layer_scale", "gate", "drop_path")
 
 

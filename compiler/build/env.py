@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,9 @@ class Env:
             yield from env.labels
             env = env.parent
         yield from self.file.names()
+
+    def flows(self) -> Container[str]:
+        return self.file.flows()
 
     def unused(self) -> Iterator[tuple[str, Bound]]:
         for name, bound in self.bound.items():

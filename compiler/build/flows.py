@@ -6,7 +6,7 @@ from ...grammar import tree
 from ..ir.graph import LayerModule, Run, UnitModule, Value
 from ..layers import registry
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
-from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, SPELLINGS
+from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS
 from ..semantics.number import MATHS
 from ..semantics.tensor import UNKNOWN, Tensor, same, seen_outside
 from . import blocks, later, lines, placing, repeating, residuals
@@ -89,7 +89,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         if found is not None:
             return _named(found, stage, x, ctx)
     if word == "identity" and stage.args is None:
-        return _needed(x, stage, ctx)
+        return x if x is not None else _needed(x, stage, ctx)
     if word in ctx.env.file.blocks:
         return blocks.run_block(ctx.env.file.blocks[word], stage, _needed(x, stage, ctx), ctx)
     if word in ctx.env.file.models:
@@ -107,7 +107,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         return later.put_off(f"`{word}`", stage, ctx)
     if word in ctx.env.file.functions:
         return later.put_off(f"`{word}`, a function of the file's own,", stage, ctx)
-    _unknown_stage(stage, ctx)
+    later.report_unknown(stage.path, called=stage.args is not None, ctx=ctx)
     return ctx.unknown()
 
 
@@ -116,23 +116,10 @@ def _constant(stage: tree.Stage, ctx: Context) -> Flowing:
     return ctx.unknown() if value is FAULT or not is_number(value) else value
 
 
-def _unknown_stage(stage: tree.Stage, ctx: Context) -> None:
-    word = stage.path.parts[0]
-    called = stage.args is not None
-    layers = [*LAYERS, *FUNCTIONS, *COMBINATORS, *ctx.env.file.blocks]
-    if word[0].isupper():
-        ctx.report.unknown("layer or block", word, stage.path.span, layers, SPELLINGS, code="unknown-layer")
-    elif called:
-        legal = [*layers, *MATHS, *ctx.env.file.functions]
-        ctx.report.unknown("function", word, stage.path.span, legal, SPELLINGS, code="unknown-function")
-    else:
-        legal = [*ctx.env.names(), *layers]
-        ctx.report.unknown("name", word, stage.path.span, legal, SPELLINGS)
-
-
 def _needed(x: Value | None, stage: tree.Node, ctx: Context) -> Value:
     """What runs down the page, where a stage works on it."""
     if x is not None:
+        ctx.unit.consumed.add(ctx.unit.take(x))
         return x
     inputs = ", ".join(f"`{value.name}`" for value in ctx.unit.inputs if value.name)
     ctx.report.error(
@@ -266,7 +253,8 @@ def _choice(then: tree.Flow, condition: tree.Flow, otherwise: tree.Flow, x: Valu
     )
     if picked is FAULT:
         return ctx.unknown()
-    chosen = then if picked else otherwise
+    chosen, other = (then, otherwise) if picked else (otherwise, then)
+    later.check_names(other, ctx)
     if isinstance(chosen, tree.Nothing) and x is not None:
         return x  # `none` on the side that was chosen leaves what flows as it is
     return run(chosen, x, ctx)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...grammar import tree
+from ...grammar.source import Span
 from ..ir.graph import Value
 from ..layers import registry
 from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, OPTIONS, SPELLINGS, WORDS
+from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
-from .arguments import given_arguments
+from .arguments import given_arguments, words_of
 from .context import Context
+from .defaults import REPEAT_OPTIONS, RESIDUAL_OPTIONS
 
 _KNOWN = LAYERS | FUNCTIONS | COMBINATORS | MATHS | WORDS
 
@@ -26,11 +31,10 @@ def check_names(node: object, ctx: Context, local: frozenset[str] = frozenset())
     match node:
         case tree.Stage(path=path, args=args, body=body):
             _check_path(path, args is not None or body is not None, ctx, local)
-            names = OPTIONS.get(str(path))
-            if args is not None and names is not None:
-                given_arguments(tree.Stage(path, args, None, span=node.span), names, ctx.report)
+            if args is not None and path.parts[0] not in local:
+                _check_options(tree.Stage(path, args, None, span=node.span), ctx)
             for arg in args or ():
-                check_names(arg, ctx, local)
+                check_names(arg, ctx, local | _option_words(path, arg))
             if body is not None:
                 check_names(body, ctx, local)
         case tree.Body(lines=lines):
@@ -46,6 +50,37 @@ def check_names(node: object, ctx: Context, local: frozenset[str] = frozenset())
                 check_names(item, ctx, local)
 
 
+def _check_options(stage: tree.Stage, ctx: Context) -> None:
+    word = str(stage.path)
+    layer, block = registry.find(word), ctx.env.file.blocks.get(word)
+    if layer is not None:
+        given_arguments(stage, list(layer.options), ctx.report, later=layer.later)
+    elif block is not None:
+        given_arguments(stage, [name for name, _ in parameters(block)], ctx.report)
+    elif word == "residual" and all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):
+        given_arguments(stage, RESIDUAL_OPTIONS, ctx.report)
+    elif word == "repeat":
+        given_arguments(stage, REPEAT_OPTIONS, ctx.report)
+    elif (names := OPTIONS.get(word)) is not None:
+        given_arguments(stage, names, ctx.report)
+
+
+def parameters(block: tree.Block) -> list[tuple[str, Span]]:
+    """What a block is given by name: its parameters, and its inputs after the first."""
+    ports = block.signature.inputs[1:] if block.signature else ()
+    named = [*(block.params or ()), *(port for port in ports if port.name)]
+    return [(entry.name.text, entry.span) for entry in named if entry.name]
+
+
+def _option_words(path: tree.Path, arg: tree.Node) -> frozenset[str]:
+    """The bare words that an option of a layer takes."""
+    layer = registry.find(str(path))
+    if layer is None:
+        return frozenset()
+    options = [arg.name.text] if isinstance(arg, tree.Keyword) else list(layer.options)
+    return frozenset().union(*(words_of(layer, name) for name in options))
+
+
 def _check_path(path: tree.Path, called: bool, ctx: Context, local: frozenset[str]) -> None:
     word = path.parts[0]
     found = ctx.env.lookup(word)
@@ -58,9 +93,22 @@ def _check_path(path: tree.Path, called: bool, ctx: Context, local: frozenset[st
         return
     if registry.find(word) is not None or len(path.parts) > 1:
         return
-    legal = [*LAYERS, *FUNCTIONS, *COMBINATORS, *file.blocks, *file.functions, *(() if called else ctx.env.names())]
-    what, code = ("layer or block", "unknown-layer") if word[0].isupper() else ("name", "unknown-name")
-    ctx.report.unknown(what, word, path.span, legal, SPELLINGS, code=code)
+    report_unknown(path, called=called, ctx=ctx, local=local)
+
+
+def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterable[str] = ()) -> None:
+    """A stage that is nothing: no layer or block, no function, no name."""
+    word, file = path.parts[0], ctx.env.file
+    layers = [*LAYERS, *FUNCTIONS, *COMBINATORS, *file.blocks]
+    if word[0].isupper():
+        legal = [*layers, *(() if called else ctx.env.names())]
+        ctx.report.unknown("layer or block", word, path.span, legal, SPELLINGS, code="unknown-layer")
+    elif called:
+        legal = [*layers, *MATHS, *file.functions]
+        ctx.report.unknown("function", word, path.span, legal, SPELLINGS, code="unknown-function")
+    else:
+        legal = [*ctx.env.names(), *local, *layers, "true", "false", "none"]
+        ctx.report.unknown("name", word, path.span, legal, SPELLINGS)
 
 
 def _given(lines: tuple[tree.Line, ...]) -> frozenset[str]:
@@ -75,10 +123,8 @@ def _given(lines: tuple[tree.Line, ...]) -> frozenset[str]:
                 found.update(name.text for name in names)
             case tree.Label(name=name):
                 found.add(name.text)
-            case tree.Stage(path=tree.Path(parts=("repeat",)), args=args):
-                for arg in args or ():
-                    if isinstance(arg, tree.Keyword) and arg.name.text == "index" and isinstance(arg.value, tree.Stage):
-                        found.add(str(arg.value.path))
+            case tree.Keyword(name=name, value=tree.Stage(path=path)) if nearest(name.text, ["index"]):
+                found.add(str(path))  # of a `repeat`, which may be misspelt itself
         if isinstance(node, tree.Node):
             for name in node.__dataclass_fields__:
                 if name != "span":

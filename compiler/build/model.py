@@ -18,7 +18,7 @@ from .context import Context
 from .draft import UnitDraft, labels_in
 from .env import Env
 from .leftovers import check_left, check_unused
-from .signatures import open_type
+from .signatures import check_promised_dims, open_type
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
     ctx = Context(report, draft, env)
     # With several inputs nothing runs until a line names one.
     start = draft.inputs[0] if len(draft.inputs) == 1 else None
-    flowing = lines.run_lines(model.body, start, ctx)
     ports = model.signature.outputs
+    check_promised_dims(ports or (), env, report)
+    flowing = lines.run_lines(model.body, start, ctx)
     if ports is None:
         report.error(
             "missing-outputs",

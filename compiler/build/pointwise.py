@@ -19,6 +19,7 @@ def combine(operator: str, left: Flowing, right: Flowing | None, node: tree.Flow
     if all(not isinstance(side, Value) for side in sides):
         return _constant(node, ctx)
     values = tuple(side for side in sides if isinstance(side, Value))
+    ctx.unit.consumed.update(map(ctx.unit.take, values))
     tensors = [value.type for value in values if isinstance(value.type, Tensor)]
     if len(tensors) < len(values):
         return ctx.unknown()

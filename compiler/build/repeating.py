@@ -12,8 +12,10 @@ from ..semantics.tensor import Tensor, same, seen_outside
 from . import flows, lines
 from .arguments import given_arguments, show_value
 from .context import Context, Flowing
+from .defaults import REPEAT_OPTIONS
 from .draft import UnitDraft, labels_in
 from .env import Env
+from .later import check_names
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
 
@@ -32,6 +34,7 @@ def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         return ctx.unknown()
     count, index = read
     if count.value == 0:
+        check_names(stage.body, ctx, frozenset({index.text} if index is not None else ()))
         return x
     before = ctx.made_before(stage)
     if before is not None:
@@ -102,7 +105,7 @@ def _share_captures(units: list[Unit], drafts: list[UnitDraft]) -> list[Value]:
 
 
 def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None] | None:
-    given = given_arguments(stage, ["count", "index"], ctx.report)
+    given = given_arguments(stage, REPEAT_OPTIONS, ctx.report)
     if given is None:
         return None
     if "count" not in given:

@@ -64,6 +64,8 @@ def _open_dim(dim: tree.Flow, env: Env, report: Report) -> Number | None:
                     "not of the form `T <= number`",
                     help="write `T <= 1024`",
                 )
+            if name is not None and env.lookup(name) is None:
+                env.give(name, FAULT, dim.left.span)
             return None
         if dim.operator == "<":
             most = operation("-", most, number(1))
@@ -259,6 +261,19 @@ def wrap_unsigned(actual: Type, owner: object) -> Type:
 # --- outputs ---------------------------------------------------------------------------------------------------
 
 
+def check_promised_dims(ports: tuple[tree.Port, ...], env: Env, report: Report) -> None:
+    """Each Capital dim of an output is one of an input. One that is not is reported, and known as a fault from here."""
+    for name, place in (found for port in ports for dim in port.shape.dims for found in _capitals(dim)):
+        if env.lookup(name) is None:
+            report.error(
+                "unbound-dim",
+                f"no input has a dim `{name}`",
+                place.span,
+                "a dim of an output comes from an input, or is a number or constant",
+            )
+            env.give(name, FAULT, place.span)
+
+
 def check_outputs(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx: Context) -> None:
     """Each output is what its port promises; a fault is reported at the port."""
     for port, value in zip(ports, outputs, strict=True):
@@ -295,16 +310,6 @@ def promised_type(shape: tree.Shape, env: Env, report: Report) -> Type:
     dtype = dtype_of(shape, report)
     dims: list[Number] = []
     for dim in shape.dims:
-        loose = [(name, place) for name, place in _capitals(dim) if env.lookup(name) is None]
-        for name, place in loose:
-            report.error(
-                "unbound-dim",
-                f"no input has a dim `{name}`",
-                place.span,
-                "a dim of an output comes from an input, or is a number or constant",
-            )
-        if loose:
-            return UNKNOWN
         value = evaluate(dim, env, report)
         if value is FAULT:
             return UNKNOWN

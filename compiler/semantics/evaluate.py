@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol, TypeGuard
@@ -39,6 +39,10 @@ class Scope(Protocol):
         ...
 
     def names(self) -> Iterable[str]: ...
+
+    def flows(self) -> Container[str]:
+        """The names of the file's blocks and models."""
+        ...
 
 
 class _None:
@@ -110,9 +114,11 @@ def _name(path: tree.Path, flow: tree.Flow, scope: Scope, report: Report, words:
         return None
     if found is not None:
         return found
-    if name in LAYERS | FUNCTIONS | COMBINATORS or name[0].isupper():
+    if name in LAYERS | FUNCTIONS | COMBINATORS or name in scope.flows():
         return Recipe(flow, scope)
-    report.unknown("name", name, path.span, [*scope.names(), *words])
+    what, code = ("layer or block", "unknown-layer") if name[0].isupper() else ("name", "unknown-name")
+    legal = [*scope.names(), *words, "true", "false", "none", *(LAYERS if name[0].isupper() else ())]
+    report.unknown(what, name, path.span, legal, code=code)
     return FAULT
 
 

@@ -20,7 +20,7 @@ def nearest(word: str, legal: Iterable[str], spellings: Mapping[str, str] | None
         return folded[_fold(word)]
     from difflib import get_close_matches  # only a spec with a mistake waits for it
 
-    close = get_close_matches(_fold(word), folded, n=1, cutoff=0.65 if len(word) > 3 else 0.5)
+    close = get_close_matches(_fold(word), folded, n=1, cutoff=0.65 if len(word) > 3 else 0.55)
     return folded[close[0]] if close else None
 
 

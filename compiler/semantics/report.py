@@ -8,11 +8,18 @@ from ...grammar.diagnostics import Diagnostic, Fix, Severity, in_source_order
 from ...grammar.source import Span
 from .nearest import nearest
 
+UNKNOWN_NAMES = frozenset({"unknown-name", "unknown-layer", "unknown-function"})
+"""A layer, function or name that nothing has."""
+
 
 class Report:
-    """Collects findings; the same place is never reported twice with one code."""
+    """Collects findings; the same place is never reported twice with one code.
 
-    def __init__(self, found: Iterable[Diagnostic] = ()) -> None:
+    `names_elsewhere` says that names may come from a file that is not read (`import`): then none is unknown.
+    """
+
+    def __init__(self, found: Iterable[Diagnostic] = (), *, names_elsewhere: bool = False) -> None:
+        self.names_elsewhere = names_elsewhere
         self._found: dict[tuple[str, str, int, int], Diagnostic] = {}
         for diagnostic in found:
             self.add(diagnostic)
@@ -47,6 +54,8 @@ class Report:
         where: str = "",
     ) -> None:
         """A name that nothing has: offers the nearest legal one, or lists them where there are few."""
+        if self.names_elsewhere and code in UNKNOWN_NAMES:
+            return
         names = sorted(set(legal))
         meant = nearest(name, names, spellings)
         if meant:

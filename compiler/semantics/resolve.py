@@ -6,7 +6,7 @@ import keyword
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,9 @@ class FileScope:
     def names(self) -> Iterable[str]:
         return self.constants.keys()
 
+    def flows(self) -> Container[str]:
+        return {**self.blocks, **self.models}
+
     def numbers(self) -> tuple[Reference, ...]:
         """The constants that are numbers, in the order of the file."""
         found = [self.find(name) for name in self.constants]
@@ -82,6 +85,7 @@ def resolve(source: Source, file: tree.File, report: Report) -> Spec:
         match item:
             case tree.Import():
                 report.later("`import`", item.span)
+                report.names_elsewhere = True
             case tree.Constant(name=name):
                 _enter(scope.constants, name, item, taken, report)
             case tree.Function(name=name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -53,6 +53,9 @@ class _WithEpoch:
 
     def names(self) -> Iterable[str]:
         return [*self.scope.names(), "epoch"]
+
+    def flows(self) -> Container[str]:
+        return self.scope.flows()
 
 
 def read_length(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:

@@ -1,0 +1,85 @@
+"""Every name of a file is one that there is, and every name that is given is used: whether anything runs it or not.
+
+A block that no model places, a default that nothing takes and the side of an `if` that is not chosen are never built;
+a misspelt word in them is a mistake all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...grammar import tree
+from ..semantics.evaluate import Recipe
+from ..semantics.report import Report
+from ..semantics.resolve import FileScope
+from .context import Context
+from .draft import UnitDraft
+from .env import Env
+from .later import check_names, parameters
+
+
+def check_spelling(scope: FileScope, report: Report) -> None:
+    """Report what no stage, option or name is called, in every block and model, constant and default."""
+    for item in scope.file.items:
+        draft = UnitDraft("block", "", item.span, None, frozenset())
+        ctx = Context(report, draft, Env(None, scope))
+        match item:
+            case tree.Constant(name=name, value=value) if isinstance(scope.find(name.text), Recipe):
+                check_names(value, ctx)
+            case tree.Default():
+                check_names(item.stage, ctx)
+            case tree.Block(body=body):
+                given = frozenset(name for name, _ in parameters(item)) | _ports(item.signature)
+                for param in item.params or ():
+                    check_names(param.default, ctx, given)
+                check_names(body, ctx, given)
+                _check_parameters(item, report)
+            case tree.Model(body=body, signature=signature):
+                check_names(body, ctx, _ports(signature))
+
+
+def check_used(scope: FileScope, report: Report) -> None:
+    """Warn of constants and blocks that nothing in a file with a model uses: `--set` would change nothing."""
+    if not scope.models:
+        return
+    used: set[str] = set()
+    for item in scope.file.items:
+        own = item.name.text if isinstance(item, tree.Constant | tree.Block) else None
+        used.update(word for word in _words(item) if word != own)
+    for name, item in {**scope.constants, **scope.blocks}.items():
+        if name not in used:
+            what = "constant" if name in scope.constants else "block"
+            message = f"nothing uses the {what} `{name}`"
+            report.error("unused-name", message, item.name.span, "never used", help="take it out", severity="warning")
+
+
+def _check_parameters(block: tree.Block, report: Report) -> None:
+    used = {word for part in (block.signature, block.body, *_defaults(block)) for word in _words(part)}
+    for param in block.params or ():
+        if param.name.text not in used:
+            message, help = f"nothing uses `{param.name}`", "use it or take it out"
+            report.error("unused-name", message, param.name.span, "given here, and never used", help=help)
+
+
+def _defaults(block: tree.Block) -> list[tree.Flow]:
+    return [param.default for param in block.params or () if param.default is not None]
+
+
+def _ports(signature: tree.Signature | None) -> frozenset[str]:
+    """The names of a signature: of its inputs, and of all dims (one that no input binds is told there)."""
+    dims = (word for word in _words(signature) if word[0].isupper())
+    return frozenset(dims) | {port.name.text for port in (signature.inputs if signature else ()) if port.name}
+
+
+def _words(node: object) -> Iterator[str]:
+    """The first word of every path."""
+    match node:
+        case tree.Path(parts=parts):
+            yield parts[0]
+        case tree.Node():
+            for name in node.__dataclass_fields__:
+                if name != "span":
+                    yield from _words(getattr(node, name))
+        case tuple():
+            for item in node:
+                yield from _words(item)
