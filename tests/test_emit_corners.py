@@ -75,6 +75,17 @@ model N: (x: [B, T, 8], n: int[B, T]) -> (y: [B, T, 8], k: int[B, T], z: [B, T])
   7 // (n * n + 1) as k
   7.5 // (n * n + 1) as z
 }""",
+    "names of Python's and of the library's": """
+super = 8
+block Rotary(range = 4, float = 2, nn = 3, round = 1): [B, T, D] -> [B, T, D] {
+  Linear(range * float) -> repeat(range, index = max) { Linear(nn + round + max) } -> Linear(D)
+}
+model SelfAttention2: (x: [B, T <= 16, super]) -> (y: [B, T, super]) {
+  Rotary -> Rotary(6) as torch
+  residual { attn: SelfAttention(2, rotary = 100) } as config
+  rotary: { self_attention: { SelfAttention(2, causal = true, rotary = 100) } } as print
+  torch + config + print
+}""",
     "lines that are too long": """
 model N: (a_rather_long_name: [B, T, 8], another_quite_long_name: [B, T, 8], third: [B, 8]) -> (
   y: [B, T, 8], another_output: [B, T, 8], third_output: [B, 8],
@@ -93,7 +104,7 @@ def emitted(body: str) -> Artefact:
 
 def made(artefact: Artefact, code: str) -> Any:
     with torch.device("meta"):
-        model = load_text(artefact.name, code).N()
+        model = getattr(load_text(artefact.name, code), artefact.graph.model.name)()
     model.to_empty(device="cpu")
     model.init_weights(torch.Generator().manual_seed(0))
     return model.eval()
@@ -104,7 +115,7 @@ def inputs(artefact: Artefact, batch: int, length: int) -> list[Tensor]:
     found = []
     for value in artefact.graph.model.inputs:
         sizes = re.findall(r"\w+", str(value.type).split("[")[1])
-        shape = [{"B": batch, "T": length, "wide": 16}.get(size) or int(size) for size in sizes]
+        shape = [{"B": batch, "T": length, "wide": 16, "super": 8}.get(size) or int(size) for size in sizes]
         whole = str(value.type).startswith("int")
         found.append(torch.randint(9, shape, generator=draw) if whole else torch.randn(shape, generator=draw))
     return found

@@ -23,6 +23,29 @@ TAKEN = frozenset(
 )
 
 
+FILE_NAMES = frozenset({"Config", "Tensor", "F", "Callable"})
+"""What an emitted file imports or defines itself, with a capital first letter."""
+
+
+def check_name(name: tree.Name, report: Report) -> None:
+    """Reports a name that emitted Python cannot have as a variable, argument or class, and offers another."""
+    text = name.text
+    if keyword.iskeyword(text):
+        owner, other = "a word of Python", f"{text}_"
+    elif text in FILE_NAMES:
+        owner, other = "a name that every emitted file has already", f"{text}Net"
+    else:
+        return
+    report.error(
+        "taken-name",
+        f"`{text}` is {owner}, so nothing that is emitted can be called so",
+        name.span,
+        "cannot be a name here",
+        help=f"write `{other}`",
+        fixes=(Fix(name.span, other),),
+    )
+
+
 def check_label(name: tree.Name, report: Report) -> None:
     """Reports a label that Python or PyTorch has taken, and offers another."""
     text = name.text

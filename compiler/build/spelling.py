@@ -15,12 +15,15 @@ from ..semantics.resolve import FileScope
 from .context import Context
 from .draft import UnitDraft
 from .env import Env
+from .labels import check_name
 from .later import check_names, parameters
 
 
 def check_spelling(scope: FileScope, report: Report) -> None:
     """Report what no stage, option or name is called, in every block and model, constant and default."""
     for item in scope.file.items:
+        for name in _names_given(item):
+            check_name(name, report)
         draft = UnitDraft("block", "", item.span, None, frozenset())
         ctx = Context(report, draft, Env(None, scope))
         match item:
@@ -53,6 +56,34 @@ def check_used(scope: FileScope, report: Report) -> None:
             report.error("unused-name", message, item.name.span, "never used", help="take it out", severity="warning")
 
 
+def _names_given(node: object) -> Iterator[tree.Name]:
+    """The names that become Python's: not those of dims, options, sections and phases, nor labels."""
+    match node:
+        case tree.Constant(name=name, value=value) | tree.Binding(name=name, value=value):
+            yield name
+            yield from _names_given(value)
+        case tree.Named(names=names, flow=flow):
+            yield from names
+            yield from _names_given(flow)
+        case (
+            tree.Block(name=name) | tree.Model(name=name) | tree.Param(name=name) | tree.Port(name=tree.Name() as name)
+        ):
+            yield name
+            yield from (given for part in _parts(node) for given in _names_given(part))
+        case tree.Keyword(name=tree.Name(text="index"), value=tree.Stage(path=tree.Path(parts=(text,)) as path)):
+            yield tree.Name(text, span=path.span)
+        case tree.Train() | tree.Export() | tree.Shape():
+            return
+        case tree.Node():
+            yield from (given for part in _parts(node) for given in _names_given(part))
+        case tuple():
+            yield from (given for part in node for given in _names_given(part))
+
+
+def _parts(node: tree.Node) -> Iterator[object]:
+    return (getattr(node, name) for name in node.__dataclass_fields__ if name != "span")
+
+
 def _check_parameters(block: tree.Block, report: Report) -> None:
     used = {word for part in (block.signature, block.body, *_defaults(block)) for word in _words(part)}
     for param in block.params or ():
@@ -77,9 +108,6 @@ def _words(node: object) -> Iterator[str]:
         case tree.Path(parts=parts):
             yield parts[0]
         case tree.Node():
-            for name in node.__dataclass_fields__:
-                if name != "span":
-                    yield from _words(getattr(node, name))
+            yield from (word for part in _parts(node) for word in _words(part))
         case tuple():
-            for item in node:
-                yield from _words(item)
+            yield from (word for part in node for word in _words(part))

@@ -117,10 +117,16 @@ class ForwardCode(Code):
         return self.made.exporting
 
 
+_IN_CLASSES = frozenset(
+    {"self", "config", "super", "nn", "torch", "math", "range", "round", "float", "min", "max", "abs"}
+)
+"""What the code of a class names itself, so that no argument may hide it."""
+
+
 def argument_name(reference: Reference) -> str:
     """An argument of a class: a parameter under its own name, a dim of the signature in small letters."""
     name = reference.name.lower()
-    return f"{name}_" if name in ("config", "self") else name
+    return f"{name}_" if name in _IN_CLASSES else name
 
 
 def write_class(

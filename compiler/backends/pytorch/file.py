@@ -31,6 +31,8 @@ class FileText:
         self.used: set[str] = set()
         self.library: dict[str, str] = {}
         self.functions: dict[str, str] = {}
+        self.classes: set[str] = set()
+        """The names that classes of the file have, or will have."""
 
     def constant(self, name: str) -> str:
         """`config.dim`, noting that the constant is used, and those it is computed from."""
@@ -50,9 +52,12 @@ class FileText:
         number = 1
         while True:
             free = name if number == 1 else f"{name}{number}"
-            if self.library.setdefault(free, source.replace(f"class {name}(", f"class {free}(", 1)) == source.replace(
-                f"class {name}(", f"class {free}(", 1
-            ):
+            text = source.replace(f"class {name}(", f"class {free}(", 1)
+            if self.library.get(free) == text:
+                return free
+            if free not in self.classes:
+                self.library[free] = text
+                self.classes.add(free)
                 return free
             number += 1
 

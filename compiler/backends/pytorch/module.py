@@ -21,10 +21,10 @@ def emit_module(graph: Graph, source_name: str, scheme: Scheme = Scheme(), *, ex
     written: dict[Unit, ClassText] = {}
     classes: list[str] = []
     # The names that blocks and models have in the spec are theirs; what is named after a label makes way.
-    taken = {u.name for u in units if u.kind in ("model", "block")}
+    file.classes |= {u.name for u in units if u.kind in ("model", "block")}
     owners: dict[str, str] = {}
     for group in _groups(units):
-        _write_group(group, written, classes, file, graph, taken, owners)
+        _write_group(group, written, classes, file, graph, owners)
     model = graph.model.name
     doc = f"{model}, from {source_name}. It needs PyTorch and nothing else; it is yours to keep and change."
     return file.text(doc, classes)
@@ -109,7 +109,6 @@ def _write_group(
     classes: list[str],
     file: FileText,
     graph: Graph,
-    taken: set[str],
     owners: dict[str, str],
 ) -> None:
     """Write the classes of units that came from one place: one class for all whose text is the same."""
@@ -129,9 +128,9 @@ def _write_group(
     for unit, text in zip(group, found, strict=True):
         if text.source not in names:
             own = unit.kind in ("model", "block") and wanted not in owners
-            name = wanted if own else free_class(wanted, taken)
+            name = wanted if own else free_class(wanted, file.classes)
             owners.setdefault(name, text.source)
-            taken.add(name)
+            file.classes.add(name)
             names[text.source] = name
             classes.append(text.source.replace("_NAME_", name, 1))
         written[unit] = ClassText(names[text.source], text.source, text.arguments, text.takes_config, text.initialises)

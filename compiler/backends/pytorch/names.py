@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from ...build.labels import FILE_NAMES
 from ...ir.graph import Copies, Unit
-
-_GLOBALS = frozenset({"Config", "Tensor", "F", "Callable"})
 
 
 def item_name(copies: Copies) -> str:
@@ -34,6 +33,6 @@ def free_class(name: str, taken: set[str]) -> str:
     number = 1
     while True:
         candidate = name if number == 1 else f"{name}{number}"
-        if candidate not in taken | _GLOBALS:
+        if candidate not in taken | FILE_NAMES:
             return candidate
         number += 1
