@@ -97,6 +97,8 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
                 plan = read_train(train, spec.scope, built.ports, report)
                 if plan is not None:
                     recipes[recipe] = plan
+                if built.graph is not None and not parameter_count(built.graph):
+                    _nothing_to_train(train.model, report)
     for name, export in spec.scope.exports.items():
         plan = read_export(export, spec.scope, report)
         if plan is not None:
@@ -104,6 +106,11 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
     if not report.failed:
         check_used(spec.scope, report)
     return Analysis(source, file, spec, graphs, recipes, exports, without_follow_ups(report.diagnostics, found, file))
+
+
+def _nothing_to_train(model: tree.Name, report: Report) -> None:
+    message, label = f"`{model}` has no weights, so there is nothing to train", "no layer of it has weights"
+    report.error("no-weights", message, model.span, label, help="give it one that has, such as `Linear`")
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass]) -> Graph:

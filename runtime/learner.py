@@ -66,6 +66,8 @@ class Learner:
             part_loss = self.loss_of(self.values_of(part))
             if weight != 1.0:
                 part_loss = part_loss * weight
+            if not part_loss.requires_grad:
+                raise _learns_nothing()
             part_loss.backward()
             loss = part_loss.detach() if loss is None else loss + part_loss.detach()
         if loss is None:
@@ -192,6 +194,13 @@ def _nothing_counts(step: int) -> Refused:
     return Refused(
         f"step {step}: no target of the batch counts, so there is nothing to learn from it",
         "Take a larger batch, or data with more targets that are not ignored.",
+    )
+
+
+def _learns_nothing() -> Refused:
+    return Refused(
+        "the loss does not depend on any weight of the model, so there is nothing to learn from it",
+        "Take a loss of an output that a layer with weights has a part in.",
     )
 
 

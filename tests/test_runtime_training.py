@@ -129,6 +129,14 @@ def test_a_batch_without_targets_is_told(parts: int) -> None:
         gradients_of(gpt({"accumulate": parts}), batch)
 
 
+def test_a_loss_without_weights_is_told() -> None:
+    batch = open_windows({"options": {}}, base=Path(), seed=0).train.batch(0, torch.arange(8))
+    program = gpt()
+    detached = replace(program, recipe_code=program.recipe_code.replace("logits.flatten", "logits.detach().flatten"))
+    with pytest.raises(Refused, match="does not depend on any weight"):
+        gradients_of(detached, batch)
+
+
 def test_a_target_to_ignore_does_not_count() -> None:
     program = gpt({"loss": {**gpt().settings["loss"], "ignore": 3}})
     batch = {"targets": torch.tensor([[3, 4, -100], [5, 3, 3]])}

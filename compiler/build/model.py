@@ -70,6 +70,7 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
             report.error(
                 "nameless-port", "a model's output has a name", port.span, "no name here", help="(logits: [B, 10])"
             )
+    _check_port_names(model.signature, report)
     outputs = unit_outputs(ports, flowing, model.body, ctx)
     check_left(draft, outputs, report)
     check_unused(ctx)
@@ -138,6 +139,25 @@ def _give_port(name: tree.Name, value: Value, env: Env, single: bool, report: Re
             "given again here",
             labels=((before.span, "given here first"),),
         )
+
+
+def _check_port_names(signature: tree.Signature, report: Report) -> None:
+    """In the exported file a name is one tensor: an output has no other's name, nor an input's."""
+    first = {port.name.text: port for port in signature.inputs if port.name}
+    for port in signature.outputs or ():
+        if port.name is None:
+            continue
+        before = first.setdefault(port.name.text, port)
+        if before is not port:
+            kind = "an input" if before in signature.inputs else "an output"
+            report.error(
+                "repeated-name",
+                f"{kind} is called `{port.name}` too",
+                port.name.span,
+                "given again here",
+                labels=((before.span, "given here first"),),
+                help="ports are told apart by their names in the exported file: give one of them another",
+            )
 
 
 def _limits(env: Env) -> dict[str, Number]:
