@@ -2,40 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph, Node, Unit, Value
 
+Sources: TypeAlias = "frozenset[tuple[str, bool]]"
+"""The inputs that a value is made of, and whether it is that input as it came."""
+
+UNBOUNDED = 100
+"""So many values are tried of numbers that look nothing up."""
+
 
 def input_ranges(graph: Graph) -> dict[str, int]:
-    """Input name -> number of values, for inputs of whole numbers that an Embedding looks up."""
-    sources = {value: value.name or "" for value in graph.model.inputs}
-    found: dict[str, int] = {}
-    _unit(graph.model, sources, found)
-    return found
+    """Input name -> number of values, for inputs of whole numbers.
+
+    Left out are those that an Embedding looks up after some arithmetic: which of them fit its table is not known.
+    """
+    from ..compiler.semantics.tensor import Tensor
+
+    inputs = [v for v in graph.model.inputs if v.name and isinstance(v.type, Tensor) and v.type.dtype == "int"]
+    looked_up = _LookedUp()
+    looked_up.unit(graph.model, {value: frozenset({(value.name or "", True)}) for value in inputs})
+    return {
+        str(value.name): looked_up.rows.get(str(value.name), UNBOUNDED)
+        for value in inputs
+        if value.name not in looked_up.reckoned
+    }
 
 
-def _unit(unit: Unit, sources: dict[Value, str], found: dict[str, int]) -> None:
-    _nodes(unit, unit.nodes, sources, found)
+class _LookedUp:
+    """Walks a graph: which inputs tables are asked for, and how many rows the smallest of them has."""
 
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+        self.reckoned: set[str] = set()
 
-def _nodes(unit: Unit, nodes: tuple[Node, ...], sources: dict[Value, str], found: dict[str, int]) -> None:
-    from ..compiler.ir.graph import Apply, Copies, Residual, Run, RunCopies, UnitModule
-    from ..compiler.semantics.number import whole
+    def unit(self, unit: Unit, sources: dict[Value, Sources]) -> None:
+        self.nodes(unit, unit.nodes, sources)
 
-    for node in nodes:
-        names = [sources.get(value) for value in node.inputs]
-        module = unit.module(node.module) if node.module else None
-        match node.op:
-            case Apply(layer=layer) if layer.word == "Embedding" and names[0] is not None:
-                count = whole(getattr(layer, "count"))  # noqa: B009  an option of the one class
-                found[names[0]] = min(count, found.get(names[0], count))
-            case Run() | RunCopies():
+    def nodes(self, unit: Unit, nodes: tuple[Node, ...], sources: dict[Value, Sources]) -> None:
+        from ..compiler.ir.graph import Apply, Copies, Residual, Run, RunCopies, UnitModule
+        from ..compiler.semantics.number import whole
+
+        for node in nodes:
+            found = [sources.get(value, frozenset()) for value in node.inputs]
+            module = unit.module(node.module) if node.module else None
+            if isinstance(node.op, Apply) and node.op.layer.word == "Embedding":
+                rows = whole(getattr(node.op.layer, "count"))  # noqa: B009  an option of the one class
+                self.look_up(rows, found[0])
+                continue
+            if isinstance(node.op, Run | RunCopies):
                 units = (module.unit,) if isinstance(module, UnitModule) else ()
-                units = module.units if isinstance(module, Copies) else units
-                for inner in units:
-                    passed = zip(inner.inputs, names, strict=True)
-                    _unit(inner, {value: name for value, name in passed if name is not None}, found)
-            case Residual(branch=branch) if names[0] is not None:
-                _nodes(unit, branch.nodes, {**sources, branch.input: names[0]}, found)
+                for inner in module.units if isinstance(module, Copies) else units:
+                    self.unit(inner, dict(zip(inner.inputs, found, strict=True)))
+            if isinstance(node.op, Residual):
+                for region in (node.op.branch, node.op.after):
+                    if region is not None:
+                        self.nodes(unit, region.nodes, {**sources, region.input: found[0]})
+            changed = frozenset((name, False) for each in found for name, _ in each)
+            sources.update(dict.fromkeys(node.outputs, changed))
+
+    def look_up(self, rows: int, sources: Sources) -> None:
+        for name, as_it_came in sources:
+            if as_it_came:
+                self.rows[name] = min(rows, self.rows.get(name, rows))
+            else:
+                self.reckoned.add(name)

@@ -22,11 +22,13 @@ class Kind:
     """A kind of value, put into an annotation: `Whole = Annotated[Any, Kind(check)]`.
 
     `check` returns the value as it is kept, or raises ValueError with what the option takes, worded to follow
-    "`name` takes ...". `words` are the bare words that it takes.
+    "`name` takes ...". `words` are the bare words that it takes. `reads` says how its flow is read where it is no number,
+    word, flag, list or recipe: the option kinds of layers have some of their own (`layers.options`).
     """
 
     check: Callable[[Any], Any]
     words: frozenset[str] = frozenset()
+    reads: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .context import Context, Flowing
 from .defaults import defaults_for
 from .draft import UnitDraft, labels_in
 from .env import Env
-from .leftovers import check_left, check_unused
+from .leftovers import check_last, check_left, check_unused
 from .signatures import bind_type, check_outputs, check_promised_dims, wrap_unsigned
 
 
@@ -60,9 +60,10 @@ def run_block(block: tree.Block, stage: tree.Stage, x: Value, ctx: Context) -> F
         if port and port.name:
             # The first input also comes by the arrow, so its name need not be used.
             env.give(port.name.text, entering, port.name.span, must_be_used=position > 0)
-    check_promised_dims((block.signature and block.signature.outputs) or (), env, ctx.report)
-    flowing = lines.run_lines(block.body, draft.inputs[0], inner)
-    outputs = unit_outputs(block.signature.outputs if block.signature else None, flowing, block.body, inner)
+    promised = block.signature.outputs if block.signature else None
+    check_promised_dims(promised or (), env, ctx.report)
+    flowing = lines.run_lines(block.body, draft.inputs[0], inner, promised or ())
+    outputs = unit_outputs(promised, flowing, block.body, inner)
     check_left(draft, outputs, ctx.report)
     check_unused(inner)
     unit = draft.close(outputs, inner.nodes)
@@ -120,6 +121,7 @@ def unit_outputs(
                 help=f"name the value with `as {name}` or `{name} = ...`",
             )
             outputs.append(ctx.unknown())
+    check_last(flowing, outputs, body, ctx)
     check_outputs(ports, tuple(outputs), ctx)
     return tuple(outputs)
 

@@ -10,14 +10,16 @@ from ...grammar import tree
 from ...grammar.source import Span
 from ..semantics.evaluate import NONE, Recipe
 from ..semantics.resolve import FileScope
+from .draft import UnitDraft
 
 
 @dataclass(eq=False)
 class OpenFlow:
-    """`name = flow` that takes the running value: its modules are made once, at its first use."""
+    """`name = flow` that takes the running value: its modules are made once, at its first use, in `unit`."""
 
     flow: tree.Flow
     env: Env
+    unit: UnitDraft
     made: dict[int, str] = field(default_factory=dict)
 
 

@@ -51,7 +51,7 @@ def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
         case tree.Binary(operator=operator, left=left, right=right):
             return combine(operator, run(left, x, ctx), run(right, x, ctx), flow, ctx)
         case tree.Negate(operand=operand):
-            value = evaluate(flow, ctx.env, ctx.report) if not _flows(operand, ctx) else None
+            value = evaluate(flow, ctx.env, ctx.report) if not names_flow(operand, ctx) else None
             if value is not None and is_number(value):
                 return value
             return combine("neg", run(operand, x, ctx), None, flow, ctx)
@@ -101,7 +101,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     layer = registry.find(word)
     if layer is not None:
         return placing.run_layer(layer, stage, _needed(x, stage, ctx), ctx)
-    if word in MATHS and stage.args is not None and not any(_flows(a, ctx) for a in stage.args):
+    if word in MATHS and stage.args is not None and not any(names_flow(a, ctx) for a in stage.args):
         return _constant(stage, ctx)
     if word in COMBINATORS | LAYERS | FUNCTIONS | MATHS:
         return later.put_off(f"`{word}`", stage, ctx)
@@ -136,8 +136,7 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
     if isinstance(found, Value):
         return ctx.unit.take(found)
     if isinstance(found, OpenFlow):
-        inner = ctx.within(env=found.env, opened=found, site=None)
-        return run(found.flow, _needed(x, stage, ctx), inner)
+        return _run_open(found, stage, _needed(x, stage, ctx), ctx)
     if isinstance(found, Recipe):
         return run_recipe(found, _needed(x, stage, ctx), ctx.within(site=ctx.place(stage.span)))
     if is_number(found):
@@ -152,6 +151,18 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
     ctx.report.error(
         "not-a-flow", f"`{stage.path}` is {_kind(found)}, which does nothing to what flows", stage.span, "not a stage"
     )
+    return ctx.unknown()
+
+
+def _run_open(flow: OpenFlow, stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
+    """A flow under a name: its modules belong to the body where its `=` stands, and to no other."""
+    if flow.unit is ctx.unit:
+        return run(flow.flow, x, ctx.within(env=flow.env, opened=flow, site=None))
+    inside = OpenFlow(flow.flow, flow.env, ctx.unit)
+    flowing = run(flow.flow, x, ctx.within(env=flow.env, opened=inside, site=None))
+    if not inside.made:
+        return flowing
+    ctx.report.later("a flow with modules, used in a block, group or repeat inside its body,", stage.span)
     return ctx.unknown()
 
 
@@ -260,20 +271,24 @@ def _choice(then: tree.Flow, condition: tree.Flow, otherwise: tree.Flow, x: Valu
     return run(chosen, x, ctx)
 
 
-def _flows(flow: tree.Node, ctx: Context) -> bool:
-    """Whether a flow takes or names something that flows, rather than being a number."""
+def names_flow(flow: tree.Node, ctx: Context) -> bool:
+    """Whether a flow takes or names something that flows, rather than being known when the model is built."""
     match flow:
         case tree.Keyword(value=value):
-            return _flows(value, ctx)
-        case tree.Number() | tree.Percent():
+            return names_flow(value, ctx)
+        case tree.Number() | tree.Percent() | tree.String() | tree.Bool() | tree.Nothing():
             return False
         case tree.Negate(operand=operand):
-            return _flows(operand, ctx)
+            return names_flow(operand, ctx)
         case tree.Binary(left=left, right=right):
-            return _flows(left, ctx) or _flows(right, ctx)
+            return names_flow(left, ctx) or names_flow(right, ctx)
+        case tree.Choice(then=then, otherwise=otherwise):
+            return names_flow(then, ctx) or names_flow(otherwise, ctx)
+        case tree.List(entries=entries):
+            return any(names_flow(entry, ctx) for entry in entries)
         case tree.Stage(path=path, args=None, body=None) if len(path.parts) == 1:
             found = ctx.env.lookup(path.parts[0])
-            return not (is_number(found) or found is FAULT)
+            return not (is_number(found) or found is FAULT or found is NONE or isinstance(found, str | bool))
         case tree.Stage(path=path, args=args, body=None) if path.parts[0] in MATHS:
-            return any(_flows(arg, ctx) for arg in args or ())
+            return any(names_flow(arg, ctx) for arg in args or ())
     return True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ...grammar import tree
 from ..ir.graph import Value
 from ..semantics.report import Report
 from ..semantics.tensor import Tensor
-from .context import Context
+from .context import Context, Flowing
 from .draft import UnitDraft
 
 
@@ -29,3 +32,18 @@ def check_left(draft: UnitDraft, outputs: tuple[Value, ...], report: Report) -> 
             "begins anew here",
             help="name the value with `as` on the line above and use it, or take those lines out",
         )
+
+
+def check_last(flowing: Flowing, outputs: Sequence[Value], body: tree.Body, ctx: Context) -> None:
+    """Where all outputs are named, what the last line makes must be one of them, or be used."""
+    made = [value for value in (flowing if isinstance(flowing, tuple) else (flowing,)) if isinstance(value, Value)]
+    kept = {*outputs, *ctx.unit.consumed, *ctx.unit.inputs}
+    if not made or any(value in kept or value.name or not isinstance(value.type, Tensor) for value in made):
+        return
+    ctx.report.error(
+        "lost-value",
+        "the outputs are named above, and nothing uses what this line makes",
+        body.lines[-1].span,
+        f"{made[0].type} is lost here",
+        help="take the line out, or name the output behind it",
+    )

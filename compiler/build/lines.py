@@ -28,8 +28,11 @@ def run_body(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
     return flowing
 
 
-def run_lines(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
-    """The lines of a body in `ctx.env`; gives what the last stage gives."""
+def run_lines(body: tree.Body, x: Value | None, ctx: Context, ports: tuple[tree.Port, ...] = ()) -> Flowing:
+    """The lines of a body in `ctx.env`; gives what the last stage gives.
+
+    A body that gives every one of its `ports` a value with `=` needs no stage.
+    """
     flowing: Flowing | None = x
     stages = [line for line in body.lines if not isinstance(line, tree.Binding | tree.Default | tree.Phase)]
     for line in body.lines:
@@ -47,10 +50,15 @@ def run_lines(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
                 flowing = _name(_line(flow, flowing, ctx), names, line, ctx)
             case _:
                 flowing = _line(line, flowing, ctx)
-    if not stages:
+    if not stages and not (ports and all(_is_given(port, ctx) for port in ports)):
         label = "nothing is done here"
         ctx.report.error("empty-body", "this body has no stage", body.span, label, help="write a stage, or `identity`")
     return ctx.unknown() if flowing is None or not stages else flowing
+
+
+def _is_given(port: tree.Port, ctx: Context) -> bool:
+    found = ctx.env.bound.get(port.name.text) if port.name else None
+    return found is not None and isinstance(found.what, Value)
 
 
 def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
@@ -69,8 +77,8 @@ def _names(flow: tree.Flow, x: Value, ctx: Context) -> bool:
 def _bind(line: tree.Binding, ctx: Context) -> None:
     """`name = flow`: a flow that takes nothing is a value, computed here; any other is kept for its uses."""
     if takes_running(line.value, ctx):
-        what: object = OpenFlow(line.value, ctx.env)
-    elif isinstance(line.value, tree.String | tree.Bool | tree.Nothing | tree.List):
+        what: object = OpenFlow(line.value, ctx.env, ctx.unit)
+    elif not flows.names_flow(line.value, ctx):
         what = evaluate(line.value, ctx.env, ctx.report)
     else:
         flowing = flows.run(line.value, None, ctx)
@@ -186,4 +194,4 @@ def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
             return not (isinstance(found, Value | tuple) or is_number(found) or found is FAULT) or isinstance(
                 found, Recipe
             )
-    return not isinstance(flow, tree.Number | tree.Percent)
+    return not isinstance(flow, tree.Number | tree.Percent | tree.String | tree.Bool | tree.Nothing)

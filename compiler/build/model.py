@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...grammar import tree
+from ...grammar import spell, tree
 from ..ir.graph import Apply, Graph, Node, Run, Unit, UnitModule, Value
 from ..semantics.number import Number, Reference
 from ..semantics.report import Report
@@ -18,7 +18,7 @@ from .context import Context
 from .draft import UnitDraft, labels_in
 from .env import Env
 from .leftovers import check_left, check_unused
-from .signatures import check_promised_dims, open_type
+from .signatures import check_promised_dims, open_limits, open_type
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
         return Built(None, _no_ports(model))
     env = Env(None, spec.scope)
     draft = UnitDraft("model", model.name.text, model.span, None, labels_in(model.body), scope=model.span)
+    limits = open_limits(model.signature.inputs, env)
     for port in model.signature.inputs:
-        type_ = open_type(port.shape, env, report)
+        type_ = open_type(port.shape, env, limits, report)
         if port.name is None:
             report.error(
                 "nameless-port",
@@ -56,7 +57,7 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
     start = draft.inputs[0] if len(draft.inputs) == 1 else None
     ports = model.signature.outputs
     check_promised_dims(ports or (), env, report)
-    flowing = lines.run_lines(model.body, start, ctx)
+    flowing = lines.run_lines(model.body, start, ctx, ports or ())
     if ports is None:
         report.error(
             "missing-outputs",
@@ -169,6 +170,6 @@ def _signature(model: tree.Model) -> str:
     """`tokens int[B, T <= context] -> logits [B, T, vocab]`, as written."""
 
     def ports(listed: tuple[tree.Port, ...]) -> str:
-        return ", ".join(f"{p.name} {' '.join(p.shape.span.text.split())}" if p.name else p.span.text for p in listed)
+        return ", ".join(f"{p.name} {spell(p.shape)}" for p in listed)
 
     return f"{ports(model.signature.inputs)} -> {ports(model.signature.outputs or ())}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...grammar import tree
 from ...grammar.source import Span
 from ..ir.graph import Value
@@ -17,10 +19,11 @@ from ..semantics.number import (
     limit,
     number,
     operation,
+    real,
     spell,
     written,
 )
-from ..semantics.report import Report
+from ..semantics.report import Report, Unheard
 from ..semantics.tensor import UNKNOWN, DType, Tensor, Type
 from .context import Context
 from .env import Env
@@ -42,16 +45,29 @@ def dtype_of(shape: tree.Shape, report: Report) -> DType | None:
 # --- a model: dims stay open -----------------------------------------------------------------------------------
 
 
-def open_type(shape: tree.Shape, env: Env, report: Report) -> Type:
+def open_limits(ports: tuple[tree.Port, ...], env: Env) -> dict[str, Number]:
+    """The largest value of each open dim, of all that the inputs say (`T <= context`): the smallest counts."""
+    found: dict[str, Number] = {}
+    for dim in (dim for port in ports for dim in port.shape.dims):
+        if isinstance(dim, tree.Binary) and dim.operator in ("<=", "<") and (name := _capital(dim.left)):
+            most = evaluate(dim.right, env, Unheard())
+            if not is_number(most) or most.value is None:
+                continue
+            most = operation("-", most, number(1)) if dim.operator == "<" else most
+            found[name] = min((found.get(name, most), most), key=real)
+    return found
+
+
+def open_type(shape: tree.Shape, env: Env, limits: Mapping[str, Number], report: Report) -> Type:
     """The type of a model's input: Capital names that nothing has bound are dims that stay open until run time."""
     dtype = dtype_of(shape, report)
-    dims = [_open_dim(dim, env, report) for dim in shape.dims]
+    dims = [_open_dim(dim, env, limits, report) for dim in shape.dims]
     if dtype is None or any(dim is None for dim in dims):
         return UNKNOWN
     return Tensor(dtype, tuple(dim for dim in dims if dim is not None))
 
 
-def _open_dim(dim: tree.Flow, env: Env, report: Report) -> Number | None:
+def _open_dim(dim: tree.Flow, env: Env, limits: Mapping[str, Number], report: Report) -> Number | None:
     if isinstance(dim, tree.Binary) and dim.operator in ("<=", "<", ">=", ">", "==", "!="):
         name = _capital(dim.left)
         most = evaluate(dim.right, env, report) if name is not None else None
@@ -67,12 +83,10 @@ def _open_dim(dim: tree.Flow, env: Env, report: Report) -> Number | None:
             if name is not None and env.lookup(name) is None:
                 env.give(name, FAULT, dim.left.span)
             return None
-        if dim.operator == "<":
-            most = operation("-", most, number(1))
-        return _bind_open(name, dim.left, env, most)
+        return _bind_open(name, dim.left, env, limits.get(name))
     for name, place in _capitals(dim):
         if env.lookup(name) is None:
-            _bind_open(name, place, env, None)
+            _bind_open(name, place, env, limits.get(name))
     misspelt = _lowercase(dim)
     if misspelt is not None and env.lookup(misspelt) is None:
         report.error(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ...grammar.source import Span
-from ..layers.base import Layer
+from ..layers.base import NOTHING, Layer
 from ..semantics.number import Number, Reference
 from ..semantics.tensor import Tensor, Type
 
@@ -85,6 +85,15 @@ class Node:
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+
+def input_type(node: Node) -> Tensor:
+    """The type of what comes to a layer by the arrow; a source is placed on nothing."""
+    if isinstance(node.op, Apply) and not node.op.layer.takes_running:
+        return NOTHING
+    type_ = node.inputs[0].type
+    assert isinstance(type_, Tensor), type_
+    return type_
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from ..options import OptionSet
 from ..semantics.number import Number
 from ..semantics.tensor import Tensor
+from .side import Side
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
+
+NOTHING = Tensor("float", ())
+"""What a source is placed on."""
 
 
 class ShapeFault(Exception):
@@ -24,6 +29,10 @@ class ShapeFault(Exception):
     def __init__(self, message: str, help: str = "", option: str | None = None) -> None:
         super().__init__(message)
         self.message, self.help, self.option = message, help, option
+
+
+class NoOnnxForm(Exception):
+    """A layer, or one of its options, that this version cannot export to ONNX. The message names it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,11 @@ class Layer(OptionSet):
     """Options that the language has and this version has not."""
     trains_only: ClassVar[bool] = False
     """Whether it is the identity outside training."""
+    takes_running: ClassVar[bool] = True
+    """Whether it works on the value that runs down the page. One that does not is a source: it has side inputs at
+    most, and is placed on `NOTHING`."""
+    not_emitted: ClassVar[str] = ""
+    """What this version cannot emit: empty where PyTorch text is there for all options."""
 
     def __hash__(self) -> int:
         return id(self)
@@ -95,6 +109,18 @@ class Layer(OptionSet):
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         """Trained tensors by their key below the module's, in the order in which they are made."""
         return {}
+
+    def buffers(self, x: Tensor) -> dict[str, Parameter]:
+        """Tensors that are kept in the checkpoint and not trained: running statistics. As `parameters`."""
+        return {}
+
+    def sides(self) -> tuple[Side, ...]:
+        """The side inputs that were given, in the order of the node's inputs."""
+        found: list[Side] = []
+        for name in self.options:
+            value = getattr(self, name)
+            found += [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, Side)]
+        return tuple(sorted(found, key=lambda side: side.place))
 
     def idle(self) -> bool:
         """Whether it does nothing with these options (dropout of 0)."""
@@ -117,7 +143,10 @@ class Layer(OptionSet):
 
     @abstractmethod
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
-        """The expression that applies it to `x` of type `x_type`; `module` is `self.<label>` or empty."""
+        """The expression that applies it to `x` of type `x_type`; `module` is `self.<label>` or empty.
+
+        A side input prints as what it will be: `f"{module}({x}, {self.memory})"`. A source has no `x`.
+        """
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         """Statements that fill its parameters and tables; `module` is `self.<label>`."""
@@ -125,12 +154,13 @@ class Layer(OptionSet):
 
     # --- ONNX ---
 
-    @abstractmethod
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         """Append its nodes for evaluation.
 
         `name` is the place it is run at, for its nodes; `module` the checkpoint path of its parameters, or empty.
+        `g.side(self.memory)` is a side input. Raises NoOnnxForm.
         """
+        raise NoOnnxForm(self.word)
 
 
 class Function(Layer):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.number import whole
 from ..semantics.tensor import Tensor
+from .axes import find_axis
 from .base import Code, Function
 from .options import Axis
-from .softmax_axis import check_axis
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -23,11 +22,12 @@ class LogSoftmax(Function):
     axis: Axis = -1
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
-        check_axis("log_softmax", self.axis, x)
+        find_axis("log_softmax", self.axis, x)
         return super().infer(x)
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
-        return f"{x}.log_softmax({code.number(self.axis)})"
+        axis = self.axis if isinstance(self.axis, int) else find_axis("log_softmax", self.axis, x_type)
+        return f"{x}.log_softmax({axis})"
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
-        return (g.op("LogSoftmax", [x], x_type, name, axis=whole(self.axis)),)
+        return (g.op("LogSoftmax", [x], x_type, name, axis=find_axis("log_softmax", self.axis, x_type)),)

@@ -6,10 +6,14 @@ or a recipe. It raises ValueError with what the option takes, worded to follow "
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ..options import Kind
-from ..semantics.number import Literal, Number, Operation, Reference, is_whole, number
+from ..semantics.number import Literal, Number, Operation, Reference, is_whole, number, whole
+from .side import Side
+
+if TYPE_CHECKING:
+    from .base import Layer
 
 
 def _is_number(value: object) -> bool:
@@ -59,7 +63,7 @@ def _or_none(kind: Kind) -> Kind:
         except ValueError as error:
             raise ValueError(f"{error} or none") from None
 
-    return Kind(validate)
+    return Kind(validate, kind.words, kind.reads)
 
 
 _POSITIVE = _whole(1, "a whole number of at least 1")
@@ -91,4 +95,66 @@ def one_of(*words: str | None) -> Kind:
     return Kind(validate, frozenset(word for word in words if word))
 
 
-Axis = Annotated[Any, _whole(-64, "the position of an axis, a whole number")]
+# --- what is read in a way of its own --------------------------------------------------------------------------
+
+
+def _axis(value: object) -> int | str:
+    """A position, or the name of a dim: the builder hands over names as text, unread."""
+    value = _coerced(value)
+    if isinstance(value, str):
+        return value
+    if not _is_number(value) or not is_whole(value):  # type: ignore[arg-type]
+        raise ValueError("an axis: its position, or the name of its dim")
+    return whole(value)  # type: ignore[arg-type]
+
+
+def _axes(value: object) -> tuple[int | str, ...]:
+    try:
+        return tuple(map(_axis, value if isinstance(value, tuple) else (value,)))
+    except ValueError:
+        raise ValueError("an axis or a list of axes, by position or by the name of the dim") from None
+
+
+def _dims(value: object) -> tuple[Number, ...]:
+    """Whole numbers of at least 1, or open dims."""
+    numbers = tuple(map(_coerced, value if isinstance(value, tuple) else (value,)))
+    if not numbers or not all(_is_number(n) for n in numbers):
+        raise ValueError("a list of dims, such as [B, 64]")
+    if any(n.value is not None and (not is_whole(n) or n.value < 1) for n in numbers):  # type: ignore[arg-type, union-attr, operator]
+        raise ValueError("a list of dims, whole numbers of at least 1 or names of dims")
+    return numbers  # type: ignore[return-value]
+
+
+def _side(value: object) -> Side:
+    if not isinstance(value, Side):
+        raise ValueError("a value that flows")
+    return value
+
+
+def _sides(value: object) -> tuple[Side, ...]:
+    if not isinstance(value, tuple) or not all(isinstance(one, Side) for one in value):
+        raise ValueError("values that flow")
+    return value
+
+
+def _layer(value: object) -> Layer:
+    from .base import Layer
+
+    if not isinstance(value, Layer):
+        raise ValueError("a layer")
+    return value
+
+
+AXES, VALUE, VALUES, LAYER = "axes", "value", "values", "layer"
+"""Ways of reading (`Kind.reads`): names of dims stay names; a flow is placed and gives its value; all values that
+stand without a name; one layer or function of the library, with its options."""
+
+Axis = Annotated[Any, Kind(_axis, reads=AXES)]
+Axes = Annotated[Any, Kind(_axes, reads=AXES)]
+AxesOrNone = Annotated[Any, _or_none(Kind(_axes, reads=AXES))]
+Dims = Annotated[Any, Kind(_dims)]
+SideInput = Annotated[Any, Kind(_side, reads=VALUE)]
+SideInputOrNone = Annotated[Any, _or_none(Kind(_side, reads=VALUE))]
+SideInputs = Annotated[Any, Kind(_sides, reads=VALUES)]
+InnerLayer = Annotated[Any, Kind(_layer, reads=LAYER)]
+InnerLayerOrNone = Annotated[Any, _or_none(Kind(_layer, reads=LAYER))]

@@ -14,7 +14,7 @@ from .base import Layer
 
 _PACKAGE = __name__.rpartition(".")[0]
 _NO_LAYER = frozenset(
-    {"__init__", "base", "norms", "options", "registry", "rotary_torch", "self_attention_torch", "softmax_axis"}
+    {"__init__", "axes", "base", "norms", "options", "registry", "rotary_torch", "self_attention_torch", "side"}
 )
 
 

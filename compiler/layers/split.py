@@ -24,11 +24,8 @@ class Split(Layer):
 
     n: Whole
 
-    def axis(self, x: Tensor) -> int:
-        return 1 if x.rank in (4, 5) else x.rank - 1
-
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
-        axis = self.axis(x)
+        axis = x.channel_axis
         dim = x.dims[axis]
         if not divides(self.n, dim):
             raise ShapeFault(
@@ -37,13 +34,13 @@ class Split(Layer):
                 "n",
             )
         part = operation("/", dim, self.n)
-        out = Tensor(x.dtype, (*x.dims[:axis], part, *x.dims[axis + 1 :]))
+        out = x.with_dim(axis, part)
         return (out,) * whole(self.n)
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
-        axis = self.axis(x_type)
+        axis = x_type.channel_axis
         return f"{x}.chunk({code.number(self.n)}, {1 if axis == 1 else -1})"
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         types = self.infer(x_type)
-        return g.ops("Split", [x], types, name, axis=self.axis(x_type), num_outputs=len(types))
+        return g.ops("Split", [x], types, name, axis=x_type.channel_axis, num_outputs=len(types))

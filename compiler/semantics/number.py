@@ -350,7 +350,9 @@ def _spelled(n: Number, name: Callable[[Reference], str], python: bool) -> tuple
             return text, _ATOM if text.replace("_", "").replace(".", "").isalnum() else 2
         case Operation("neg", (operand,)):
             text, level = _spelled(operand, name, python)
-            return (f"-{text}" if level >= _UNARY else f"-({text})"), _UNARY
+            # Formatters put the power after a sign into parentheses.
+            bare = level >= _UNARY and not (python and level == _POWER)
+            return (f"-{text}" if bare else f"-({text})"), _UNARY
         case Operation("round_up", (a, b)) if python:
             up, by = _spelled(a, name, python), _spelled(b, name, python)
             number = up[0] if up[1] >= _UNARY else f"({up[0]})"

@@ -5,7 +5,8 @@ A `Tensor` may be `UNKNOWN` in part: what an earlier error left open is never re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .number import Number, equal, outward, written
@@ -15,20 +16,54 @@ DType = Literal["float", "int", "bool"]
 
 @dataclass(frozen=True)
 class Tensor:
-    """`int[B, T]`. The channel axis is 1 at rank 4 and 5 (images, volumes), else the last."""
+    """`int[B, T]`.
+
+    `axes` are the names by which axes are called (`mean(over = [H, W])`), None where an axis has none; empty where
+    nobody has said them yet. They are no part of what the type is: two shapes are compared by their dims.
+    """
 
     dtype: DType
     dims: tuple[Number, ...]
+    axes: tuple[str | None, ...] = field(default=(), compare=False)
 
     @property
     def rank(self) -> int:
         return len(self.dims)
 
+    @property
+    def channel_axis(self) -> int:
+        """1 at rank 4 and 5 (images, volumes), else the last."""
+        return 1 if self.rank in (4, 5) else self.rank - 1
+
+    @property
+    def channels(self) -> Number:
+        return self.dims[self.channel_axis]
+
     def __str__(self) -> str:
         return f"{'' if self.dtype == 'float' else self.dtype}[{', '.join(map(written, self.dims))}]"
 
     def with_last(self, dim: Number) -> Tensor:
-        return Tensor(self.dtype, (*self.dims[:-1], dim))
+        return self.with_dim(-1, dim)
+
+    def with_dim(self, axis: int, dim: Number) -> Tensor:
+        """The type with another length along one axis, counted from 0 or from -1 at the end."""
+        axis %= self.rank
+        return replace(self, dims=(*self.dims[:axis], dim, *self.dims[axis + 1 :]))
+
+    def without(self, axes: Sequence[int]) -> Tensor:
+        """The type without some of its axes."""
+        gone = {axis % self.rank for axis in axes}
+        kept = [axis for axis in range(self.rank) if axis not in gone]
+        names = tuple(self.axes[axis] for axis in kept) if self.axes else ()
+        return replace(self, dims=tuple(self.dims[axis] for axis in kept), axes=names)
+
+    def axis(self, name: str) -> int | None:
+        """The axis of that name, or None."""
+        return self.axes.index(name) if name in self.axes else None
+
+    def named_like(self, other: Tensor) -> Tensor:
+        """The type with the axes called as in `other`, where it has none of its own and the rank is the same."""
+        return replace(self, axes=other.axes) if not self.axes and self.rank == other.rank else self
 
 
 @dataclass(frozen=True)
@@ -53,7 +88,7 @@ def same(a: Tensor, b: Tensor) -> bool:
 
 def seen_outside(t: Type, scope: object) -> Type:
     """The type of what leaves a unit, in the terms of the unit around it."""
-    return Tensor(t.dtype, tuple(outward(dim, scope) for dim in t.dims)) if isinstance(t, Tensor) else t
+    return replace(t, dims=tuple(outward(dim, scope) for dim in t.dims)) if isinstance(t, Tensor) else t
 
 
 def broadcast(a: Tensor, b: Tensor) -> Tensor:
@@ -72,4 +107,4 @@ def broadcast(a: Tensor, b: Tensor) -> Tensor:
             continue
         raise TypeFault(f"{written(x)} and {written(y)} meet on one axis")
     dtype: DType = "float" if "float" in (a.dtype, b.dtype) else "int" if "int" in (a.dtype, b.dtype) else "bool"
-    return Tensor(dtype, tuple(dims))
+    return Tensor(dtype, tuple(dims), long.axes or (short.axes if short.rank == long.rank else ()))

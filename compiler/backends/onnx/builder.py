@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
+from ...layers.side import Side
 from ...semantics.number import Number, number
 from ...semantics.tensor import DType, Tensor
 from .dims import DimNames
@@ -43,6 +45,9 @@ class OnnxBuilder:
         self._node_names: set[str] = set()
         self._value_names = ports | set(parameters.shapes)
         self._made: dict[object, OnnxValue] = {}
+        self._inputs: Sequence[OnnxValue] = ()
+        self.nothing = ir.Value(name="nothing")
+        """What a source gets for the value that comes by the arrow; no node reads it."""
 
     # --- the ends of the graph ---
 
@@ -58,6 +63,21 @@ class OnnxBuilder:
         value.name = name
         self.graph.outputs.append(value)
 
+    # --- side inputs ---
+
+    @contextmanager
+    def beside(self, inputs: Sequence[OnnxValue]) -> Iterator[None]:
+        """While the layer of a node with these inputs is written, `side` finds them."""
+        before, self._inputs = self._inputs, inputs
+        try:
+            yield
+        finally:
+            self._inputs = before
+
+    def side(self, side: Side) -> OnnxValue:
+        """A side input of the layer that is being written."""
+        return self._inputs[side.place]
+
     # --- nodes ---
 
     def at(self, place: str) -> None:
@@ -70,7 +90,7 @@ class OnnxBuilder:
         inputs: Sequence[OnnxValue],
         type: Tensor,
         name: str,
-        **attributes: float | int | str,
+        **attributes: float | int | str | Sequence[int],
     ) -> OnnxValue:
         """Append a node with one output, of `type`; both are called `name`."""
         (value,) = self.ops(kind, inputs, (type,), name, **attributes)
@@ -82,7 +102,7 @@ class OnnxBuilder:
         inputs: Sequence[OnnxValue],
         types: Sequence[Tensor],
         name: str,
-        **attributes: float | int | str,
+        **attributes: float | int | str | Sequence[int],
     ) -> tuple[OnnxValue, ...]:
         """Append a node with several outputs, called `name.0`, `name.1`, ..."""
         name = _free(name, self._node_names)
@@ -132,6 +152,10 @@ class OnnxBuilder:
     def whole(self, value: int) -> OnnxValue:
         """A whole number, as a list of one: what `Slice` takes."""
         return self._constant(np.array([value], np.int64), f"constant.int.{value}")
+
+    def wholes(self, values: Sequence[int]) -> OnnxValue:
+        """Several whole numbers, as a list: what `Reshape` and `ReduceMean` take."""
+        return self._constant(np.array(values, np.int64), f"constant.ints.{'.'.join(map(str, values))}")
 
     def scalar(self, value: int) -> OnnxValue:
         """A whole number that is the same for all entries."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from ...ir.graph import Apply, Copies, LayerModule, Node, Pointwise, Region, Residual, Run, RunCopies, Unit, UnitModule
 from ...ir.graph import Value as IrValue
+from ...ir.graph import input_type
 from ...layers.registry import stem
 from ...semantics.tensor import Tensor
 from .builder import OnnxBuilder, OnnxValue
@@ -74,7 +75,10 @@ class _Body:
                     return inputs[:1]
                 name = self._name(node, stem(layer.word))
                 path = f"{self._path}{node.module}" if node.module else ""
-                return layer.onnx(self._g, inputs[0], tensor_type(node.inputs[0]), name, path)
+                if not layer.takes_running:
+                    inputs = (self._g.nothing, *inputs)
+                with self._g.beside(inputs):
+                    return layer.onnx(self._g, inputs[0], input_type(node), name, path)
             case Pointwise() as op:
                 name = self._name(node, _OPERATOR_NAMES[op.operator])
                 types = [tensor_type(value) for value in node.inputs]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-HOLE = "_x_"
+from ...layers.side import hole
+
+HOLE = hole(0)
 """Stands for an operand while it is not known how it will be written."""
 
 
@@ -22,11 +24,13 @@ class Expression:
         return self.text.isidentifier()
 
 
-def fill(template: str, operand: str) -> str:
-    """The template with its hole filled, in parentheses only where they change what is meant."""
-    bare, wrapped = template.replace(HOLE, operand), template.replace(HOLE, f"({operand})")
+def fill(template: str, operand: str, hole: str = HOLE) -> str:
+    """The template with a hole filled, in parentheses only where they change what is meant."""
+    bare, wrapped = template.replace(hole, operand), template.replace(hole, f"({operand})")
     if operand.isidentifier():
         return bare
+    if template.startswith("-") and "**" in operand:
+        return wrapped  # formatters put them there
     return bare if _same(bare, wrapped) else wrapped
 
 

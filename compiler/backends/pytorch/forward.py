@@ -9,10 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from ...ir.graph import Apply, Copies, Node, Pointwise, Region, Residual, Run, RunCopies, Unit, Value
+from ...ir.graph import (
+    Apply,
+    Copies,
+    Node,
+    Pointwise,
+    Region,
+    Residual,
+    Run,
+    RunCopies,
+    Unit,
+    Value,
+    input_type,
+)
 from ...layers.base import Code
 from ...semantics.number import MATHS, Number
 from ...semantics.tensor import Tensor
+from ...layers.side import hole
 from .expression import HOLE, Expression, fill, infix
 
 _FRESH = ("x", "h", "y", "z", "u", "v", "w")
@@ -133,12 +146,17 @@ class Forward:
                 return self._pointwise(node, node.op)
             case Apply(layer):
                 module = f"self.{node.module}" if node.module else ""
-                x_type = node.inputs[0].type
-                assert isinstance(x_type, Tensor)
-                template = layer.call(module, HOLE, x_type, self.code)
-                operand = self._operand(node.inputs[0], alone=bool(module) or template.count(HOLE) > 1)
-                inside = operand.modules + bool(module)
-                return Expression(fill(template, operand.text), operand.reads, inside)
+                template = layer.call(module, HOLE, input_type(node), self.code)
+                # What comes by keyword stands behind what comes by the arrow.
+                first = 0 if layer.takes_running else 1
+                operands = [
+                    self._operand(value, alone=bool(module) or place > 0 or template.count(hole(place)) > 1)
+                    for place, value in enumerate(node.inputs, first)
+                ]
+                for place, operand in enumerate(operands, first):
+                    template = fill(template, operand.text, hole(place))
+                reads = frozenset[str]().union(*(operand.reads for operand in operands))
+                return Expression(template, reads, sum(o.modules for o in operands) + bool(module))
             case _:
                 operands = [self._operand(value, alone=True) for value in node.inputs]
                 reads = frozenset().union(*(o.reads for o in operands))
@@ -214,9 +232,7 @@ class Forward:
         if single:
             node = after.nodes[0]
             assert isinstance(node.op, Apply)
-            x_type = node.inputs[0].type
-            assert isinstance(x_type, Tensor)
-            template = node.op.layer.call(f"self.{node.module}" if node.module else "", HOLE, x_type, self.code)
+            template = node.op.layer.call(f"self.{node.module}" if node.module else "", HOLE, input_type(node), self.code)
             text = fill(template, total.text)
             if template.count(HOLE) == 1 and len(text) <= _LONG:
                 self.left[after.input] -= 1
