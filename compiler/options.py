@@ -22,8 +22,8 @@ class Kind:
     """A kind of value, put into an annotation: `Whole = Annotated[Any, Kind(check)]`.
 
     `check` returns the value as it is kept, or raises ValueError with what the option takes, worded to follow
-    "`name` takes ...". `words` are the bare words that it takes. `reads` says how its flow is read where it is no number,
-    word, flag, list or recipe: the option kinds of layers have some of their own (`layers.options`).
+    "`name` takes ...". `words` are the bare words that it takes. `reads` says how its flow is read where it is no
+    number, word, flag, list or recipe: the option kinds of layers have some of their own (`layers.options`).
     """
 
     check: Callable[[Any], Any]

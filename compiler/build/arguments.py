@@ -35,6 +35,19 @@ class Written:
 Given = dict[str, Written]
 
 
+def gathered(variadic: str | None, stage: tree.Stage) -> tree.Stage:
+    """The call with all that stands without a name as one list under the option `variadic`, where there is one."""
+    if variadic is None:
+        return stage
+    nameless = tuple(arg for arg in stage.args or () if not isinstance(arg, tree.Keyword))
+    if not nameless:
+        return stage
+    span = nameless[0].span.to(nameless[-1].span)
+    gathered = tree.Keyword(tree.Name(variadic, span=span), tree.List(nameless, span=span), span=span)
+    named = tuple(arg for arg in stage.args or () if isinstance(arg, tree.Keyword))
+    return tree.Stage(stage.path, (gathered, *named), stage.body, span=stage.span)
+
+
 def given_arguments(
     stage: tree.Stage, names: Sequence[str], report: Report, *, later: frozenset[str] = frozenset()
 ) -> Given | None:

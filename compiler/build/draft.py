@@ -29,6 +29,7 @@ class UnitDraft:
     left: list[tuple[Value, Span]] = field(default_factory=list)
     _by_name: dict[str, Module] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
+    _beside: dict[str, tuple[Value, ...]] = field(default_factory=dict)
 
     def own(self, value: Value) -> Value:
         """Note that this unit produces the value."""
@@ -66,6 +67,13 @@ class UnitDraft:
 
     def find(self, name: str) -> Module | None:
         return self._by_name.get(name)
+
+    def beside(self, name: str) -> tuple[Value, ...]:
+        """The side inputs that a module got where it was made: used again by its label it gets the same."""
+        return self._beside.get(name, ())
+
+    def set_beside(self, name: str, sides: tuple[Value, ...]) -> None:
+        self._beside[name] = sides
 
     def add(self, module: Module, site: int) -> None:
         """`site` is the place on the page where the module belongs: weights are drawn in that order."""

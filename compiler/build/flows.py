@@ -100,7 +100,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         return repeating.run_repeat(stage, _needed(x, stage, ctx), ctx)
     layer = registry.find(word)
     if layer is not None:
-        return placing.run_layer(layer, stage, _needed(x, stage, ctx), ctx)
+        return placing.run_layer(layer, stage, _needed(x, stage, ctx) if layer.takes_running else None, ctx)
     if word in MATHS and stage.args is not None and not any(names_flow(a, ctx) for a in stage.args):
         return _constant(stage, ctx)
     if word in COMBINATORS | LAYERS | FUNCTIONS | MATHS:
@@ -184,7 +184,7 @@ def _again(label: Labelled, stage: tree.Stage, x: Value | None, ctx: Context) ->
     if isinstance(x.type, type(UNKNOWN)):
         return ctx.unknown()
     if isinstance(module, LayerModule):
-        return placing.run_again(module, stage, x, ctx)
+        return placing.run_again(module, module.layer, stage, (x, *ctx.unit.beside(module.name)), ctx)
     return run_unit_again(module.name, stage, x, ctx)
 
 

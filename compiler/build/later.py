@@ -12,7 +12,7 @@ from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, OPTIONS, SPELLINGS, WORDS
 from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
-from .arguments import given_arguments, words_of
+from .arguments import gathered, given_arguments, words_of
 from .context import Context
 from .defaults import REPEAT_OPTIONS, RESIDUAL_OPTIONS
 
@@ -54,7 +54,7 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
     word = str(stage.path)
     layer, block = registry.find(word), ctx.env.file.blocks.get(word)
     if layer is not None:
-        given_arguments(stage, list(layer.options), ctx.report, later=layer.later)
+        given_arguments(gathered(layer.variadic, stage), list(layer.options), ctx.report, later=layer.later)
     elif block is not None:
         given_arguments(stage, [name for name, _ in parameters(block)], ctx.report)
     elif word == "residual" and all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):

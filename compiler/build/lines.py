@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ...grammar import tree
 from ..ir.graph import Value
+from ..layers import registry
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import MATHS
 from ..semantics.tensor import Tensor
@@ -15,9 +16,6 @@ from .defaults import check_default, legal_defaults
 from .env import Env, Labelled, OpenFlow
 from .labels import check_label
 from .leftovers import check_unused
-
-SOURCES = frozenset({"Weight", "normal", "sample_normal"})
-"""What begins a flow of its own and takes only what stands in its parentheses."""
 
 
 def run_body(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
@@ -63,7 +61,8 @@ def _is_given(port: tree.Port, ctx: Context) -> bool:
 
 def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
     x = None if before is None else flows.first(before, ctx, flow)
-    if x is not None and not takes_running(flow, ctx) and not _names(flow, x, ctx):
+    says_nothing = isinstance(flow, tree.String | tree.Bool | tree.Nothing)  # told where it is placed
+    if x is not None and not says_nothing and not takes_running(flow, ctx) and not _names(flow, x, ctx):
         ctx.unit.left.append((x, flow.span))
     return flows.run(flow, x, ctx)
 
@@ -184,7 +183,8 @@ def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
             return takes_running(value, ctx)
         case tree.Stage(path=path, args=args):
             word = path.parts[0]
-            if word in SOURCES:
+            layer = registry.find(word) if len(path.parts) == 1 else None
+            if layer is not None and not layer.takes_running:
                 return False
             if args is not None:
                 if word in MATHS or word in ctx.env.file.functions:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..layers.base import Layer
+from ..layers.side import Side
 from ..semantics.evaluate import is_number
 from ..semantics.number import Number, written
 from ..semantics.tensor import Type
@@ -44,6 +45,8 @@ def layer_text(layer: Layer) -> str:
     named: list[str] = []
     for name, field in fields.items():
         value = getattr(layer, name)
+        if _flows(value):
+            continue  # it stands among the inputs
         if field.required:
             positional.append(_option(value))
         elif not _is_default(value, field.default):
@@ -174,7 +177,14 @@ def _aligned(lines: Iterable[_Line]) -> Iterator[str]:
         yield f"{text:<{width}}  {type_}" if type_ else text
 
 
+def _flows(value: object) -> bool:
+    parts = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(part, Side) for part in parts)
+
+
 def _option(value: object) -> str:
+    if isinstance(value, Layer):
+        return layer_text(value)
     if is_number(value):
         number: Number = value  # pyright: ignore[reportAssignmentType]  `is_number` has looked
         return written(number)

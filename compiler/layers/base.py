@@ -91,6 +91,8 @@ class Layer(OptionSet):
     takes_running: ClassVar[bool] = True
     """Whether it works on the value that runs down the page. One that does not is a source: it has side inputs at
     most, and is placed on `NOTHING`."""
+    variadic: ClassVar[str | None] = None
+    """The option (`SideInputs`) that takes all values that stand without a name: `concat(a, b)`."""
     not_emitted: ClassVar[str] = ""
     """What this version cannot emit: empty where PyTorch text is there for all options."""
 

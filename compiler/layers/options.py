@@ -150,6 +150,7 @@ AXES, VALUE, VALUES, LAYER = "axes", "value", "values", "layer"
 stand without a name; one layer or function of the library, with its options."""
 
 Axis = Annotated[Any, Kind(_axis, reads=AXES)]
+AxisOrNone = Annotated[Any, _or_none(Kind(_axis, reads=AXES))]
 Axes = Annotated[Any, Kind(_axes, reads=AXES)]
 AxesOrNone = Annotated[Any, _or_none(Kind(_axes, reads=AXES))]
 Dims = Annotated[Any, Kind(_dims)]

@@ -11,8 +11,8 @@ from ..semantics.tensor import Tensor
 class Side:
     """What a layer knows of a side input: its type, and its place among the inputs of its node.
 
-    In PyTorch text it prints as a hole that the emitter fills, so that `call` may write `f"{module}({x}, {self.memory})"`.
-    In ONNX `g.side(self.memory)` is its value.
+    In PyTorch text it prints as a hole that the emitter fills: `call` may write `f"{module}({x}, {self.memory})"`. In
+    ONNX `g.side(self.memory)` is its value.
     """
 
     type: Tensor

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -291,6 +291,17 @@ def product(numbers: Iterator[Number] | list[Number] | tuple[Number, ...]) -> Nu
             continue
         open_ = factor if open_ is None else Operation("*", (open_, factor))
     return open_ or number(1)
+
+
+def total(numbers: Iterable[Number]) -> Number:
+    """The sum, folded into one literal where all of it is written as plain numbers."""
+    parts = list(numbers)
+    if all(isinstance(part, Literal) and isinstance(part.value, Fraction) for part in parts):
+        return number(sum((Fraction(part.value) for part in parts if part.value is not None), Fraction(0)))
+    result = parts[0]
+    for part in parts[1:]:
+        result = Operation("+", (result, part))
+    return result
 
 
 def _divides(p: Polynomial, divisor: Fraction) -> bool:

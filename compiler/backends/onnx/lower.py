@@ -9,9 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...ir.graph import Apply, Copies, LayerModule, Node, Pointwise, Region, Residual, Run, RunCopies, Unit, UnitModule
+from ...ir.graph import (
+    Apply,
+    Copies,
+    LayerModule,
+    Node,
+    Pointwise,
+    Region,
+    Residual,
+    Run,
+    RunCopies,
+    Unit,
+    UnitModule,
+    input_type,
+)
 from ...ir.graph import Value as IrValue
-from ...ir.graph import input_type
 from ...layers.registry import stem
 from ...semantics.tensor import Tensor
 from .builder import OnnxBuilder, OnnxValue

@@ -23,9 +23,9 @@ from ...ir.graph import (
     input_type,
 )
 from ...layers.base import Code
+from ...layers.side import hole
 from ...semantics.number import MATHS, Number
 from ...semantics.tensor import Tensor
-from ...layers.side import hole
 from .expression import HOLE, Expression, fill, infix
 
 _FRESH = ("x", "h", "y", "z", "u", "v", "w")
@@ -227,12 +227,13 @@ class Forward:
 
     def _after(self, after: Region, total: Expression) -> Expression:
         """The norm of a post-norm residual takes the sum in place, where it is one short call."""
-        single = len(after.nodes) == 1 and isinstance(after.nodes[0].op, Apply)
+        single = len(after.nodes) == 1 and isinstance(after.nodes[0].op, Apply) and len(after.nodes[0].inputs) == 1
         self.known[after.input] = total
         if single:
             node = after.nodes[0]
             assert isinstance(node.op, Apply)
-            template = node.op.layer.call(f"self.{node.module}" if node.module else "", HOLE, input_type(node), self.code)
+            module = f"self.{node.module}" if node.module else ""
+            template = node.op.layer.call(module, HOLE, input_type(node), self.code)
             text = fill(template, total.text)
             if template.count(HOLE) == 1 and len(text) <= _LONG:
                 self.left[after.input] -= 1
