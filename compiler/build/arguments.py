@@ -49,17 +49,27 @@ def gathered(variadic: str | None, stage: tree.Stage) -> tree.Stage:
 
 
 def given_arguments(
-    stage: tree.Stage, names: Sequence[str], report: Report, *, later: frozenset[str] = frozenset()
+    stage: tree.Stage,
+    names: Sequence[str],
+    report: Report,
+    *,
+    later: frozenset[str] = frozenset(),
+    spellings: Mapping[str, str] = OPTION_SPELLINGS,
+    misfits: list[str] | None = None,
 ) -> Given | None:
     """The arguments of a call by option name; None where one of them fits no option (reported).
 
     What `--set` has put into a call takes the place of what the file gives there, also by position.
 
     `names` are the options in the order in which they may stand without their name; `later` are those that only a
-    later version takes.
+    later version takes. `spellings` are other tools' words for them; one that holds a `{}` says how the value is
+    written too (`beta1` is `betas = [{}, 0.999]`).
+
+    With a list of `misfits` the arguments that do fit are returned all the same, and it gets the options that the
+    others were meant for, empty where that is not clear: `read_options` then reports what else is wrong.
     """
     given: Given = {}
-    fits = True
+    unfit: list[str] = []
     for position, arg in enumerate(stage.args or ()):
         if isinstance(arg, tree.Keyword):
             name, value, place = arg.name.text, arg.value, arg.name.span
@@ -71,7 +81,7 @@ def given_arguments(
                 "no option is left for it",
                 help=f"its options are {_listed(names)}" if names else f"write `{stage.path}`",
             )
-            fits = False
+            unfit.append("")
             continue
         else:
             name, value, place = names[position], arg, arg.span
@@ -85,37 +95,41 @@ def given_arguments(
                 labels=((given[name].place, "given here first"),),
                 help="keep one of them",
             )
-            fits = False
+            unfit.append("")
         elif name in names or name in later:
             given[name] = Written(value, place)
         else:
-            _unknown_option(str(stage.path), name, place, arg, stage, [*names, *later], given, report)
-            fits = False
-    return given if fits else None
+            assert isinstance(arg, tree.Keyword)
+            unfit.append(_unknown_option(arg, stage, [*names, *later], given, spellings, report))
+    if misfits is not None:
+        misfits += unfit
+        return given
+    return None if unfit else given
 
 
 def _unknown_option(
-    word: str,
-    name: str,
-    place: Span,
-    arg: tree.Node,
-    stage: tree.Stage,
-    legal: list[str],
-    given: Given,
-    report: Report,
-) -> None:
+    arg: tree.Keyword, stage: tree.Stage, legal: list[str], given: Given, spellings: Mapping[str, str], report: Report
+) -> str:
+    """Reports an option that there is not; returns the one that was meant, or an empty text."""
+    word, name, place = str(stage.path), arg.name.text, arg.name.span
     free = [n for n in legal if n not in given]
     if not legal:
         fixes = (Fix(stage.span, word),)
         report.error(
             "unknown-option", f"`{word}` takes no options", arg.span, "here", help=f"write `{word}`", fixes=fixes
         )
-        return
-    meant = nearest(name, free, OPTION_SPELLINGS) or nearest(name, legal, OPTION_SPELLINGS)
-    help = f"write `{meant}`" if meant else f"its options are {_listed(legal)}"
-    fixes = (Fix(place, meant),) if meant else ()
+        return ""
+    written = spellings.get(name, "")
+    if "{}" in written:
+        text, meant = written.format(arg.value.span.text), written.split(" ")[0]
+        fixes = (Fix(arg.span, text),) if meant in free else ()
+    else:
+        meant = text = nearest(name, free, spellings) or nearest(name, legal, spellings) or ""
+        fixes = (Fix(place, meant),) if meant else ()
+    help = f"write `{text}`" if meant else f"its options are {_listed(legal)}"
     message = f"`{word}` has no option `{name}`"
     report.error("unknown-option", message, place, "not an option here", help=help, fixes=fixes)
+    return meant
 
 
 def read_options(
@@ -128,33 +142,35 @@ def read_options(
     span: Span,
     *,
     ready: Mapping[str, Any] | None = None,
+    misfits: Sequence[str] = (),
 ) -> Options | None:
     """The options of a call as an object; None where one is wrong or missing (reported).
 
     `defaults` come from `default` lines; `none` takes such an option away. `ready` are options that the caller has
-    worked out itself.
+    worked out itself, or FAULT for what it has reported. `misfits` are what `given_arguments` could not give: the
+    others are checked, and no object is made.
     """
-    values: dict[str, Any] = dict(ready or {})
+    values: dict[str, Any] = {name: value for name, value in (ready or {}).items() if value is not FAULT}
     places: dict[str, Span] = {}
-    fits = True
+    told = {*(name for name in ready or {} if name not in values), *misfits}
     for name, option in {**defaults, **given}.items():
-        if name in values:
+        if name in values or name in told:
             continue
         value = evaluate(option.flow, option.scope or scope, report, words_of(kind, name))
         if value is FAULT:
-            fits = False
+            told.add(name)
         elif value is None and ((name in given and name in defaults) or not _takes_none(kind, name)):
             continue
         else:
             values[name] = value
             places[name] = option.flow.span
-    if not fits:
-        return None
     try:
-        return kind(**values)
+        options = kind(**values)
     except BadOptions as fault:
         for problem in fault.problems:
             name = problem.option
+            if problem.takes is None and name in told:
+                continue
             if problem.takes is None:
                 report.error(
                     "missing-option",
@@ -172,6 +188,7 @@ def read_options(
                 help=f"`{word}({name} = ...)` with {problem.takes}",
             )
         return None
+    return None if told else options
 
 
 def words_of(kind: type[OptionSet], name: str) -> frozenset[str]:

@@ -97,9 +97,9 @@ class ReadLayer:
 def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer | None:
     """The options of a layer's call; None where one is wrong or needs a later version (reported)."""
     names = list(kind.options)
-    given = given_arguments(gathered(kind.variadic, stage), names, ctx.report, later=kind.later)
-    if given is None:
-        return None
+    misfits: list[str] = []
+    written = gathered(kind.variadic, stage)
+    given = given_arguments(written, names, ctx.report, later=kind.later, misfits=misfits) or {}
     defaults = defaults_for(kind.word, stage, ctx.env)
     put_off = False
     for name in sorted(kind.later):
@@ -117,7 +117,7 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
     ready = sides.read(kind, {**kept, **given})
     if ready is None:
         return None
-    layer = read_options(kind, kind.word, given, kept, ctx.env, ctx.report, stage.span, ready=ready)
+    layer = read_options(kind, kind.word, given, kept, ctx.env, ctx.report, stage.span, ready=ready, misfits=misfits)
     if layer is None:
         return None
     named = None if tie is None or isinstance(tie.flow, tree.Nothing) else tie.flow
