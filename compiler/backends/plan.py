@@ -86,7 +86,7 @@ def plan(graph: Graph, training: Training = Training()) -> Plan:
     """The costs of a model that learns as `training` says, open dims at their limits."""
     batch, sizes, unbounded = _open_dims(graph)
     parameters = parameter_count(graph)
-    layers = tuple(_unit_layers(graph.model, "", _Sizes(sizes | batch), alike=False))
+    layers = tuple(_unit_layers(graph.model, "", Sizes(sizes | batch), alike=False))
     memory = Memory(
         weights=FLOAT * parameters,
         gradients=FLOAT * parameters,
@@ -100,7 +100,7 @@ def plan(graph: Graph, training: Training = Training()) -> Plan:
 def layers_together(graph: Graph) -> list[LayerCost]:
     """The layers for a table: neighbouring copies of a `repeat` that cost the same are one row, their costs added."""
     batch, sizes, _ = _open_dims(graph)
-    return list(_unit_layers(graph.model, "", _Sizes(sizes | batch), alike=True))
+    return list(_unit_layers(graph.model, "", Sizes(sizes | batch), alike=True))
 
 
 def largest_batch(graph: Graph, training: Training, memory: int) -> int:
@@ -124,7 +124,7 @@ def _peak(graph: Graph, training: Training, batch: int) -> int:
 
 def _activations(graph: Graph, training: Training) -> int:
     batch, sizes, _ = _open_dims(graph)
-    known = _Sizes(sizes | dict.fromkeys(batch, training.part))
+    known = Sizes(sizes | dict.fromkeys(batch, training.part))
     return kept_bytes(graph, known.of, training.precision)
 
 
@@ -132,7 +132,7 @@ def _activations(graph: Graph, training: Training) -> int:
 
 
 @dataclass(frozen=True)
-class _Sizes:
+class Sizes:
     """What open dims are counted with, by name."""
 
     known: Mapping[str, int]
@@ -192,7 +192,7 @@ def _open_references(n: Number) -> Iterator[Reference]:
 # --- layers ----------------------------------------------------------------------------------------------------
 
 
-def _unit_layers(unit: Unit, prefix: str, sizes: _Sizes, *, alike: bool) -> Iterator[LayerCost]:
+def _unit_layers(unit: Unit, prefix: str, sizes: Sizes, *, alike: bool) -> Iterator[LayerCost]:
     paid: set[str] = set()  # a module that runs again costs no further parameters
     used: dict[str, int] = {}
 
@@ -241,7 +241,7 @@ def _unit_layers(unit: Unit, prefix: str, sizes: _Sizes, *, alike: bool) -> Iter
     yield from costs(unit.nodes)
 
 
-def _copies_layers(module: Copies, prefix: str, sizes: _Sizes, *, alike: bool) -> Iterator[LayerCost]:
+def _copies_layers(module: Copies, prefix: str, sizes: Sizes, *, alike: bool) -> Iterator[LayerCost]:
     runs: list[tuple[int, int, list[LayerCost]]] = []
     for index, unit in enumerate(module.units):
         inside = list(_unit_layers(unit, "", sizes, alike=alike))

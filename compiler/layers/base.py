@@ -84,6 +84,10 @@ class Layer(OptionSet):
     """A line of a spec that uses it."""
     example_input: ClassVar[str] = "[B, 8, 16]"
     """A type that the example fits."""
+    example_sides: ClassVar[dict[str, str]] = {}
+    """Further inputs that the example names: `{"memory": "[B, S, 16]"}`."""
+    example_outputs: ClassVar[int] = 1
+    """How many values the example gives."""
     later: ClassVar[frozenset[str]] = frozenset()
     """Options that the language has and this version has not."""
     trains_only: ClassVar[bool] = False

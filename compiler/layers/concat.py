@@ -22,7 +22,8 @@ class Concat(Layer):
     """
 
     word: ClassVar[str] = "concat"
-    example: ClassVar[str] = "concat(x, axis = 1)"
+    example: ClassVar[str] = "concat(left, axis = 1)"
+    example_sides: ClassVar[dict[str, str]] = {"left": "[B, 4, 16]"}
     variadic: ClassVar[str | None] = "others"
 
     others: SideInputs = ()

@@ -21,6 +21,7 @@ class Split(Layer):
 
     word: ClassVar[str] = "split"
     example: ClassVar[str] = "split(2)"
+    example_outputs: ClassVar[int] = 2
 
     n: Whole
 
