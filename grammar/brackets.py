@@ -5,6 +5,7 @@ The parser can then rely on matching brackets, and a fault in one line stays in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -112,38 +113,53 @@ class _Open:
     indents: tuple[int, int]  # of the statement and of the line in which it stands
 
 
+class _Stack(list[_Open]):
+    """The brackets that are open, and how many of each kind, so that no closer has to look for its own."""
+
+    def __init__(self) -> None:
+        self.kinds = dict.fromkeys(OPENERS, 0)
+
+    def push(self, opener: _Open) -> None:
+        self.append(opener)
+        self.kinds[opener.kind] += 1
+
+    def take(self) -> int:
+        """The index of the innermost one, which is open no longer."""
+        opener = self.pop()
+        self.kinds[opener.kind] -= 1
+        return opener.index
+
+
 def _by_order(stream: list[Token], start: int, stop: int) -> _Repair:
     """Only the order of the brackets counts: what is left open at the end is to blame."""
-    repair, open_ = _Repair(), list[int]()
+    repair, open_ = _Repair(), _Stack()
     for i in range(start, stop):
         kind = stream[i].kind
         if kind in OPENERS:
-            open_.append(i)
+            open_.push(_Open(i, kind, 0, (0, 0)))
         elif kind in CLOSERS:
             _close(stream, i, open_, repair)
     end = _last(stream, start, stop)
-    repair.unclosed.extend((opener, end) for opener in reversed(open_))
+    repair.unclosed.extend((opener.index, end) for opener in reversed(open_))
     return repair
 
 
-def _close(stream: list[Token], i: int, open_: list[int], repair: _Repair) -> None:
+def _close(stream: list[Token], i: int, open_: _Stack, repair: _Repair) -> None:
     """Takes the opener of the closer at `i` off the stack, and what was left open above it."""
     wanted = CLOSERS[stream[i].kind]
-    if open_ and stream[open_[-1]].kind == wanted:
-        open_.pop()
-    elif any(stream[opener].kind == wanted for opener in open_):
-        while stream[open_[-1]].kind != wanted:
-            repair.unclosed.append((open_.pop(), i))
-        open_.pop()
-    elif open_ and wanted != "{" and stream[open_[-1]].kind != "{":
-        repair.swapped.append((open_.pop(), i))
+    if open_.kinds[wanted]:
+        while open_[-1].kind != wanted:
+            repair.unclosed.append((open_.take(), i))
+        open_.take()
+    elif open_ and wanted != "{" and open_[-1].kind != "{":
+        repair.swapped.append((open_.take(), i))
     else:
         repair.surplus.append(i)
 
 
 def _by_layout(stream: list[Token], start: int, stop: int) -> _Repair:
     """The indentation counts too: a line no deeper than the one that opened a bracket comes after its end."""
-    repair, open_ = _Repair(), list[_Open]()
+    repair, open_ = _Repair(), _Stack()
     line, statement, indent = 0, 0, 0
     begins = True
     for i in range(start, stop):
@@ -154,11 +170,11 @@ def _by_layout(stream: list[Token], start: int, stop: int) -> _Repair:
         if begins:
             ends = token.kind in CLOSERS
             while open_ and indent <= open_[-1].indents[0] and not (ends and indent in open_[-1].indents):
-                repair.unclosed.append((open_.pop().index, i - 1))
+                repair.unclosed.append((open_.take(), i - 1))
             if not (open_ and open_[-1].kind != "{") and token.kind != "->":
                 statement = indent
         if token.kind in OPENERS:
-            open_.append(_Open(i, token.kind, line, (statement, indent)))
+            open_.push(_Open(i, token.kind, line, (statement, indent)))
         elif token.kind in CLOSERS:
             top = open_[-1] if open_ else None
             deeper = begins and top is not None and indent > max(top.indents)
@@ -166,25 +182,24 @@ def _by_layout(stream: list[Token], start: int, stop: int) -> _Repair:
             if top is not None and token.kind == "}" and (deeper or (trailing and top.line < line)):
                 repair.surplus.append(i)
             else:
-                indexes = [entry.index for entry in open_]
-                _close(stream, i, indexes, repair)
-                del open_[len(indexes) :]
+                _close(stream, i, open_, repair)
         begins = False
-    end = _last(stream, start, stop)
-    repair.unclosed.extend((entry.index, _place(stream, entry, end)) for entry in reversed(open_))
+    repair.unclosed.extend(_closed_at_the_end(stream, open_, _last(stream, start, stop)))
     return repair
 
 
-def _place(stream: list[Token], entry: _Open, end: int) -> int:
-    """Before which token to close what is open at the end: a head's bracket closes before the brace of its body."""
-    if entry.kind == "{":
-        return end
-    for i in range(entry.index + 1, end):
-        if stream[i].kind == "{" and _ends_line(stream, i):
-            return i
-        if stream[i].kind == NEWLINE:
-            return i
-    return end
+def _closed_at_the_end(stream: list[Token], open_: _Stack, end: int) -> Iterator[tuple[int, int]]:
+    """What is open at the end, and before which token to close it.
+
+    That is the end for braces. A bracket of another kind closes with its line, a head's before the brace of its body.
+    """
+    place = at = end
+    for opener in reversed(open_):
+        for i in range(at - 1, opener.index, -1):
+            if stream[i].kind == NEWLINE or (stream[i].kind == "{" and _ends_line(stream, i)):
+                place = i
+        at = opener.index + 1
+        yield opener.index, end if opener.kind == "{" else place
 
 
 def _indent(newline: Token) -> int:

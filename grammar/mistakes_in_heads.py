@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .diagnostics import Diagnostic, Fix, rewrite
 from .fault import ITEMS, OPERATORS, VALUES, Fault, Outcome, Repair
-from .tokens import NEWLINE
+from .layout import CLOSERS, OPENERS
+from .tokens import NEWLINE, Token
 
 _IMPORT = 'write `import "blocks.dlspec"` for a file, `import std.transformer` for the library'
 _BLOCK = "a reusable piece is `block Name(size) { ... }`"
@@ -29,6 +30,9 @@ _NEEDLESS: dict[str, str] = {
     **dict.fromkeys(("return", "yield"), _LAST),
     **dict.fromkeys(("let", "var", "const", "val"), _ALONE),
 }
+
+
+_BEHIND_A_STAGE = frozenset({"->", NEWLINE, ".", "{", "as", ",", *OPERATORS})
 
 
 def foreign_head(fault: Fault) -> Outcome | None:
@@ -98,8 +102,22 @@ def _is_stage(fault: Fault) -> bool:
     """Whether a line of a file would be one of a body."""
     if not fault.place:
         return fault.token.kind in VALUES | {"NAME", "TYPE", "(", "[", "{", "none"} and not _is_setting(fault)
-    ends = ("->", NEWLINE, ".", "{", "as", ",", *OPERATORS)
-    return fault.place == 1 and fault.head.kind == "NAME" and fault.token.kind in ends
+    if fault.head.kind != "NAME":
+        return False
+    if fault.place == 1:
+        return fault.token.kind in _BEHIND_A_STAGE
+    return fault.stream[fault.start + 1].kind == "(" and _behind_parentheses(fault).kind in _BEHIND_A_STAGE
+
+
+def _behind_parentheses(fault: Fault) -> Token:
+    """What follows `name(...)`, where the line begins so: `=` behind a function's head."""
+    depth = 0
+    for i in range(fault.start + 1, len(fault.stream)):
+        token = fault.stream[i]
+        if depth == 0 and token.kind != "(":
+            return token
+        depth += (token.kind in OPENERS) - (token.kind in CLOSERS)
+    return fault.token
 
 
 def _is_setting(fault: Fault) -> bool:
