@@ -48,7 +48,9 @@ def module_weights(module: LayerModule, prefix: str) -> Iterator[Weight]:
     for key, parameter in module.layer.parameters(module.inputs[0]).items():
         tie = module.tie if key == "weight" else None
         tied_to = prefix + ".".join(tie.path) if tie is not None else None
-        yield Weight(f"{prefix}{module.name}.{key}", tuple(map(whole, parameter.dims)), tied_to)
+        # A layer that is nothing but a parameter (`Weight`) has it under its own name: the key is empty.
+        name = f"{prefix}{module.name}.{key}" if key else f"{prefix}{module.name}"
+        yield Weight(name, tuple(map(whole, parameter.dims)), tied_to)
 
 
 def parameter_count(graph: Graph) -> int:

@@ -113,7 +113,10 @@ class Layer(OptionSet):
         """The types of the outputs. Raises ShapeFault."""
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
-        """Trained tensors by their key below the module's, in the order in which they are made."""
+        """Trained tensors by their key below the module's, in the order in which they are made.
+
+        The key is empty for a layer that is nothing but one tensor, an `nn.Parameter` under the layer's own name.
+        """
         return {}
 
     def buffers(self, x: Tensor) -> dict[str, Parameter]:
