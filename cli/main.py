@@ -34,6 +34,7 @@ VERBS = {
     "export": "write ONNX and TorchScript, with proof",
     "runs": "list runs and how far they are",
     "explain": "what a code such as shape-mismatch means, with examples",
+    "lsp": "answer an editor: findings, completion, documentation, rename",
 }
 
 SHORT = frozenset({"new", "check", "fmt", "show", "plan", "emit", "runs", "explain"})

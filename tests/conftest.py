@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # What ships: the root's own modules and these folders, whole. Whatever else stands in the tree stays there.
-PACKAGE_FOLDERS = ("api", "cli", "compiler", "grammar", "runtime", "specs")
+PACKAGE_FOLDERS = ("api", "cli", "compiler", "editor", "grammar", "runtime", "specs")
 CACHES = (".venv/", ".hypothesis/", ".pytest_cache/", ".ruff_cache/", "__pycache__/", "dlspec.egg-info/")
 
 # One test process runs on each core; torch reads this when it is imported.

@@ -1,0 +1,86 @@
+"""An open document: its text, what is read of it at once, and what the compiler has found out about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..compiler.pipeline import Analysis
+from ..grammar import Diagnostic, Source, parse, tree
+from ..grammar.tokens import Token
+from .index import Index, Symbol
+from .names import read_names
+from .positions import Encoding, Lines
+from .shapes import Fact, Facts
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """One version of a text. It is parsed and indexed when first asked; the analysis takes longer and comes later."""
+
+    uri: str
+    version: int | None
+    source: Source
+    encoding: Encoding
+    outside: Mapping[str, Symbol] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return self.source.text
+
+    @cached_property
+    def lines(self) -> Lines:
+        return Lines(self.text, self.encoding)
+
+    @cached_property
+    def parsed(self) -> tuple[tree.File, list[Diagnostic]]:
+        return parse(self.source)
+
+    @property
+    def file(self) -> tree.File:
+        return self.parsed[0]
+
+    @cached_property
+    def index(self) -> Index:
+        return read_names(self.file, self.outside)
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        from ..grammar.lexer import tokens
+
+        return tokens(self.source)[0]
+
+    @property
+    def broken(self) -> bool:
+        """Whether the text cannot be read whole."""
+        return any(d.severity == "error" for d in self.parsed[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """The analysis of a document that may have been edited since."""
+
+    document: Document
+    analysis: Analysis
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts(self.analysis)
+
+    def facts_for(self, now: Document) -> Callable[[tree.Node], Fact | None]:
+        """What was known of a flow of the document as it is now. What was edited since is not known."""
+        before, after = self.document.text, now.text
+        if before == after:
+            return self.facts.of
+        same = min(len(before), len(after))
+        head = next((i for i in range(same) if before[i] != after[i]), same)
+        tail = next((i for i in range(same - head) if before[-1 - i] != after[-1 - i]), same - head)
+        moved = len(after) - len(before)
+
+        def place(start: int, end: int) -> tuple[int, int] | None:
+            if end < head:
+                return start, end
+            return (start - moved, end - moved) if start > len(after) - tail else None
+
+        return lambda flow: self.facts.of(flow, place)

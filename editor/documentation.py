@@ -1,0 +1,228 @@
+"""What the words of the language mean, taken from the classes and tables that define them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from inspect import cleandoc
+from typing import Any
+
+from ..compiler.layers import registry as layers
+from ..compiler.layers.base import Layer
+from ..compiler.options import Field, OptionSet
+from ..compiler.semantics.combinators import ENTRIES, Combinator
+from ..compiler.semantics.number import MATHS, Literal, Operation, Reference, exact_value, spell, written
+from ..compiler.semantics.report import Report
+from ..compiler.training import registry as training
+from ..compiler.training.base import Options, ReadBy
+from ..compiler.training.cadence import Every, EveryCheckpoint, EverySample, Normal, Patience
+from ..compiler.training.keys import KEYS
+from ..compiler.training.measure import Measure
+from ..grammar import tree
+from ..grammar.source import Source
+
+# A stop ends a sentence, though not in "Vaswani et al. 2017"; so does a semicolon before the name of an option.
+_SENTENCE = re.compile(r"(?<=[.)])(?<!al\.)\s+(?=[A-Z`])|(?<=;)\s+(?=`)")
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a call: `takes` is worded to follow "takes", `words` are the bare words it takes."""
+
+    name: str
+    text: str
+    takes: str = ""
+    default: str | None = None
+    words: tuple[str, ...] = ()
+    flag: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """A word of the language: how it is written, what it does, its options in order, a line that uses it."""
+
+    word: str
+    signature: str
+    text: str
+    example: str = ""
+    options: tuple[Option, ...] = ()
+    body: bool = False
+
+    def option(self, name: str) -> Option | None:
+        return next((option for option in self.options if option.name == name), None)
+
+
+# --- in a body ---------------------------------------------------------------------------------------------------
+
+
+@cache
+def layer(word: str) -> Page | None:
+    """A layer, function or combinator."""
+    if word in ENTRIES:
+        return _combinator(word, ENTRIES[word])
+    kind = layers.find(word)
+    return None if kind is None else _of_class(word, kind, kind.example)
+
+
+@cache
+def layer_words() -> tuple[str, ...]:
+    """The words of all layers, functions and combinators."""
+    return (*layers.words(), *ENTRIES)
+
+
+def maths(word: str) -> Page | None:
+    text = _MATHS.get(word)
+    return None if text is None else Page(word, text[0], text[1])
+
+
+_MATHS = {
+    "sqrt": ("sqrt(x)", "The square root."),
+    "exp": ("exp(x)", "e to the power of x."),
+    "log": ("log(x)", "The natural logarithm."),
+    "abs": ("abs(x)", "The distance from 0."),
+    "sin": ("sin(x)", "The sine, x in radians."),
+    "cos": ("cos(x)", "The cosine, x in radians."),
+    "min": ("min(a, b)", "The smaller of two."),
+    "max": ("max(a, b)", "The larger of two."),
+    "floor": ("floor(x)", "The next whole number below."),
+    "ceil": ("ceil(x)", "The next whole number above."),
+    "round_up": ("round_up(x, n)", "The next multiple of n that is not below x."),
+}
+
+
+def maths_words() -> Iterable[str]:
+    return sorted(MATHS & _MATHS.keys())
+
+
+# --- in train and export -----------------------------------------------------------------------------------------
+
+
+def key(word: str) -> Page | None:
+    """A key of `train`."""
+    entry = KEYS.get(word)
+    return None if entry is None else Page(word, f"{word} = ...", entry.text, entry.example)
+
+
+@cache
+def call(folder: str, word: str) -> Page | None:
+    """A loss, optimizer, source of data ...: what the registry `folder` of training has under a word."""
+    kind = training.find(folder, word, Options)
+    return None if kind is None else _of_class(word, kind, kind.example)
+
+
+def calls(folder: str) -> tuple[str, ...]:
+    return training.words(folder)
+
+
+# Keys whose one call is no matter of a registry.
+_CALLS: Mapping[str, tuple[type[Options], ...]] = {
+    "validate": (Every,),
+    "checkpoint": (EveryCheckpoint,),
+    "sample": (EverySample,),
+    "early_stop": (Patience,),
+    "init": (Normal,),
+}
+
+
+@cache
+def calls_of_key(word: str) -> tuple[Page, ...]:
+    """What may stand behind `key =`: all calls that it takes."""
+    entry = KEYS.get(word)
+    if entry is not None and entry.folder is not None:
+        found = (call(entry.folder, name) for name in calls(entry.folder))
+        return tuple(page for page in found if page is not None)
+    return tuple(_of_class(kind.word, kind, kind.example) for kind in _CALLS.get(word, ()))
+
+
+def formats() -> tuple[Page, ...]:
+    """What an `export` section may call."""
+    found = (call("formats", word) for word in calls("formats"))
+    return tuple(page for page in found if page is not None)
+
+
+# --- pages -------------------------------------------------------------------------------------------------------
+
+
+def _combinator(word: str, entry: Combinator) -> Page:
+    options = tuple(Option(name, text) for name, text in entry.options.items())
+    return Page(word, entry.signature, entry.text, entry.example, options, entry.body)
+
+
+def _of_class(word: str, kind: type[OptionSet], example: str) -> Page:
+    text = cleandoc(kind.__doc__ or "")
+    sentences = _SENTENCE.split(" ".join(text.split()))
+    options = tuple(_option(name, field, sentences) for name, field in kind.options.items())
+    listed = [*(kind.takes if issubclass(kind, Measure) else ()), *map(_listed, options)]
+    if issubclass(kind, Layer) and kind.variadic is not None:
+        listed = ["..." if option.name == kind.variadic else _listed(option) for option in options]
+    return Page(word, f"{word}({', '.join(listed)})" if listed else word, text, example, options)
+
+
+def _listed(option: Option) -> str:
+    return option.name if option.default is None else f"{option.name} = {option.default}"
+
+
+def _option(name: str, field: Field, sentences: list[str]) -> Option:
+    reader = next((mark for mark in field.marks if isinstance(mark, ReadBy)), None)
+    words = field.kind.words if field.kind is not None else frozenset()
+    takes = _takes(name, field, reader)
+    said = [sentence for sentence in sentences if re.search(rf"`[^`]*\b{name}\b[^`]*`", sentence)]
+    if len(said) > 1 and said[0] is sentences[0]:
+        del said[0]  # the first sentence is about the whole, and names options in passing
+    default = None if field.required else _spelled(field.default)
+    known = tuple(sorted(words | reader.words if reader is not None else words))
+    return Option(name, " ".join(said).rstrip(";"), takes, default, known, takes.startswith("true or false"))
+
+
+class _Nothing:
+    """What no option takes."""
+
+
+class _NoNames:
+    """A place where no name is known."""
+
+    def find(self, name: str) -> None:
+        return None
+
+    def names(self) -> Iterable[str]:
+        return ()
+
+    def flows(self) -> Container[str]:
+        return ()
+
+
+def _takes(name: str, field: Field, reader: ReadBy | None) -> str:
+    """What an option takes, in the words of the refusal that anything else gets."""
+    if reader is not None:
+        report = Report()
+        reader.read(tree.List((), span=Source("", "").span(0, 0)), name, _NoNames(), report)
+        told = next((d.message for d in report.diagnostics), "")
+        return told.partition(" takes ")[2]
+    if field.kind is None:
+        return ""
+    try:
+        field.kind.check(_Nothing())
+    except ValueError as refusal:
+        return str(refusal)
+    except (AttributeError, TypeError):
+        # A kind that only ever sees what another reader has let pass.
+        return ""
+    return ""
+
+
+def _spelled(value: Any) -> str:
+    """A default as a spec writes it."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case tuple() | list():
+            return f"[{', '.join(map(_spelled, value))}]"
+        case Literal() | Reference() | Operation():
+            return written(value)
+        case int() | float():
+            return spell(exact_value(value))
+    return str(getattr(value, "kind", value))

@@ -1,0 +1,30 @@
+"""The one layout of the language as edits of a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+
+from ..grammar import Fix, format
+from .document import Document
+
+
+def layout(document: Document) -> list[Fix]:
+    """Edits that lay a document out; none where it cannot be read whole. Its line ends stay as they are."""
+    if document.broken:
+        return []
+    laid_out = format(document.file, document.source)
+    if "\r\n" in document.text:
+        laid_out = laid_out.replace("\n", "\r\n")
+    return list(_edits(document, laid_out))
+
+
+def _edits(document: Document, text: str) -> Iterator[Fix]:
+    """What differs, a run of lines at a time, so that an editor keeps its cursor and folds elsewhere."""
+    before, after = document.text.splitlines(keepends=True), text.splitlines(keepends=True)
+    starts = [0]
+    for line in before:
+        starts.append(starts[-1] + len(line))
+    for what, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if what != "equal":
+            yield Fix(document.source.span(starts[a], starts[b]), "".join(after[c:d]))

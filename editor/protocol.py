@@ -1,0 +1,115 @@
+"""What the editor's protocol calls things: offsets become positions, findings become diagnostics and actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lsprotocol import types
+
+from ..grammar.diagnostics import Diagnostic, Fix, Severity
+from ..grammar.source import Source
+from .document import Document
+from .positions import Encoding, Lines
+
+_SEVERITIES: dict[Severity, types.DiagnosticSeverity] = {
+    "error": types.DiagnosticSeverity.Error,
+    "warning": types.DiagnosticSeverity.Warning,
+    "note": types.DiagnosticSeverity.Information,
+}
+
+
+def range_of(lines: Lines, start: int, end: int) -> types.Range:
+    return types.Range(types.Position(*lines.position(start)), types.Position(*lines.position(end)))
+
+
+def offset_at(document: Document, position: types.Position) -> int:
+    return document.lines.offset(position.line, position.character)
+
+
+def uri_of(source: Source, document: Document) -> str:
+    """The document's address, or that of another file which a finding or name lies in."""
+    if source.name == document.source.name:
+        return document.uri
+    from pathlib import Path
+
+    return Path(source.name).absolute().as_uri()
+
+
+def location(source: Source, start: int, end: int, document: Document) -> types.Location:
+    lines = document.lines if source.text == document.text else Lines(source.text, document.encoding)
+    return types.Location(uri_of(source, document), range_of(lines, start, end))
+
+
+def diagnostic(finding: Diagnostic, document: Document) -> types.Diagnostic:
+    """A finding as an editor shows it: what is wrong, what stands there, what to write."""
+    told = [finding.message, finding.label, f"help: {finding.help}" if finding.help else ""]
+    further = [
+        types.DiagnosticRelatedInformation(location(span.source, span.start, span.end, document), text)
+        for span, text in finding.labels
+    ]
+    return types.Diagnostic(
+        range_of(document.lines, finding.span.start, finding.span.end),
+        "\n".join(part for part in told if part),
+        severity=_SEVERITIES[finding.severity],
+        code=finding.code,
+        source="dlspec",
+        related_information=further or None,
+    )
+
+
+def text_edit(lines: Lines, fix: Fix) -> types.TextEdit:
+    return types.TextEdit(range_of(lines, fix.span.start, fix.span.end), fix.text)
+
+
+def fix_title(fix: Fix) -> str:
+    """What a fix does, in a few words."""
+    old, new = (text.strip() for text in (fix.span.text, fix.text))
+    shown = new.splitlines()[0] if new else ""
+    if "\n" in new:
+        shown += " ..."
+    if not old:
+        return f"Insert `{shown}`"
+    if not new:
+        return f"Take out `{old.splitlines()[0]}`"
+    return f"Write `{shown}`"
+
+
+def quick_fixes(findings: Iterable[Diagnostic], document: Document, start: int, end: int) -> Iterator[types.CodeAction]:
+    """An action for each fix of the findings that touch a stretch of the text, and one for all of the document."""
+    mendable = [f for f in findings if f.fixes and f.fixes[0].span.source is document.source]
+    touched = [f for f in mendable if f.span.start <= end and start <= f.span.end]
+    for finding in touched:
+        for place, fix in enumerate(finding.fixes):
+            yield types.CodeAction(
+                fix_title(fix),
+                kind=types.CodeActionKind.QuickFix,
+                diagnostics=[diagnostic(finding, document)],
+                is_preferred=place == 0,
+                edit=types.WorkspaceEdit({document.uri: [text_edit(document.lines, fix)]}),
+            )
+    apart = list(_apart(finding.fixes[0] for finding in mendable))
+    if touched and len(apart) > 1:
+        edit = types.WorkspaceEdit({document.uri: [text_edit(document.lines, fix) for fix in apart]})
+        title = f"Fix all that can be fixed ({len(apart)})"
+        yield types.CodeAction(title, kind=types.CodeActionKind.QuickFix, edit=edit)
+    if apart:
+        edit = types.WorkspaceEdit({document.uri: [text_edit(document.lines, fix) for fix in apart]})
+        yield types.CodeAction("Fix all", kind=types.CodeActionKind.SourceFixAll, edit=edit)
+
+
+def _apart(fixes: Iterable[Fix]) -> Iterator[Fix]:
+    """Those of the fixes that do not meddle with one before."""
+    last = -1
+    for fix in sorted(fixes, key=lambda fix: (fix.span.start, fix.span.end)):
+        if fix.span.start > last:
+            yield fix
+            last = fix.span.end
+
+
+def encoding_of(kind: types.PositionEncodingKind | str | None) -> Encoding:
+    match kind:
+        case types.PositionEncodingKind.Utf8:
+            return "utf-8"
+        case types.PositionEncodingKind.Utf32:
+            return "utf-32"
+    return "utf-16"
