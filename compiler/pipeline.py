@@ -26,8 +26,9 @@ from .semantics.follow_ups import without_follow_ups
 from .semantics.overrides import apply_overrides
 from .semantics.report import Report
 from .semantics.resolve import Spec, first_model, resolve
+from .semantics.tensor import UNKNOWN
 from .training.exports import ExportPlan, read_export
-from .training.read import TrainPlan, read_train
+from .training.read import Ports, TrainPlan, read_train
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
                     recipes[recipe] = plan
                 if built.graph is not None and not parameter_count(built.graph):
                     _nothing_to_train(train.model, report)
+    for train in spec.scope.recipes.values():
+        if train.model.text not in spec.scope.models:
+            read_train(train, spec.scope, _ports_as_named(train), report)
     for name, export in spec.scope.exports.items():
         plan = read_export(export, spec.scope, report)
         if plan is not None:
@@ -106,6 +110,12 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
     if not report.failed:
         check_used(spec.scope, report)
     return Analysis(source, file, spec, graphs, recipes, exports, without_follow_ups(report.diagnostics, found, file))
+
+
+def _ports_as_named(train: tree.Train) -> Ports:
+    """Of a model that the file has not, or not in a form that can be read: any name may be an output of it."""
+    named = {node.parts[0] for node in tree.walk(train.body) if isinstance(node, tree.Path)}
+    return Ports(train.model.text, {}, dict.fromkeys(named, UNKNOWN))
 
 
 def _nothing_to_train(model: tree.Name, report: Report) -> None:

@@ -12,12 +12,14 @@ from itertools import pairwise
 from .diagnostics import Diagnostic, Fix
 from .layout import CLOSERS, OPENERS
 from .source import Source
-from .tokens import NEWLINE, Token
+from .tokens import NEWLINE, VALUES, Token
 
 # Words that only ever begin an item of a file: wherever one begins a line, all brackets should be closed.
 _ITEMS = frozenset({"import", "block", "model", "train", "export"})
 # Words that begin a line and never stand in parentheses or a list.
 _NEVER_INSIDE = _ITEMS | {"default", "phase"}
+# More tokens than a line has.
+_LINE = 200
 _NAMES = frozenset({"NAME", "TYPE", "STRING"})
 
 
@@ -40,6 +42,7 @@ def balanced(source: Source, stream: list[Token], doubt: bool = False) -> tuple[
             repair = _by_layout(stream, start, stop)
         elif not _match(stream, start, stop):
             repair = min(_by_layout(stream, start, stop), _by_order(stream, start, stop), key=lambda r: r.faults)
+        repair = repair.settled(stream)
         out.extend(repair.tokens(stream, start, stop))
         findings.extend(repair.findings(source, stream))
     return out, findings
@@ -96,6 +99,11 @@ class _Repair:
                 token = Token(OPENERS[stream[swapped[i]].kind], token.text, token.start, token.end)
             out.append(token)
         return out
+
+    def settled(self, stream: list[Token]) -> _Repair:
+        """The same, with parentheses closed where they are likeliest to end."""
+        self.unclosed = [(opener, _likely_end(stream, opener, before)) for opener, before in self.unclosed]
+        return self
 
     def findings(self, source: Source, stream: list[Token]) -> list[Diagnostic]:
         return [
@@ -200,6 +208,25 @@ def _closed_at_the_end(stream: list[Token], open_: _Stack, end: int) -> Iterator
                 place = i
         at = opener.index + 1
         yield opener.index, end if opener.kind == "{" else place
+
+
+def _likely_end(stream: list[Token], opener: int, before: int) -> int:
+    """Before which token to close a bracket that may be closed before `before` at the latest.
+
+    Few arguments are chains of stages, but for those with a name: `Linear(64 -> relu` was to be `Linear(64) -> relu`.
+    Braces belong to the function before the bracket: `repeat(4 { ... }`.
+    """
+    depth, named = 0, False
+    for i in range(opener + 1, min(before, opener + _LINE) if stream[opener].kind == "(" else opener):
+        kind = stream[i].kind
+        if depth == 0:
+            ends = kind == "as" or (kind == "{" and stream[opener - 1].kind == "NAME")
+            if ends or (kind == "->" and (not named or stream[i - 1].kind in VALUES)):
+                return i
+        if kind in (",", "=") and depth == 0:
+            named = kind == "="
+        depth += (kind in OPENERS) - (kind in CLOSERS)
+    return before
 
 
 def _indent(newline: Token) -> int:

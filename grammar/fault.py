@@ -12,7 +12,6 @@ from .source import Source, Span
 from .tables import END, tables
 from .tokens import Token
 
-VALUES = frozenset({"NUMBER", "PERCENT", "STRING", "true", "false", "none"})
 OPERATORS = frozenset({"+", "-", "*", "/", "//", "%", "^", "COMPARE"})
 # The words that begin an item of a file, and what the item is called.
 ITEMS = {"block": "a block", "model": "a model", "train": "a recipe", "export": "an export", "import": "an import"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .diagnostics import Diagnostic, Fix
-from .fault import ITEMS, VALUES, Fault, Outcome, Repair
+from .fault import ITEMS, Fault, Outcome, Repair
 from .layout import OPENERS
-from .tokens import Token
+from .tokens import VALUES, Token
 
 
 def labelled_parentheses(fault: Fault) -> Outcome | None:
@@ -110,6 +110,6 @@ def _candidates(fault: Fault) -> tuple[str, ...]:
         return ("=",)
     if fault.bracket in ("(", "["):
         return (",",)
-    if token.kind in OPENERS:
-        return ()
+    if token.kind in OPENERS or VALUES & {token.kind, fault.before.kind}:
+        return ()  # a number is no stage
     return (":", "->") if fault.place == 1 and token.kind == "TYPE" and fault.before.kind == "NAME" else ("->",)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .diagnostics import Diagnostic, Fix, rewrite
-from .fault import ITEMS, OPERATORS, VALUES, Fault, Outcome, Repair
+from .fault import ITEMS, OPERATORS, Fault, Outcome, Repair
 from .layout import CLOSERS, OPENERS
-from .tokens import NEWLINE, Token
+from .tokens import NEWLINE, VALUES, Token
 
 _IMPORT = 'write `import "blocks.dlspec"` for a file, `import std.transformer` for the library'
 _BLOCK = "a reusable piece is `block Name(size) { ... }`"

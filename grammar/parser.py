@@ -11,10 +11,10 @@ from .depth import bounded
 from .diagnostics import Diagnostic, in_source_order
 from .header import read_header
 from .layout import statements
-from .lexer import tokens
+from .lexer import keywords, tokens
 from .nodes import makers
 from .reader import not_text
-from .source import Source
+from .source import Source, Span
 from .tables import END, tables
 from .tokens import NEWLINE, WRONG, Token
 
@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 Entry = tuple[int, Any, int, int]
 
 # Enough to place a group whose head is faulty where a file wants an item, so that its lines are read all the same.
-_HEAD = (Token("block", "", 0, 0), Token("TYPE", "", 0, 0))
+_BLOCK, _NAMELESS = Token("block", "", 0, 0), Token("TYPE", "", 0, 0)
+# Heads that need no more than a name, and those that are read as a block's where more of them is faulty.
+_SECTIONS, _PIECES = frozenset({"train", "export"}), frozenset({"block", "model"})
 
 
 def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
     """The syntax tree of a file and what is wrong with its text, in source order.
 
-    A line with a fault that nothing simple mends is missing from the tree; all others are in it.
+    What has a fault that nothing simple mends is `Unread` in the tree, or missing: a whole line of a file, a head's
+    signature. All else is in it.
     """
     if (binary := not_text(source)) is not None:
-        return tree.File(None, (), span=source.span(0, len(source.text))), [binary]
+        whole = source.span(0, len(source.text))
+        return tree.File(None, (), (whole,), span=whole), [binary]
     words, findings = tokens(source)
     file, faults = _read(source, words)
     if faults:
@@ -50,7 +54,7 @@ def _read(source: Source, words: list[Token], doubt: bool = False) -> tuple[tree
     stream, deep = bounded(source, stream)
     parser = _Parser(source, stream)
     _, *items = parser.run()
-    file = tree.File(version, tuple(items), span=source.span(0, len(source.text)))
+    file = tree.File(version, tuple(items), tuple(parser.unread), span=source.span(0, len(source.text)))
     return file, [*mismatched, *misplaced, *header, *deep, *parser.findings]
 
 
@@ -58,11 +62,16 @@ def _read(source: Source, words: list[Token], doubt: bool = False) -> tuple[tree
 class _Line:
     """A line that is being read: where it begins on the stack and in the stream.
 
-    `aside` marks the lines of a group whose head is faulty: they are read for their faults only.
+    Of one with a fault, `kept` is how much of the stack is right, `unread` where the rest begins in the text, and
+    `depth` how many brackets it has open. `aside` marks the lines of a group in such a line: they are read for their
+    faults only.
     """
 
     height: int
     start: int
+    kept: int = 0
+    unread: int = 0
+    depth: int = 0
     aside: bool = False
 
 
@@ -77,6 +86,7 @@ class _Parser:
         self.stack: list[Entry] = [(0, None, 0, 0)]
         self.lines = [_Line(1, 0)]
         self.findings: list[Diagnostic] = []
+        self.unread: list[Span] = []
 
     def run(self) -> list[Any]:
         stream = self.stream
@@ -147,6 +157,7 @@ class _Parser:
         if finding is not None:
             self.findings.append(finding)
         if repair is None:
+            self.give_up(i)
             return self.skip(i)
         if repair.back:
             del self.stack[-repair.back :]
@@ -161,26 +172,74 @@ class _Parser:
             self.feed(token)
         return i + repair.skip
 
-    def skip(self, i: int) -> int:
-        """Leaves out the rest of the current line, though not the lines in its braces."""
+    def give_up(self, i: int) -> None:
+        """Leaves out what was read of the current line, but for the name and the `=` that it begins with."""
         line = self.lines[-1]
-        del self.stack[line.height :]
+        entries = self.stack[line.height :]
+        kinds = [value.kind if isinstance(value, Token) else "" for _, value, _, _ in entries]
+        own = 2 if kinds[:2] == ["NAME", "="] else 3 if kinds[:3] == ["NAME", "", "="] else 0
+        line.kept = line.height + own
+        line.unread = entries[own][2] if len(entries) > own else self.stream[i].start
+        line.depth = sum((kind in ("(", "[")) - (kind in (")", "]")) for kind in kinds[own:])
+
+    def skip(self, i: int) -> int:
+        """Leaves out the rest of the current line, though not the lines in its braces, nor the names behind `as`."""
+        line, first = self.lines[-1], i
+        del self.stack[line.kept :]
         while True:
             token = self.stream[i]
-            if token.kind == END or token.kind == "}":
-                return i
-            if token.kind == "{":
-                for part in _HEAD if len(self.lines) == 1 else ():
-                    self.feed(part)
+            kind = token.kind
+            if kind in (END, "}", NEWLINE):
+                break
+            if kind == "{":
+                in_file = len(self.lines) == 1 and line.kept == line.height
+                aside = not (in_file and self.keep_head(i))
                 self.feed(token)
-                self.lines.append(_Line(len(self.stack), i + 1, aside=True))
+                self.lines.append(_Line(len(self.stack), i + 1, aside=aside))
                 return i + 1
-            if token.kind == NEWLINE:
-                if NEWLINE in self.actions[self.stack[-1][0]]:
-                    return i
-                line.start = i + 1
-                return i + 1
+            if kind == "as" and i > first and not line.depth and self.stream[i + 1].kind == "NAME":
+                break
+            line.depth += (kind in ("(", "[")) - (kind in (")", "]"))
             i += 1
+        self.leave_gap(i)
+        if kind != NEWLINE or NEWLINE in self.actions[self.stack[-1][0]]:
+            return i
+        line.start = i + 1
+        return i + 1
+
+    def leave_gap(self, i: int) -> None:
+        """Notes what is left out up to the token at `i`; where a flow can stand, an `Unread` one takes its place."""
+        line = self.lines[-1]
+        span = self.source.span(line.unread, max(line.unread, self.stream[i - 1].end))
+        self.unread.append(span)
+        state = self.gotos[self.stack[-1][0]].get("flow")
+        # What begins with a keyword is no stage: the running value passes it by.
+        if state is not None and (line.kept > line.height or self.stream[line.start].kind not in keywords()):
+            self.stack.append((state, tree.Unread(span=span), span.start, span.end))
+
+    def keep_head(self, i: int) -> bool:
+        """Feeds a head for the brace at `i` where the one that is written is faulty; whether its body has a name then.
+
+        A model or block of which only the name is sure is read as a block, whose parameters are all names of its head.
+        """
+        head = self.stream[self.lines[-1].start : i]
+        named = len(head) > 1 and head[1].kind == "TYPE" and head[0].kind in _SECTIONS | _PIECES
+        if named and head[0].kind in _SECTIONS:
+            kept = head[:2]
+        elif named:
+            names = {token.text: token for token in head if token.kind == "NAME"}
+            place, end = head[0].start, head[-1].end
+            comma = Token(",", "", end, end)
+            params = [part for name in names.values() for part in (name, comma)]
+            opener, closer = Token("(", "", end, end), Token(")", "", end, end)
+            kept = [Token("block", "", place, place), head[1], opener, *params, closer]
+        else:
+            kept = [_BLOCK, _NAMELESS]
+        for token in kept:
+            self.feed(token)
+        if named:
+            self.unread.append(self.source.span(head[0].start, head[-1].end))
+        return named
 
     def fits(self, repair: Repair, at: int, ahead: int) -> bool:
         """Whether the repaired line can be read on for `ahead` tokens at least."""

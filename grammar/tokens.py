@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 NEWLINE = "_NL"
 WRONG = "wrong"
+# What stands for itself: nothing flows through it.
+VALUES = frozenset({"NUMBER", "PERCENT", "STRING", "true", "false", "none"})
 
 
 class Token(NamedTuple):

@@ -151,6 +151,16 @@ class Stage(Node):
 
 
 @dataclass(frozen=True)
+class Unread(Stage):
+    """Stands where a flow has a fault that nothing mends: a stage without a name, of which nothing more is said."""
+
+    path: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(("",), span=self.span))
+
+
+@dataclass(frozen=True)
 class Label(Node):
     """`name: stage` or `name: { }`."""
 
@@ -293,7 +303,11 @@ Item: TypeAlias = "Import | Constant | Function | Default | Block | Model | Trai
 
 @dataclass(frozen=True)
 class File(Node):
-    """A whole spec. `version` is None where the header is missing (a diagnostic of the parser)."""
+    """A whole spec. `version` is None where the header is missing (a diagnostic of the parser).
+
+    `unread` are the stretches of text that are in no node, for their faults.
+    """
 
     version: Number | None
     items: tuple[Item, ...]
+    unread: tuple[Span, ...] = field(default=(), compare=False, repr=False)

@@ -211,13 +211,16 @@ def test_a_spec_with_anything_put_in_anywhere(draw: random.Random) -> None:
 @settings(max_examples=100)
 @given(grammar_trees.files, st.randoms(use_true_random=False))
 def test_lines_without_a_fault_stay_in_the_tree(file: tree.File, draw: random.Random) -> None:
-    """A line that cannot be read is put between any two items: all items are still there."""
+    """A line that cannot be read is put between any two items: all items are still there, and the name of that one."""
     nowhere = Source("nowhere", "")
     items = [format(tree.File(None, (item,), span=item.span), nowhere) for item in file.items]
     at = draw.randint(0, len(items))
     items.insert(at, "x = = 1\n")
     read, found = parse(Source("spec.dlspec", "dlspec 1\n" + "".join(items)))
-    assert read.items == file.items
+    unread = read.items[at]
+    assert isinstance(unread, tree.Constant) and isinstance(unread.value, tree.Unread)
+    assert (*read.items[:at], *read.items[at + 1 :]) == file.items
+    assert [span.text for span in read.unread] == ["= 1"]
     assert len(found) == 1
 
 

@@ -75,8 +75,10 @@ def _names(flow: tree.Flow, x: Value, ctx: Context) -> bool:
 
 def _bind(line: tree.Binding, ctx: Context) -> None:
     """`name = flow`: a flow that takes nothing is a value, computed here; any other is kept for its uses."""
-    if takes_running(line.value, ctx):
-        what: object = OpenFlow(line.value, ctx.env, ctx.unit)
+    if isinstance(line.value, tree.Unread):
+        what: object = FAULT
+    elif takes_running(line.value, ctx):
+        what = OpenFlow(line.value, ctx.env, ctx.unit)
     elif not flows.names_flow(line.value, ctx):
         what = evaluate(line.value, ctx.env, ctx.report)
     else:
@@ -181,6 +183,8 @@ def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
             return any(takes_running(e, ctx) for e in entries if not isinstance(e, tree.Entry))
         case tree.Keyword(value=value):
             return takes_running(value, ctx)
+        case tree.Unread():
+            return True
         case tree.Stage(path=path, args=args):
             word = path.parts[0]
             layer = registry.find(word) if len(path.parts) == 1 else None

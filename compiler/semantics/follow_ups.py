@@ -6,7 +6,8 @@ What is left out is never alone: the finding that it follows from stays, and a s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
@@ -22,25 +23,42 @@ def without_follow_ups(
     found: Sequence[Diagnostic], spelling: Sequence[Diagnostic], file: tree.File
 ) -> list[Diagnostic]:
     """`found` less what follows from the rest of it; `spelling` are the parser's own findings among them."""
-    broken = [diagnostic for diagnostic in spelling if diagnostic.severity == "error"]
-    lost = {word for diagnostic in broken for word in _words_on_its_lines(diagnostic.span)}
-    return [d for d in found if d in broken or not _follows(d, found, broken, lost, file)]
+    own = set(spelling)
+    unread = _Stretches(file.unread)
+    # What stands on a line that could not be read may have been given or used there.
+    lost = {word for span in file.unread for word in _WORD.findall(span.text)}
+    items = _Stretches(item.span for item in file.items)
+    misspelt = _meant_elsewhere(found, items)
+    unused = {(items.around(d.span), _word(d)) for d in found if d.code == "unused-name"}
+
+    def follows(finding: Diagnostic) -> bool:
+        if finding in own:
+            return False
+        if unread.around(finding.span) is not None:
+            return True
+        item, word = items.around(finding.span), _word(finding)
+        match finding.code:
+            case "unused-name":
+                return word in lost or (finding.severity == "error" and (item, word) in misspelt)
+            case "lost-value":
+                return any(finding.message.startswith(f"`{name}` flows") for at, name in unused if at == item)
+        return finding.code in _MISSING and word in lost
+
+    return [d for d in found if not follows(d)]
 
 
-def _follows(
-    finding: Diagnostic, found: Sequence[Diagnostic], broken: Sequence[Diagnostic], lost: set[str], file: tree.File
-) -> bool:
-    word = _word(finding)
-    if finding.code in _MISSING | {"unused-name"} and word in lost:
-        return True  # what stands on a line that could not be read may have been given or used there
-    beside = [d for d in found if d is not finding and _item(d.span, file) is _item(finding.span, file)]
-    match finding.code:
-        case "unused-name" if finding.severity == "error":
-            return any(d.code in _MISSING and nearest(_word(d), [word]) for d in beside)
-        case "lost-value":
-            unused = {f"`{_word(d)}` flows" for d in beside if d.code == "unused-name"}
-            return any(d in broken for d in beside) or finding.message.startswith(tuple(unused))
-    return False
+def _meant_elsewhere(found: Sequence[Diagnostic], items: _Stretches) -> set[tuple[int | None, str]]:
+    """Names that nothing uses, by their items, where a name that is missing there is near to theirs."""
+    unused: dict[int | None, set[str]] = {}
+    for d in found:
+        if d.code == "unused-name":
+            unused.setdefault(items.around(d.span), set()).add(_word(d))
+    meant: set[tuple[int | None, str]] = set()
+    for d in found:
+        item = items.around(d.span)
+        if d.code in _MISSING and item in unused and (name := nearest(_word(d), unused[item])) is not None:
+            meant.add((item, name))
+    return meant
 
 
 def _word(finding: Diagnostic) -> str:
@@ -49,12 +67,14 @@ def _word(finding: Diagnostic) -> str:
     return found[0] if found else ""
 
 
-def _words_on_its_lines(span: Span) -> list[str]:
-    text = span.source.text
-    start = text.rfind("\n", 0, span.start) + 1
-    end = text.find("\n", span.end)
-    return _WORD.findall(text[start : end if end >= 0 else len(text)])
+class _Stretches:
+    """Stretches of text that do not overlap, or lie in each other, by their beginnings."""
 
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.spans = sorted(spans, key=lambda span: (span.start, -span.end))
+        self.starts = [span.start for span in self.spans]
 
-def _item(span: Span, file: tree.File) -> tree.Item | None:
-    return next((item for item in file.items if item.span.start <= span.start < item.span.end), None)
+    def around(self, place: Span) -> int | None:
+        """The number of the stretch in which a place begins."""
+        i = bisect_right(self.starts, place.start) - 1
+        return i if i >= 0 and place.start < self.spans[i].end else None

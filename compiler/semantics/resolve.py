@@ -39,7 +39,7 @@ class FileScope:
             return self._values[name]
         constant = self.constants.get(name)
         if constant is None:
-            return None
+            return None if name else FAULT  # what could not be read has no name
         if name in self._open:
             circle = " -> ".join([*self._open[self._open.index(name) :], name])
             self.report.error("circular-constant", f"`{name}` is computed from itself: {circle}", constant.span, "here")

@@ -31,6 +31,8 @@ def read_lines(train: tree.Train, report: Report) -> Lines:
         match line:
             case tree.Binding(name=name):
                 meant |= _enter(line, name, lines, report)
+            case tree.Unread():
+                meant |= TRAIN_KEYS & set(line.span.text.split())
             case tree.Phase(name=name):
                 phases = True
                 report.later("`phase`", name.span)
