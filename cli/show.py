@@ -1,13 +1,16 @@
-"""`dlspec show`: the model as a table, or a stage of the compiler as text."""
+"""`dlspec show`: the model as a table, a stage of the compiler as text, or a picture."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..api.sources import WrongUse
 from .console import Console, table
 from .plan import layer_rows
 from .spec_analysis import analysed, report_left_out
+from .text_file import replace_text
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
@@ -19,14 +22,19 @@ STAGES = ("ast", "resolved", "ir", "passes", "module")
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dlspec file")
     parser.add_argument("--stage", choices=STAGES, help="what the compiler makes of it, in this order")
+    parser.add_argument("--svg", type=Path, metavar="OUT", help="write a picture of the model into this file")
     parser.add_argument("--recipe", metavar="NAME", help="show the model of this recipe (the last of the file)")
 
 
 def run(options: Namespace, console: Console) -> int:
     from .recipe_costs import chosen_graph
 
+    if options.svg is not None and options.stage is not None:
+        raise WrongUse("`--svg` draws the model, and `--stage` shows a stage of the compiler as text", "take one out")
     analysis = analysed(options.file, options.set)
     graph, _ = chosen_graph(analysis, options.recipe)
+    if options.svg is not None:
+        return _draw(graph, analysis, options, console)
     if options.stage in ("ast", "resolved"):
         from .stages import resolved_text, tree_text
 
@@ -37,6 +45,17 @@ def run(options: Namespace, console: Console) -> int:
         text = _shown(options.stage, analysis, graph, options.recipe)
     console.print(text)
     console.document(stage=options.stage or "table", text=text)
+    return report_left_out(analysis, "", options, console)
+
+
+def _draw(graph: Graph | None, analysis: Analysis, options: Namespace, console: Console) -> int:
+    from ..compiler.backends.svg import svg_text
+
+    if graph is None:
+        return report_left_out(analysis, "the model cannot be drawn", options, console)
+    replace_text(options.svg, svg_text(graph))
+    console.say(str(options.svg))
+    console.document(files=[str(options.svg)])
     return report_left_out(analysis, "", options, console)
 
 
