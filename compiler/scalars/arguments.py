@@ -1,0 +1,99 @@
+"""Which argument of a call is for which parameter of a function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ..semantics.report import Report
+from .expression import Parameter, ScalarFunction
+
+SCORE = ("s", "q", "k", "h")
+"""What an attention score gets: the score itself, the positions of query and key, and the head."""
+
+
+def match_arguments(
+    stage: tree.Stage, parameters: Sequence[Parameter], report: Report, *, supplied: Sequence[str] = ()
+) -> dict[str, tree.Flow] | None:
+    """What a call `f(a, limit = 30)` gives for each parameter; None where it does not fit (reported).
+
+    A parameter that has a default may be missing. `supplied` are the first parameters, which the place gives by itself:
+    the running value where the function is a stage, and s, q, k, h where it is a score.
+    """
+    word, names = str(stage.path), [p.name for p in parameters]
+    open_names = names[len(supplied) :]
+    given: dict[str, tree.Flow] = {}
+    fits = True
+    for position, arg in enumerate(stage.args or ()):
+        if isinstance(arg, tree.Keyword):
+            name, place, value = arg.name.text, arg.name.span, arg.value
+        elif position < len(open_names):
+            name, place, value = open_names[position], arg.span, arg
+        else:
+            message = f"`{word}` takes {_listed(open_names) or 'nothing'}, and this is one more"
+            report.error("too-many-arguments", message, arg.span, "no parameter is left for it", help="take it out")
+            fits = False
+            continue
+        if name in given:
+            message, labels = f"`{name}` is given twice", ((given[name].span, "given here first"),)
+            report.error("repeated-option", message, arg.span, "given again here", labels=labels, help="keep one")
+            fits = False
+        elif name in supplied:
+            message = f"`{name}` of `{word}` is given by the place where it stands"
+            report.error("repeated-option", message, arg.span, "given again here", help="take it out")
+            fits = False
+        elif name in open_names:
+            given[name] = value
+        else:
+            free = [n for n in open_names if n not in given]
+            report.unknown(f"parameter of `{word}`", name, place, free, code="unknown-option")
+            fits = False
+    missing = [p for p in parameters if p.name not in given and p.name not in supplied and p.default is None]
+    if missing and fits:
+        _report_missing(stage, missing, report)
+    return given if fits and not missing else None
+
+
+def _report_missing(stage: tree.Stage, missing: Sequence[Parameter], report: Report) -> None:
+    word = str(stage.path)
+    message = f"`{word}` needs {_listed([p.name for p in missing])}"
+    args = [*(arg.span.text for arg in stage.args or ()), *(f"{p.name} = ..." for p in missing)]
+    report.error(
+        "missing-option", message, stage.span, "not given here", help=f"write `{word}({', '.join(_in_order(args))})`"
+    )
+
+
+def _in_order(args: Sequence[str]) -> list[str]:
+    """Those without a name first."""
+    return sorted(args, key=lambda arg: " = " in arg)
+
+
+def check_score(function: ScalarFunction, written: tree.Function, use: tree.Node, report: Report) -> bool:
+    """Whether a function can be an attention score, `f(s, q, k, h, ...)`; if not, it is reported where it is used.
+
+    `written` is its text, for the fix.
+    """
+    names = [p.name for p in function.parameters]
+    if tuple(names[:4]) == SCORE:
+        return True
+    further = [p.span.text for p in written.params if p.name.text not in SCORE]
+    better, fixes = ", ".join([*SCORE, "..."]), ()
+    if names[0] == "s":
+        better = ", ".join([*SCORE, *further])
+        fixes = (Fix(written.params[0].span.to(written.params[-1].span), better),)
+    report.error(
+        "wrong-arguments",
+        f"a score is computed from s, q, k, h: the score, the positions of query and key, and the head; "
+        f"`{function.name}` takes {', '.join(names)}",
+        use.span,
+        "cannot be a score",
+        labels=((written.name.span, "written here"),),
+        help=f"write `{function.name}({better}) = ...`",
+        fixes=fixes,
+    )
+    return False
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

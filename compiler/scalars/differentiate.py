@@ -1,0 +1,174 @@
+"""Derivatives of expressions, as PyTorch's autograd has them.
+
+Where a function has no derivative, the one of the PyTorch that `print_torch` writes:
+
+    max(a, b), min(a, b)    the larger takes it all, equal ones half each (`torch.maximum`)
+    max(a, 0), min(a, 6)    with a number, equal counts as inside (`clamp`): slope 1 at the edge
+    abs                     0 at 0
+    relu, leaky_relu        as below 0, at 0; elu and selu: the slope of exp
+    hardsigmoid             0 at both corners
+    floor, ceil, //, ==, <  0 everywhere
+    a % b                   1 in a, -(a // b) in b
+    a ^ b                   0 in a where b is 0; 0 in b where a is 0 and b is not negative
+    a if c else b           that of the chosen side alone; autograd lets a NaN of the other side through, this does not
+"""
+
+from __future__ import annotations
+
+from .activations import ACTIVATIONS, definition
+from .expression import (
+    HALF,
+    ONE,
+    ZERO,
+    Call,
+    Compute,
+    Constant,
+    Expression,
+    Variable,
+    compute,
+    constant,
+    inlined,
+    substitute,
+)
+from .simplify import negated, simplify
+
+_FLAT = frozenset({"floor", "ceil", "//"})
+_TWO_OVER_ROOT_PI = 1.1283791670955125739
+
+
+def differentiate(expression: Expression, name: str) -> Expression:
+    """The derivative with respect to the parameter `name`: it reads the same parameters, and its calls are inlined.
+
+    Parameters whose values are known should be put in before (`applied`): `clamp` is told from `maximum` by that.
+    """
+    return simplify(_derivative(inlined(expression), name))
+
+
+def _derivative(e: Expression, name: str) -> Expression:
+    match e:
+        case Variable(name=own):
+            return ONE if own == name else ZERO
+        case Constant():
+            return ZERO
+        case Compute("if", (condition, then, otherwise)):
+            sides = _derivative(then, name), _derivative(otherwise, name)
+            return ZERO if sides == (ZERO, ZERO) else compute("if", condition, *sides)
+        case Compute(operator=operator) if operator in _FLAT:
+            return ZERO
+        case Compute(operands=(x,)):
+            dx = _derivative(x, name)
+            return ZERO if dx == ZERO else _of_one(e, x, dx)
+        case Compute(operator=operator, operands=(a, b)):
+            da, db = _derivative(a, name), _derivative(b, name)
+            if da == db == ZERO:
+                return ZERO
+            if operator in ACTIVATIONS:
+                return _times(da, _slope(e, a)) if db == ZERO else _derivative(definition(e), name)
+            return _of_two(e, a, b, da, db)
+        case Call():
+            raise AssertionError("calls are inlined before")
+    raise AssertionError(e)
+
+
+def _of_one(e: Compute, x: Expression, dx: Expression) -> Expression:
+    """The chain rule for a function of one number."""
+    match e.operator:
+        case "neg":
+            return negated(dx)
+        case "sqrt":
+            return compute("/", dx, _times(constant(2), e))
+        case "exp":
+            return _times(dx, e)
+        case "log":
+            return compute("/", dx, x)
+        case "abs":
+            below = compute("if", compute("<", x, ZERO), constant(-1), ZERO)
+            return _times(dx, compute("if", compute(">", x, ZERO), ONE, below))
+        case "sin":
+            return _times(dx, compute("cos", x))
+        case "cos":
+            return negated(_times(dx, compute("sin", x)))
+        case "erf":
+            bell = compute("exp", negated(compute("^", x, constant(2))))
+            return _times(dx, _times(constant(_TWO_OVER_ROOT_PI), bell))
+        case "sigmoid":
+            return _times(dx, _times(e, compute("-", ONE, e)))
+        case "tanh":
+            return _times(dx, compute("-", ONE, compute("^", e, constant(2))))
+        case "softplus":
+            return _times(dx, compute("sigmoid", x))
+    assert e.operator in ACTIVATIONS, e.operator
+    return _times(dx, _slope(e, x))
+
+
+def _slope(e: Compute, x: Expression) -> Expression:
+    """The derivative of an activation at x, from its definition."""
+    at = Variable(" x")  # no name of a spec has a space in it
+    plain = definition(Compute(e.operator, (at, *e.operands[1:])))
+    return substitute(_derivative(plain, at.name), {at.name: x})
+
+
+def _of_two(e: Compute, a: Expression, b: Expression, da: Expression, db: Expression) -> Expression:
+    match e.operator:
+        case "+":
+            return _plus(da, db)
+        case "-":
+            return _minus(da, db)
+        case "*":
+            return _plus(_times(da, b), _times(a, db))
+        case "/":
+            return _minus(_over(da, b), _times(db, compute("/", e, b)))
+        case "%":
+            return _minus(da, _times(db, compute("//", a, b)))
+        case "^":
+            return _plus(_times(da, _power_in_base(a, b)), _times(db, _power_in_exponent(e, a, b)))
+        case "max":
+            return _plus(_times(da, _share(">", a, b)), _times(db, _share(">", b, a)))
+        case "min":
+            return _plus(_times(da, _share("<", a, b)), _times(db, _share("<", b, a)))
+    raise AssertionError(e.operator)
+
+
+def _power_in_base(a: Expression, b: Expression) -> Expression:
+    slope = _times(b, compute("^", a, compute("-", b, ONE)))
+    if isinstance(b, Constant):
+        return ZERO if b.number.value == 0 else slope
+    return compute("if", compute("==", b, ZERO), ZERO, slope)
+
+
+def _power_in_exponent(e: Expression, a: Expression, b: Expression) -> Expression:
+    slope = _times(e, compute("log", a))
+    if isinstance(a, Constant) and a.number.value != 0:
+        return slope
+    nothing = compute("and", compute("==", a, ZERO), compute(">=", b, ZERO))
+    return compute("if", nothing, ZERO, slope)
+
+
+def _share(sign: str, a: Expression, b: Expression) -> Expression:
+    """How much of the derivative `a` has in max(a, b) (sign >) or min(a, b) (sign <)."""
+    if isinstance(a, Constant):
+        return ZERO
+    if isinstance(b, Constant):
+        return compute("if", compute(f"{sign}=", a, b), ONE, ZERO)
+    return compute("if", compute(sign, a, b), ONE, compute("if", compute("==", a, b), HALF, ZERO))
+
+
+# What has no derivative adds nothing, whatever it is multiplied with: autograd does not multiply it either.
+
+
+def _times(a: Expression, b: Expression) -> Expression:
+    if a == ZERO or b == ZERO:
+        return ZERO
+    return b if a == ONE else a if b == ONE else compute("*", a, b)
+
+
+def _over(a: Expression, b: Expression) -> Expression:
+    return ZERO if a == ZERO else compute("/", a, b)
+
+
+def _plus(a: Expression, b: Expression) -> Expression:
+    return b if a == ZERO else a if b == ZERO else compute("+", a, b)
+
+
+def _minus(a: Expression, b: Expression) -> Expression:
+    return a if b == ZERO else negated(b) if a == ZERO else compute("-", a, b)

@@ -1,0 +1,179 @@
+"""Scalar expressions for the tests: read from text, drawn at random, and worked out entry by entry in numpy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+
+from dlspec.compiler.scalars import Functions, ScalarFunction
+from dlspec.compiler.scalars.activations import ACTIVATIONS, definition
+from dlspec.compiler.scalars.expression import Compute, Constant, Expression, Variable, compute, constant, variables
+from dlspec.compiler.semantics.number import Reference, real
+from dlspec.compiler.semantics.report import Report
+from dlspec.compiler.semantics.resolve import resolve
+from dlspec.grammar import Diagnostic, Source, parse
+
+SQUARED_RELU = "squared_relu(x) = max(x, 0) ^ 2"
+CAP = "cap(x, limit = 30) = limit * (2 / (1 + exp(-2 * x / limit)) - 1)"
+TILT = "tilt(s, q, k, h, slope) = s - slope * abs(q - k) if q > k else s"
+WINDOW = "window(s, q, k, h) = s if (q >= k) * (q - k < 64) else -1e30"
+
+
+def functions(text: str) -> tuple[Functions, Report]:
+    """The functions of a file with these lines, read; what they lack is in the report."""
+    source = Source("f.dlspec", f"dlspec 1\n{text}\n")
+    file, found = parse(source)
+    assert file is not None and not found, found
+    scope = resolve(source, file, Report()).scope
+    report = Report()
+    result = Functions(scope.functions, scope, report)
+    result.read_all()
+    return result, report
+
+
+def function(text: str, name: str | None = None) -> ScalarFunction:
+    """The function of that name in these lines, by default that of the last."""
+    found, report = functions(text)
+    assert not report.diagnostics, report.diagnostics
+    result = found.find(name or text.splitlines()[-1].split("(")[0])
+    assert result is not None
+    return result
+
+
+def mistakes(text: str) -> list[Diagnostic]:
+    return functions(text)[1].diagnostics
+
+
+# --- random expressions over x and y ---
+
+_SMOOTH = (
+    "sqrt",
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "erf",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "mish",
+)
+_KINKED = ("abs", "relu", "elu", "selu", "hardswish", "hardsigmoid")
+_JUMPS = ("floor", "ceil")
+_VARIABLES = st.sampled_from([Variable("x"), Variable("y")])
+_LEAVES = st.one_of(
+    _VARIABLES,
+    st.sampled_from([0, 1, -1, 2, 3, 0.5, -2.5, 0.1]).map(constant),
+    st.sampled_from([2, 4]).map(lambda n: Constant(Reference("width", "constant", None, constant(n).number))),
+)
+
+
+@st.composite
+def expressions(draw: st.DrawFn, *, jumps: bool, depth: int = 4) -> Expression:
+    """Expressions over x and y, nested `depth` deep at most; `jumps` says whether their values may jump.
+
+    As in what is read, no operator has numbers on all sides: that would be a number.
+    """
+    kinds = ["leaf", "one", "two", "two", "leaky", *(["if"] if jumps else [])]
+    kind = draw(st.sampled_from(kinds)) if depth else "leaf"
+
+    def inner() -> Expression:
+        return draw(expressions(jumps=jumps, depth=depth - 1))
+
+    match kind:
+        case "leaf":
+            return draw(_LEAVES)
+        case "one":
+            drawn = compute(draw(st.sampled_from(["neg", *_SMOOTH, *_KINKED, *(_JUMPS if jumps else ())])), inner())
+        case "two":
+            signs = ["+", "-", "*", "/", "^", "max", "min", *(("//", "%") if jumps else ())]
+            drawn = compute(draw(st.sampled_from(signs)), inner(), inner())
+        case "leaky":
+            drawn = compute("leaky_relu", inner(), draw(_LEAVES))
+        case _:
+            conditions = [
+                compute(draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="])), draw(_VARIABLES), inner())
+                for _ in range(2)
+            ]
+            condition = compute("and", *conditions) if draw(st.booleans()) else conditions[0]
+            drawn = compute("if", condition, inner(), inner())
+    return drawn if variables(drawn) else draw(_VARIABLES)
+
+
+# --- their values ---
+
+Arrays = Mapping[str, np.ndarray]
+_NUMPY: dict[str, Callable[..., Any]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "//": np.floor_divide,
+    "%": np.remainder,
+    "^": np.power,
+    "neg": np.negative,
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "and": np.logical_and,
+    "or": np.logical_or,
+    "if": np.where,
+    "max": np.maximum,
+    "min": np.minimum,
+    "erf": np.vectorize(math.erf, otypes=[float]),
+    "tanh": np.tanh,
+    **{name: getattr(np, name) for name in ("sqrt", "exp", "log", "abs", "sin", "cos", "floor", "ceil")},
+}
+
+
+def value(e: Expression, at: Arrays) -> np.ndarray:
+    """The value by numpy's own functions, in fp64."""
+    *_, last = values(e, at)
+    return last
+
+
+def values(e: Expression, at: Arrays) -> Iterator[np.ndarray]:
+    """The values of all parts, the whole last."""
+    match e:
+        case Variable(name=name):
+            yield at[name]
+        case Constant(number=n):
+            yield np.float64(real(n))  # type: ignore[misc]
+        case Compute(operator, operands):
+            found = []
+            for operand in operands:
+                inner = list(values(operand, at))
+                yield from inner
+                found.append(inner[-1])
+            with np.errstate(all="ignore"):
+                if operator in ACTIVATIONS and operator not in _NUMPY:
+                    names = [f"{i}" for i in range(len(found))]
+                    plain = definition(Compute(operator, tuple(map(Variable, names))))
+                    yield value(plain, dict(zip(names, found, strict=True)))
+                else:
+                    yield _NUMPY[operator](*found)
+        case _:
+            raise AssertionError(e)
+
+
+_STEPS = np.array([-3, -2.5, -2, -1, -0.5, 0, 0.1, 0.5, 1, 2, 3, 3.7])
+GRID: Arrays = {"x": np.repeat(_STEPS, len(_STEPS)), "y": np.tile(_STEPS, len(_STEPS))}
+"""Pairs of x and y, equal ones and kinks among them."""
+
+
+def moderate(e: Expression, at: Arrays, limit: float = 1e3) -> np.ndarray:
+    """Where no part of an expression is NaN, infinite or large."""
+    fits = np.ones(at["x"].shape, bool)
+    for part in values(e, at):
+        fits &= np.isfinite(part) & (np.abs(np.asarray(part, float)) <= limit)
+    return fits
