@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ...grammar import tree
 from ...grammar.source import Span
@@ -64,7 +65,12 @@ def open_type(shape: tree.Shape, env: Env, limits: Mapping[str, Number], report:
     dims = [_open_dim(dim, env, limits, report) for dim in shape.dims]
     if dtype is None or any(dim is None for dim in dims):
         return UNKNOWN
-    return Tensor(dtype, tuple(dim for dim in dims if dim is not None))
+    return Tensor(dtype, tuple(dim for dim in dims if dim is not None), _axis_names(shape))
+
+
+def _axis_names(shape: tree.Shape) -> tuple[str | None, ...]:
+    """An axis is called after the Capital name in its dim: H in `16 * H`."""
+    return tuple(next((name for name, _ in _capitals(dim)), None) for dim in shape.dims)
 
 
 def _open_dim(dim: tree.Flow, env: Env, limits: Mapping[str, Number], report: Report) -> Number | None:
@@ -183,7 +189,9 @@ def bind_type(port: tree.Port, actual: Type, env: Env, owner: object, what: str,
                 env.give(name, FAULT, place.span)
         return UNKNOWN
     found = [_bind_dim(dim, here, env, owner, what, report) for dim, here in zip(dims, actual.dims, strict=True)]
-    return UNKNOWN if None in found else Tensor(dtype, tuple(d for d in found if d is not None))
+    if None in found:
+        return UNKNOWN
+    return Tensor(dtype, tuple(d for d in found if d is not None), _axis_names(port.shape))
 
 
 def _bind_dim(dim: tree.Flow, actual: Number, env: Env, owner: object, what: str, report: Report) -> Number | None:
@@ -269,7 +277,7 @@ def wrap_unsigned(actual: Type, owner: object) -> Type:
             return dim
         return Reference("in_features" if axis == channel else f"size_{axis}", "dim", owner, dim)
 
-    return Tensor(actual.dtype, tuple(wrapped(axis, dim) for axis, dim in enumerate(actual.dims)))
+    return replace(actual, dims=tuple(wrapped(axis, dim) for axis, dim in enumerate(actual.dims)))
 
 
 # --- outputs ---------------------------------------------------------------------------------------------------
