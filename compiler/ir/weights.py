@@ -1,4 +1,4 @@
-"""The parameters of a graph by their key in the checkpoint, in the order in which they are made."""
+"""What a graph holds by its key in the checkpoint: parameters, and buffers, in the order in which they are made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .graph import Copies, Graph, LayerModule, Unit, UnitModule
 
 @dataclass(frozen=True)
 class Weight:
-    """One trained tensor; `tied_to` is the key of another that it is, where a layer shares what another has made."""
+    """One tensor of the checkpoint; `tied_to` is the key of another that it is, where a layer shares what is made."""
 
     key: str
     shape: tuple[int, ...]
@@ -33,15 +33,28 @@ def weights(graph: Graph) -> Iterator[Weight]:
 
 
 def unit_weights(unit: Unit, prefix: str) -> Iterator[Weight]:
+    for module, path in _layers(unit, prefix):
+        yield from module_weights(module, path)
+
+
+def buffers(graph: Graph) -> Iterator[Weight]:
+    """Every tensor that the checkpoint holds and nothing trains: running statistics, under their keys."""
+    for module, path in _layers(graph.model, ""):
+        for key, buffer in module.layer.buffers(module.inputs[0]).items():
+            yield Weight(f"{path}{module.name}.{key}", tuple(map(whole, buffer.dims)))
+
+
+def _layers(unit: Unit, prefix: str) -> Iterator[tuple[LayerModule, str]]:
+    """Every layer that holds weights or state, and what comes before its name in a key."""
     for module in unit.modules:
         match module:
             case LayerModule():
-                yield from module_weights(module, prefix)
+                yield module, prefix
             case UnitModule(name=name, unit=inner):
-                yield from unit_weights(inner, f"{prefix}{name}.")
+                yield from _layers(inner, f"{prefix}{name}.")
             case Copies(name=name, units=units):
                 for i, inner in enumerate(units):
-                    yield from unit_weights(inner, f"{prefix}{name}.{i}.")
+                    yield from _layers(inner, f"{prefix}{name}.{i}.")
 
 
 def module_weights(module: LayerModule, prefix: str) -> Iterator[Weight]:

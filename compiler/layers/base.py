@@ -23,12 +23,22 @@ class ShapeFault(Exception):
     """What comes in does not fit a layer.
 
     `message` says both sides, dims as written; `help` says what to write; `option` names the option to blame, where
-    it is one.
+    it is one, and `part` the characters within its text. `label` says what is there, where that is not what comes in.
     """
 
-    def __init__(self, message: str, help: str = "", option: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        help: str = "",
+        option: str | None = None,
+        *,
+        part: tuple[int, int] | None = None,
+        label: str | None = None,
+        code: str = "shape-mismatch",
+    ) -> None:
         super().__init__(message)
         self.message, self.help, self.option = message, help, option
+        self.part, self.label, self.code = part, label, code
 
 
 class NoOnnxForm(Exception):
@@ -61,8 +71,16 @@ class Code(Protocol):
         """The name of the function that draws a Linear's initial weights."""
         ...
 
+    def init_conv(self) -> str:
+        """The name of the function that draws a convolution's initial weights: of its weight, its bias or None."""
+        ...
+
     def init_weight(self, tensor: str) -> list[str]:
         """Lines that draw an embedding's or position table's initial weights."""
+        ...
+
+    def placed_like(self) -> list[str]:
+        """The arguments that put a new float tensor where the model is, in its dtype (`device=x.device`)."""
         ...
 
     @property
@@ -95,8 +113,12 @@ class Layer(OptionSet):
     takes_running: ClassVar[bool] = True
     """Whether it works on the value that runs down the page. One that does not is a source: it has side inputs at
     most, and is placed on `NOTHING`."""
+    flows_whole: ClassVar[bool] = False
+    """Whether its results are all one: they go into `concat` or names together, never only the first."""
     variadic: ClassVar[str | None] = None
     """The option (`SideInputs`) that takes all values that stand without a name: `concat(a, b)`."""
+    keywords: ClassVar[str | None] = None
+    """The option (`Sizes`) that takes all that is given by a name that is no option's: `rearrange("...", p = 7)`."""
     not_emitted: ClassVar[str] = ""
     """What this version cannot emit: empty where PyTorch text is there for all options."""
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..options import Kind
 from ..semantics.number import Literal, Number, Operation, Reference, is_whole, number, whole
+from .initial import WORDS as INITIAL_WORDS
+from .initial import Initial
 from .side import Side
 
 if TYPE_CHECKING:
@@ -115,6 +117,22 @@ def _axes(value: object) -> tuple[int | str, ...]:
         raise ValueError("an axis or a list of axes, by position or by the name of the dim") from None
 
 
+def _per_axis(low: int, *words: str) -> Kind:
+    """One whole number for all axes, or a list of them, one an axis; or one of a few words."""
+    single = _whole(low, "")
+    what = f"a whole number of at least {low} or a list of them, one an axis{''.join(f', or {w}' for w in words)}"
+
+    def validate(value: object) -> Number | tuple[Number, ...] | str:
+        if isinstance(value, str) and value in words:
+            return value
+        try:
+            return tuple(map(single.check, value)) if isinstance(value, tuple) else single.check(value)
+        except ValueError:
+            raise ValueError(what) from None
+
+    return Kind(validate, frozenset(words))
+
+
 def _dims(value: object) -> tuple[Number, ...]:
     """Whole numbers of at least 1, or open dims."""
     numbers = tuple(map(_coerced, value if isinstance(value, tuple) else (value,)))
@@ -123,6 +141,53 @@ def _dims(value: object) -> tuple[Number, ...]:
     if any(n.value is not None and (not is_whole(n) or n.value < 1) for n in numbers):  # type: ignore[arg-type, union-attr, operator]
         raise ValueError("a list of dims, whole numbers of at least 1 or names of dims")
     return numbers  # type: ignore[return-value]
+
+
+def _new_shape(value: object) -> tuple[Number, ...]:
+    """Dims, of which one may be -1: what is left."""
+    what = "a list of dims, of which one may be -1, such as [B, 4, -1]"
+    numbers = tuple(map(_coerced, value if isinstance(value, tuple) else (value,)))
+    if not all(_is_number(n) for n in numbers):
+        raise ValueError(what)
+    given = tuple(n for n in numbers if n.value != -1)  # type: ignore[union-attr]
+    if len(numbers) > len(given) + 1:
+        raise ValueError(f"{what}: two of them cannot be worked out")
+    if given:
+        _dims(given)
+    return numbers  # type: ignore[return-value]
+
+
+def _shifts(value: object) -> tuple[Number, ...]:
+    numbers = tuple(map(_coerced, value if isinstance(value, tuple) else (value,)))
+    if not numbers or not all(_is_number(n) and is_whole(n) for n in numbers):  # type: ignore[arg-type]
+        raise ValueError("a whole number, or a list of them, one an axis")
+    return numbers  # type: ignore[return-value]
+
+
+def _pattern(value: object) -> str:
+    """Only that it is text: what is wrong in it is told at its place in the text (`rearrange_pattern`)."""
+    if not isinstance(value, str):
+        raise ValueError('a pattern in quotes, such as "b (h p) -> b h p"')
+    return value
+
+
+def _sizes(value: object) -> tuple[tuple[str, Number], ...]:
+    if not isinstance(value, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+        raise ValueError("lengths of axes by their names")
+    for name, n in value:
+        if not _is_number(n) or (n.value is not None and (not is_whole(n) or n.value < 1)):
+            raise ValueError(f"whole numbers of at least 1 for the lengths of axes, and `{name}` is none")
+        if sum(other == name for other, _ in value) > 1:
+            raise ValueError(f"one length for each axis, and `{name}` is given twice")
+    return value
+
+
+def _initial(value: object) -> Initial:
+    value = Initial(value) if isinstance(value, str) and value in INITIAL_WORDS else value
+    deviates = isinstance(value, Initial) and value.std is not None
+    if not isinstance(value, Initial) or (deviates and (value.std.value is None or value.std.value <= 0)):  # type: ignore[union-attr]
+        raise ValueError(f"{', '.join(INITIAL_WORDS)} or normal with a deviation above 0, such as `normal(0.02)`")
+    return value
 
 
 def _side(value: object) -> Side:
@@ -137,6 +202,20 @@ def _sides(value: object) -> tuple[Side, ...]:
     return value
 
 
+def _number_or_side(low: int, what: str) -> Kind:
+    """A whole number, or a value that flows."""
+    single = _whole(low, what)
+    return Kind(lambda value: value if isinstance(value, Side) else single.check(value), reads=NUMBER_OR_VALUE)
+
+
+def _norm(value: object) -> Layer:
+    from .base import Layer
+
+    if not isinstance(value, Layer) or value.word not in ("RMSNorm", "LayerNorm"):
+        raise ValueError("a norm: RMSNorm or LayerNorm")
+    return value
+
+
 def _layer(value: object) -> Layer:
     from .base import Layer
 
@@ -145,17 +224,33 @@ def _layer(value: object) -> Layer:
     return value
 
 
-AXES, VALUE, VALUES, LAYER = "axes", "value", "values", "layer"
+AXES, VALUE, VALUES, LAYER, SIZES, INITIAL = "axes", "value", "values", "layer", "sizes", "initial"
+NUMBER_OR_VALUE = "number or value"
 """Ways of reading (`Kind.reads`): names of dims stay names; a flow is placed and gives its value; all values that
-stand without a name; one layer or function of the library, with its options."""
+stand without a name; one layer or function of the library, with its options; all that is given by a name that is no
+option's; how weights begin; a number, or a flow that gives a value."""
 
 Axis = Annotated[Any, Kind(_axis, reads=AXES)]
 AxisOrNone = Annotated[Any, _or_none(Kind(_axis, reads=AXES))]
 Axes = Annotated[Any, Kind(_axes, reads=AXES)]
 AxesOrNone = Annotated[Any, _or_none(Kind(_axes, reads=AXES))]
 Dims = Annotated[Any, Kind(_dims)]
+PerAxis = Annotated[Any, _per_axis(1)]
+PerAxisOrNone = Annotated[Any, _or_none(_per_axis(1))]
+PerAxisOrZero = Annotated[Any, _per_axis(0)]
+PerAxisOrZeroOrNone = Annotated[Any, _or_none(_per_axis(0))]
+PerAxisOrSame = Annotated[Any, _per_axis(0, "same")]
+NewShape = Annotated[Any, Kind(_new_shape)]
+Shifts = Annotated[Any, Kind(_shifts)]
+PatternText = Annotated[Any, Kind(_pattern)]
+Sizes = Annotated[Any, Kind(_sizes, reads=SIZES)]
+InitialValues = Annotated[Any, Kind(_initial, frozenset(INITIAL_WORDS), reads=INITIAL)]
 SideInput = Annotated[Any, Kind(_side, reads=VALUE)]
 SideInputOrNone = Annotated[Any, _or_none(Kind(_side, reads=VALUE))]
 SideInputs = Annotated[Any, Kind(_sides, reads=VALUES)]
+NumberOrSideOrNone = Annotated[
+    Any, _or_none(_number_or_side(0, "a whole number of at least 0, a value that flows, int[B],"))
+]
+NormOrNone = Annotated[Any, _or_none(Kind(_norm, reads=LAYER))]
 InnerLayer = Annotated[Any, Kind(_layer, reads=LAYER)]
 InnerLayerOrNone = Annotated[Any, _or_none(Kind(_layer, reads=LAYER))]

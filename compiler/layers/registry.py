@@ -14,7 +14,11 @@ from .base import Layer
 
 _PACKAGE = __name__.rpartition(".")[0]
 _NO_LAYER = frozenset(
-    {"__init__", "axes", "base", "norms", "options", "registry", "rotary_torch", "self_attention_torch", "side"}
+    """
+    __init__ alibi attention attention_onnx attention_torch axes base channel_norm convolution ends gains initial
+    lengths norms options pooling projected_attention rearrange_pattern recurrent recurrent_onnx recurrent_torch
+    reduction registry rotary_torch side sliding transposed_convolution
+    """.split()
 )
 
 
@@ -46,6 +50,13 @@ def find(word: str) -> type[Layer] | None:
         ),
         None,
     )
+
+
+def get(word: str) -> type[Layer]:
+    """The class of a layer that there is."""
+    found = find(word)
+    assert found is not None, word
+    return found
 
 
 @cache

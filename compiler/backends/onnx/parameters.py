@@ -1,4 +1,4 @@
-"""The parameters of a model by their checkpoint keys, and which of them are one."""
+"""What a model holds by its checkpoint keys, running statistics too, and which parameters are one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...ir.graph import Graph
-from ...ir.weights import weights
+from ...ir.weights import buffers, weights
 from .weights import WeightFault, WeightSource
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """`shapes` by key, in the order of the model; `ties` leads from a key to that of the parameter it stands for."""
+    """`shapes` by key, parameters in the order of the model, then running statistics.
+
+    `ties` leads from a key to that of the parameter it stands for.
+    """
 
     shapes: dict[str, tuple[int, ...]]
     ties: dict[str, str]
@@ -53,7 +56,8 @@ def parameters(graph: Graph) -> Parameters:
 
     first: dict[str, str] = {}
     kept = {weight.key: first.setdefault(root(weight.key), weight.key) for weight in listed}
+    shapes = {weight.key: weight.shape for weight in listed if kept[weight.key] == weight.key}
     return Parameters(
-        shapes={weight.key: weight.shape for weight in listed if kept[weight.key] == weight.key},
+        shapes=shapes | {buffer.key: buffer.shape for buffer in buffers(graph)},
         ties={key: other for key, other in kept.items() if other != key},
     )

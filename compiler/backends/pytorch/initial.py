@@ -32,6 +32,26 @@ def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
 '''
 
 
+def init_conv_source(scheme: Scheme) -> str:
+    """The function that draws a convolution's weights, transposed or not: fan-in is what PyTorch takes it to be."""
+    if scheme.std is None:
+        return '''\
+def init_conv(weight: Tensor, bias: Tensor | None, generator: torch.Generator | None) -> None:
+    """PyTorch's own initial weights of a convolution, drawn from `generator`."""
+    bound = 1 / math.sqrt(weight[0].numel())
+    nn.init.uniform_(weight, -bound, bound, generator=generator)
+    if bias is not None:
+        nn.init.uniform_(bias, -bound, bound, generator=generator)
+'''
+    return f'''\
+def init_conv(weight: Tensor, bias: Tensor | None, generator: torch.Generator | None) -> None:
+    """Weights from N(0, {scheme.std}^2), drawn from `generator`; biases 0."""
+    nn.init.normal_(weight, std={scheme.std}, generator=generator)
+    if bias is not None:
+        nn.init.zeros_(bias)
+'''
+
+
 def init_table_line(scheme: Scheme, tensor: str) -> str:
     """The statement that draws a table of vectors."""
     std = "" if scheme.std is None else f"std={scheme.std}, "
