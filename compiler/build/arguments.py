@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
@@ -16,6 +16,9 @@ from ..semantics.language import OPTION_SPELLINGS
 from ..semantics.nearest import nearest
 from ..semantics.number import spell, written
 from ..semantics.report import Report
+
+if TYPE_CHECKING:
+    from ..layers.base import Layer
 
 Options = TypeVar("Options", bound=OptionSet)
 
@@ -35,17 +38,29 @@ class Written:
 Given = dict[str, Written]
 
 
-def gathered(variadic: str | None, stage: tree.Stage) -> tree.Stage:
-    """The call with all that stands without a name as one list under the option `variadic`, where there is one."""
-    if variadic is None:
+def gathered(kind: type[Layer], stage: tree.Stage) -> tree.Stage:
+    """The call with what one option takes together as one list: all that stands without a name, where the layer is
+    `variadic`, and all that is given by a name that is no option's, where it has `keywords`."""
+    args = stage.args or ()
+    nameless = () if kind.variadic is None else tuple(arg for arg in args if not isinstance(arg, tree.Keyword))
+    others = () if kind.keywords is None else _no_options(args, kind)
+    gathered: list[tree.Keyword] = []
+    if kind.variadic is not None and nameless:
+        span = nameless[0].span.to(nameless[-1].span)
+        gathered.append(tree.Keyword(tree.Name(kind.variadic, span=span), tree.List(nameless, span=span), span=span))
+    if kind.keywords is not None and others:
+        span = others[0].span.to(others[-1].span)
+        pairs = tuple(tree.Entry(tree.Path((k.name.text,), span=k.name.span), k.value, span=k.span) for k in others)
+        gathered.append(tree.Keyword(tree.Name(kind.keywords, span=span), tree.List(pairs, span=span), span=span))
+    if not gathered:
         return stage
-    nameless = tuple(arg for arg in stage.args or () if not isinstance(arg, tree.Keyword))
-    if not nameless:
-        return stage
-    span = nameless[0].span.to(nameless[-1].span)
-    gathered = tree.Keyword(tree.Name(variadic, span=span), tree.List(nameless, span=span), span=span)
-    named = tuple(arg for arg in stage.args or () if isinstance(arg, tree.Keyword))
-    return tree.Stage(stage.path, (gathered, *named), stage.body, span=stage.span)
+    alone = tuple(arg for arg in args if arg not in nameless and arg not in others)
+    by_place = (*alone, *gathered) if kind.variadic is None else (*gathered, *alone)
+    return tree.Stage(stage.path, by_place, stage.body, span=stage.span)
+
+
+def _no_options(args: Sequence[tree.Node], kind: type[Layer]) -> tuple[tree.Keyword, ...]:
+    return tuple(arg for arg in args if isinstance(arg, tree.Keyword) and arg.name.text not in kind.options)
 
 
 def given_arguments(

@@ -3,58 +3,64 @@
 from __future__ import annotations
 
 from ...grammar import tree
-from ..ir.graph import Run, Unit, UnitModule, Value
+from ..ir.graph import Run, UnitModule, Value
 from ..layers.registry import stem
-from ..semantics.evaluate import FAULT, NONE, evaluate, is_number
+from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.number import Reference
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
-from ..semantics.tensor import seen_outside
-from . import flows, lines
+from . import flows, lines, reuse, sides
 from .arguments import Given, given_arguments
-from .context import Context, Flowing
+from .context import Build, Context, Flowing, Placed
 from .defaults import defaults_for
 from .draft import UnitDraft, labels_in
-from .env import Env
+from .env import Env, Labelled, OpenFlow
 from .leftovers import check_last, check_left, check_unused
 from .signatures import bind_type, check_outputs, check_promised_dims, wrap_unsigned
 
 
-def run_block(block: tree.Block, stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
-    """Place a block: its own unit, its parameters, its body, and what its signature promises."""
+def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
+    """Place a block, or a model inside another: its own unit, its parameters, its body, what its signature promises."""
     before = ctx.made_before(stage)
-    if before is not None:
-        return flows.run_unit_again(before, stage, x, ctx)
+    if before is not None and x is not None:
+        return reuse.run_unit_again(before, stage, x, ctx)
     if stage.body is not None:
         ctx.report.error(
             "unexpected-body", f"`{block.name}` takes no braces", stage.body.span, "a block has its body already"
         )
-    ports = block.signature.inputs if block.signature else ()
-    sides = [port.name.text for port in ports[1:] if port.name]
-    params = {param.name.text: param for param in block.params or ()}
-    given = given_arguments(stage, [*params, *sides], ctx.report)
+    given = _arguments(block, stage, ctx)
     if given is None:
         return ctx.unknown()
-    given = defaults_for(block.name.text, stage, ctx.env) | given
-    name = ctx.hint if ctx.hint is not None and ctx.unit.find(ctx.hint) is None else None
-    draft = UnitDraft("block", block.name.text, block.span, ctx.unit, labels_in(block.body), scope=stage.span)
-    env = Env(None, ctx.env.file)
-    if not _give_params(block, stage, params, given, env, draft, ctx):
+    inputs = _inputs(block, stage, x, given, ctx)
+    if inputs is None:
         return ctx.unknown()
-    inputs = [x]
-    for side in sides:
-        value = _side_input(block, side, stage, given, ctx)
-        if value is None:
-            return ctx.unknown()
-        inputs.append(value)
-    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None)
+
+    def build(x: Value, inner: Context) -> Placed | None:
+        return _build_block(block, stage, (x, *inputs[1:]), given, inner.within(env=ctx.env))
+
+    placed = build(inputs[0], ctx)
+    if placed is None:
+        return ctx.unknown()
+    name = ctx.module_name(stem(block.name.text))
+    return _run(placed, name, inputs[:1], stage, ctx, build)
+
+
+def _build_block(
+    block: tree.Block | tree.Model, stage: tree.Stage, inputs: tuple[Value, ...], given: Given, ctx: Context
+) -> Placed | None:
+    ports = block.signature.inputs if block.signature else ()
+    draft = UnitDraft("block", block.name.text, block.span, ctx.owner, labels_in(block.body), scope=stage.span)
+    env = Env(None, ctx.env.file)
+    if isinstance(block, tree.Block) and not _give_params(block, stage, given, env, draft, ctx):
+        return None
+    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None)
     for position, value in enumerate(inputs):
         port = ports[position] if position < len(ports) else None
-        type_ = value.type
+        type_ = ctx.outward(value.type)
         if port is not None:
-            type_ = bind_type(port, value.type, env, draft.scope, f"`{block.name}`", stage.span, ctx.report)
+            type_ = bind_type(port, type_, env, draft.scope, f"`{block.name}`", stage.span, ctx.report)
         else:
-            type_ = wrap_unsigned(value.type, draft.scope)
+            type_ = wrap_unsigned(type_, draft.scope)
         entering = draft.own(Value(type_, port.name.text if port and port.name else None))
         draft.inputs.append(entering)
         if port and port.name:
@@ -62,39 +68,51 @@ def run_block(block: tree.Block, stage: tree.Stage, x: Value, ctx: Context) -> F
             env.give(port.name.text, entering, port.name.span, must_be_used=position > 0)
     promised = block.signature.outputs if block.signature else None
     check_promised_dims(promised or (), env, ctx.report)
-    flowing = lines.run_lines(block.body, draft.inputs[0], inner, promised or ())
+    # With several inputs nothing runs in a model until a line names one.
+    start = None if isinstance(block, tree.Model) and len(ports) > 1 else draft.inputs[0]
+    flowing = lines.run_lines(block.body, start, inner, promised or ())
     outputs = unit_outputs(promised, flowing, block.body, inner)
     check_left(draft, outputs, ctx.report)
     check_unused(inner)
-    unit = draft.close(outputs, inner.nodes)
-    return _placed(unit, draft, name or ctx.unit.free_name(stem(block.name.text)), tuple(inputs), stage, ctx)
+    return Placed((draft.close(outputs, inner.nodes),), draft, inputs[1:])
 
 
 def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
     """`label: { ... }`: the modules inside lie one level deeper."""
     before = ctx.made_before(label)
     if before is not None and x is not None:
-        return flows.run_unit_again(before, label, x, ctx)
-    draft = UnitDraft("group", label.name.text, label.span, ctx.unit, labels_in(body), scope=label.span)
-    entering = None
-    if x is not None:
-        entering = draft.own(Value(x.type))
-        draft.inputs.append(entering)
-    inner = ctx.within(unit=draft, env=Env(ctx.env, ctx.env.file), nodes=[], hint=None, site=None, opened=None)
-    flowing = lines.run_lines(body, entering, inner)
-    outputs = flowing if isinstance(flowing, tuple) else (flows.first(flowing, inner, body),)
-    check_left(draft, outputs, ctx.report)
-    check_unused(inner)
-    unit = draft.close(outputs, inner.nodes)
-    return _placed(unit, draft, label.name.text, () if x is None else (x,), label, ctx)
+        return reuse.run_unit_again(before, label, x, ctx)
+
+    def build(x: Value | None, around: Context) -> Placed:
+        draft = UnitDraft("group", label.name.text, label.span, around.owner, labels_in(body), scope=label.span)
+        entering = None if x is None else draft.own(Value(around.outward(x.type)))
+        if entering is not None:
+            draft.inputs.append(entering)
+        env = Env(ctx.env, ctx.env.file)
+        env.inside_library = ctx.env.inside_library
+        inner = around.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None)
+        flowing = lines.run_lines(body, entering, inner)
+        outputs = flowing if isinstance(flowing, tuple) else (flows.first(flowing, inner, body),)
+        check_left(draft, outputs, ctx.report)
+        check_unused(inner)
+        return Placed((draft.close(outputs, inner.nodes),), draft)
+
+    return _run(build(x, ctx), label.name.text, () if x is None else (x,), label, ctx, build)
 
 
-def _placed(
-    unit: Unit, draft: UnitDraft, name: str, inputs: tuple[Value, ...], node: tree.Stage | tree.Label, ctx: Context
+def _run(
+    placed: Placed,
+    name: str,
+    first: tuple[Value, ...],
+    node: tree.Stage | tree.Label,
+    ctx: Context,
+    build: Build,
 ) -> Flowing:
-    ctx.make(UnitModule(name, unit, node.span), node)
-    types = tuple(seen_outside(o.type, draft.scope) for o in unit.outputs)
-    outputs = ctx.emit(Run(), (*inputs, *draft.captures()), types, node.span, name)
+    """Enter the unit as a module, and run it."""
+    beside = (*placed.beside, *placed.draft.captures())
+    local = ctx.make(UnitModule(name, placed.units[0], node.span), node, beside)
+    ctx.owner.remember(name, build)
+    outputs = ctx.emit(Run(), (*first, *beside), placed.types, node.span, local)
     return outputs[0] if len(outputs) == 1 else outputs
 
 
@@ -126,15 +144,23 @@ def unit_outputs(
     return tuple(outputs)
 
 
-def _give_params(
-    block: tree.Block,
-    stage: tree.Stage,
-    params: dict[str, tree.Param],
-    given: Given,
-    env: Env,
-    draft: UnitDraft,
-    ctx: Context,
-) -> bool:
+def _arguments(block: tree.Block | tree.Model, stage: tree.Stage, ctx: Context) -> Given | None:
+    params = [param.name.text for param in _params(block)]
+    sides = [port.name.text for port in _ports(block)[1:] if port.name]
+    given = given_arguments(stage, [*params, *sides], ctx.report)
+    return None if given is None else defaults_for(block.name.text, stage, ctx.env) | given
+
+
+def _params(block: tree.Block | tree.Model) -> tuple[tree.Param, ...]:
+    return (block.params or ()) if isinstance(block, tree.Block) else ()
+
+
+def _ports(block: tree.Block | tree.Model) -> tuple[tree.Port, ...]:
+    return block.signature.inputs if block.signature else ()
+
+
+def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, draft: UnitDraft, ctx: Context) -> bool:
+    params = {param.name.text: param for param in block.params or ()}
     for name, param in params.items():
         option = given.get(name)
         if option is not None:
@@ -154,6 +180,9 @@ def _give_params(
             return False
         if value is FAULT:
             return False
+        if isinstance(value, OpenFlow | Labelled):
+            # A name of the caller's: used here, it is the flow that the caller shares.
+            value = Recipe(option.flow, option.scope or ctx.env) if option is not None else value
         if isinstance(value, Value):
             ctx.report.error(
                 "value-as-parameter",
@@ -169,24 +198,39 @@ def _give_params(
     return True
 
 
-def _side_input(block: tree.Block, side: str, stage: tree.Stage, given: Given, ctx: Context) -> Value | None:
+def _inputs(
+    block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None, given: Given, ctx: Context
+) -> tuple[Value, ...] | None:
+    """What comes by the arrow, then the further inputs by their names; None where one is missing (reported)."""
+    inputs = [flows.needed(x, stage, ctx)]
+    for port in _ports(block)[1:]:
+        value = None if port.name is None else _side_input(block, port.name.text, stage, given, ctx)
+        if value is None:
+            return None
+        inputs.append(value)
+    return tuple(inputs)
+
+
+def _side_input(
+    block: tree.Block | tree.Model, side: str, stage: tree.Stage, given: Given, ctx: Context
+) -> Value | None:
     option = given.get(side)
     if option is None:
         ctx.report.error(
             "missing-input",
-            f"`{block.name}` takes a second input, `{side}`",
+            f"`{block.name}` takes a further input, `{side}`",
             stage.span,
             "not given here",
             help=f"write `{block.name}({side} = value)`",
         )
         return None
-    flowing = flows.run(option.flow, None, ctx)
-    return flows.first(flowing, ctx, option.flow)
+    scope = option.scope if isinstance(option.scope, Env) else ctx.env
+    return sides.value_of(option.flow, side, block.name.text, ctx.within(env=scope))
 
 
 def leads_to_itself(file: FileScope, report: Report) -> bool:
     """Whether a block's text leads back to itself (reported). A block handed over as a parameter is no cycle."""
-    calls = {name: _calls(block, file) for name, block in file.blocks.items()}
+    calls = {name: _calls(block, file) for name, block in {**file.blocks, **file.models}.items()}
     done: set[str] = set()
     found = False
 
@@ -206,12 +250,13 @@ def leads_to_itself(file: FileScope, report: Report) -> bool:
     return found
 
 
-def _calls(block: tree.Block, file: FileScope) -> dict[str, tree.Path]:
-    params = {param.name.text for param in block.params or ()}
+def _calls(block: tree.Block | tree.Model, file: FileScope) -> dict[str, tree.Path]:
+    params = {param.name.text for param in _params(block)}
+    known = file.flows()
     found: dict[str, tree.Path] = {}
 
     def walk(node: object) -> None:
-        if isinstance(node, tree.Stage) and node.path.parts[0] in file.blocks and node.path.parts[0] not in params:
+        if isinstance(node, tree.Stage) and node.path.parts[0] in known and node.path.parts[0] not in params:
             found.setdefault(node.path.parts[0], node.path)
         if isinstance(node, tree.Node):
             for name in node.__dataclass_fields__:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ...grammar import tree
 from ...grammar.source import Span
-from ..ir.graph import Module, Node, Op, Value
+from ..ir.graph import Borrowed, Copies, Experts, LayerModule, Node, Op, Unit, UnitModule, Value
 from ..semantics.number import Number
 from ..semantics.report import Report
-from ..semantics.tensor import UNKNOWN, Type
+from ..semantics.tensor import UNKNOWN, Type, seen_outside
 from .draft import UnitDraft
 from .env import Env, OpenFlow
+
+
+class Branches(tuple[Value, ...]):
+    """Several values that flow on whole, from a list or `split`: into `concat`, or into names."""
+
+    __slots__ = ()
+
 
 Flowing: TypeAlias = "Value | Number | tuple[Value, ...]"
 """What a flow gives: a value, a constant, or several values."""
@@ -21,7 +29,8 @@ Flowing: TypeAlias = "Value | Number | tuple[Value, ...]"
 @dataclass(frozen=True, eq=False)
 class Context:
     """`hint` is the name that the next module takes; `site` the place on the page it belongs to, where that is not its
-    own (the norm of a `default residual` belongs to the residual). `opened` is the open flow being run.
+    own (the norm of a `default residual` belongs to the residual). `opened` is the open flow being run; `depth` how
+    many copies the enclosing `repeat` makes.
     """
 
     report: Report
@@ -31,12 +40,13 @@ class Context:
     hint: str | None = None
     site: int | None = None
     opened: OpenFlow | None = None
+    depth: Number | None = None
 
     def within(self, **changes: object) -> Context:
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def emit(
-        self, op: Op, inputs: tuple[Value, ...], types: tuple[Type, ...], span: Span, module: str | None = None
+        self, op: Op, inputs: Iterable[Value], types: tuple[Type, ...], span: Span, module: str | None = None
     ) -> tuple[Value, ...]:
         """Append a node; returns its outputs."""
         taken = tuple(self.unit.take(value) for value in inputs)
@@ -52,12 +62,66 @@ class Context:
     def place(self, span: Span) -> int:
         return span.start if self.site is None else self.site
 
-    def made_before(self, node: tree.Node) -> str | None:
-        """The module that this place of an open flow made at its first use."""
-        return None if self.opened is None else self.opened.made.get(id(node))
+    # --- modules ---
 
-    def make(self, module: Module, node: tree.Node) -> str:
-        self.unit.add(module, self.place(node.span))
+    @property
+    def owner(self) -> UnitDraft:
+        """The unit that gets the modules made here: that of the body where an open flow's `=` stands."""
+        return self.unit if self.opened is None else self.opened.unit
+
+    def module_name(self, stem: str) -> str:
+        """The name of the next module: the hint where it is free, else after the stem."""
+        free = self.hint is not None and self.owner.find(self.hint) is None
+        return self.hint if free and self.hint is not None else self.owner.free_name(stem)
+
+    def made_before(self, node: tree.Node) -> str | None:
+        """The module that this place of an open flow made at its first use, under its name in this unit."""
+        name = None if self.opened is None else self.opened.made.get(id(node))
+        return None if name is None else self._seen_here(name, node.span)
+
+    def make(self, module: LayerModule | UnitModule | Copies | Experts, node: tree.Node, sides: Iterable[Value]) -> str:
+        """Enter a module into its unit; returns its name in the unit that runs it. `sides` are its further inputs."""
+        self.owner.add(module, self.place(node.span), tuple(sides))
         if self.opened is not None:
             self.opened.made[id(node)] = module.name
-        return module.name
+        return self._seen_here(module.name, node.span)
+
+    def _seen_here(self, name: str, span: Span) -> str:
+        return name if self.owner is self.unit else self.borrow(self.owner, (name,), span)
+
+    def borrow(self, unit: UnitDraft, path: tuple[str, ...], span: Span) -> str:
+        """The name under which this unit's nodes run a module of another: one around it, or one inside that."""
+        up = self.unit.levels_up_to(unit)
+        name = "^" * up + ".".join(path)
+        if self.unit.find(name) is None:
+            module = unit.descend(path)
+            assert isinstance(module, LayerModule | UnitModule | Copies)
+            self.unit.add(Borrowed(name, module, path, up, span), self.place(span), unit.beside(path[0]))
+        return name
+
+    def outward(self, type_: Type) -> Type:
+        """A type of this unit in the terms of the one that owns what is made here."""
+        unit = self.unit
+        while unit is not self.owner and unit.parent is not None:
+            type_ = seen_outside(type_, unit.scope)
+            unit = unit.parent
+        return type_
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Units that were built, one after the other (a block or group is one), the last one's draft, and what the unit
+    around hands in by name: the values of further inputs."""
+
+    units: tuple[Unit, ...]
+    draft: UnitDraft
+    beside: tuple[Value, ...] = ()
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        """What comes out, in the terms of the unit around."""
+        return tuple(seen_outside(o.type, self.draft.scope) for o in self.units[-1].outputs)
+
+
+Build: TypeAlias = "Callable[[Value, Context], Placed | None]"
+"""What builds units on the value that comes by the arrow: once more where a module is used on another shape."""

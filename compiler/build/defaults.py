@@ -12,10 +12,29 @@ from .env import Env
 
 REPEAT_OPTIONS = ("count", "index")
 RESIDUAL_OPTIONS = ("pre", "out", "post", "drop", "skip", "scale", "gain", "layer_scale", "gate", "drop_path")
+SHARE_OPTIONS = ("n",)
+DENSE_OPTIONS = ("axis",)
+MOMENTUM_OPTIONS = ("label", "rate")
+EXPERTS_OPTIONS = ("n", "top", "balance")
+PROJECT_OPTIONS = ("out", "stride")
+
+COMBINATOR_OPTIONS: dict[str, tuple[str, ...]] = {
+    "residual": RESIDUAL_OPTIONS,
+    "repeat": REPEAT_OPTIONS,
+    "share": SHARE_OPTIONS,
+    "dense": DENSE_OPTIONS,
+    "checkpoint": (),
+    "experts": EXPERTS_OPTIONS,
+    "momentum_copy": MOMENTUM_OPTIONS,
+    "project": PROJECT_OPTIONS,
+}
+"""Combinator -> its options, in the order in which they may stand without a name; residual takes names only."""
 
 
 def defaults_for(word: str, at: tree.Node, env: Env) -> Given:
     """The options that the `default` lines above `at` give to `word`; a nearer line wins, option by option."""
+    if env.inside_library:
+        return {}
     around: list[Env] = []
     scope: Env | None = env
     while scope is not None:
@@ -56,8 +75,8 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
 def legal_defaults(line: tree.Default, file: FileScope, report: Report) -> list[str] | None:
     """The options that a default may give, or None where it is for something unknown (reported)."""
     word = str(line.stage.path)
-    if word == "residual":
-        return list(RESIDUAL_OPTIONS)
+    if word in COMBINATOR_OPTIONS:
+        return list(COMBINATOR_OPTIONS[word])
     kind = registry.find(word)
     if kind is not None:
         return [*kind.options, *sorted(kind.later)]

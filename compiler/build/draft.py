@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ...grammar import tree
 from ...grammar.source import Span
-from ..ir.graph import Module, Node, Unit, Value
+from ..ir.graph import Borrowed, Copies, Experts, Module, Node, Unit, UnitModule, Value
 
 
 @dataclass(eq=False)
@@ -30,6 +31,7 @@ class UnitDraft:
     _by_name: dict[str, Module] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
     _beside: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+    _builders: dict[str, Any] = field(default_factory=dict)
 
     def own(self, value: Value) -> Value:
         """Note that this unit produces the value."""
@@ -66,19 +68,55 @@ class UnitDraft:
         return name in self.labels or name in self._by_name
 
     def find(self, name: str) -> Module | None:
-        return self._by_name.get(name)
+        """A module by its name; what is borrowed is the other unit's own."""
+        found = self._by_name.get(name)
+        return found.module if isinstance(found, Borrowed) else found
+
+    def descend(self, path: Sequence[str]) -> Module | None:
+        """The module that a path leads to, `("blocks", "0", "attn")`, through blocks, groups and copies."""
+        module: Module | None = self.find(path[0])
+        rest = list(path[1:])
+        while rest and module is not None:
+            match module:
+                case UnitModule(unit=unit):
+                    inside = unit
+                case Copies(units=units) | Experts(units=units):
+                    position = rest.pop(0)
+                    if not position.isdecimal() or int(position) >= len(units):
+                        return None
+                    inside = units[int(position)]
+                    if not rest:
+                        return UnitModule(position, inside, module.span)
+                case _:
+                    return None
+            name = rest.pop(0)
+            module = inside.module(name) if any(m.name == name for m in inside.modules) else None
+        return module
+
+    def levels_up_to(self, unit: UnitDraft) -> int:
+        """How many units further out `unit` lies; 0 for this one."""
+        levels, draft = 0, self
+        while draft is not unit:
+            assert draft.parent is not None
+            draft, levels = draft.parent, levels + 1
+        return levels
 
     def beside(self, name: str) -> tuple[Value, ...]:
         """The side inputs that a module got where it was made: used again by its label it gets the same."""
         return self._beside.get(name, ())
 
-    def set_beside(self, name: str, sides: tuple[Value, ...]) -> None:
-        self._beside[name] = sides
+    def remember(self, name: str, build: Any) -> None:
+        """Keep what builds a module's unit (`blocks.Build`), for a use of it on another shape."""
+        self._builders[name] = build
 
-    def add(self, module: Module, site: int) -> None:
+    def builder(self, name: str) -> Any | None:
+        return self._builders.get(name)
+
+    def add(self, module: Module, site: int, sides: tuple[Value, ...] = ()) -> None:
         """`site` is the place on the page where the module belongs: weights are drawn in that order."""
         self.modules.append(((site, len(self.modules)), module))
         self._by_name[module.name] = module
+        self._beside[module.name] = sides
 
     def close(self, outputs: tuple[Value, ...], nodes: list[Node], doc: str = "") -> Unit:
         self.consumed.update(outputs)
@@ -96,6 +134,10 @@ class UnitDraft:
         )
 
 
+_COPIES = (("repeat",), ("experts",))
+"""What makes units of its body."""
+
+
 def labels_in(node: tree.Node | tuple | None) -> frozenset[str]:
     """The labels that name modules of this very unit: those in its text, less what lies in a unit inside it."""
     found: set[str] = set()
@@ -107,11 +149,11 @@ def _labels(node: object, found: set[str]) -> None:
     match node:
         case tree.Label(name=name, target=target):
             found.add(name.text)
-            if isinstance(target, tree.Stage) and target.path.parts != ("repeat",):
+            if isinstance(target, tree.Stage) and target.path.parts not in _COPIES:
                 _labels(target.args, found)
         case tree.Stage(path=path, args=args, body=body):
             _labels(args, found)
-            if path.parts != ("repeat",):
+            if path.parts not in _COPIES:
                 _labels(body, found)
         case tree.Node():
             for name in node.__dataclass_fields__:

@@ -25,9 +25,10 @@ class OpenFlow:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """A label, used again as a stage: that module again."""
+    """A label, used again as a stage: that module of that unit again."""
 
     module: str
+    unit: UnitDraft
 
 
 @dataclass(eq=False)
@@ -51,6 +52,8 @@ class Env:
         self.bound: dict[str, Bound] = {}
         self.labels: dict[str, tuple[Labelled, Span]] = {}
         self.defaults: list[tree.Default] = []
+        self.inside_library = False
+        """Whether what is placed here belongs to a combinator of the library, which `default` lines do not reach."""
 
     def give(self, name: str, what: Any, span: Span, *, must_be_used: bool = False) -> Bound | None:
         """Enter a name; returns what had it in this body before, if anything had."""
@@ -78,8 +81,15 @@ class Env:
         return None
 
     def find(self, name: str) -> object | None:
-        """For working out numbers: what flows is no number, and is told apart by the caller."""
-        return self.lookup(name)
+        """For working out numbers: what flows or is labelled is no number, and is told apart by the caller."""
+        found = self.lookup(name)
+        return self.label(name) if found is None else found
+
+    def labels_in_sight(self) -> Iterator[str]:
+        env: Env | None = self
+        while env is not None:
+            yield from env.labels
+            env = env.parent
 
     def names(self) -> Iterable[str]:
         env: Env | None = self

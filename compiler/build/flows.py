@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...grammar import tree
-from ..ir.graph import LayerModule, Run, UnitModule, Value
+from ...grammar.diagnostics import Fix
+from ..ir.graph import Value
 from ..layers import registry
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
-from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS
+from ..semantics.language import FUNCTIONS, LAYERS
 from ..semantics.number import MATHS
-from ..semantics.tensor import UNKNOWN, Tensor, same, seen_outside
-from . import blocks, later, lines, placing, repeating, residuals
-from .context import Context, Flowing
-from .env import Labelled, OpenFlow, env_of
+from ..semantics.tensor import UNKNOWN
+from . import (
+    blocks,
+    branches,
+    combinators,
+    experts,
+    foreign,
+    later,
+    lines,
+    maths,
+    placing,
+    repeating,
+    residuals,
+    reuse,
+    scalar,
+)
+from .context import Branches, Context, Flowing
+from .draft import UnitDraft
+from .env import OpenFlow, env_of
 from .pointwise import combine
 
 
@@ -39,7 +57,7 @@ def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
         case tree.Then(stages=stages):
             flowing: Flowing | None = x
             for stage in stages:
-                flowing = run(stage, None if flowing is None else first(flowing, ctx, stage), ctx)
+                flowing = run_on(stage, flowing, ctx)
             assert flowing is not None
             return flowing
         case tree.Stage():
@@ -59,10 +77,8 @@ def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
             return _choice(then, condition, otherwise, x, ctx)
         case tree.Number() | tree.Percent():
             return evaluate(flow, ctx.env, ctx.report)
-        case tree.List():
-            ctx.report.later("a list of branches", flow.span)
-            later.check_names(flow, ctx)
-            return ctx.unknown()
+        case tree.List(entries=entries):
+            return branches.run_branches(flow, entries, x, ctx)
     ctx.report.error(
         "not-a-flow",
         f"`{flow.span.text}` does nothing to what flows",
@@ -71,6 +87,15 @@ def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
         help="write a stage, such as `Linear(64)` or `relu`",
     )
     return ctx.unknown()
+
+
+def run_on(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
+    """Place a flow on what the one before it gives: several values flow on whole into `concat`, else the first does."""
+    if before is None:
+        return run(flow, None, ctx)
+    if isinstance(before, Branches):
+        return branches.run_on_branches(flow, before, ctx)
+    return run(flow, first(before, ctx, flow), ctx)
 
 
 # --- names and calls -------------------------------------------------------------------------------------------
@@ -85,38 +110,33 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         if found is None:
             label = ctx.env.label(word)
             if label is not None:
-                return _again(label, stage, x, ctx)
+                return reuse.run_label(label, stage, x, ctx)
         if found is not None:
             return _named(found, stage, x, ctx)
     if word == "identity" and stage.args is None:
-        return x if x is not None else _needed(x, stage, ctx)
-    if word in ctx.env.file.blocks:
-        return blocks.run_block(ctx.env.file.blocks[word], stage, _needed(x, stage, ctx), ctx)
-    if word in ctx.env.file.models:
-        return later.put_off("a model inside another", stage, ctx)
-    if word == "residual":
-        return residuals.run_residual(stage, _needed(x, stage, ctx), ctx)
-    if word == "repeat":
-        return repeating.run_repeat(stage, _needed(x, stage, ctx), ctx)
+        return x if x is not None else needed(x, stage, ctx)
+    file = ctx.env.file
+    if word in file.blocks:
+        return blocks.run_block(file.blocks[word], stage, x, ctx)
+    if word in file.models:
+        return blocks.run_block(file.models[word], stage, x, ctx)
+    combinator = _COMBINATORS.get(word)
+    if combinator is not None:
+        return combinator(stage, needed(x, stage, ctx), ctx)
     layer = registry.find(word)
     if layer is not None:
-        return placing.run_layer(layer, stage, _needed(x, stage, ctx) if layer.takes_running else None, ctx)
-    if word in MATHS and stage.args is not None and not any(names_flow(a, ctx) for a in stage.args):
-        return _constant(stage, ctx)
-    if word in COMBINATORS | LAYERS | FUNCTIONS | MATHS:
+        return placing.run_layer(layer, stage, needed(x, stage, ctx) if layer.takes_running else None, ctx)
+    if word in MATHS:
+        return maths.run_maths(stage, x, ctx)
+    if word in file.functions:
+        return scalar.run_function(file.functions[word], stage, x, ctx)
+    if word in LAYERS | FUNCTIONS:
         return later.put_off(f"`{word}`", stage, ctx)
-    if word in ctx.env.file.functions:
-        return later.put_off(f"`{word}`, a function of the file's own,", stage, ctx)
     later.report_unknown(stage.path, called=stage.args is not None, ctx=ctx)
     return ctx.unknown()
 
 
-def _constant(stage: tree.Stage, ctx: Context) -> Flowing:
-    value = evaluate(stage, ctx.env, ctx.report)
-    return ctx.unknown() if value is FAULT or not is_number(value) else value
-
-
-def _needed(x: Value | None, stage: tree.Node, ctx: Context) -> Value:
+def needed(x: Value | None, stage: tree.Node, ctx: Context) -> Value:
     """What runs down the page, where a stage works on it."""
     if x is not None:
         ctx.unit.consumed.add(ctx.unit.take(x))
@@ -136,9 +156,9 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
     if isinstance(found, Value):
         return ctx.unit.take(found)
     if isinstance(found, OpenFlow):
-        return _run_open(found, stage, _needed(x, stage, ctx), ctx)
+        return _run_open(found, stage, needed(x, stage, ctx), ctx)
     if isinstance(found, Recipe):
-        return run_recipe(found, _needed(x, stage, ctx), ctx.within(site=ctx.place(stage.span)))
+        return run_recipe(found, needed(x, stage, ctx), ctx.within(site=ctx.place(stage.span)))
     if is_number(found):
         return found  # type: ignore[return-value]
     if isinstance(found, tuple) and found and all(isinstance(item, Value) for item in found):
@@ -155,15 +175,31 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
 
 
 def _run_open(flow: OpenFlow, stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
-    """A flow under a name: its modules belong to the body where its `=` stands, and to no other."""
-    if flow.unit is ctx.unit:
-        return run(flow.flow, x, ctx.within(env=flow.env, opened=flow, site=None))
-    inside = OpenFlow(flow.flow, flow.env, ctx.unit)
-    flowing = run(flow.flow, x, ctx.within(env=flow.env, opened=inside, site=None))
-    if not inside.made:
-        return flowing
-    ctx.report.later("a flow with modules, used in a block, group or repeat inside its body,", stage.span)
-    return ctx.unknown()
+    """A flow under a name: its modules belong to the body where its `=` stands, whoever runs it."""
+    before = len(flow.made)
+    flowing = run(flow.flow, x, ctx.within(env=flow.env, opened=flow, site=None, hint=None))
+    if (len(flow.made) > before or flow.made) and _inside_copies(ctx.unit, flow.unit):
+        name = stage.path.parts[0]
+        ctx.report.error(
+            "shared-by-accident",
+            f"`{name}` makes its modules once, outside this repeat: all copies would share their weights",
+            stage.span,
+            "one set of weights for all copies",
+            labels=((flow.flow.span, "made here"),),
+            help=f"move `{name} = ...` into the repeat; or say that it is shared, with a label: `{name}: ...`",
+        )
+        return ctx.unknown()
+    return flowing
+
+
+def _inside_copies(unit: UnitDraft, owner: UnitDraft) -> bool:
+    """Whether a copy of a repeat lies between a unit and one around it."""
+    while unit is not owner:
+        if unit.kind == "copy":
+            return True
+        assert unit.parent is not None
+        unit = unit.parent
+    return False
 
 
 def _kind(found: object) -> str:
@@ -175,42 +211,24 @@ def run_recipe(recipe: Recipe, x: Value, ctx: Context) -> Flowing:
     return run(recipe.flow, x, ctx.within(env=env_of(recipe), opened=None))
 
 
-def _again(label: Labelled, stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
-    """A label used as a stage: that module once more."""
-    module = ctx.unit.find(label.module)
-    x = _needed(x, stage, ctx)
-    if module is None:
-        return later.put_off("a module of the body around this one, used again,", stage, ctx)
-    if isinstance(x.type, type(UNKNOWN)):
-        return ctx.unknown()
-    if isinstance(module, LayerModule):
-        return placing.run_again(module, module.layer, stage, (x, *ctx.unit.beside(module.name)), ctx)
-    return run_unit_again(module.name, stage, x, ctx)
-
-
-def run_unit_again(name: str, node: tree.Stage | tree.Label, x: Value, ctx: Context) -> Flowing:
-    """A block or group once more, with the weights that it has."""
-    module = ctx.unit.find(name)
-    if isinstance(module, UnitModule) and len(module.unit.inputs) == 1:
-        expected = module.unit.inputs[0].type
-        if not isinstance(x.type, Tensor) or not isinstance(expected, Tensor):
-            return ctx.unknown()
-        if same(expected, x.type):
-            types = tuple(seen_outside(o.type, module.unit.scope) for o in module.unit.outputs)
-            outputs = ctx.emit(Run(), (x,), types, node.span, name)
-            return outputs[0] if len(outputs) == 1 else outputs
-    ctx.report.later("a group of layers, used again on another shape or with further inputs,", node.span)
-    return ctx.unknown()
-
-
 def _dotted(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
+    """`blocks.0.attn`: a module inside a labelled one, once more."""
     head = stage.path.parts[0]
-    if head in ("std", "data"):
-        ctx.report.later(f"`{head}.` here", stage.span)
-    elif ctx.env.label(head) is not None:
-        ctx.report.later("a module inside a group, used again,", stage.span)
-    else:
-        ctx.report.unknown("label", head, stage.path.span, ctx.env.names())
+    label = ctx.env.label(head)
+    if label is not None and stage.args is None and stage.body is None:
+        return reuse.run_label(label, stage, x, ctx)
+    if label is not None:
+        ctx.report.error(
+            "not-a-flow",
+            f"`{stage.path}` is a module that is there already, with the options it was made with",
+            stage.span,
+            "made already",
+            help=f"write `{stage.path}`",
+            fixes=(Fix(stage.span, str(stage.path)),),
+        )
+        return ctx.unknown()
+    if not foreign.report_foreign(stage, ctx):
+        ctx.report.unknown("label", head, stage.path.span, ctx.env.labels_in_sight())
     return ctx.unknown()
 
 
@@ -218,16 +236,16 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
     """`name: stage` names one module; a body, or a flow of several modules, becomes a group of that name."""
     lines.enter_label(label, ctx)
     target = label.target
-    value = _needed(x, label.target, ctx) if isinstance(target, tree.Stage) else x
+    value = needed(x, label.target, ctx) if isinstance(target, tree.Stage) else x
     if isinstance(target, tree.Stage) and not _makes_group(target, ctx):
-        before = len(ctx.unit.modules)
+        before = len(ctx.owner.modules)
         flowing = run(target, value, ctx.within(hint=label.name.text, site=ctx.place(label.span)))
-        made = ctx.unit.find(label.name.text) is not None or ctx.made_before(target) is not None
+        made = ctx.owner.find(label.name.text) is not None or ctx.made_before(target) is not None
         if (
             not made
             and target.path.parts != ("repeat",)  # no copies: the identity
             and not isinstance(first(flowing, ctx, target).type, type(UNKNOWN))
-            and len(ctx.unit.modules) == before
+            and len(ctx.owner.modules) == before
         ):
             ctx.report.error(
                 "label-without-module",
@@ -243,7 +261,7 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
 
 def _makes_group(stage: tree.Stage, ctx: Context) -> bool:
     """Whether a labelled stage is a flow of several modules: a residual, or a recipe that is more than one call."""
-    if stage.path.parts[0] in ("residual", "share", "dense", "checkpoint", "experts"):
+    if stage.path.parts[0] in ("residual", "share", "dense", "checkpoint"):
         return True
     if stage.args is not None or stage.body is not None:
         return False
@@ -289,6 +307,18 @@ def names_flow(flow: tree.Node, ctx: Context) -> bool:
         case tree.Stage(path=path, args=None, body=None) if len(path.parts) == 1:
             found = ctx.env.lookup(path.parts[0])
             return not (is_number(found) or found is FAULT or found is NONE or isinstance(found, str | bool))
-        case tree.Stage(path=path, args=args, body=None) if path.parts[0] in MATHS:
-            return any(names_flow(arg, ctx) for arg in args or ())
+        case tree.Stage(path=path, args=args, body=None) if path.parts[0] in MATHS and args:
+            return any(names_flow(arg, ctx) for arg in args)
     return True
+
+
+_COMBINATORS: dict[str, Callable[[tree.Stage, Value, Context], Flowing]] = {
+    "residual": residuals.run_residual,
+    "repeat": repeating.run_repeat,
+    "share": combinators.run_share,
+    "dense": combinators.run_dense,
+    "checkpoint": combinators.run_checkpoint,
+    "experts": experts.run_experts,
+    "momentum_copy": combinators.run_momentum_copy,
+    "project": combinators.refuse_project,
+}

@@ -14,7 +14,7 @@ from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
 from .arguments import gathered, given_arguments, words_of
 from .context import Context
-from .defaults import REPEAT_OPTIONS, RESIDUAL_OPTIONS
+from .defaults import COMBINATOR_OPTIONS
 
 _KNOWN = LAYERS | FUNCTIONS | COMBINATORS | MATHS | WORDS
 
@@ -54,13 +54,12 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
     word = str(stage.path)
     layer, block = registry.find(word), ctx.env.file.blocks.get(word)
     if layer is not None:
-        given_arguments(gathered(layer.variadic, stage), list(layer.options), ctx.report, later=layer.later)
+        given_arguments(gathered(layer, stage), list(layer.options), ctx.report, later=layer.later)
     elif block is not None:
         given_arguments(stage, [name for name, _ in parameters(block)], ctx.report)
-    elif word == "residual" and all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):
-        given_arguments(stage, RESIDUAL_OPTIONS, ctx.report)
-    elif word == "repeat":
-        given_arguments(stage, REPEAT_OPTIONS, ctx.report)
+    elif word in COMBINATOR_OPTIONS:
+        if word != "residual" or all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):
+            given_arguments(stage, COMBINATOR_OPTIONS[word], ctx.report)
     elif (names := OPTIONS.get(word)) is not None:
         given_arguments(stage, names, ctx.report)
 

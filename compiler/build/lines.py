@@ -11,7 +11,7 @@ from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import MATHS
 from ..semantics.tensor import Tensor
 from . import flows
-from .context import Context, Flowing
+from .context import Branches, Context, Flowing
 from .defaults import check_default, legal_defaults
 from .env import Env, Labelled, OpenFlow
 from .labels import check_label
@@ -60,6 +60,8 @@ def _is_given(port: tree.Port, ctx: Context) -> bool:
 
 
 def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
+    if isinstance(before, Branches) and takes_running(flow, ctx):
+        return flows.run_on(flow, before, ctx)
     x = None if before is None else flows.first(before, ctx, flow)
     says_nothing = isinstance(flow, tree.String | tree.Bool | tree.Nothing)  # told where it is placed
     if x is not None and not says_nothing and not takes_running(flow, ctx) and not _names(flow, x, ctx):
@@ -160,7 +162,7 @@ def enter_label(label: tree.Label, ctx: Context) -> None:
             help="a label is a key of the checkpoint: give one of them another",
         )
         return
-    ctx.env.labels[name] = (Labelled(name), label.name.span)
+    ctx.env.labels[name] = (Labelled(name, ctx.owner), label.name.span)
 
 
 def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...grammar import tree
-from ..ir.graph import Apply, LayerModule, Tie, UnitModule, Value
+from ...grammar.source import Span
+from ..ir.graph import Apply, LayerModule, Value
+from ..layers import registry
 from ..layers.base import NOTHING, Layer, ShapeFault
 from ..layers.registry import stem
-from ..semantics.number import equal, written
+from ..layers.side import Side
+from ..semantics.number import equal
 from ..semantics.tensor import Tensor
+from . import ties
 from .arguments import gathered, given_arguments, read_options
-from .context import Context, Flowing
+from .context import Branches, Context, Flowing
 from .defaults import defaults_for
 from .later import check_names
 from .sides import Sides
-
-TIED = "weight"
-"""The option that shares the weight of another layer: `Linear(vocab, weight = wte.weight)`."""
 
 
 def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
@@ -44,22 +46,59 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
     if before is not None:
         module = ctx.unit.find(before)
         assert isinstance(module, LayerModule)
-        return run_again(module, read.layer, stage, sides, ctx)
+        return run_again(module, read.layer, before, stage, sides, ctx)
     types = _infer(read.layer, stage, entering, ctx)
     if types is None:
         return ctx.unknown()
     name = None
     if read.layer.is_module:
-        hinted = ctx.hint
-        name = hinted if hinted is not None and ctx.unit.find(hinted) is None else ctx.unit.free_name(stem(kind.word))
-        tie = _tie(read.tie, read.layer, entering, ctx)
-        ctx.make(LayerModule(name, read.layer, (entering,), stage.span, tie), stage)
-        ctx.unit.set_beside(name, read.sides)
-    return _results(ctx.emit(Apply(read.layer), sides, types, stage.span, name))
+        own = ctx.outward(entering)
+        assert isinstance(own, Tensor)
+        tie = ties.find_tie(read.tie, read.layer, entering, ctx)
+        made = LayerModule(ctx.module_name(stem(kind.word)), read.layer, (own,), stage.span, tie)
+        name = ctx.make(made, stage, read.sides)
+    outputs = ctx.emit(Apply(read.layer), sides, types, stage.span, name)
+    return _results(outputs, whole=read.layer.flows_whole)
 
 
-def run_again(module: LayerModule, layer: Layer, stage: tree.Stage, inputs: tuple[Value, ...], ctx: Context) -> Flowing:
-    """The same module on another value: its weights must fit what comes in. `layer` has this use's side inputs."""
+def run_concat(stage: tree.Stage, values: Sequence[Value], ctx: Context) -> Flowing:
+    """`concat` on several values at once, those of a list or `split`: the first flows, the others come beside it."""
+    kind = registry.get("concat")
+    read = read_layer(kind, stage, ctx)
+    first, *others = (ctx.unit.take(value) for value in values)
+    beside = (*others, *(() if read is None else read.sides))
+    types = [value.type for value in beside if isinstance(value.type, Tensor)]
+    if read is None or not isinstance(first.type, Tensor) or len(types) < len(beside):
+        return ctx.unknown()
+    sides = tuple(Side(type_, place) for place, type_ in enumerate(types, 1))
+    layer = kind(**{name: getattr(read.layer, name) for name in kind.options} | {"others": sides})
+    inferred = _infer(layer, stage, first.type, ctx)
+    if inferred is None:
+        return ctx.unknown()
+    return _results(ctx.emit(Apply(layer), (first, *beside), inferred, stage.span))
+
+
+def put(layer: Layer, name: str, x: Value, span: Span, ctx: Context) -> Value:
+    """Place a layer that a combinator brings, under a name that is free; it fits what flows."""
+    assert isinstance(x.type, Tensor)
+    types = layer.infer(x.type)
+    if layer.is_module:
+        ctx.unit.add(LayerModule(name, layer, (x.type,), span), ctx.place(span))
+    return ctx.emit(Apply(layer), (x,), types, span, name if layer.is_module else None)[0]
+
+
+def run_again(
+    module: LayerModule,
+    layer: Layer,
+    name: str,
+    stage: tree.Stage | tree.Label,
+    inputs: tuple[Value, ...],
+    ctx: Context,
+) -> Flowing:
+    """The same module on another value: its weights must fit what comes in.
+
+    `layer` has this use's side inputs; `name` is what this unit calls the module.
+    """
     x = inputs[0].type if layer.takes_running else NOTHING
     if not isinstance(x, Tensor):
         return ctx.unknown()
@@ -78,11 +117,13 @@ def run_again(module: LayerModule, layer: Layer, stage: tree.Stage, inputs: tupl
                 help="a module used twice has one set of weights; make a second layer for another shape",
             )
             return ctx.unknown()
-    return _results(ctx.emit(Apply(layer), inputs, types, stage.span, module.name))
+    return _results(ctx.emit(Apply(layer), inputs, types, stage.span, name), whole=layer.flows_whole)
 
 
-def _results(outputs: tuple[Value, ...]) -> Flowing:
-    return outputs[0] if len(outputs) == 1 else outputs
+def _results(outputs: tuple[Value, ...], *, whole: bool = False) -> Flowing:
+    if len(outputs) == 1:
+        return outputs[0]
+    return Branches(outputs) if whole else outputs
 
 
 @dataclass(frozen=True)
@@ -98,7 +139,7 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
     """The options of a layer's call; None where one is wrong or needs a later version (reported)."""
     names = list(kind.options)
     misfits: list[str] = []
-    written = gathered(kind.variadic, stage)
+    written = gathered(kind, stage)
     given = given_arguments(written, names, ctx.report, later=kind.later, misfits=misfits) or {}
     defaults = defaults_for(kind.word, stage, ctx.env)
     put_off = False
@@ -112,7 +153,7 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
         return None
     given = {name: option for name, option in given.items() if name not in kind.later}
     kept = {name: option for name, option in defaults.items() if name in names}
-    tie = given.pop(TIED, None) if TIED in names else None
+    tie = given.pop(ties.TIED, None) if ties.TIED in names else None
     sides = Sides(kind.word, ctx)
     ready = sides.read(kind, {**kept, **given})
     if ready is None:
@@ -124,57 +165,27 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
     return ReadLayer(layer, sides.values, named)
 
 
-def _infer(layer: Layer, stage: tree.Stage, x: Tensor, ctx: Context) -> tuple[Tensor, ...] | None:
+def _infer(layer: Layer, stage: tree.Stage | tree.Label, x: Tensor, ctx: Context) -> tuple[Tensor, ...] | None:
     try:
         return tuple(type_.named_like(x) for type_ in layer.infer(x))
     except ShapeFault as fault:
-        place = next(
-            (a.span for a in stage.args or () if isinstance(a, tree.Keyword) and a.name.text == fault.option),
-            stage.span,
-        )
-        label = f"{x} comes in" if layer.takes_running else "here"
-        ctx.report.error("shape-mismatch", fault.message, place, label, help=fault.help)
+        label = fault.label or (f"{x} comes in" if layer.takes_running else "here")
+        ctx.report.error(fault.code, fault.message, _blamed(fault, layer, stage), label, help=fault.help)
         return None
 
 
-def _tie(flow: tree.Flow | None, layer: Layer, x: Tensor, ctx: Context) -> Tie | None:
-    """The parameter that `weight = other.weight` names, seen from this unit; its shape must be the same."""
-    if flow is None:
-        return None
-    if not isinstance(flow, tree.Stage) or flow.args is not None or len(flow.path.parts) < 2:
-        ctx.report.error(
-            "bad-tie",
-            "`weight` takes the weight of a labelled layer",
-            flow.span,
-            "this names none",
-            help="label the other layer and write `weight = label.weight`",
-        )
-        return None
-    *modules, parameter = flow.path.parts
-    unit, target = ctx.unit, None
-    found = ctx.unit.find(modules[0])
-    if found is None and ctx.env.label(modules[0]) is not None:
-        ctx.report.later("a weight shared with the body around this one", flow.span)
-        return None
-    for name in modules[1:]:
-        inner = found.unit if isinstance(found, UnitModule) else None
-        found = next((m for m in inner.modules if m.name == name), None) if inner else None
-    if isinstance(found, LayerModule):
-        target = found.layer.parameters(found.inputs[0]).get(parameter)
-    if target is None:
-        labels = [f"{m.name}.weight" for _, m in unit.modules if isinstance(m, LayerModule)]
-        ctx.report.unknown("weight", str(flow.path), flow.span, labels, where=" above this line", code="unknown-weight")
-        return None
-    mine = layer.parameters(x)[TIED]
-    if len(mine.dims) != len(target.dims) or not all(map(equal, mine.dims, target.dims)):
-        assert isinstance(found, LayerModule)
-        ctx.report.error(
-            "tie-mismatch",
-            "the two weights are not of one shape, so they cannot be one",
-            flow.span,
-            f"this layer needs [{', '.join(map(written, mine.dims))}]",
-            labels=((found.span, f"`{flow.path}` is [{', '.join(map(written, target.dims))}]"),),
-            help="a shared weight is [features, width of what comes in] here",
-        )
-        return None
-    return Tie(tuple(flow.path.parts))
+def _blamed(fault: ShapeFault, layer: Layer, stage: tree.Stage | tree.Label) -> Span:
+    """The place of what is to blame: an option that was named, a part of an option's text, else the whole call."""
+    args = (stage.args or ()) if isinstance(stage, tree.Stage) else ()
+    for position, arg in enumerate(args):
+        keyword = isinstance(arg, tree.Keyword)
+        name = arg.name.text if keyword else next(iter(list(layer.options)[position:]), None)
+        text = arg.value if keyword else arg
+        if name != fault.option:
+            continue
+        if fault.part is not None and isinstance(text, tree.String):
+            begin = text.span.start + 1  # behind the quote
+            return text.span.source.span(begin + fault.part[0], begin + fault.part[1])
+        if keyword:
+            return arg.span
+    return stage.span

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ...grammar import tree
 from ..ir.graph import Pointwise, Value
 from ..semantics.evaluate import FAULT, evaluate, is_number
 from ..semantics.number import COMPARISONS, Number
-from ..semantics.tensor import Tensor, TypeFault, broadcast
+from ..semantics.tensor import DType, Tensor, TypeFault, broadcast
 from .context import Context, Flowing
 
 _NOT_OF_TRUTH = frozenset({"-", "neg", "//", "%", "^"})
 """What PyTorch does not do to truth values; sums and products of them are `or` and `and`."""
+
+_FLOAT = frozenset({"sqrt", "exp", "log", "sin", "cos"})
 
 
 def combine(operator: str, left: Flowing, right: Flowing | None, node: tree.Flow, ctx: Context) -> Flowing:
@@ -18,6 +23,12 @@ def combine(operator: str, left: Flowing, right: Flowing | None, node: tree.Flow
     sides = [side[0] if isinstance(side, tuple) else side for side in (left, right) if side is not None]
     if all(not isinstance(side, Value) for side in sides):
         return _constant(node, ctx)
+    return apply(operator, sides[0], sides[1] if len(sides) == 2 else None, node, ctx)
+
+
+def apply(operator: str, left: Value | Number, right: Value | Number | None, node: tree.Flow, ctx: Context) -> Value:
+    """Place an operator or mathematical function on what flows; a shape that does not fit is reported."""
+    sides = [left] if right is None else [left, right]
     values = tuple(side for side in sides if isinstance(side, Value))
     ctx.unit.consumed.update(map(ctx.unit.take, values))
     tensors = [value.type for value in values if isinstance(value.type, Tensor)]
@@ -28,31 +39,44 @@ def combine(operator: str, left: Flowing, right: Flowing | None, node: tree.Flow
         try:
             type_ = broadcast(tensors[0], tensors[1])
         except TypeFault as fault:
-            assert isinstance(node, tree.Binary)
-            ctx.report.error(
-                "shape-mismatch",
-                f"the two sides of `{operator}` do not fit: {fault}",
-                node.span,
-                "these do not go together",
-                labels=(
-                    (node.left.span, f"this side is {tensors[0]}"),
-                    (node.right.span, f"this side is {tensors[1]}"),
-                ),
-                help="make the two sides end in the same shape; a dim stretches only where it is written as 1",
-            )
+            _do_not_fit(operator, tensors, fault, node, ctx)
             return ctx.unknown()
-    left_number = None if isinstance(sides[0], Value) else sides[0]
-    right_number = sides[1] if len(sides) == 2 and not isinstance(sides[1], Value) else None
+    left_number = None if isinstance(left, Value) else left
+    right_number = None if isinstance(right, Value) else right
     if not _has_value(operator, tensors, right_number, node, ctx):
         return ctx.unknown()
-    if operator in COMPARISONS:
-        type_ = Tensor("bool", type_.dims)
-    elif operator == "/" or (len(values) < len(sides) and _makes_float(sides)):
-        type_ = Tensor("float", type_.dims)
-    elif type_.dtype == "bool" and len(values) < len(sides):
-        type_ = Tensor("int", type_.dims)  # as PyTorch has it: a truth value and a number make a number
+    dtype = _result(operator, type_, sides)
     op = Pointwise(operator, left_number, right_number)
-    return ctx.emit(op, values, (type_,), node.span)[0]
+    return ctx.emit(op, values, (replace(type_, dtype=dtype),), node.span)[0]
+
+
+def _result(operator: str, type_: Tensor, sides: Sequence[Value | Number]) -> DType:
+    """What kind of numbers an operator gives, as PyTorch has it."""
+    if operator in COMPARISONS:
+        return "bool"
+    numbers = any(not isinstance(side, Value) for side in sides)
+    if operator == "/" or operator in _FLOAT or (numbers and _makes_float(sides)):
+        return "float"
+    # A truth value and a number make a number.
+    return "int" if type_.dtype == "bool" and numbers else type_.dtype
+
+
+def _do_not_fit(operator: str, tensors: Sequence[Tensor], fault: TypeFault, node: tree.Flow, ctx: Context) -> None:
+    sides: tuple[tree.Node, ...] = ()
+    match node:
+        case tree.Binary(left=left, right=right):
+            sides = (left, right)
+        case tree.Stage(args=args) if args is not None and len(args) == 2:
+            sides = args
+    labels = [(side.span, f"this side is {type_}") for side, type_ in zip(sides, tensors, strict=False)]
+    ctx.report.error(
+        "shape-mismatch",
+        f"the two sides of `{operator}` do not fit: {fault}",
+        node.span,
+        "these do not go together",
+        labels=tuple(labels),
+        help="make the two sides end in the same shape; a dim stretches only where it is written as 1",
+    )
 
 
 def _constant(node: tree.Flow, ctx: Context) -> Flowing:
@@ -93,5 +117,5 @@ def _has_value(operator: str, tensors: list[Tensor], right: Number | None, node:
     return True
 
 
-def _makes_float(sides: list[Value | Number]) -> bool:
+def _makes_float(sides: Sequence[Value | Number]) -> bool:
     return any(not isinstance(s, Value) and s.value is not None and s.value != int(s.value) for s in sides)

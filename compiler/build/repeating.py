@@ -9,9 +9,9 @@ from ..ir.graph import Copies, RunCopies, Unit, Value
 from ..semantics.evaluate import FAULT, evaluate, is_number
 from ..semantics.number import Number, Reference, is_whole, number, whole
 from ..semantics.tensor import Tensor, same, seen_outside
-from . import flows, lines
+from . import flows, lines, reuse
 from .arguments import given_arguments, show_value
-from .context import Context, Flowing
+from .context import Context, Flowing, Placed
 from .defaults import REPEAT_OPTIONS
 from .draft import UnitDraft, labels_in
 from .env import Env
@@ -38,50 +38,55 @@ def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         return x
     before = ctx.made_before(stage)
     if before is not None:
-        ctx.report.later("a repeat that is used twice", stage.span)
-        return ctx.unknown()
-    name = ctx.hint if ctx.hint is not None and ctx.unit.find(ctx.hint) is None else ctx.unit.free_name("layers")
+        return reuse.run_unit_again(before, stage, x, ctx)
+    name = ctx.module_name("layers")
     x = ctx.unit.take(x)
-    units, drafts, flowing = _copies(stage, stage.body, name, whole(count), index, x, ctx)
-    if units is None:
+    body = stage.body
+
+    def build(x: Value, around: Context) -> Placed | None:
+        return _copies(stage, body, name, count, index, x, around.within(env=ctx.env))
+
+    placed = build(x, ctx)
+    if placed is None:
         return ctx.unknown()
-    captures = _share_captures(units, drafts)
-    ctx.make(Copies(name, count, tuple(units), stage.span), stage)
-    return ctx.emit(RunCopies(), (x, *captures), (flowing.type,), stage.span, name)[0]
+    local = ctx.make(Copies(name, count, placed.units, stage.span), stage, placed.beside)
+    ctx.owner.remember(name, build)
+    return ctx.emit(RunCopies(), (x, *placed.beside), placed.types, stage.span, local)[0]
 
 
 def _copies(
-    stage: tree.Stage, body: tree.Body, name: str, count: int, index: tree.Name | None, x: Value, ctx: Context
-) -> tuple[list[Unit] | None, list[UnitDraft], Value]:
+    stage: tree.Stage, body: tree.Body, name: str, count: Number, index: tree.Name | None, x: Value, ctx: Context
+) -> Placed | None:
     labels = labels_in(body)
     by_index = index is not None
     units: list[Unit] = []
     drafts: list[UnitDraft] = []
-    flowing = x
-    for i in range(count):
-        repeated = i > 0 and isinstance(flowing.type, Tensor) and same(_input(units[-1]), flowing.type)
+    flowing = ctx.outward(x.type)
+    for i in range(whole(count)):
+        repeated = i > 0 and isinstance(flowing, Tensor) and same(_input(units[-1]), flowing)
         if repeated and not by_index:
             # The same input gives the same copy, so all that follow are the same too, if it gives what it takes.
             units.append(units[-1])
             drafts.append(drafts[-1])
-            flowing = Value(seen_outside(units[-1].outputs[0].type, drafts[-1].scope))
+            flowing = seen_outside(units[-1].outputs[0].type, drafts[-1].scope)
             continue
-        draft = UnitDraft("copy", name, stage.span, ctx.unit, labels, scope=stage.span)
+        draft = UnitDraft("copy", name, stage.span, ctx.owner, labels, scope=stage.span)
         env = Env(ctx.env, ctx.env.file)
         if index is not None:
             env.give(index.text, Reference(index.text, "index", stage.span, number(i)), index.span)
-        entering = draft.own(Value(wrap_unsigned(flowing.type, draft.scope)))
+        entering = draft.own(Value(wrap_unsigned(flowing, draft.scope)))
         draft.inputs.append(entering)
-        inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None)
+        inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=count)
         result = flows.first(lines.run_lines(body, entering, inner), inner, body)
         check_left(draft, (result,), ctx.report)
         check_unused(inner)
         units.append(draft.close((result,), inner.nodes))
         drafts.append(draft)
-        flowing = Value(seen_outside(result.type, draft.scope))
+        flowing = seen_outside(result.type, draft.scope)
         if not isinstance(result.type, Tensor):
-            return None, drafts, flowing
-    return units, drafts, flowing
+            return None
+    captures = _share_captures(units, drafts)
+    return Placed(tuple(units), drafts[-1], tuple(captures))
 
 
 def _input(unit: Unit) -> Tensor:

@@ -1,24 +1,28 @@
-"""`residual(pre =, out =, post =, drop =) { f }`: y = post(x + drop(out(f(pre(x)))))."""
+"""`residual(...) { f }`: y = post(scale * skip(x) + drop_path(gain * layer_scale * drop(out(f(pre(x))))))."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
-from ..ir.graph import Apply, LayerModule, Region, Residual, Value
-from ..layers.dropout import Dropout
+from ..ir.graph import Region, Residual, Value
+from ..layers import registry
+from ..layers.base import Layer
+from ..layers.gains import Gain, LayerScale
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
+from ..semantics.number import Literal, Number, Operation, number, operation
 from ..semantics.tensor import Tensor, same
-from . import flows, lines
+from . import flows, lines, placing, project
 from .arguments import Written, given_arguments, show_value
 from .context import Context, Flowing
 from .defaults import RESIDUAL_OPTIONS, defaults_for
-from .env import Env, env_of
-from .later import check_names
+from .env import Env, Labelled, OpenFlow, env_of
 
 NORMS = ("pre", "out", "post")
-LATER = ("skip", "scale", "gain", "layer_scale", "gate", "drop_path")
+FLOWS = (*NORMS, "skip", "gate")
+DEEPNORM = "deepnorm"
 
 
 def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
@@ -26,50 +30,150 @@ def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     parts = _parts(stage, ctx)
     if stage.body is None:
         ctx.report.error(
-            "missing-body", "residual adds what its body makes of a value to that value", stage.span, "has no body",
+            "missing-body",
+            "residual adds what its body makes of a value to that value",
+            stage.span,
+            "has no body",
             help="write `residual { ... }`",
-        )  # fmt: skip
+        )
         return ctx.unknown()
     if parts is None:
         # The body is still looked at, so that its own faults are told in the same run.
         lines.run_body(stage.body, ctx.unknown(), ctx.within(nodes=[], hint=None))
         return ctx.unknown()
-    base = _label_of(stage.body)
     x = ctx.unit.take(x)
-    entering = ctx.unit.own(Value(x.type))
-    inner = ctx.within(nodes=[], hint=None)
-    start, end = ctx.place(stage.span), stage.body.span.end if ctx.site is None else ctx.site
-    h = _norm("pre", parts, base, entering, inner.within(site=start))
-    h = flows.first(lines.run_body(stage.body, h, inner), inner, stage.body)
-    h = _norm("out", parts, base, h, inner.within(site=end))
-    h = _drop(parts.get("drop"), base, h, stage.span, inner.within(site=end))
-    if not isinstance(h.type, Tensor) or not isinstance(x.type, Tensor):
+    made = _Made(stage, stage.body, parts, ctx)
+    branch = made.branch(x)
+    if not isinstance(branch.output.type, Tensor) or not isinstance(x.type, Tensor):
         return ctx.unknown()
-    if not same(h.type, x.type):
-        ctx.report.error(
-            "shape-mismatch",
-            f"the two branches of a residual must end in one shape: {x.type} comes in, {h.type} comes out of the body",
-            stage.path.span,
-            f"{x.type} + {h.type}",
-            labels=(
-                (stage.body.lines[-1].span if stage.body.lines else stage.body.span, f"the body ends in {h.type}"),
-            ),
-            help="let the body end as wide as what comes in",
-        )
+    skip = made.skip(x, branch.output.type)
+    gate = made.part("gate", x)
+    if skip is FAULT or gate is FAULT or not made.meet(x, skip, branch, gate):
         return ctx.unknown()
-    ctx.unit.consumed.add(h)
-    after = None
-    if parts.get("post") is not None:
-        summed = ctx.unit.own(Value(x.type))
-        behind = ctx.within(nodes=[], hint=None, site=end)
-        y = _norm("post", parts, base, summed, behind)
-        after = Region(summed, tuple(behind.nodes), y)
-        ctx.unit.consumed.add(y)
-        if not isinstance(y.type, Tensor):
-            return ctx.unknown()
-    branch = Region(entering, tuple(inner.nodes), h)
-    out_type = after.output.type if after else x.type
-    return ctx.emit(Residual(branch, after), (x,), (out_type,), stage.span)[0]
+    after = made.after(branch.output.type)
+    if after is FAULT:
+        return ctx.unknown()
+    scale, shrink = parts.get("scale"), None
+    if scale == DEEPNORM:
+        scale, shrink = _deepnorm(ctx)
+    out_type = after.output.type if after else branch.output.type
+    return ctx.emit(Residual(branch, after, skip, scale, gate, shrink), (x,), (out_type,), stage.span)[0]
+
+
+class _Made:
+    """The parts of one residual while they are placed: `pre` is drawn before the body, the others behind it."""
+
+    def __init__(self, stage: tree.Stage, body: tree.Body, parts: dict[str, Any], ctx: Context) -> None:
+        self.stage, self.body, self.parts, self.ctx = stage, body, parts, ctx
+        self.base = _label_of(body)
+        self.start = ctx.place(stage.span)
+        self.end = body.span.end if ctx.site is None else ctx.site
+
+    def branch(self, x: Value) -> Region:
+        """drop_path(gain * layer_scale * drop(out(f(pre(x)))))"""
+        entering = self.ctx.unit.own(Value(x.type))
+        inner = self.ctx.within(nodes=[], hint=None)
+        before, behind = inner.within(site=self.start), inner.within(site=self.end)
+        h = self._norm("pre", entering, before)
+        h = flows.first(lines.run_body(self.body, h, inner), inner, self.body)
+        h = self._norm("out", h, behind)
+        h = self._layer("drop", registry.get("Dropout"), "p", h, behind)
+        h = self._layer("layer_scale", LayerScale, "start", h, behind)
+        h = self._layer("gain", Gain, "start", h, behind)
+        h = self._layer("drop_path", registry.get("DropPath"), "p", h, behind)
+        self.ctx.unit.consumed.add(h)
+        return Region(entering, tuple(inner.nodes), h)
+
+    def skip(self, x: Value, branch: Tensor) -> Region | Any | None:
+        """What is added to the branch; `project` is the identity where the shapes agree."""
+        recipe = self.parts.get("skip")
+        if isinstance(recipe, Recipe) and project.is_project(recipe.flow):
+            assert isinstance(x.type, Tensor) and isinstance(recipe.flow, tree.Stage)
+            flow = project.projection(recipe.flow, x.type, branch, self.ctx.within(env=env_of(recipe)))
+            if flow is None or flow is FAULT:
+                return flow
+            self.parts["skip"] = flow
+        return self.part("skip", x)
+
+    def part(self, name: str, x: Value) -> Region | Any | None:
+        """A region of its own over `x`: the identity is None. FAULT where it could not be placed (reported)."""
+        recipe = self.parts.get(name)
+        if recipe is None or _is_identity(recipe):
+            return None
+        entering = self.ctx.unit.own(Value(x.type))
+        inner = self.ctx.within(nodes=[], hint=None, site=self.end)
+        y = self._run(name, recipe, entering, inner)
+        self.ctx.unit.consumed.add(y)
+        return Region(entering, tuple(inner.nodes), y) if isinstance(y.type, Tensor) else FAULT
+
+    def after(self, summed: Tensor) -> Region | Any | None:
+        if self.parts.get("post") is None:
+            return None
+        entering = self.ctx.unit.own(Value(summed))
+        inner = self.ctx.within(nodes=[], hint=None, site=self.end)
+        y = self._norm("post", entering, inner)
+        self.ctx.unit.consumed.add(y)
+        return Region(entering, tuple(inner.nodes), y) if isinstance(y.type, Tensor) else FAULT
+
+    def meet(self, x: Value, skip: Region | None, branch: Region, gate: Region | None) -> bool:
+        """Whether both sides end in one shape, and the gate too, which may be wide as 1; else it is reported."""
+        side = x.type if skip is None else skip.output.type
+        end = branch.output.type
+        assert isinstance(side, Tensor) and isinstance(end, Tensor) and isinstance(x.type, Tensor)
+        if not same(end, side):
+            over = f"{x.type} comes in" if skip is None else f"{side} comes over the skip"
+            last = self.body.lines[-1].span if self.body.lines else self.body.span
+            labels = [(last, f"the body ends in {end}")]
+            if skip is not None:
+                labels.append((self.parts["skip"].flow.span, f"the skip ends in {side}"))
+            self.ctx.report.error(
+                "shape-mismatch",
+                f"the two branches of a residual must end in one shape: {over}, {end} comes out of the body",
+                self.stage.path.span,
+                f"{side} + {end}",
+                labels=tuple(labels),
+                help="let the body end as wide as what comes in"
+                + ("" if skip is not None or "skip" in self.parts else ", or give `skip = project(...)`"),
+            )
+            return False
+        gated = end if gate is None else gate.output.type
+        assert isinstance(gated, Tensor)
+        if not same(gated, end):
+            self.ctx.report.error(
+                "shape-mismatch",
+                f"the gate weighs every entry of {end}, and it ends in {gated}",
+                self.parts["gate"].flow.span,
+                f"ends in {gated}",
+                help=f"end it in {end}, such as `Linear(...) -> sigmoid`",
+            )
+            return False
+        return True
+
+    def _norm(self, part: str, x: Value, ctx: Context) -> Value:
+        """`pre`, `out` or `post`: `attn_norm` wherever it is placed, `attn_pre_norm` if there are several."""
+        recipe = self.parts.get(part)
+        if recipe is None:
+            return x
+        several = sum(self.parts.get(name) is not None for name in NORMS) > 1
+        return self._run(f"{part}_norm" if several else "norm", recipe, x, ctx)
+
+    def _run(self, stem: str, recipe: Recipe, x: Value, ctx: Context) -> Value:
+        """Several modules lie a level deeper, under the name that one would have."""
+        flow = recipe.flow
+        name = ctx.unit.free_name(f"{self.base}_{stem}" if self.base else stem)
+        if isinstance(flow, tree.Stage):
+            return flows.first(flows.run_recipe(recipe, x, ctx.within(hint=name)), ctx, flow)
+        label = tree.Label(tree.Name(name, span=flow.span), tree.Body((flow,), span=flow.span), span=flow.span)
+        env = Env(env_of(recipe), ctx.env.file)
+        env.inside_library = env_of(recipe).inside_library
+        return flows.first(flows.run(label, x, ctx.within(env=env, opened=None)), ctx, flow)
+
+    def _layer(self, stem: str, kind: type[Layer], option: str, x: Value, ctx: Context) -> Value:
+        if stem not in self.parts or not isinstance(x.type, Tensor):
+            return x
+        layer = kind(**{option: self.parts[stem]})
+        name = ctx.unit.free_name(f"{self.base}_{stem}" if self.base else stem)
+        return placing.put(layer, name, x, self.stage.span, ctx)
 
 
 def _parts(stage: tree.Stage, ctx: Context) -> dict[str, Any] | None:
@@ -78,29 +182,49 @@ def _parts(stage: tree.Stage, ctx: Context) -> dict[str, Any] | None:
     if given is None:
         return None
     parts: dict[str, Any] = {}
-    put_off = False
+    right = True
     options: dict[str, Written] = {**defaults_for("residual", stage, ctx.env), **given}
-    for name in LATER:
-        option = options.pop(name, None)
-        if option is not None and not isinstance(option.flow, tree.Nothing):
-            ctx.report.later(f"the option `{name}` of `residual`", option.place)
-            check_names(option.flow, ctx)
-            put_off = True
     for name, option in options.items():
-        value = evaluate(option.flow, option.scope or ctx.env, ctx.report)
-        if value is FAULT:
-            return None
-        if value is None:
-            continue
-        number = is_number(value) and value.value is not None and 0 <= value.value <= 1
-        if name == "drop" and not number:
-            _wrong(name, "a number from 0 to 1", value, option.flow.span, ctx)
-            return None
-        if name in NORMS and not isinstance(value, Recipe):
-            _wrong(name, "a flow, such as `LayerNorm`", value, option.flow.span, ctx)
-            return None
-        parts[name] = value
-    return None if put_off else parts
+        value = _value(name, option, ctx)
+        right &= value is not FAULT
+        if value is not None and value is not FAULT:
+            parts[name] = value
+    if "gate" in parts and parts.get("scale") is not None:
+        ctx.report.error(
+            "conflict",
+            "a gate weighs both sides of a residual, so there is nothing for `scale` to do",
+            options["scale"].place,
+            "beside a gate",
+            help="take one of them out",
+            labels=((options["gate"].place, "the gate"),),
+        )
+        return None
+    return parts if right else None
+
+
+def _value(name: str, option: Written, ctx: Context) -> Any:
+    """What an option stands for: None for `none`, FAULT where it is wrong (reported)."""
+    scope = option.scope or ctx.env
+    words = frozenset({DEEPNORM}) if name == "scale" else frozenset[str]()
+    value = evaluate(option.flow, scope, ctx.report, words)
+    if value is FAULT or value is None:
+        return value
+    if name in FLOWS:
+        if isinstance(value, Recipe):
+            return value
+        if isinstance(value, OpenFlow | Labelled):
+            return Recipe(option.flow, scope)  # a name stays a name: what it stands for is shared
+        return _wrong(name, "a flow, such as `LayerNorm`", value, option.flow, ctx)
+    known = value.value if is_number(value) else None
+    if name == "scale":
+        if value == DEEPNORM or (known is not None and known != 0):
+            return value
+        return _wrong(name, f"a number other than 0, or `{DEEPNORM}`", value, option.flow, ctx)
+    if known is None:
+        return _wrong(name, "a number", value, option.flow, ctx)
+    if name in ("drop", "drop_path") and not 0 <= known <= 1:
+        return _wrong(name, "a number from 0 to 1", value, option.flow, ctx)
+    return value
 
 
 def _all_named(stage: tree.Stage, ctx: Context) -> bool:
@@ -112,12 +236,19 @@ def _all_named(stage: tree.Stage, ctx: Context) -> bool:
             arg.span,
             "which one is this?",
             help=f"write `residual(pre = {arg.span.text})` or `residual(post = {arg.span.text})`",
+            fixes=(Fix(arg.span, f"pre = {arg.span.text}"), Fix(arg.span, f"post = {arg.span.text}")),
         )
     return not nameless
 
 
-def _wrong(name: str, takes: str, value: object, span: Span, ctx: Context) -> None:
+def _wrong(name: str, takes: str, value: object, flow: tree.Flow, ctx: Context) -> Any:
+    span: Span = flow.span
     ctx.report.error("wrong-value", f"`{name}` of residual takes {takes}", span, f"this is {show_value(value)}")
+    return FAULT
+
+
+def _is_identity(recipe: Recipe) -> bool:
+    return isinstance(recipe.flow, tree.Stage) and str(recipe.flow.path) == "identity"
 
 
 def _label_of(body: tree.Body) -> str | None:
@@ -127,28 +258,12 @@ def _label_of(body: tree.Body) -> str | None:
     return None
 
 
-def _norm(part: str, parts: dict[str, Any], base: str | None, x: Value, ctx: Context) -> Value:
-    """Run `pre`, `out` or `post`: `attn_norm`, the same wherever it is placed, `attn_pre_norm` if there are several."""
-    recipe = parts.get(part)
-    if recipe is None:
-        return x
-    several = sum(parts.get(name) is not None for name in NORMS) > 1
-    stem = f"{part}_norm" if several else "norm"
-    name = ctx.unit.free_name(f"{base}_{stem}" if base else stem)
-    flow = recipe.flow
-    if not isinstance(flow, tree.Stage):
-        # Several modules lie a level deeper, under the name that one norm would have.
-        flow = tree.Label(tree.Name(name, span=flow.span), tree.Body((flow,), span=flow.span), span=flow.span)
-        inner = ctx.within(env=Env(env_of(recipe), ctx.env.file), opened=None)
-        return flows.first(flows.run(flow, x, inner), ctx, flow)
-    inner = ctx.within(hint=name)
-    return flows.first(flows.run_recipe(recipe, x, inner), ctx, flow)
+def _deepnorm(ctx: Context) -> tuple[Number, Number]:
+    """The scale of the skip and the factor of the branch's initial weights for N layers around (Wang et al. 2022).
 
-
-def _drop(p: Any, base: str | None, x: Value, span: Span, ctx: Context) -> Value:
-    if p is None or not isinstance(x.type, Tensor):
-        return x
-    layer = Dropout(p=p)
-    name = ctx.unit.free_name(f"{base}_drop" if base else "drop")
-    ctx.unit.add(LayerModule(name, layer, (x.type,), span), ctx.place(span))
-    return ctx.emit(Apply(layer), (x,), (x.type,), span, name)[0]
+    (2 N)^(1/4) and (8 N)^(-1/4): those of an encoder or a decoder alone.
+    """
+    depth = ctx.depth if ctx.depth is not None else number(1)
+    quarter = Literal("0.25", number(0.25).value)  # type: ignore[arg-type]  a known number has a value
+    scale = operation("^", Operation("*", (number(2), depth)), quarter)
+    return scale, operation("^", Operation("*", (number(8), depth)), operation("neg", quarter))

@@ -9,8 +9,10 @@ from ...grammar import tree
 from ..ir.graph import Value
 from ..layers import options, registry
 from ..layers.base import Layer
+from ..layers.initial import WORDS as INITIAL_WORDS
+from ..layers.initial import Initial
 from ..layers.side import Side
-from ..semantics.evaluate import FAULT, Recipe, evaluate
+from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.tensor import Tensor
 from . import flows, lines, placing
 from .arguments import Written
@@ -36,10 +38,17 @@ class Sides:
             match field.reads:
                 case options.AXES:
                     found[name] = _axes(option.flow, ctx)
+                case options.SIZES:
+                    found[name] = _sizes(option.flow, ctx)
+                case options.INITIAL:
+                    found[name] = _initial(option.flow, ctx)
                 case options.LAYER:
                     found[name] = self._layer(name, option.flow, ctx)
                 case options.VALUE:
                     found[name] = self._side(name, option.flow, ctx)
+                case options.NUMBER_OR_VALUE:
+                    if flows.names_flow(option.flow, ctx):
+                        found[name] = self._side(name, option.flow, ctx)
                 case options.VALUES:
                     entries = option.flow.entries if isinstance(option.flow, tree.List) else (option.flow,)
                     sides = [self._side(name, entry, ctx) for entry in entries if not isinstance(entry, tree.Entry)]
@@ -47,21 +56,12 @@ class Sides:
         return None if any(value is FAULT for value in found.values()) else found
 
     def _side(self, name: str, flow: tree.Flow, ctx: Context) -> Any:
-        running = lines.takes_running(flow, ctx)
-        if running or not flows.names_flow(flow, ctx):
-            what = "takes the value that runs here" if running else "is known before anything runs"
-            ctx.report.error(
-                "not-a-value",
-                f"`{name}` of `{self.word}` takes a value that flows, and this {what}",
-                flow.span,
-                "not a value",
-                help="name the value first, with `as` behind a line or `name = ...`, and give its name",
-            )
-            return FAULT
-        value = flows.first(flows.run(flow, None, ctx), ctx, flow)
-        self.values = (*self.values, value)
+        value = value_of(flow, name, self.word, ctx)
         # What is unknown was told where it was made.
-        return Side(value.type, len(self.values)) if isinstance(value.type, Tensor) else FAULT
+        if value is None or not isinstance(value.type, Tensor):
+            return FAULT
+        self.values = (*self.values, value)
+        return Side(value.type, len(self.values))
 
     def _layer(self, name: str, flow: tree.Flow, ctx: Context) -> Any:
         """One layer of the library: its options are read here, its weights are the layer's around it."""
@@ -85,6 +85,22 @@ class Sides:
         return FAULT
 
 
+def value_of(flow: tree.Flow, name: str, word: str, ctx: Context) -> Value | None:
+    """The value that a call is given under a name; None where the flow is none (reported)."""
+    running = lines.takes_running(flow, ctx)
+    if not running and flows.names_flow(flow, ctx):
+        return flows.first(flows.run(flow, None, ctx), ctx, flow)
+    what = "takes the value that runs here" if running else "is known before anything runs"
+    ctx.report.error(
+        "not-a-value",
+        f"`{name}` of `{word}` takes a value that flows, and this {what}",
+        flow.span,
+        "not a value",
+        help="name the value first, with `as` behind a line or `name = ...`, and give its name",
+    )
+    return None
+
+
 def _axes(flow: tree.Flow, ctx: Context) -> Any:
     """Positions are worked out; a Capital name is the name of an axis, whatever it stands for otherwise."""
     match flow:
@@ -94,3 +110,26 @@ def _axes(flow: tree.Flow, ctx: Context) -> Any:
         case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if name[0].isupper():
             return name
     return evaluate(flow, ctx.env, ctx.report)
+
+
+def _sizes(flow: tree.Flow, ctx: Context) -> Any:
+    """Pairs of a name and a number, from `p = 7, q = 8`."""
+    entries = flow.entries if isinstance(flow, tree.List) else ()
+    pairs = [
+        (str(entry.path), evaluate(entry.value, ctx.env, ctx.report))
+        for entry in entries
+        if isinstance(entry, tree.Entry)
+    ]
+    return FAULT if any(value is FAULT for _, value in pairs) else tuple(pairs)
+
+
+def _initial(flow: tree.Flow, ctx: Context) -> Any:
+    """A word such as `zeros`, or `normal(0.02)`, whose number is worked out here."""
+    match flow:
+        case tree.Stage(path=tree.Path(parts=("normal",)), args=(std,), body=None) if not isinstance(std, tree.Keyword):
+            value = evaluate(std, ctx.env, ctx.report)
+            return Initial("normal", value) if is_number(value) else value
+    value = evaluate(flow, ctx.env, ctx.report, frozenset(INITIAL_WORDS))
+    if isinstance(value, Recipe) and value.flow is not flow:
+        return _initial(value.flow, ctx.within(env=env_of(value)))
+    return value

@@ -8,11 +8,14 @@ All of it is frozen; a pass returns new units. Values, nodes and modules are com
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from ...grammar.source import Span
 from ..layers.base import NOTHING, Layer
+from ..scalars.expression import ScalarFunction
 from ..semantics.number import Number, Reference
 from ..semantics.tensor import Tensor, Type
 
@@ -43,7 +46,7 @@ class Apply:
 
 @dataclass(frozen=True)
 class Pointwise:
-    """`left operator right`, or `neg` of one input.
+    """`left operator right`, or `neg` or a mathematical function (`exp`) of one input, or of two (`max`).
 
     A side that is a number stands here, a side that flows is None and comes from the inputs.
     """
@@ -51,6 +54,15 @@ class Pointwise:
     operator: str
     left: Number | None = None
     right: Number | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A function of the file, entry by entry: of its parameters those that are numbers stand here, the others are None
+    and come from the inputs."""
+
+    function: ScalarFunction
+    arguments: tuple[Number | None, ...]
 
 
 @dataclass(frozen=True)
@@ -65,13 +77,74 @@ class RunCopies:
 
 @dataclass(frozen=True, eq=False)
 class Residual:
-    """`post(x + branch(x))`: the branch holds pre, the body, out and drop; `after` holds post."""
+    """`after(scale * skip(x) + branch(x))`, or with a gate `after(g * branch(x) + (1 - g) * skip(x))`, g = gate(x).
+
+    The branch holds pre, the body, out, drop, the gains and drop_path; `after` holds post. What is None is the
+    identity, or 1. `shrink` is what the branch's initial weights are multiplied by (DeepNorm).
+    """
 
     branch: Region
-    after: Region | None
+    after: Region | None = None
+    skip: Region | None = None
+    scale: Number | None = None
+    gate: Region | None = None
+    shrink: Number | None = None
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """Those there are, in the order in which they run."""
+        return tuple(r for r in (self.branch, self.skip, self.gate, self.after) if r is not None)
 
 
-Op: TypeAlias = Apply | Pointwise | Run | RunCopies | Residual
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """`share(n) { f }`: the body n times, with one set of weights; what leaves it enters it again."""
+
+    count: Number
+    body: Region
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """`checkpoint { f }`: the body, whose activations are computed again in the backward pass."""
+
+    body: Region
+
+
+@dataclass(frozen=True)
+class RunExperts:
+    """Send each entry of all axes but the last through its best experts of those that `Node.module` names."""
+
+
+@dataclass(frozen=True)
+class RunMomentum:
+    """Run the momentum copy that `Node.module` names."""
+
+
+Op: TypeAlias = Apply | Pointwise | Call | Run | RunCopies | Residual | Loop | Checkpoint | RunExperts | RunMomentum
+
+
+def with_regions(op: Op, change: Callable[[Region], Region]) -> Op:
+    """The operation with each of its regions changed, in the order in which they run."""
+    match op:
+        case Residual():
+            changed = [None if r is None else change(r) for r in (op.branch, op.skip, op.gate, op.after)]
+            branch, skip, gate, after = changed
+            assert branch is not None
+            return replace(op, branch=branch, skip=skip, gate=gate, after=after)
+        case Loop() | Checkpoint():
+            return replace(op, body=change(op.body))
+    return op
+
+
+def regions(op: Op) -> tuple[Region, ...]:
+    """The flows inside an operation, which stand in the unit that it stands in."""
+    match op:
+        case Residual():
+            return op.regions
+        case Loop(body=body) | Checkpoint(body=body):
+            return (body,)
+    return ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +171,11 @@ def input_type(node: Node) -> Tensor:
 
 @dataclass(frozen=True)
 class Tie:
-    """The weight of this module is the parameter at `path`, seen from the unit (`("wte", "weight")`)."""
+    """The weight of this module is the parameter at `path` (`("wte", "weight")`), seen from the unit that is `up` units
+    further out than the module's own."""
 
     path: tuple[str, ...]
+    up: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +206,48 @@ class Copies:
     span: Span
 
 
-Module: TypeAlias = LayerModule | UnitModule | Copies
+@dataclass(frozen=True, eq=False)
+class Experts:
+    """The modules of `experts(n, top) { f }`: a router without bias, [.., D] -> [.., n], and a unit an expert, each on
+    [tokens, D]. `balance` weighs the loss that keeps the router even."""
+
+    name: str
+    count: Number
+    top: Number
+    balance: Number
+    router: LayerModule
+    units: tuple[Unit, ...]
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Momentum:
+    """An untrained copy of the module `of` of the same unit, which follows it.
+
+    After each update `copy = rate * copy + (1 - rate) * of`.
+    """
+
+    name: str
+    of: LayerModule | UnitModule
+    rate: Number
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Borrowed:
+    """A module of another unit, used once more: no weights of its own.
+
+    `path` leads to it from the unit that is `up` units further out: `("blocks", "0", "attn")`.
+    """
+
+    name: str
+    module: LayerModule | UnitModule | Copies
+    path: tuple[str, ...]
+    up: int
+    span: Span
+
+
+Module: TypeAlias = LayerModule | UnitModule | Copies | Experts | Momentum | Borrowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +269,18 @@ class Unit:
     doc: str = ""
 
     def module(self, name: str) -> Module:
-        return next(m for m in self.modules if m.name == name)
+        """The module that a node of this unit names; what is borrowed is the other unit's own."""
+        found = self._by_name[name]
+        return found.module if isinstance(found, Borrowed) else found
+
+    def borrowed(self, name: str | None) -> Borrowed | None:
+        """The module of that name where it is another unit's."""
+        found = self._by_name.get(name or "")
+        return found if isinstance(found, Borrowed) else None
+
+    @cached_property
+    def _by_name(self) -> dict[str, Module]:
+        return {module.name: module for module in self.modules}
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,19 +12,26 @@ from collections.abc import Iterable, Iterator
 from ..layers.base import Layer
 from ..layers.side import Side
 from ..semantics.evaluate import is_number
-from ..semantics.number import Number, written
+from ..semantics.number import MATHS, Number, written
 from ..semantics.tensor import Type
 from .graph import (
     Apply,
+    Call,
+    Checkpoint,
     Copies,
+    Experts,
     Graph,
     LayerModule,
+    Loop,
+    Momentum,
     Node,
     Pointwise,
     Region,
     Residual,
     Run,
     RunCopies,
+    RunExperts,
+    RunMomentum,
     Unit,
     UnitModule,
     Value,
@@ -112,9 +119,16 @@ def _operation(unit: Unit, node: Node, inputs: str, names: _Names, lead: str) ->
             sides = iter(names[value] for value in node.inputs)
             if operator == "neg":
                 return f"-{next(sides)}", []
+            if operator in MATHS:
+                numbers = [written(n) if n is not None else next(sides, "") for n in (left, right)]
+                return f"{operator}({', '.join(filter(None, numbers))})", []
             first = written(left) if left is not None else next(sides)
             second = written(right) if right is not None else next(sides)
             return f"{first} {operator} {second}", []
+        case Call(function=function, arguments=arguments):
+            sides = iter(names[value] for value in node.inputs)
+            listed = ", ".join(next(sides) if n is None else written(n) for n in arguments)
+            return f"{function.name}({listed})", []
         case Run():
             module = unit.module(node.module or "")
             assert isinstance(module, UnitModule)
@@ -123,11 +137,28 @@ def _operation(unit: Unit, node: Node, inputs: str, names: _Names, lead: str) ->
             module = unit.module(node.module or "")
             assert isinstance(module, Copies)
             return f"{label}repeat({written(module.count)})({inputs})", list(_copies(module, lead))
-        case Residual(branch=branch, after=after):
-            inside = list(_region(unit, branch, node.inputs[0], names, lead, "branch"))
-            if after is not None:
-                inside += _region(unit, after, None, names, lead, "after")
-            return f"residual({inputs})", inside
+        case Residual() as op:
+            factor = f", scale = {written(op.scale)}" if op.scale is not None else ""
+            regions = {"branch": op.branch, "skip": op.skip, "gate": op.gate, "after": op.after}
+            inside: list[_Line] = []
+            for what, region in regions.items():
+                if region is not None:
+                    entering = None if what == "after" else node.inputs[0]
+                    inside += _region(unit, region, entering, names, lead, what)
+            return f"residual({inputs}{factor})", inside
+        case Loop(count=count, body=body):
+            return f"share({written(count)})({inputs})", list(_region(unit, body, None, names, lead, "body"))
+        case Checkpoint(body=body):
+            return f"checkpoint({inputs})", list(_region(unit, body, node.inputs[0], names, lead, "body"))
+        case RunExperts():
+            module = unit.module(node.module or "")
+            assert isinstance(module, Experts)
+            head = f"{label}experts({written(module.count)}, top = {written(module.top)})({inputs})"
+            return head, list(_unit(module.units[0], (), lead))
+        case RunMomentum():
+            module = unit.module(node.module or "")
+            assert isinstance(module, Momentum)
+            return f"{label}momentum_copy({module.of.name}, {written(module.rate)})({inputs})", []
 
 
 def _region(unit: Unit, region: Region, entering: Value | None, names: _Names, lead: str, what: str) -> Iterator[_Line]:

@@ -9,7 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..ir.graph import Apply, Copies, Graph, LayerModule, Node, Region, Residual, Unit, UnitModule, Value
+from ..ir.graph import (
+    Apply,
+    Borrowed,
+    Copies,
+    Experts,
+    Graph,
+    LayerModule,
+    Module,
+    Momentum,
+    Node,
+    Region,
+    Unit,
+    UnitModule,
+    Value,
+    with_regions,
+)
 from ..layers.base import Layer
 
 
@@ -31,18 +46,23 @@ def _drop(graph: Graph, goes: Callable[[Layer], bool]) -> Graph:
             return done[unit]
         stands_for: dict[Value, Value] = {}
         nodes = nodes_without(unit.nodes, stands_for)
-        modules = tuple(
-            replace(m, unit=unit_without(m.unit))
-            if isinstance(m, UnitModule)
-            else replace(m, units=tuple(map(unit_without, m.units)))
-            if isinstance(m, Copies)
-            else m
-            for m in unit.modules
-            if not (isinstance(m, LayerModule) and goes(m.layer))
-        )
+        kept = [m for m in unit.modules if not (isinstance(m, LayerModule) and goes(m.layer))]
+        modules = tuple(map(module_without, kept))
         outputs = tuple(_seen(value, stands_for) for value in unit.outputs)
         done[unit] = replace(unit, nodes=nodes, modules=modules, outputs=outputs)
         return done[unit]
+
+    def module_without(module: Module) -> Module:
+        match module:
+            case UnitModule():
+                return replace(module, unit=unit_without(module.unit))
+            case Copies() | Experts():
+                return replace(module, units=tuple(map(unit_without, module.units)))
+            case Momentum(of=UnitModule() as of):
+                return replace(module, of=module_without(of))
+            case Borrowed(module=UnitModule() | Copies() as lent):
+                return replace(module, module=module_without(lent))
+        return module
 
     def nodes_without(nodes: tuple[Node, ...], stands_for: dict[Value, Value]) -> tuple[Node, ...]:
         kept: list[Node] = []
@@ -51,10 +71,7 @@ def _drop(graph: Graph, goes: Callable[[Layer], bool]) -> Graph:
             if isinstance(node.op, Apply) and goes(node.op.layer):
                 stands_for[node.output] = inputs[0]
                 continue
-            op = node.op
-            if isinstance(op, Residual):
-                after = region_without(op.after, stands_for) if op.after else None
-                op = Residual(region_without(op.branch, stands_for), after)
+            op = with_regions(node.op, lambda region: region_without(region, stands_for))
             kept.append(replace(node, op=op, inputs=inputs))
         return tuple(kept)
 

@@ -233,12 +233,29 @@ def polynomial(n: Number) -> Polynomial:
             for _ in range(int(b.value)):
                 result = _product(result, polynomial(a))
             return result
-        case Operation("//", (a, b)) if b.value and _divides(polynomial(a), Fraction(b.value)):
-            return _scaled(polynomial(a), 1 / Fraction(b.value))
+        case Operation("//", (a, b)) if b.value and isinstance(b.value, Fraction):
+            return _floor_division(polynomial(a), b.value)
         case Operation(operator, operands):
             key = tuple(tuple(sorted(polynomial(o).items())) for o in operands)
             return {(Atom(operator, key),): Fraction(1)}
     raise AssertionError(n)
+
+
+def _floor_division(p: Polynomial, divisor: Fraction) -> Polynomial:
+    """`p // divisor`: what certainly divides leaves the brackets, `(16 * H - 1) // 2` is `8 * H - 1`."""
+    whole = {m: c for m, c in p.items() if m and (c / divisor).denominator == 1}
+    rest = {m: c for m, c in p.items() if m not in whole}
+    if set(rest) <= {()}:
+        return _sum(_scaled(whole, 1 / divisor), _constant(Fraction(math.floor(rest.get((), Fraction(0)) / divisor))))
+    # What remains is kept small, so that two ways of saying one length are equal: 0 <= its constant < divisor.
+    over = Fraction(math.floor(rest.get((), Fraction(0)) / divisor))
+    rest = _sum(rest, _constant(-over * divisor))
+    atom = Atom("//", (tuple(sorted(rest.items())), divisor))
+    return _sum(_sum(_scaled(whole, 1 / divisor), _constant(over)), {(atom,): Fraction(1)})
+
+
+def _constant(value: Fraction) -> Polynomial:
+    return {(): value} if value else {}
 
 
 def equal(a: Number, b: Number) -> bool:
@@ -382,7 +399,7 @@ def _spelled(n: Number, name: Callable[[Reference], str], python: bool) -> tuple
             return f"{base}{power}{exponent}", _POWER
         case Operation(operator, (a, b)):
             level = _LEVEL[operator]
-            if python and operator == "/" and is_whole(n):
+            if python and operator == "/" and (is_whole(n) or (n.value is None and divides(b, a))):
                 operator = "//"  # known to come out whole, and wanted whole
             left, right = _spelled(a, name, python), _spelled(b, name, python)
             first = left[0] if left[1] >= level else f"({left[0]})"

@@ -8,10 +8,12 @@ import re
 import sys
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ...grammar import tree
 from ...grammar.source import Source, Span
+from ..scalars import Functions
 from .evaluate import FAULT, NONE, evaluate, is_number
 from .language import FUNCTIONS, LAYERS, RESERVED
 from .number import Reference
@@ -52,6 +54,11 @@ class FileScope:
         self._values[name] = NONE if value is None else value
         return self._values[name]
 
+    @cached_property
+    def scalars(self) -> Functions:
+        """The file's own functions, read when they are asked for."""
+        return Functions(self.functions, self, self.report)
+
     def names(self) -> Iterable[str]:
         return self.constants.keys()
 
@@ -90,7 +97,6 @@ def resolve(source: Source, file: tree.File, report: Report) -> Spec:
                 _enter(scope.constants, name, item, taken, report)
             case tree.Function(name=name):
                 _enter(scope.functions, name, item, taken, report)
-                report.later("a function of the file's own", name.span)
             case tree.Default():
                 scope.defaults.append(item)
             case tree.Block(name=name):

@@ -1,0 +1,52 @@
+"""`[f, g, h]`: several flows on one value. Their results flow on whole, into `concat` or into names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...grammar import tree
+from ..ir.graph import Value
+from . import flows, placing
+from .context import Branches, Context, Flowing
+
+
+def run_branches(flow: tree.List, entries: Sequence[tree.Flow | tree.Entry], x: Value | None, ctx: Context) -> Flowing:
+    """Each entry on `x`, in the order of the list."""
+    found: list[Value] = []
+    for entry in entries:
+        if isinstance(entry, tree.Entry):
+            ctx.report.error(
+                "wrong-value",
+                "a branch has no name in a list",
+                entry.path.span,
+                "a name",
+                help=f"write `[...] as {entry.path}, ...` behind the list, or `{entry.path}: ...` for a label",
+            )
+            found.append(ctx.unknown())
+            continue
+        found.append(flows.first(flows.run(entry, x, ctx), ctx, entry))
+    if not found:
+        ctx.report.error(
+            "empty-list", "a list of branches has at least one", flow.span, "nothing in it", help="[identity, ...]"
+        )
+        return ctx.unknown()
+    return Branches(found)
+
+
+def run_on_branches(flow: tree.Flow, before: Branches, ctx: Context) -> Flowing:
+    """What a list or `split` gives goes into `concat` whole; anything else would lose all but the first."""
+    head = flow.stages[0] if isinstance(flow, tree.Then) else flow
+    if isinstance(head, tree.Stage) and head.path.parts == ("concat",):
+        flowing: Flowing = placing.run_concat(head, before, ctx)
+        for stage in flow.stages[1:] if isinstance(flow, tree.Then) else ():
+            flowing = flows.run_on(stage, flowing, ctx)
+        return flowing
+    if len(before) > 1 and all(value.name is None for value in before[1:]):
+        ctx.report.error(
+            "lost-value",
+            f"{len(before)} values flow in, and this takes one",
+            head.span,
+            f"{len(before) - 1} of them would be lost" if len(before) > 2 else "the second would be lost",
+            help="join them with `concat`, or name them first: `as a, b`",
+        )
+    return flows.run(flow, before[0], ctx)

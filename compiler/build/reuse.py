@@ -1,0 +1,151 @@
+"""A module that is there already, run once more: by its label, by a path, or where an open flow is used again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...grammar import tree
+from ..ir.graph import Copies, LayerModule, Module, Run, RunCopies, Unit, UnitModule, Value
+from ..ir.weights import unit_weights
+from ..semantics.report import Unheard
+from ..semantics.tensor import Tensor, Type, same, seen_outside
+from . import flows, placing
+from .context import Context, Flowing
+from .draft import UnitDraft
+
+if TYPE_CHECKING:
+    from .env import Labelled
+
+
+def run_label(label: Labelled, stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
+    """A label used as a stage, alone or with a path behind it (`blocks.0.attn`): that module once more."""
+    path = (label.module, *stage.path.parts[1:])
+    x = flows.needed(x, stage, ctx)
+    module = label.unit.descend(path)
+    if module is None:
+        _not_made(label, path, stage, ctx)
+        return ctx.unknown()
+    if not isinstance(x.type, Tensor):
+        return ctx.unknown()
+    name = path[0]
+    if len(path) > 1 or label.unit is not ctx.unit:
+        name = ctx.borrow(label.unit, path, stage.span)
+    return _run(module, name, _scopes(label.unit, path), label.unit, path, stage, x, ctx)
+
+
+def run_unit_again(name: str, node: tree.Stage | tree.Label, x: Value, ctx: Context) -> Flowing:
+    """A block, group or repeat of an open flow once more, with the weights that it has."""
+    module = ctx.unit.find(name)
+    assert module is not None
+    borrowed = ctx.owner is not ctx.unit
+    path = (name.lstrip("^"),) if borrowed else (name,)
+    return _run(module, name, [], ctx.owner, path, node, x, ctx)
+
+
+def _run(
+    module: Module,
+    name: str,
+    scopes: list[object],
+    unit: UnitDraft,
+    path: Sequence[str],
+    node: tree.Stage | tree.Label,
+    x: Value,
+    ctx: Context,
+) -> Flowing:
+    if not isinstance(x.type, Tensor):
+        return ctx.unknown()
+    beside: tuple[Value, ...] = () if len(path) > 1 else unit.beside(path[0])
+    if isinstance(module, LayerModule):
+        inputs = (x, *beside)
+        return placing.run_again(module, module.layer, name, node, inputs, ctx)
+    if not isinstance(module, UnitModule | Copies):
+        return _put_off(module, node, ctx)
+    first, last = _units(module)[0], _units(module)[-1]
+    if len(first.inputs) - 1 != len(beside):
+        return _put_off(module, node, ctx)
+    expected = first.inputs[0].type
+    if not isinstance(expected, Tensor):
+        return ctx.unknown()
+    types: tuple[Type, ...] | None = tuple(o.type for o in last.outputs)
+    if not same(expected, x.type):
+        types = _types_on(module, unit, path, x, node, ctx)
+        if types is None:
+            return ctx.unknown()
+    else:
+        for scope in [last.scope, *scopes]:
+            types = tuple(seen_outside(t, scope) for t in types)
+    op = Run() if isinstance(module, UnitModule) else RunCopies()
+    outputs = ctx.emit(op, (x, *beside), types, node.span, name)
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _types_on(
+    module: UnitModule | Copies,
+    unit: UnitDraft,
+    path: Sequence[str],
+    x: Value,
+    node: tree.Stage | tree.Label,
+    ctx: Context,
+) -> tuple[Type, ...] | None:
+    """What the module gives for another shape: it is built once more for it, and must come to the same weights."""
+    build = unit.builder(path[0]) if len(path) == 1 else None
+    placed = None if build is None else build(x, ctx.within(nodes=[], opened=None, report=Unheard()))
+    known = placed is not None and all(isinstance(type_, Tensor) for type_ in placed.types)
+    if placed is not None and known and _alike(_units(module), placed.units):
+        return placed.types
+    first = _units(module)[0].inputs[0].type
+    ctx.report.error(
+        "shape-mismatch",
+        f"`{'.'.join(path)}` was made for {first}, and {x.type} comes in here",
+        node.span,
+        f"{x.type} comes in",
+        labels=((module.span, f"{first} came in where it was made"),),
+        help="a module used twice has one set of weights; make a second one for another shape",
+    )
+    return None
+
+
+def _units(module: UnitModule | Copies) -> tuple[Unit, ...]:
+    return (module.unit,) if isinstance(module, UnitModule) else module.units
+
+
+def _alike(a: Sequence[Unit], b: Sequence[Unit]) -> bool:
+    """Whether units have the same weights."""
+    return [list(unit_weights(u, "")) for u in a] == [list(unit_weights(u, "")) for u in b]
+
+
+def _scopes(unit: UnitDraft, path: tuple[str, ...]) -> list[object]:
+    """The scopes of the units that a path leads through, innermost first: their names mean nothing outside."""
+    scopes: list[object] = []
+    for end in range(1, len(path)):
+        inside = unit.descend(path[:end])
+        if isinstance(inside, UnitModule):
+            scopes.append(inside.unit.scope)
+    return scopes[::-1]
+
+
+def _not_made(label: Labelled, path: tuple[str, ...], stage: tree.Stage, ctx: Context) -> None:
+    """The label is there, and the module is not: it lies further down, or could not be made, or has no such part."""
+    if label.unit.find(label.module) is None:
+        return  # what it labels was reported
+    for end in range(2, len(path) + 1):
+        if label.unit.descend(path[:end]) is None:
+            inside = label.unit.descend(path[: end - 1])
+            known = _parts(inside)
+            ctx.report.unknown(f"module in `{'.'.join(path[: end - 1])}`", path[end - 1], stage.path.span, known)
+            return
+
+
+def _parts(module: Module | None) -> list[str]:
+    match module:
+        case UnitModule(unit=unit):
+            return [m.name for m in unit.modules]
+        case Copies(units=units):
+            return [str(i) for i in range(len(units))]
+    return []
+
+
+def _put_off(module: Module, node: tree.Stage | tree.Label, ctx: Context) -> Flowing:
+    ctx.report.later(f"`{module.name}`, used again with further inputs,", node.span)
+    return ctx.unknown()

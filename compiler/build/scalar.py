@@ -1,0 +1,74 @@
+"""The file's own functions as stages: `squared_relu`, `cap(limit = 30)`, `mix(a, b, 0.5)`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...grammar import tree
+from ..ir.graph import Call, Value
+from ..scalars import match_arguments
+from ..semantics.number import Number
+from ..semantics.tensor import Tensor, TypeFault, broadcast
+from . import flows
+from .context import Context, Flowing
+
+
+def run_function(written: tree.Function, stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
+    """Arguments are flows like the sides of `+`; bare, or with keywords only, the first is the running value."""
+    function = ctx.env.file.scalars.find(written.name.text)
+    if stage.body is not None:
+        word = written.name.text
+        ctx.report.error("unexpected-body", f"`{word}` takes no braces", stage.body.span, "a function, no combinator")
+    if function is None:
+        return ctx.unknown()
+    as_stage = not any(not isinstance(arg, tree.Keyword) for arg in stage.args or ())
+    first = [p.name for p in function.parameters[:1]] if as_stage else []
+    given = match_arguments(stage, function.parameters, ctx.report, supplied=first)
+    if given is None:
+        return ctx.unknown()
+    sides: list[Value | Number] = []
+    for parameter in function.parameters:
+        if parameter.name in first:
+            sides.append(flows.needed(x, stage, ctx))
+        elif parameter.name in given:
+            flowing = flows.run(given[parameter.name], x, ctx)
+            sides.append(flowing[0] if isinstance(flowing, tuple) else flowing)
+        else:
+            assert parameter.default is not None
+            sides.append(parameter.default)
+    values = [side for side in sides if isinstance(side, Value)]
+    if not values:
+        ctx.report.error(
+            "number-as-stage",
+            f"`{written.name}` of numbers is a number, and what came in is lost here",
+            stage.span,
+            "a constant, not a stage",
+            help=f"write `{written.name}` for the value that flows",
+        )
+        return ctx.unknown()
+    type_ = _joined(values, stage, ctx)
+    if type_ is None:
+        return ctx.unknown()
+    arguments = tuple(None if isinstance(side, Value) else side for side in sides)
+    return ctx.emit(Call(function, arguments), values, (type_,), stage.span)[0]
+
+
+def _joined(values: list[Value], stage: tree.Stage, ctx: Context) -> Tensor | None:
+    """The type of all arguments together; None where one is unknown, or they do not fit (reported)."""
+    joined: Tensor | None = None
+    for value in values:
+        if not isinstance(value.type, Tensor):
+            return None
+        try:
+            joined = value.type if joined is None else broadcast(joined, value.type)
+        except TypeFault as fault:
+            ctx.report.error(
+                "shape-mismatch",
+                f"the arguments of `{stage.path}` do not fit: {fault}",
+                stage.span,
+                f"{joined} and {value.type}",
+                help="give it values of one shape; a dim stretches only where it is written as 1",
+            )
+            return None
+    assert joined is not None
+    return replace(joined, dtype="float")
