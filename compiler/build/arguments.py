@@ -166,7 +166,7 @@ def read_options(
     others are checked, and no object is made.
     """
     values: dict[str, Any] = {name: value for name, value in (ready or {}).items() if value is not FAULT}
-    places: dict[str, Span] = {}
+    places = {name: option.flow.span for name, option in {**defaults, **given}.items()}
     told = {*(name for name in ready or {} if name not in values), *misfits}
     for name, option in {**defaults, **given}.items():
         if name in values or name in told:
@@ -178,7 +178,6 @@ def read_options(
             continue
         else:
             values[name] = value
-            places[name] = option.flow.span
     try:
         options = kind(**values)
     except BadOptions as fault:

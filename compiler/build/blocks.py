@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from ...grammar import tree
 from ..ir.graph import Run, UnitModule, Value
 from ..layers.registry import stem
@@ -230,7 +232,8 @@ def _side_input(
 
 def leads_to_itself(file: FileScope, report: Report) -> bool:
     """Whether a block's text leads back to itself (reported). A block handed over as a parameter is no cycle."""
-    calls = {name: _calls(block, file) for name, block in {**file.blocks, **file.models}.items()}
+    units = {**file.blocks, **file.models}
+    calls = {name: _calls(unit, units) for name, unit in units.items()}
     done: set[str] = set()
     found = False
 
@@ -250,9 +253,8 @@ def leads_to_itself(file: FileScope, report: Report) -> bool:
     return found
 
 
-def _calls(block: tree.Block | tree.Model, file: FileScope) -> dict[str, tree.Path]:
+def _calls(block: tree.Block | tree.Model, known: Container[str]) -> dict[str, tree.Path]:
     params = {param.name.text for param in _params(block)}
-    known = file.flows()
     found: dict[str, tree.Path] = {}
 
     def walk(node: object) -> None:

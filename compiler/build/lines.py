@@ -116,7 +116,8 @@ def _name(flowing: Flowing, names: tuple[tree.Name, ...], line: tree.Named, ctx:
         if name.text != "_":
             _give(name, named, ctx)
     rest = tuple(v for v in values[len(names) :] if isinstance(v, Value))
-    return (*named_values, *rest)
+    whole = (*named_values, *rest)
+    return Branches(whole) if isinstance(flowing, Branches) else whole
 
 
 def _with_name(value: Value, name: str, ctx: Context) -> Value:

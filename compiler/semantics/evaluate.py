@@ -41,8 +41,11 @@ class Scope(Protocol):
     def names(self) -> Iterable[str]: ...
 
     def flows(self) -> Container[str]:
-        """The names of the file's blocks and models."""
+        """The names of the file's blocks, models and functions."""
         ...
+
+
+_LIBRARY = LAYERS | FUNCTIONS | COMBINATORS
 
 
 class _None:
@@ -114,7 +117,7 @@ def _name(path: tree.Path, flow: tree.Flow, scope: Scope, report: Report, words:
         return None
     if found is not None:
         return found
-    if name in LAYERS | FUNCTIONS | COMBINATORS or name in scope.flows():
+    if name in _LIBRARY or name in scope.flows():
         return Recipe(flow, scope)
     what, code = ("layer or block", "unknown-layer") if name[0].isupper() else ("name", "unknown-name")
     legal = [*scope.names(), *words, "true", "false", "none", *(LAYERS if name[0].isupper() else ())]

@@ -6,6 +6,7 @@ import keyword
 import os
 import re
 import sys
+from collections import ChainMap
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -63,7 +64,7 @@ class FileScope:
         return self.constants.keys()
 
     def flows(self) -> Container[str]:
-        return {**self.blocks, **self.models}
+        return ChainMap[str, Any](self.blocks, self.models, self.functions)
 
     def numbers(self) -> tuple[Reference, ...]:
         """The constants that are numbers, in the order of the file."""
