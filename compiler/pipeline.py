@@ -23,6 +23,8 @@ from .ir.graph import Graph
 from .ir.weights import parameter_count
 from .passes import EXPORT_PASSES, PASSES, Pass
 from .semantics.follow_ups import without_follow_ups
+from .semantics.idioms import in_our_words
+from .semantics.imports import Importer, Reader, read_from_disk
 from .semantics.overrides import apply_overrides
 from .semantics.report import Report
 from .semantics.resolve import Spec, first_model, resolve
@@ -35,16 +37,21 @@ from .training.read import Ports, TrainPlan, read_train
 class Analysis:
     """All that is known of a file without emitting: `graphs` by model, `recipes` and `exports` by their names.
 
-    A model or recipe that has a fault, or needs a later version, is missing there.
+    A model or recipe that has a fault, or needs a later version, is missing there; `plans` has the recipes that need
+    one too.
     """
 
     source: Source
     file: tree.File
     spec: Spec | None
     graphs: dict[str, Graph]
-    recipes: dict[str, TrainPlan]
+    plans: dict[str, TrainPlan]
     exports: dict[str, ExportPlan]
     diagnostics: list[Diagnostic]
+
+    @property
+    def recipes(self) -> dict[str, TrainPlan]:
+        return {name: plan for name, plan in self.plans.items() if plan.runs}
 
     @property
     def failed(self) -> bool:
@@ -74,17 +81,22 @@ class Artefact:
 
 
 @room_for_depth()
-def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
-    """Everything up to the passes, with all findings in source order."""
+def analyse(source: Source, overrides: Sequence[str] = (), read: Reader = read_from_disk) -> Analysis:
+    """Everything up to the passes, with all findings in source order.
+
+    `read` reads the files that the spec imports: from the disk, where it is left out.
+    """
     file, found = parse(source)
     report = Report(found)
     broken = report.failed
-    file = apply_overrides(file, overrides, report)
-    spec = resolve(source, file, report)
+    imports = Importer(read, report).imports(source, file)
+    file, imports = apply_overrides(file, imports, overrides, report)
+    spec = resolve(source, file, report, imports)
+    spec.scope.scalars.read_all()
     check_file_defaults(spec.scope, report)
     check_spelling(spec.scope, report)
     graphs: dict[str, Graph] = {}
-    recipes: dict[str, TrainPlan] = {}
+    plans: dict[str, TrainPlan] = {}
     exports: dict[str, ExportPlan] = {}
     for name, model in spec.scope.models.items():
         own = Report(names_elsewhere=report.names_elsewhere)
@@ -97,7 +109,7 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
             if train.model.text == name:
                 plan = read_train(train, spec.scope, built.ports, report)
                 if plan is not None:
-                    recipes[recipe] = plan
+                    plans[recipe] = plan
                 if built.graph is not None and not parameter_count(built.graph):
                     _nothing_to_train(train.model, report)
     for train in spec.scope.recipes.values():
@@ -109,7 +121,8 @@ def analyse(source: Source, overrides: Sequence[str] = ()) -> Analysis:
             exports[name] = plan
     if not report.failed:
         check_used(spec.scope, report)
-    return Analysis(source, file, spec, graphs, recipes, exports, without_follow_ups(report.diagnostics, found, file))
+    said = in_our_words(without_follow_ups(report.diagnostics, found, file), file)
+    return Analysis(source, file, spec, graphs, plans, exports, said)
 
 
 def _ports_as_named(train: tree.Train) -> Ports:

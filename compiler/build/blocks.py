@@ -52,7 +52,7 @@ def _build_block(
 ) -> Placed | None:
     ports = block.signature.inputs if block.signature else ()
     draft = UnitDraft("block", block.name.text, block.span, ctx.owner, labels_in(block.body), scope=stage.span)
-    env = Env(None, ctx.env.file)
+    env = Env(None, ctx.env.file.owner(block.name.text))
     if isinstance(block, tree.Block) and not _give_params(block, stage, given, env, draft, ctx):
         return None
     inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None)

@@ -50,7 +50,7 @@ def check_used(scope: FileScope, report: Report) -> None:
         own = item.name.text if isinstance(item, tree.Constant | tree.Block) else None
         used.update(word for word in _words(item) if word != own)
     for name, item in {**scope.constants, **scope.blocks}.items():
-        if name not in used:
+        if name not in used and name not in scope.owners:
             what = "constant" if name in scope.constants else "block"
             message = f"nothing uses the {what} `{name}`"
             report.error("unused-name", message, item.name.span, "never used", help="take it out", severity="warning")

@@ -10,18 +10,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ...grammar import Source, parse, tree
+from .imports import Imported, all_imported
 from .language import TRAIN_KEYS, TRAIN_SPELLINGS
 from .report import Report
 
 
-def apply_overrides(file: tree.File, overrides: Iterable[str], report: Report) -> tree.File:
-    """The file with each `name=value` put in, in order; what cannot be is reported."""
+def apply_overrides(
+    file: tree.File, imports: tuple[Imported, ...], overrides: Iterable[str], report: Report
+) -> tuple[tree.File, tuple[Imported, ...]]:
+    """The file and those it imports with each `name=value` put in, in order; what cannot be is reported."""
     for text in overrides:
-        file = _apply(file, text, report)
-    return file
+        file, imports = _apply(file, imports, text, report)
+    return file, imports
 
 
-def _apply(file: tree.File, text: str, report: Report) -> tree.File:
+def _apply(
+    file: tree.File, imports: tuple[Imported, ...], text: str, report: Report
+) -> tuple[tree.File, tuple[Imported, ...]]:
     source = Source(f"--set {text}", text)
     whole = source.span(0, len(text))
     target, equals, value_text = text.partition("=")
@@ -30,18 +35,18 @@ def _apply(file: tree.File, text: str, report: Report) -> tree.File:
         report.error(
             "bad-override", "`--set` takes name=value", whole, "this is not of that form", help="--set width=512"
         )
-        return file
+        return file, imports
     value = _value(source, text.index("=") + 1, report)
     if value is None:
-        return file
+        return file, imports
     span = source.span(text.index(target), text.index(target) + len(target))
     head, *rest = target.split(".")
     if not rest:
-        return _constant(file, head, value, span, report)
+        return _constant(file, imports, head, value, span, report)
     if head != "train":
         report.unknown("place for `--set`", head, span, ["train"], where=": a dotted path begins with `train`")
-        return file
-    return _recipe(file, rest, value, span, report)
+        return file, imports
+    return _recipe(file, rest, value, span, report), imports
 
 
 def _value(source: Source, offset: int, report: Report) -> tree.Flow | None:
@@ -73,12 +78,37 @@ def _moved(node: tree.Flow, source: Source, shift: int) -> tree.Flow:
     return moved(node)  # type: ignore[return-value]
 
 
-def _constant(file: tree.File, name: str, value: tree.Flow, span: tree.Span, report: Report) -> tree.File:
-    constants = [item for item in file.items if isinstance(item, tree.Constant)]
-    if all(item.name.text != name for item in constants):
-        report.unknown("constant", name, span, [item.name.text for item in constants], where=" in this file")
-        return file
+def _constant(
+    file: tree.File,
+    imports: tuple[Imported, ...],
+    name: str,
+    value: tree.Flow,
+    span: tree.Span,
+    report: Report,
+) -> tuple[tree.File, tuple[Imported, ...]]:
+    """Put the value into the constant of that name, the file's own or one that it imports."""
+    brought = list(all_imported(imports))
+    names = [constant for each in (file, *(one.file for one in brought)) for constant in _constants(each)]
+    if name not in names:
+        report.unknown("constant", name, span, names, where=" in this file")
+        return file, imports
+    changed: dict[int, Imported] = {}
 
+    def within(imported: Imported) -> Imported:
+        # A file that several import stays one.
+        if id(imported) not in changed:
+            inner = tuple(map(within, imported.imports))
+            changed[id(imported)] = replace(imported, file=_with(imported.file, name, value), imports=inner)
+        return changed[id(imported)]
+
+    return _with(file, name, value), tuple(map(within, imports))
+
+
+def _constants(file: tree.File) -> list[str]:
+    return [item.name.text for item in file.items if isinstance(item, tree.Constant)]
+
+
+def _with(file: tree.File, name: str, value: tree.Flow) -> tree.File:
     def changed(item: tree.Item) -> tree.Item:
         return replace(item, value=value) if isinstance(item, tree.Constant) and item.name.text == name else item
 

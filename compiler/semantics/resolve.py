@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections import ChainMap
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from ...grammar import tree
 from ...grammar.source import Source, Span
 from ..scalars import Functions
 from .evaluate import FAULT, NONE, evaluate, is_number
+from .imports import Imported
 from .language import FUNCTIONS, LAYERS, RESERVED
 from .number import Reference
 from .report import Report
@@ -34,6 +35,8 @@ class FileScope:
     recipes: dict[str, tree.Train] = field(default_factory=dict)
     exports: dict[str, tree.Export] = field(default_factory=dict)
     defaults: list[tree.Default] = field(default_factory=list)
+    owners: dict[str, FileScope] = field(default_factory=dict)
+    """Of the names that were brought in by `import`: the file that has them."""
     _values: dict[str, Any] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -43,6 +46,8 @@ class FileScope:
         constant = self.constants.get(name)
         if constant is None:
             return None if name else FAULT  # what could not be read has no name
+        if name in self.owners:
+            return self.owners[name].find(name)
         if name in self._open:
             circle = " -> ".join([*self._open[self._open.index(name) :], name])
             self.report.error("circular-constant", f"`{name}` is computed from itself: {circle}", constant.span, "here")
@@ -58,7 +63,13 @@ class FileScope:
     @cached_property
     def scalars(self) -> Functions:
         """The file's own functions, read when they are asked for."""
-        return Functions(self.functions, self, self.report)
+        own = {name: item for name, item in self.functions.items() if name not in self.owners}
+        brought = {name: self.owners[name].scalars.find(name) for name in self.functions if name in self.owners}
+        return Functions(own, self, self.report, {name: found for name, found in brought.items() if found is not None})
+
+    def owner(self, name: str) -> FileScope:
+        """The file that a block or function was written in."""
+        return self.owners.get(name, self)
 
     def names(self) -> Iterable[str]:
         return self.constants.keys()
@@ -85,15 +96,33 @@ class Spec:
         return os.path.basename(self.source.name).removesuffix(".dlspec")
 
 
-def resolve(source: Source, file: tree.File, report: Report) -> Spec:
-    """Enter every item of the file under its name; each name stands for one thing."""
+def resolve(source: Source, file: tree.File, report: Report, imports: tuple[Imported, ...] = ()) -> Spec:
+    """Enter every item of the file and of those it imports under its name; each name stands for one thing."""
+    scope = _scope(file, report, imports, {})
+    for section, items in (("train", scope.recipes), ("export", scope.exports)):
+        for item in items.values():
+            if item.model.text not in scope.models:
+                where = f" in this file to {section}"
+                report.unknown("model", item.model.text, item.model.span, scope.models, where=where)
+    if not scope.models and not scope.blocks and not report.failed:
+        end = source.span(len(source.text), len(source.text))
+        report.error(
+            "no-model", "this file has no model", end, "the file ends here", help="write `model Name: ... { }`"
+        )
+    _check_stem(source, report)
+    return Spec(source, file, scope)
+
+
+def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known: dict[int, FileScope]) -> FileScope:
+    """The names of one file. A file that several import has one scope: `known` has those made before."""
     scope = FileScope(file, report)
     taken: dict[str, Span] = {}
+    for imported in imports:
+        if id(imported) not in known:
+            known[id(imported)] = _scope(imported.file, report, imported.imports, known)
+        _bring(scope, known[id(imported)], imported.place, taken, report)
     for item in file.items:
         match item:
-            case tree.Import():
-                report.later("`import`", item.span)
-                report.names_elsewhere = True
             case tree.Constant(name=name):
                 _enter(scope.constants, name, item, taken, report)
             case tree.Function(name=name):
@@ -110,20 +139,36 @@ def resolve(source: Source, file: tree.File, report: Report) -> Spec:
                 _recipe(scope.recipes, recipe or model, item, report)
             case tree.Export(model=model):
                 _recipe(scope.exports, model, item, report)
-    for section, items in (("train", scope.recipes), ("export", scope.exports)):
-        for item in items.values():
-            if item.model.text not in scope.models:
-                where = f" in this file to {section}"
-                report.unknown("model", item.model.text, item.model.span, scope.models, where=where)
-    if not scope.models and not scope.blocks and not report.failed:
-        end = source.span(len(source.text), len(source.text))
-        report.error(
-            "no-model", "this file has no model", end, "the file ends here", help="write `model Name: ... { }`"
-        )
     for name in scope.constants:
         scope.find(name)
-    _check_stem(source, report)
-    return Spec(source, file, scope)
+    return scope
+
+
+def _bring(scope: FileScope, other: FileScope, place: tree.Import, taken: dict[str, Span], report: Report) -> None:
+    """Enter the blocks, functions and constants of another file, and what that has from others."""
+    tables: list[tuple[dict[str, Any], Mapping[str, tree.Item]]] = [
+        (scope.constants, other.constants),
+        (scope.functions, other.functions),
+        (scope.blocks, other.blocks),
+    ]
+    for own, theirs in tables:
+        for name, item in theirs.items():
+            owner = other.owner(name)
+            if scope.owners.get(name) is owner:
+                continue  # two files bring one and the same
+            if name in taken:
+                report.error(
+                    "repeated-name",
+                    f"`{name}` comes from two of the imported files",
+                    place.span,
+                    f"brings `{name}` again",
+                    labels=((taken[name], "brings it first"),),
+                    help="each name stands for one thing: rename it in one of the files",
+                )
+                continue
+            taken[name] = place.span
+            own[name] = item
+            scope.owners[name] = owner
 
 
 # Beside a file of such a name, Python would import it for the module that it hides.
