@@ -192,18 +192,9 @@ TRAIN_SPELLINGS = {
 }
 
 _RECURRENT = ("hidden", "layers", "bidirectional", "dropout", "lengths", "state")
-_ATTENTION = (
-    *("head_dim", "causal", "window", "prefix", "documents", "rotary", "alibi", "softcap", "scale", "score"),
-    *("qk_norm", "mask", "dropout", "bias"),
-)
 
 OPTIONS: dict[str, tuple[str, ...] | None] = {
-    "Sinusoid": ("dim",),
-    "ClassToken": (),
     "Weight": ("dims", "init"),
-    "CrossAttention": ("heads", "memory", "kv_heads", *_ATTENTION),
-    "attend": ("keys", "values", "heads", "kv_heads", *_ATTENTION),
-    "RelativeBias": ("heads", "buckets", "distance", "causal"),
     **dict.fromkeys(("RNN", "LSTM", "GRU"), _RECURRENT),
     "reshape": ("dims",),
     "permute": ("axes",),
@@ -212,7 +203,6 @@ OPTIONS: dict[str, tuple[str, ...] | None] = {
     "first": (),
     "last": (),
     "rearrange": None,
-    "fourier": ("dim",),
     "sample_normal": ("mean", "logvar"),
     "normal": ("dims",),
     "identity": (),

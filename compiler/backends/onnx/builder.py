@@ -87,19 +87,19 @@ class OnnxBuilder:
     def op(
         self,
         kind: str,
-        inputs: Sequence[OnnxValue],
+        inputs: Sequence[OnnxValue | None],
         type: Tensor,
         name: str,
         **attributes: float | int | str | Sequence[int],
     ) -> OnnxValue:
-        """Append a node with one output, of `type`; both are called `name`."""
+        """Append a node with one output, of `type`; both are called `name`. An input that is left out is None."""
         (value,) = self.ops(kind, inputs, (type,), name, **attributes)
         return value
 
     def ops(
         self,
         kind: str,
-        inputs: Sequence[OnnxValue],
+        inputs: Sequence[OnnxValue | None],
         types: Sequence[Tensor],
         name: str,
         **attributes: float | int | str | Sequence[int],
@@ -131,19 +131,25 @@ class OnnxBuilder:
         if x_type.rank == 2:
             return self.op("Gemm", [x, weight, *vector], type, name, transB=1)
         # ONNX Runtime folds the transposition when it loads the file; the matrix keeps its checkpoint's layout.
-        matrix = self._once(
+        matrix = self.once(
             ("transposed", weight.name),
             lambda: self.op("Transpose", [weight], Tensor("float", (x_type.dims[-1], features)), f"{key}.transposed"),
         )
         product = self.op("MatMul", [x, matrix], type, f"{name}.matmul" if bias else name)
         return self.op("Add", [product, *vector], type, name) if bias else product
 
+    def once(self, key: object, make: Callable[[], OnnxValue]) -> OnnxValue:
+        """What is the same at several places of the graph: made where it is first asked for by its key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
     # --- what nodes start from ---
 
     def parameter(self, key: str) -> OnnxValue:
         """A parameter by its checkpoint key. Raises WeightFault where its numbers are of a kind no graph can hold."""
         key = self._parameters.key(key)
-        return self._once(("parameter", key), lambda: self._initializer(self._weights[key].tensor(key)))
+        return self.once(("parameter", key), lambda: self._initializer(self._weights[key].tensor(key)))
 
     def number(self, value: float) -> OnnxValue:
         """A float that is the same for all entries."""
@@ -155,7 +161,12 @@ class OnnxBuilder:
 
     def wholes(self, values: Sequence[int]) -> OnnxValue:
         """Several whole numbers, as a list: what `Reshape` and `ReduceMean` take."""
-        return self._constant(np.array(values, np.int64), f"constant.ints.{'.'.join(map(str, values))}")
+        listed = f".{'.'.join(map(str, values))}" if len(values) <= 8 else ""
+        return self._constant(np.array(values, np.int64), f"constant.ints{listed}")
+
+    def floats(self, values: Sequence[float]) -> OnnxValue:
+        """Several floats, as a list."""
+        return self._constant(np.array(values, np.float32), "constant.floats")
 
     def scalar(self, value: int) -> OnnxValue:
         """A whole number that is the same for all entries."""
@@ -166,7 +177,7 @@ class OnnxBuilder:
         dim = self._dims.dim(x_type.dims[axis])
         if isinstance(dim, int):
             return self.whole(dim)
-        return self._once(("length", dim), lambda: self._shape_of(x, axis, axis + 1, f"length.{dim}"))
+        return self.once(("length", dim), lambda: self._shape_of(x, axis, axis + 1, f"length.{dim}"))
 
     def positions(self, x: OnnxValue, x_type: Tensor) -> OnnxValue:
         """int[B, T]: the position of each entry of a sequence `x`, [B, T, ...]."""
@@ -178,7 +189,7 @@ class OnnxBuilder:
             shape = self._shape_of(x, 0, 2, "positions.shape")
             return self.op("Expand", [row, shape], Tensor("int", x_type.dims[:2]), "positions")
 
-        return self._once(("positions", self._dims.shape(x_type.dims[:2])), make)
+        return self.once(("positions", self._dims.shape(x_type.dims[:2])), make)
 
     def rotary_tables(self, length: int, half: int, base: float) -> tuple[OnnxValue, OnnxValue]:
         """Cosine and sine of a rotary embedding, [length, half] each."""
@@ -191,17 +202,12 @@ class OnnxBuilder:
 
     # --- inside ---
 
-    def _once(self, key: object, make: Callable[[], OnnxValue]) -> OnnxValue:
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
-
     def _shape_of(self, x: OnnxValue, start: int, end: int, name: str) -> OnnxValue:
         return self.op("Shape", [x], Tensor("int", (number(end - start),)), name, start=start, end=end)
 
     def _constant(self, array: np.ndarray, name: str) -> OnnxValue:
         key = ("constant", array.dtype.name, array.shape, array.tobytes())
-        return self._once(key, lambda: self._initializer(ir.Tensor(array, name=_free(name, self._value_names))))
+        return self.once(key, lambda: self._initializer(ir.Tensor(array, name=_free(name, self._value_names))))
 
     def _initializer(self, tensor: ir.TensorProtocol) -> OnnxValue:
         shape = ir.Shape(tensor.shape.numpy())

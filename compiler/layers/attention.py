@@ -1,0 +1,303 @@
+"""What SelfAttention, CrossAttention and attend share: options, what they may be, and what has to be masked."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from ..semantics.number import (
+    Number,
+    Operation,
+    Reference,
+    divides,
+    equal,
+    limit,
+    number,
+    operation,
+    product,
+    spell,
+    written,
+)
+from ..semantics.tensor import Tensor, same
+from .attention_torch import definition
+from .base import Code, Layer, ShapeFault
+from .options import (
+    Flag,
+    NormOrNone,
+    NumberOrSideOrNone,
+    PositiveOrNone,
+    Probability,
+    SideInputOrNone,
+    Whole,
+    WholeOrNone,
+)
+from .side import Side
+
+
+class Attention(Layer):
+    """softmax(q k^T) v on each head: scale, softcap, score, alibi, mask, softmax, dropout, in this order.
+
+    T is the length of the queries, S that of the keys. A query that may see no key gives zeros.
+    """
+
+    title: ClassVar[str]
+    """What it is called in the docstring of the emitted class."""
+
+    heads: Whole
+    kv_heads: WholeOrNone = None
+    head_dim: WholeOrNone = None
+    causal: Flag = False
+    window: WholeOrNone = None
+    prefix: NumberOrSideOrNone = None
+    documents: SideInputOrNone = None
+    rotary: PositiveOrNone = None
+    alibi: Flag = False
+    softcap: PositiveOrNone = None
+    scale: PositiveOrNone = None
+    score: SideInputOrNone = None
+    qk_norm: NormOrNone = None
+    mask: SideInputOrNone = None
+    dropout: Probability = 0
+    bias: Flag = True
+
+    # --- what a subclass says ---
+
+    @abstractmethod
+    def keys_from(self, x: Tensor) -> Tensor:
+        """The type of what the keys are made of, [B, S, ...]."""
+
+    @abstractmethod
+    def width_of_head(self, x: Tensor) -> Number:
+        """How wide a query and a key of one head are."""
+
+    @property
+    def sequences(self) -> tuple[Side, ...]:
+        """The side inputs that keys and values are made of."""
+        return ()
+
+    # --- meaning ---
+
+    def check_options(self, x: Tensor) -> None:
+        """Raises ShapeFault where an option does not fit the lengths, the width of a head or another option."""
+        if self.kv_heads is not None and not divides(self.kv_heads, self.heads):
+            raise ShapeFault(
+                f"{shown(self.heads)} heads do not share {shown(self.kv_heads)} key and value heads evenly",
+                "`heads` must be a multiple of `kv_heads`",
+                "kv_heads",
+            )
+        if self.rotary is not None:
+            self._check_rotary(x)
+        if self.qk_norm is not None:
+            self.qk_norm.infer(self.head_type(x))
+        if self.prefix is not None and not self.causal:
+            raise ShapeFault(
+                "`prefix` shows keys that a causal mask would hide, and this attention is not causal",
+                "write `causal = true` too, or leave `prefix` out",
+                "prefix",
+            )
+        self._check_sides(x)
+
+    def _check_rotary(self, x: Tensor) -> None:
+        if not divides(number(2), self.width_of_head(x)):
+            raise ShapeFault(
+                f"rotary turns the two halves of a head, and a head is {shown(self.width_of_head(x))} wide",
+                "make the head an even number wide",
+                "rotary",
+            )
+        for length in (x.dims[1], self.keys_from(x).dims[1]):
+            if limit(length) is None:
+                raise ShapeFault(
+                    f"rotary keeps a table of angles, and {written(length)} may be any length",
+                    f"write the longest length in the input of the model, such as `{written(length)} <= 2048`",
+                    "rotary",
+                )
+
+    def _check_sides(self, x: Tensor) -> None:
+        batch, queries = x.dims[:2]
+        keys = self.keys_from(x).dims[1]
+        lengths = f"[{written(batch)}, {written(queries)}, {written(keys)}]"
+        if self.mask is not None:
+            fitting = (Tensor("bool", (batch, keys)), Tensor("bool", (batch, queries, keys)))
+            _check_side(
+                "mask",
+                self.mask,
+                fitting,
+                f"true where a key may be seen: {' or '.join(map(str, dict.fromkeys(fitting)))}",
+                "compare what tells them apart, such as `tokens != pad`",
+            )
+        if isinstance(self.prefix, Side):
+            only = Tensor("int", (batch,))
+            _check_side("prefix", self.prefix, (only,), f"a length for each example: {only}", "give one number a row")
+        if self.documents is not None:
+            if not equal(queries, keys):
+                raise ShapeFault(
+                    f"`documents` numbers queries and keys alike, and there are {written(queries)} queries and "
+                    f"{written(keys)} keys",
+                    "give a `mask` that says which key each query may see",
+                    "documents",
+                )
+            only = Tensor("int", (batch, keys))
+            _check_side(
+                "documents", self.documents, (only,), f"the document of each entry: {only}", "give whole numbers"
+            )
+        if self.score is not None:
+            table = Tensor("float", (self.heads, queries, keys))
+            _check_side(
+                "score",
+                self.score,
+                (table, Tensor("float", (batch, *table.dims))),
+                f"what is added to the scores of each head: {table}, or one such table for each example",
+                f"the heads, queries and keys here are {shown(self.heads)} and {lengths}",
+            )
+
+    def key_heads(self) -> Number:
+        return self.heads if self.kv_heads is None else self.kv_heads
+
+    @property
+    def grouped(self) -> bool:
+        """Whether queries share key and value heads."""
+        return not equal(self.key_heads(), self.heads)
+
+    def head_type(self, x: Tensor) -> Tensor:
+        """The queries: [B, heads, T, head_dim]."""
+        return Tensor("float", (x.dims[0], self.heads, x.dims[1], self.width_of_head(x)))
+
+    def pairs_flops(self, x: Tensor, width: Number, value_width: Number) -> Number:
+        """Scores and their sum over values. What a mask hides is counted: it changes what is needed, not this."""
+        keys = self.keys_from(x).dims[1]
+        both = product([number(4), x.dims[0], x.dims[1], keys, width])
+        if equal(width, value_width):
+            return both
+        widths = Operation("+", (width, value_width))
+        return product([number(2), x.dims[0], x.dims[1], keys, widths])
+
+    # --- what has to be masked, for all backends ---
+
+    def square(self, x: Tensor) -> bool:
+        """Whether there are as many queries as keys, whatever the lengths."""
+        return equal(x.dims[1], self.keys_from(x).dims[1])
+
+    def plainly_causal(self, x: Tensor) -> bool:
+        """Whether what is seen is just what comes no later, with queries and keys side by side."""
+        hidden = (self.window, self.prefix, self.documents, self.mask, self.score)
+        return self.causal and self.square(x) and not self.alibi and all(option is None for option in hidden)
+
+    def may_be_blind(self, x: Tensor) -> bool:
+        """Whether there may be a query that sees no key at all."""
+        return self.mask is not None or (not self.square(x) and (self.causal or self.window is not None))
+
+    # --- PyTorch ---
+
+    @property
+    def is_module(self) -> bool:
+        return True
+
+    def drops(self, code: Code) -> bool:
+        return self.dropout.value != 0 and not code.exporting
+
+    def given(self) -> list[tuple[str, Side]]:
+        """The side inputs besides the sequences, by the names of `forward`'s arguments and in their order."""
+        options = {"prefix": self.prefix, "documents": self.documents, "score": self.score, "mask": self.mask}
+        return [(name, side) for name, side in options.items() if isinstance(side, Side)]
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        name = code.library(f"{self.word[0].upper()}{self.word[1:]}", definition(self, x, code))
+        return f"{name}({', '.join([*self.widths(x, code), *self._arguments(x, code)])})"
+
+    def widths(self, x: Tensor, code: Code) -> list[str]:
+        """The arguments that say how wide things are, and the number of heads."""
+        return [code.number(x.dims[-1]), code.number(self.heads)]
+
+    def _arguments(self, x: Tensor, code: Code) -> list[str]:
+        found: list[str] = []
+        if self.grouped:
+            found.append(f"kv_heads={code.number(self.key_heads())}")
+        if self.head_dim is not None:
+            found.append(f"head_dim={code.number(self.head_dim)}")
+        if self.rotary is not None:
+            found += [f"length={self._length(x, code)}", f"base={code.number(self.rotary)}"]
+        if self.qk_norm is not None:
+            norm = self.qk_norm.constructor(self.head_type(x), code)
+            found += [f"q_norm={norm}", f"k_norm={norm}"]
+        if self.scale is not None:
+            found.append(f"scale={code.real(self.scale)}")
+        if self.softcap is not None:
+            found.append(f"softcap={code.real(self.softcap)}")
+        if self.window is not None:
+            found.append(f"window={code.number(self.window)}")
+        if self.prefix is not None and not isinstance(self.prefix, Side):
+            found.append(f"prefix={code.number(self.prefix)}")
+        if self.drops(code):
+            found.append(f"dropout={code.number(self.dropout)}")
+        return found
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        sides = [*self.sequences, *(side for _, side in self.given())]
+        return f"{module}({', '.join([x, *map(str, sides)])})"
+
+    def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        return [f"{module}.init_weights(generator)"]
+
+    # --- rotary tables ---
+
+    def longest(self, x: Tensor) -> int:
+        """The longest of the sequences that rotary turns."""
+        return max(_longest(x.dims[1]), _longest(self.keys_from(x).dims[1]))
+
+    def _length(self, x: Tensor, code: Code) -> str:
+        """The longest sequence, in the words of the model's input where they say it."""
+        keys = self.keys_from(x).dims[1]
+        dim = x.dims[1] if _longest(x.dims[1]) >= _longest(keys) else keys
+        while isinstance(dim, Reference) and dim.value is None and dim.target is not None:
+            dim = dim.target
+        if isinstance(dim, Reference) and dim.value is None and dim.most is not None:
+            return code.number(dim.most)
+        return code.number(dim if dim.value is not None else number(self.longest(x)))
+
+
+def shown(n: Number) -> str:
+    """A number as written, with its value where that is not plain: `dim (768)`."""
+    text = written(n)
+    return text if n.value is None or text == spell(n.value) else f"{text} ({spell(n.value)})"
+
+
+def check_sequence(word: str, x: Tensor, what: str = "comes in", option: str | None = None) -> None:
+    """Raises ShapeFault where `x` is no sequence of vectors of known width."""
+    if x.rank != 3 or x.dtype != "float":
+        raise ShapeFault(f"{word} takes [B, T, D], and {x} {what}", "a sequence of vectors, one axis for each", option)
+    if x.dims[-1].value is None:
+        raise ShapeFault(
+            f"{word} needs a last axis of known width", "its matrices are made when the model is built", option
+        )
+
+
+def check_batch(word: str, x: Tensor, side: Tensor, option: str) -> None:
+    """Raises ShapeFault where a side input has not one sequence for each of those that come in."""
+    if not equal(x.dims[0], side.dims[0]):
+        raise ShapeFault(
+            f"{word} takes a sequence for each of {written(x.dims[0])}, and `{option}` is {side}",
+            f"the first axis of `{option}` must be that of what comes in",
+            option,
+        )
+
+
+def divided(width: Number, heads: Number, option: str = "heads") -> Number:
+    """The width of a head. Raises ShapeFault where the width does not divide."""
+    if not divides(heads, width):
+        raise ShapeFault(
+            f"{shown(width)} does not divide into {shown(heads)} heads",
+            "make the width a multiple of `heads`, or give `head_dim`",
+            option,
+        )
+    return operation("/", width, heads)
+
+
+def _check_side(option: str, side: Side, fitting: tuple[Tensor, ...], what: str, help: str) -> None:
+    if not any(same(side.type, type_) for type_ in fitting):
+        raise ShapeFault(f"`{option}` takes {what}; this is {side.type}", help, option)
+
+
+def _longest(dim: Number) -> int:
+    longest = limit(dim)
+    assert longest is not None
+    return int(longest)

@@ -1,0 +1,278 @@
+"""The PyTorch class of an attention, written out for the options that were chosen and nothing else.
+
+PyTorch's own attention takes one mask, true where a key may be seen or added to the scores, or none; what it cannot
+say (`softcap`, a function of the scores) is written out in matrices.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..semantics.number import equal
+from ..semantics.tensor import Tensor
+from .alibi import SLOPES
+from .base import Code
+from .rotary_torch import ROTARY
+from .side import Side
+
+if TYPE_CHECKING:
+    from .attention import Attention
+
+
+def definition(layer: Attention, x: Tensor, code: Code) -> str:
+    """The class as source text. Its arguments are the numbers that the options left open, in a fixed order."""
+    return "\n".join(_ClassText(layer, x, code).lines()) + "\n"
+
+
+class _ClassText:
+    """One class while it is written. `projects`: whether queries, keys and values go through matrices."""
+
+    def __init__(self, layer: Attention, x: Tensor, code: Code) -> None:
+        self.layer, self.x, self.code = layer, x, code
+        self.projects = "bias" in layer.options
+        self.square, self.drops = layer.square(x), layer.drops(code)
+        self.written_out = layer.softcap is not None
+        self.name = f"{layer.word[0].upper()}{layer.word[1:]}"
+        self.rotary = code.library("Rotary", ROTARY) if layer.rotary is not None else ""
+        self.slopes = code.library("alibi_slopes", SLOPES) if layer.alibi else ""
+
+    def lines(self) -> list[str]:
+        found = [
+            f"class {self.name}(nn.Module):",
+            f'    """{self._title()}: {self._shapes()}"""',
+            "",
+            f"    def __init__({', '.join(['self', *self._arguments()])}) -> None:",
+            *(f"        {line}" for line in self._init()),
+            "",
+            f"    def forward({', '.join(['self', *(f'{name}: Tensor' for name in self._inputs())])}) -> Tensor:",
+            *(f"        {line}" for line in self._forward()),
+        ]
+        fill = self._fill()
+        if fill:
+            found += ["", "    def init_weights(self, generator: torch.Generator | None) -> None:"]
+            found += [f"        {line}" for line in fill]
+        return found
+
+    # --- what it is called and takes ---
+
+    def _title(self) -> str:
+        title = f"causal {self.layer.title}" if self.layer.causal else self.layer.title
+        return f"{title[0].upper()}{title[1:]} (Vaswani et al. 2017)"
+
+    def _shapes(self) -> str:
+        if not self.projects:
+            return "[B, T, ...], keys and values [B, S, ...] -> [B, T, heads * width of a value]"
+        memory = f", [B, S, {'memory_dim' if self._other_memory() else 'dim'}]" if self.layer.sequences else ""
+        return f"[B, T, dim]{memory} -> [B, T, dim]"
+
+    def _other_memory(self) -> bool:
+        """Whether keys and values are made of what is not as wide as what flows."""
+        return self.projects and not equal(self.x.dims[-1], self.layer.keys_from(self.x).dims[-1])
+
+    def _inputs(self) -> list[str]:
+        if not self.projects:
+            sequences = ["q", "k", "v"]
+        else:
+            sequences = ["x", *(["memory"] if self.layer.sequences else [])]
+        return [*sequences, *(name for name, _ in self.layer.given())]
+
+    def _arguments(self) -> list[str]:
+        layer = self.layer
+        chosen = {
+            "dim: int": self.projects,
+            "heads: int": True,
+            "memory_dim: int": self._other_memory(),
+            "kv_heads: int": layer.grouped,
+            "head_dim: int": layer.head_dim is not None or (not self.projects and bool(self.rotary)),
+            "length: int": bool(self.rotary),
+            "base: float": bool(self.rotary),
+            "q_norm: nn.Module": layer.qk_norm is not None,
+            "k_norm: nn.Module": layer.qk_norm is not None,
+            **{f"{name}: {kind}": True for name, kind in self._kept_numbers().items()},
+            "dropout: float": self.drops,
+        }
+        return [argument for argument, there in chosen.items() if there]
+
+    def _kept_numbers(self) -> dict[str, str]:
+        """The numbers that `forward` reads, with their types."""
+        layer = self.layer
+        found: dict[str, str] = {}
+        if layer.scale is not None:
+            found["scale"] = "float"
+        if layer.softcap is not None:
+            found["softcap"] = "float"
+        if layer.window is not None:
+            found["window"] = "int"
+        if layer.prefix is not None and not isinstance(layer.prefix, Side):
+            found["prefix"] = "int"
+        return found
+
+    # --- __init__ ---
+
+    def _init(self) -> list[str]:
+        layer = self.layer
+        wide = layer.head_dim is not None
+        kept = ["heads", *(["kv_heads"] if layer.grouped else []), *self._kept_numbers()]
+        lines = ["super().__init__()", *(f"self.{name} = {name}" for name in kept)]
+        if self.drops:
+            lines.append("self.dropout = dropout")
+        if self.projects:
+            bias = "" if layer.bias else ", bias=False"
+            query = "heads * head_dim" if wide else "dim"
+            key = "kv_heads * head_dim" if layer.grouped else query
+            memory = "memory_dim" if self._other_memory() else "dim"
+            if layer.grouped and not wide:
+                lines.append("head_dim = dim // heads")
+            lines += [
+                f"self.q = nn.Linear(dim, {query}{bias})",
+                f"self.k = nn.Linear({memory}, {key}{bias})",
+                f"self.v = nn.Linear({memory}, {key}{bias})",
+                f"self.o = nn.Linear({query}, dim{bias})",
+            ]
+        if layer.qk_norm is not None:
+            lines += ["self.q_norm = q_norm", "self.k_norm = k_norm"]
+        if self.rotary:
+            known = wide or layer.grouped or not self.projects
+            lines.append(f"self.rotary = {self.rotary}(length, {'head_dim' if known else 'dim // heads'}, base)")
+        return lines
+
+    # --- forward ---
+
+    def _forward(self) -> list[str]:
+        layer = self.layer
+        heads_of_keys = "self.kv_heads" if layer.grouped else "self.heads"
+        split = "unflatten(-1, ({}, -1)).transpose(1, 2)"
+        memory = "memory" if layer.sequences else "x"
+        q, k, v = ("self.q(x)", f"self.k({memory})", f"self.v({memory})") if self.projects else ("q", "k", "v")
+        lines = [
+            f"# {self._shapes_of_heads()}",
+            f"q = {q}.{split.format('self.heads')}",
+            f"k = {k}.{split.format(heads_of_keys)}",
+            f"v = {v}.{split.format(heads_of_keys)}",
+        ]
+        if layer.qk_norm is not None:
+            lines.append("q, k = self.q_norm(q), self.k_norm(k)")
+        if self.rotary:
+            lines.append("q, k = self.rotary(q), self.rotary(k)")
+        plain = layer.plainly_causal(self.x) and not self.written_out
+        seen = [] if plain else self._seen()
+        lines += self._positions(seen)
+        lines += [f"seen = {_bare(part)}" if i == 0 else f"seen = seen & {part}" for i, part in enumerate(seen)]
+        lines += self._matrices(bool(seen)) if self.written_out else self._attend(bool(seen), causal=plain)
+        y = "y.transpose(1, 2).flatten(2)"
+        return [*lines, f"return self.o({y})" if self.projects else f"return {y}"]
+
+    def _shapes_of_heads(self) -> str:
+        grouped, other = self.layer.grouped, bool(self.layer.sequences)
+        if not grouped and not other:
+            return "Each is [B, heads, T, head_dim]."
+        keys = "keys and values have kv_heads of them" if grouped else "keys and values are as long as theirs"
+        return f"Queries are [B, heads, T, head_dim]; {keys}."
+
+    def _positions(self, seen: list[str]) -> list[str]:
+        """Where queries and keys stand, as far as something reads it."""
+        text = " ".join([*seen, *self._biases()])
+        lines: list[str] = []
+        if "distance" in text or "position" in text:
+            lines.append("position = torch.arange(k.shape[2], device=k.device)")
+        if "distance" in text and self.square:
+            lines.append("distance = position[:, None] - position  # [T, T]")
+        elif "distance" in text:
+            moved = " + k.shape[2] - q.shape[2]" if self.layer.causal else ""
+            lines.append(f"query = torch.arange(q.shape[2], device=q.device){moved}")
+            lines.append("distance = query[:, None] - position  # [T, S]")
+        return lines
+
+    def _seen(self) -> list[str]:
+        """What a key must be to be seen, each an expression that spreads over [B, heads, T, S]."""
+        layer = self.layer
+        found: list[str] = []
+        if layer.causal:
+            later = "(distance >= 0)"
+            if isinstance(layer.prefix, Side):
+                later = "((distance >= 0) | (position < prefix[:, None, None, None]))"
+            elif layer.prefix is not None:
+                later = "((distance >= 0) | (position < self.prefix))"
+            found.append(later)
+        if layer.window is not None:
+            one_sided = layer.causal and layer.prefix is None
+            found.append(f"({'distance' if one_sided else 'distance.abs()'} < self.window)")
+        if layer.documents is not None:
+            found.append("(documents[:, None, :, None] == documents[:, None, None, :])")
+        if layer.mask is not None:
+            found.append("mask[:, None]" if layer.mask.type.rank == 3 else "mask[:, None, None]")
+        return found
+
+    def _biases(self) -> list[str]:
+        """What is added to the scores."""
+        found: list[str] = []
+        if self.layer.score is not None:
+            found.append("score")
+        if self.layer.alibi:
+            found.append(f"-{self.slopes}(self.heads, q.device) * distance.abs()")
+        return found
+
+    def _attend(self, seen: bool, *, causal: bool) -> list[str]:
+        """By PyTorch's own attention."""
+        layer = self.layer
+        options, lines, biases = ["q", "k", "v"], list[str](), self._biases()
+        if biases:
+            bias = biases[0] if len(biases) == 1 else f"{biases[0]} - {biases[1][1:]}"
+            lines.append(f"bias = {bias}" if not seen else f'bias = ({bias}).masked_fill(~seen, float("-inf"))')
+            if biases == ["score"]:
+                lines[-1] = lines[-1].replace("(score)", "score")
+            options.append("attn_mask=bias.type_as(q)")
+        elif seen:
+            options.append("attn_mask=seen")
+        if self.drops:
+            lines.append("dropout = self.dropout if self.training else 0.0")
+            options.append("dropout_p=dropout")
+        if causal:
+            options.append("is_causal=True")
+        if layer.scale is not None:
+            options.append("scale=self.scale")
+        if layer.grouped:
+            options.append("enable_gqa=True")
+        return [*lines, f"y = F.scaled_dot_product_attention({', '.join(options)})"]
+
+    def _matrices(self, seen: bool) -> list[str]:
+        """Step by step."""
+        layer = self.layer
+        lines: list[str] = []
+        if layer.grouped:
+            lines.append("group = self.heads // self.kv_heads")
+            lines.append("k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)")
+        scale = "q.shape[-1] ** -0.5" if layer.scale is None else "self.scale"
+        lines.append(f"scores = (q * {scale}) @ k.transpose(2, 3)  # [B, heads, T, S]")
+        if layer.softcap is not None:
+            lines.append("scores = self.softcap * torch.tanh(scores / self.softcap)")
+        lines += [
+            f"scores = scores - {bias[1:]}" if bias.startswith("-") else f"scores = scores + {bias}"
+            for bias in self._biases()
+        ]
+        weights = "scores.softmax(-1)"
+        if seen:
+            lines.append('scores = scores.masked_fill(~seen, float("-inf"))')
+            if layer.may_be_blind(self.x):
+                # A softmax over nothing is NaN.
+                weights += ".masked_fill(~seen, 0.0)"
+        if self.drops:
+            weights = f"F.dropout({weights}, self.dropout, self.training)"
+        # What was added may have been of another dtype.
+        cast = ".type_as(v)" if self._biases() else ""
+        return [*lines, f"y = {weights}{cast} @ v"]
+
+    # --- initial weights ---
+
+    def _fill(self) -> list[str]:
+        lines = [f"{self.code.init_linear()}(self.{name}, generator)" for name in "qkvo"] if self.projects else []
+        if self.layer.qk_norm is not None:
+            lines += ["self.q_norm.reset_parameters()", "self.k_norm.reset_parameters()"]
+        return [*lines, "self.rotary.fill()"] if self.rotary else lines
+
+
+def _bare(part: str) -> str:
+    """A part of what is seen where it stands alone: without the parentheses around it, a mask with its shape."""
+    if part.startswith("("):
+        return part[1:-1]
+    return f"{part}  # {'[B, 1, 1, S]' if part.count('None') == 2 else '[B, 1, T, S]'}"

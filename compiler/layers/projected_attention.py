@@ -1,0 +1,57 @@
+"""Attention whose queries, keys, values and result go through matrices: `q`, `k`, `v`, `o`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..semantics.number import Number, Operation, equal, product
+from ..semantics.tensor import Tensor
+from .attention import Attention, divided
+from .attention_onnx import attention
+from .base import Parameter
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
+
+class ProjectedAttention(Attention):
+    """Keys and values are made of what `keys_from` says, by `k` and `v`."""
+
+    def width_of_head(self, x: Tensor) -> Number:
+        return divided(x.dims[-1], self.heads) if self.head_dim is None else self.head_dim
+
+    def query_width(self, x: Tensor) -> Number:
+        """The width of all query heads together: as wide as the input unless `head_dim` says otherwise."""
+        return x.dims[-1] if self.head_dim is None else product([self.heads, self.head_dim])
+
+    def key_width(self, x: Tensor) -> Number:
+        if equal(self.key_heads(), self.heads):
+            return self.query_width(x)
+        return Operation("*", (self.key_heads(), self.width_of_head(x)))
+
+    def matrices(self, x: Tensor) -> dict[str, Parameter]:
+        """The parameters: the four matrices, then the norms of queries and keys."""
+        dim, memory, query, key = x.dims[-1], self.keys_from(x).dims[-1], self.query_width(x), self.key_width(x)
+        shapes = {"q": (query, dim), "k": (key, memory), "v": (key, memory), "o": (dim, query)}
+        found: dict[str, Parameter] = {}
+        for name, dims in shapes.items():
+            found[f"{name}.weight"] = Parameter(dims)
+            if self.bias:
+                found[f"{name}.bias"] = Parameter(dims[:1])
+        if self.qk_norm is not None:
+            gains = self.qk_norm.parameters(self.head_type(x))
+            found |= {f"{part}_norm.{key}": gain for part in "qk" for key, gain in gains.items()}
+        return found
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        memory = g.side(self.sequences[0]) if self.sequences else x
+        memory_type = self.keys_from(x_type)
+
+        def matrix(label: str, value: OnnxValue, value_type: Tensor, width: Number) -> OnnxValue:
+            return g.linear(value, value_type, width, f"{name}.{label}", f"{module}.{label}", bias=self.bias)
+
+        q = matrix("q", x, x_type, self.query_width(x_type))
+        k = matrix("k", memory, memory_type, self.key_width(x_type))
+        v = matrix("v", memory, memory_type, self.key_width(x_type))
+        y = attention(self, g, (q, k, v), x_type, self.width_of_head(x_type), name, module)
+        return (matrix("o", y, x_type.with_last(self.query_width(x_type)), x_type.dims[-1]),)
