@@ -14,11 +14,11 @@ One `Functions` a file reads them when they are asked for; what is wrong goes to
 As a stage, an activation or a score: the place supplies the first parameters, the call gives the others.
 
     given = match_arguments(stage, cap.parameters, report, supplied=("x",))         # {"limit": flow}
-    check_score(tilt, scope.functions["tilt"], stage, report)                       # are the first s, q, k, h?
+    check_score(tilt, functions.written["tilt"], stage, report)                     # are the first s, q, k, h?
     value = applied(cap, named={"limit": Constant(number)})                         # an expression over x alone
 
-An expression is then simplified, differentiated and printed. `number` says how a constant is written, `name` how a
-parameter is called where the text will stand.
+An expression is then simplified, differentiated and printed, by the file of that name. `number` says how a constant is
+written, `name` how a parameter is called where the text will stand.
 
     slope = differentiate(value, "x")
     print_torch(value, {"x"}, number=code.number)                 # 30 * (2 / (1 + torch.exp(-2 * x / 30)) - 1)
@@ -27,19 +27,13 @@ parameter is called where the text will stand.
     onnx_nodes(g, value, {"x": (onnx_value, type)}, "gpt.cap")    # (value, type)
 
     function_source(cap)                                          # def cap(x: Tensor, limit: float = 30) -> Tensor: ...
-    functions_called(cap.value, {"x"})                            # what has to stand above it
+    functions_called(cap.value, {"x"})                            # what has to stand above it (print_torch)
 """
 
+# A check reads functions and prints none: the other files are loaded by those that need them.
 from .arguments import SCORE, check_score, match_arguments
-from .differentiate import differentiate
 from .expression import Constant, Expression, ScalarFunction, Variable, applied, substitute, variables
-from .onnx_nodes import onnx_nodes
-from .print_numpy import print_numpy
-from .print_torch import functions_called, print_torch
-from .print_triton import print_triton
 from .read import Functions, read_expression
-from .simplify import simplify
-from .source import function_source
 
 __all__ = [
     "SCORE",
@@ -50,16 +44,8 @@ __all__ = [
     "Variable",
     "applied",
     "check_score",
-    "differentiate",
-    "function_source",
-    "functions_called",
     "match_arguments",
-    "onnx_nodes",
-    "print_numpy",
-    "print_torch",
-    "print_triton",
     "read_expression",
-    "simplify",
     "substitute",
     "variables",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from .expression import Parameter, ScalarFunction
 
@@ -46,27 +47,26 @@ def match_arguments(
         elif name in open_names:
             given[name] = value
         else:
-            free = [n for n in open_names if n not in given]
-            report.unknown(f"parameter of `{word}`", name, place, free, code="unknown-option")
+            meant = nearest(name, [n for n in open_names if n not in given])
+            help = f"write `{meant}`" if meant else f"its parameters are {_listed(open_names)}" if open_names else ""
+            fixes = (Fix(place, meant),) if meant else ()
+            message = f"`{word}` has no parameter `{name}`"
+            report.error("unknown-option", message, place, "not a parameter", help=help, fixes=fixes)
             fits = False
-    missing = [p for p in parameters if p.name not in given and p.name not in supplied and p.default is None]
+    missing = [p.name for p in parameters if p.name not in given and p.name not in supplied and p.default is None]
     if missing and fits:
-        _report_missing(stage, missing, report)
+        _report_missing(stage, missing, open_names, report)
     return given if fits and not missing else None
 
 
-def _report_missing(stage: tree.Stage, missing: Sequence[Parameter], report: Report) -> None:
-    word = str(stage.path)
-    message = f"`{word}` needs {_listed([p.name for p in missing])}"
-    args = [*(arg.span.text for arg in stage.args or ()), *(f"{p.name} = ..." for p in missing)]
-    report.error(
-        "missing-option", message, stage.span, "not given here", help=f"write `{word}({', '.join(_in_order(args))})`"
-    )
-
-
-def _in_order(args: Sequence[str]) -> list[str]:
-    """Those without a name first."""
-    return sorted(args, key=lambda arg: " = " in arg)
+def _report_missing(stage: tree.Stage, missing: Sequence[str], names: Sequence[str], report: Report) -> None:
+    word, args = str(stage.path), stage.args or ()
+    named = {arg.name.text: arg.span.text for arg in args if isinstance(arg, tree.Keyword)}
+    named |= {name: f"{name} = ..." for name in missing}
+    better = [arg.span.text for arg in args if not isinstance(arg, tree.Keyword)]
+    better += [named[name] for name in names if name in named]
+    help = f"write `{word}({', '.join(better)})`"
+    report.error("missing-option", f"`{word}` needs {_listed(missing)}", stage.span, "not given here", help=help)
 
 
 def check_score(function: ScalarFunction, written: tree.Function, use: tree.Node, report: Report) -> bool:

@@ -81,8 +81,8 @@ class TorchPrinter(PythonPrinter):
 
     def choice(self, condition: Expression, then: Expression, otherwise: Expression) -> Text:
         if not self.is_tensor(condition):
-            test, first = self.piece(condition).at(OR), self.piece(then).at(OR)
-            return Text(f"{first} if {test} else {self.piece(otherwise).at(IF)}", IF)
+            first, second = self._alike(then, otherwise)
+            return Text(f"{first.at(OR)} if {self.piece(condition).at(OR)} else {second.at(IF)}", IF)
         if self.is_tensor(then) or self.is_tensor(otherwise):
             return self.called("torch.where", condition, then, otherwise)
         # Of two numbers torch.where makes float32, whatever comes in.
@@ -90,6 +90,14 @@ class TorchPrinter(PythonPrinter):
             like = next(n.name for n in nodes(condition) if isinstance(n, Variable) and n.name in self._tensors)
             return Text(f"({self.text(condition)}).to({self._name(like)}.dtype)")
         return Text(f"torch.where({self.text(condition)}, {self.full(then, condition)}, {self.text(otherwise)})")
+
+    def _alike(self, a: Expression, b: Expression) -> tuple[Text, Text]:
+        """Both sides of Python's `if`, which TorchScript wants of one type: both tensors or both numbers."""
+        if self.is_tensor(a) == self.is_tensor(b):
+            return self.piece(a), self.piece(b)
+        if self.is_tensor(a):
+            return self.piece(a), Text(self.full(b, a))
+        return Text(self.full(a, b)), self.piece(b)
 
     def arithmetic(self, operator: str, a: Expression, b: Expression) -> Text:
         # The operators of PyTorch's tensors have no derivative here.

@@ -53,22 +53,22 @@ class Functions:
         imported: Mapping[str, ScalarFunction] | None = None,
     ) -> None:
         self.scope, self.report = scope, report
-        self._written = written
+        self.written = written
         self._read: dict[str, ScalarFunction | None] = dict(imported or {})
         self._open: list[str] = []
         self._sizes: dict[ScalarFunction, Size] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._written or name in self._read
+        return name in self.written or name in self._read
 
     def names(self) -> Iterable[str]:
-        return {**self._read, **self._written}.keys()
+        return {**self._read, **self.written}.keys()
 
     def find(self, name: str) -> ScalarFunction | None:
         """The function, or None where there is none or it has a mistake, which is reported once."""
-        if name not in self._read and name in self._written:
+        if name not in self._read and name in self.written:
             self._open.append(name)
-            found = self._function(self._written[name])
+            found = self._function(self.written[name])
             self._open.pop()
             # A circle is reported at the function where it was found, and those inside it have no value.
             self._read[name] = found
@@ -76,7 +76,7 @@ class Functions:
 
     def read_all(self) -> None:
         """Report the mistakes of every function, whether anything uses it or not."""
-        for name in self._written:
+        for name in self.written:
             self.find(name)
 
     def called(self, name: str, place: Span) -> ScalarFunction | None:

@@ -127,7 +127,7 @@ def too_large(name: tree.Name, size: Size, report: Report) -> None:
         message = f"`{name}` is {size.operations:,} operations when all that it calls is written out, over {LARGEST:,}"
     else:
         message = f"`{name}` is nested {size.depth} deep when all that it calls is written out, over {DEEPEST}"
-    help = "call functions on fewer occurrences of what they are given"
+    help = "let fewer of its calls lie inside others, or occur once"
     report.error("too-deep", message, name.span, "too large for a kernel", help=help)
 
 

@@ -1,0 +1,221 @@
+"""Scalar functions in PyTorch and in Triton's interpreter: values, derivatives as autograd has them, TorchScript."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from scalar_cases import CAP, GRID, SQUARED_RELU, TILT, WINDOW, expressions, function, moderate, value
+
+from dlspec.compiler.scalars import Constant, Expression, Variable, applied
+from dlspec.compiler.scalars.activations import ACTIVATIONS
+from dlspec.compiler.scalars.differentiate import differentiate
+from dlspec.compiler.scalars.expression import ONE, ZERO, compute, constant
+from dlspec.compiler.scalars.print_torch import print_torch
+from dlspec.compiler.scalars.print_triton import print_triton
+from dlspec.compiler.scalars.source import function_source
+from dlspec.compiler.semantics.number import number
+
+X, Y = Variable("x"), Variable("y")
+
+
+def torch_value(e: Expression, **at: torch.Tensor) -> torch.Tensor:
+    names = {"torch": torch, "F": F, "math": math, **at}
+    nothing = torch.stack([0 * tensor for tensor in at.values()]).sum(0)  # for shape, dtype and the graph
+    return eval(print_torch(e, at.keys()), names) + nothing  # noqa: S307
+
+
+def autograd(e: Expression, name: str, at: dict[str, np.ndarray]) -> np.ndarray:
+    inputs = {n: torch.tensor(v, requires_grad=True) for n, v in at.items()}
+    result = torch_value(e, **inputs)
+    (gradient,) = torch.autograd.grad(result.sum(), [inputs[name]])
+    return gradient.numpy()
+
+
+def ours(e: Expression, name: str, at: dict[str, np.ndarray]) -> np.ndarray:
+    return torch_value(differentiate(e, name), **{n: torch.tensor(v) for n, v in at.items()}).numpy()
+
+
+@given(expressions(jumps=True))
+def test_torch_text_has_the_value(e: Expression) -> None:
+    fits = moderate(e, GRID)
+    found = torch_value(e, **{n: torch.tensor(v[fits]) for n, v in GRID.items()})
+    np.testing.assert_allclose(found, np.broadcast_to(value(e, GRID), fits.shape)[fits], rtol=1e-9, atol=1e-11)
+
+
+@given(expressions(jumps=True))
+def test_derivatives_are_those_of_autograd(e: Expression) -> None:
+    """Kinks and ties among them; where autograd makes NaN of a side that is not chosen, ours may be a number."""
+    fits = moderate(e, GRID)
+    at = {n: v[fits] for n, v in GRID.items()}
+    for name in ("x", "y"):
+        theirs = autograd(e, name, at)
+        known = np.isfinite(theirs) & (np.abs(theirs) < 1e6)
+        np.testing.assert_allclose(ours(e, name, at)[known], theirs[known], rtol=1e-6, atol=1e-7)
+
+
+ONE_NUMBER = ["sqrt", "exp", "log", "abs", "sin", "cos", "floor", "ceil", "erf", *sorted(ACTIVATIONS - {"leaky_relu"})]
+
+
+@pytest.mark.parametrize("operator", ONE_NUMBER)
+def test_functions_of_one_number_at_kinks(operator: str) -> None:
+    x = {"x": np.array([-20, -3.5, -3, -1, -1e-3, 0, 1e-3, 0.5, 1, 3, 3.5, 20.0, math.nan])}
+    e = compute(operator, X)
+    np.testing.assert_allclose(torch_value(e, x=torch.tensor(x["x"])), value(e, x), rtol=1e-8, atol=1e-12)
+    theirs, mine = autograd(e, "x", x), ours(e, "x", x)
+    np.testing.assert_allclose(mine[:-1], theirs[:-1], rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("e", "at", "slopes"),
+    [
+        (compute("max", X, ZERO), (0.0, 1.0), (1, 0)),  # clamp
+        (compute("min", constant(6), X), (6.0, 1.0), (1, 0)),
+        (compute("min", compute("max", X, ZERO), constant(6)), (6.0, 1.0), (1, 0)),
+        (compute("max", X, Y), (2.0, 2.0), (0.5, 0.5)),  # maximum
+        (compute("min", X, Y), (2.0, 2.0), (0.5, 0.5)),
+        (compute("max", X, X), (2.0, 2.0), (1, 0)),
+        (compute("relu", X), (0.0, 0.0), (0, 0)),
+        (compute("abs", X), (0.0, 0.0), (0, 0)),
+        (compute("^", X, ZERO), (0.0, 0.0), (0, 0)),
+        (compute("^", X, Y), (0.0, 2.0), (0, 0)),
+        (compute("^", X, Y), (0.0, 0.0), (0, 0)),
+        (compute("%", X, Y), (7.0, 2.0), (1, -3)),
+        (compute("//", X, Y), (7.0, 2.0), (0, 0)),
+        (compute("leaky_relu", X, Y), (-3.0, 0.1), (0.1, -3)),
+    ],
+)
+def test_conventions(e: Expression, at: tuple[float, float], slopes: tuple[float, float]) -> None:
+    point = {"x": np.array([at[0]]), "y": np.array([at[1]])}
+    for name, slope in zip("xy", slopes, strict=True):
+        assert ours(e, name, point) == slope
+        if name == "x":
+            assert autograd(e, name, point) == slope
+
+
+def test_the_side_that_is_not_chosen_adds_nothing() -> None:
+    """Autograd multiplies its infinite slope with 0."""
+    e = applied(function("f(x) = sqrt(x) if x > 0 else 0"))
+    at = {"x": np.array([0.0, 4.0])}
+    assert np.isnan(autograd(e, "x", at)[0])
+    np.testing.assert_array_equal(ours(e, "x", at), [0, 0.25])
+
+
+def test_derivatives_of_scores() -> None:
+    tilt, window = function(TILT), function(WINDOW)
+    assert differentiate(applied(tilt), "s") == ONE
+    assert print_torch(differentiate(applied(tilt), "slope"), {"s", "q", "k", "slope"}) == (
+        "torch.where(q > k, -torch.abs(q - k), 0)"
+    )
+    assert print_torch(differentiate(applied(window), "s"), {"s", "q", "k"}) == (
+        "((q >= k) & (q - k < 64)).to(q.dtype)"
+    )
+
+
+# --- as they stand in an emitted module ---
+
+
+def script(source: str, folder: Path, name: str) -> Any:
+    head = "import math\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor\n\n\n"
+    path = folder / f"emitted_{name}.py"
+    path.write_text(head + source, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+LINES = [
+    SQUARED_RELU,
+    CAP,
+    "f(x) = 0.1 if x > 0 else 5%",
+    "f(x) = 1 if x > 0 else 0",
+    "f(x) = x // 2 + 7 // x + 7 % x",
+    "f(x) = 3 + 0 * x",
+    "f(x) = x ^ 2 + 2 ^ x + abs(x) ^ 0.5",
+    "f(x) = gelu(x, approximate = tanh) + leaky_relu(x, 0.2) + mish(x) + min(max(x, -1), 1)",
+    "f(x, a = 2) = x * exp(a) * max(a, 0) * (1 if a > 0 else x)",
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("line", LINES)
+def test_emitted_functions_keep_dtype_and_can_be_scripted(line: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    f = function(line)
+    emitted = script(function_source(f), tmp_path, f.name)
+    x = torch.tensor([[-2.0, -0.5, 0.5, 3.0]], dtype=dtype)
+    y = emitted(x)
+    rtol, atol = (0.02, 0.05) if dtype == torch.bfloat16 else (1e-5, 1e-6)
+    assert (y.dtype, y.shape) == (dtype, x.shape)
+    limits = {p.name: torch.tensor(float(p.default.value)) for p in f.parameters if p.default}  # type: ignore[arg-type]
+    expected = value(applied(f), {"x": x.double().numpy(), **{n: t.numpy() for n, t in limits.items()}})
+    np.testing.assert_allclose(y.double(), expected, rtol=rtol, atol=atol)
+    torch.testing.assert_close(torch.jit.script(emitted)(x), y)
+
+
+def test_a_score_broadcasts(tmp_path: Path) -> None:
+    f = function(TILT)
+    tilt = script(function_source(f, tensors={p.name for p in f.parameters}), tmp_path, "tilt")
+    s, slope = torch.randn(2, 3, 5, 7), torch.rand(3, 1, 1)
+    q, k, h = torch.arange(5.0)[:, None], torch.arange(7.0), torch.arange(3.0)[:, None, None]
+    expected = torch.where(q > k, s - slope * (q - k).abs(), s)
+    torch.testing.assert_close(tilt(s, q, k, h, slope), expected)
+
+
+# --- Triton ---
+
+
+def triton_values(es: list[Expression], at: dict[str, np.ndarray], folder: Path) -> np.ndarray:
+    """Every expression in one kernel, in the interpreter, over x and y."""
+    pytest.importorskip("triton")
+    body = "\n".join(f"    tl.store(out + {i} * n + i, {print_triton(e)} + 0.0 * x)" for i, e in enumerate(es))
+    source = (
+        "import triton\nimport triton.language as tl\n\n\n@triton.jit\n"
+        "def kernel(xs, ys, out, n: tl.constexpr):\n    i = tl.arange(0, n)\n"
+        f"    x = tl.load(xs + i)\n    y = tl.load(ys + i)\n{body}\n"
+    )
+    kernel = script(source, folder, "kernel")
+    size = 256
+    x, y = (torch.ones(size) for _ in range(2))
+    x[: len(at["x"])], y[: len(at["y"])] = torch.tensor(at["x"]), torch.tensor(at["y"])
+    out = torch.empty(len(es), size)
+    kernel[(1,)](x, y, out, size)
+    return out[:, : len(at["x"])].numpy()
+
+
+@pytest.fixture
+def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+
+
+@pytest.mark.usefixtures("interpreter")
+def test_triton_has_the_values_and_slopes(tmp_path: Path) -> None:
+    plain = [compute(operator, X) for operator in ONE_NUMBER]
+    plain += [compute(sign, X, Y) for sign in ("+", "-", "*", "/", "//", "%", "^", "max", "min")]
+    plain += [compute("^", X, constant(n)) for n in (-3, -1, 0.5, 1.5, 2, 3, 4, 5, 6, 7)]
+    plain += [compute("leaky_relu", X, constant(0.2)), compute("neg", compute("^", X, constant(2)))]
+    lines = [SQUARED_RELU, CAP, "f(x, y) = x if (x > y) * (x < 2) + (y == 0) else -y"]
+    plain += [applied(function(line)) for line in lines]
+    es = [*plain, *(differentiate(e, "x") for e in plain)]
+    # Quotients that are whole are so in float32 too.
+    grid = {n: np.where(v == 0.1, 0.25, np.where(v == 3.7, 3.75, v)) for n, v in GRID.items()}
+    found = triton_values(es, grid, tmp_path)
+    for e, row in zip(es, found, strict=True):
+        expected = np.broadcast_to(value(e, grid), row.shape)
+        known = np.isfinite(expected)
+        np.testing.assert_allclose(row[known], expected[known], rtol=2e-5, atol=2e-6, err_msg=print_triton(e))
+        assert not np.isfinite(row[~known]).any(), print_triton(e)
+
+
+def test_constants_of_the_file_keep_their_names_in_kernels() -> None:
+    f = function("width = 8\nf(x, a) = a * x / width")
+    e = applied(f, named={"a": Constant(number(3))})
+    assert print_triton(e, number=lambda n: getattr(n, "name", "3").upper()) == "3.0 * x / WIDTH"
