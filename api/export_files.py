@@ -10,7 +10,6 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..grammar.source import Source
 from ..runtime.errors import Refused
 from .compilation import LATER
 from .input_ranges import input_ranges
@@ -44,7 +43,7 @@ def chosen_files(trained: Trained, formats: list[str] | None) -> list[File]:
     from ..compiler.pipeline import analyse
 
     record = trained.record
-    analysis = analyse(Source(record.name, record.text), record.overrides)
+    analysis = analyse(record.source, record.overrides)
     model = trained.program.options.model_class
     section = analysis.exports.get(model)
     named = {} if section is None else {type(file).word: file.path for file in section.files}

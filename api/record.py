@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import __version__
+from ..grammar.source import Source
 from ..runtime.errors import Refused
 
 FILE = "resolved.json"
@@ -29,6 +30,13 @@ class Record:
     tokenizer: str | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     version: str = __version__
+    imports: Mapping[str, str] = field(default_factory=dict)
+    """The texts of the files that the spec imports."""
+
+    @property
+    def source(self) -> Source:
+        """What was compiled."""
+        return Source(self.name, self.text, self.imports)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -36,7 +44,7 @@ class Record:
         stored = {
             "schema": SCHEMA,
             "dlspec": self.version,
-            "source": {"name": self.name, "text": self.text},
+            "source": {"name": self.name, "text": self.text, "imports": dict(self.imports)},
             "overrides": list(self.overrides),
             "recipe": self.recipe,
             "settings": self.settings,
@@ -55,6 +63,7 @@ def read_record(texts: Mapping[str, str]) -> Record:
             return Record(
                 name=stored["source"]["name"],
                 text=stored["source"]["text"],
+                imports=stored["source"]["imports"],
                 overrides=tuple(stored["overrides"]),
                 recipe=stored["recipe"],
                 settings=stored["settings"],

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..grammar.diagnostics import SpecError
-from ..grammar.source import Source
 from ..runtime.errors import Refused
 from .compilation import program_of
 from .record import Record, read_record
@@ -84,7 +83,7 @@ def _compiled(record: Record) -> tuple[Artefact | None, str]:
     from ..compiler.pipeline import compile
 
     try:
-        return compile(Source(record.name, record.text), record.overrides, record.recipe), ""
+        return compile(record.source, record.overrides, record.recipe), ""
     except SpecError as error:
         return None, str(error)
 

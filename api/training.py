@@ -61,6 +61,7 @@ def prepare_training(
     record = Record(
         name=Path(source.name).name,
         text=source.text,
+        imports=artefact.imports,
         overrides=tuple(set),
         recipe=program.options.recipe,
         settings=program.settings,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.compilation import compile_to_run, program_of
 from ..api.trained import Trained
-from ..grammar.source import Source
 from ..runtime.errors import Refused
 from .console import Console
 from .run_arguments import add_run_arguments, open_told
@@ -57,7 +56,7 @@ def _changed(trained: Trained, overrides: list[str], console: Console) -> tuple[
         raise Refused("a run whose code was edited goes on as it is", "Leave --set away.")
     record = trained.record
     together = (*record.overrides, *overrides)
-    artefact = compile_to_run(Source(record.name, record.text), together, record.recipe)
+    artefact = compile_to_run(record.source, together, record.recipe)
     program = program_of(artefact)
     for line in _changes(trained.program, program):
         console.note(f"changed: {line}")

@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
@@ -24,7 +24,7 @@ from .ir.weights import parameter_count
 from .passes import EXPORT_PASSES, PASSES, Pass
 from .semantics.follow_ups import without_follow_ups
 from .semantics.idioms import in_our_words
-from .semantics.imports import Importer, Reader, read_from_disk
+from .semantics.imports import Importer, Reader, all_imported, kept_name, reader_of
 from .semantics.overrides import apply_overrides
 from .semantics.report import Report
 from .semantics.resolve import Spec, first_model, resolve
@@ -48,6 +48,8 @@ class Analysis:
     plans: dict[str, TrainPlan]
     exports: dict[str, ExportPlan]
     diagnostics: list[Diagnostic]
+    imports: Mapping[str, str] = field(default_factory=dict)
+    """The texts of the imported files, to be kept with the spec (`Source.files`)."""
 
     @property
     def recipes(self) -> dict[str, TrainPlan]:
@@ -72,6 +74,7 @@ class Artefact:
     recipe_code: str | None
     settings: dict | None
     diagnostics: list[Diagnostic]
+    imports: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, str]:
@@ -81,15 +84,15 @@ class Artefact:
 
 
 @room_for_depth()
-def analyse(source: Source, overrides: Sequence[str] = (), read: Reader = read_from_disk) -> Analysis:
+def analyse(source: Source, overrides: Sequence[str] = (), read: Reader | None = None) -> Analysis:
     """Everything up to the passes, with all findings in source order.
 
-    `read` reads the files that the spec imports: from the disk, where it is left out.
+    `read` reads the files that the spec imports: left out, those kept with it, or those on the disk.
     """
     file, found = parse(source)
     report = Report(found)
     broken = report.failed
-    imports = Importer(read, report).imports(source, file)
+    imports = Importer(read or reader_of(source), report).imports(source, file)
     file, imports = apply_overrides(file, imports, overrides, report)
     spec = resolve(source, file, report, imports)
     spec.scope.scalars.read_all()
@@ -122,7 +125,8 @@ def analyse(source: Source, overrides: Sequence[str] = (), read: Reader = read_f
     if not report.failed:
         check_used(spec.scope, report)
     said = in_our_words(without_follow_ups(report.diagnostics, found, file), file)
-    return Analysis(source, file, spec, graphs, plans, exports, said)
+    kept = {kept_name(one.source.name, source): one.source.text for one in all_imported(imports)}
+    return Analysis(source, file, spec, graphs, plans, exports, said, kept)
 
 
 def _ports_as_named(train: tree.Train) -> Ports:
@@ -177,6 +181,7 @@ def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
         recipe_code=emit_recipe(plan, source_name, model) if plan is not None else None,
         settings=settings(plan, spec.name, model_settings(graph, parameter_count(graph))) if plan is not None else None,
         diagnostics=analysis.diagnostics,
+        imports=analysis.imports,
     )
 
 

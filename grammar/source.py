@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One file's text under the name that messages show (as the user gave it, never made absolute)."""
+    """One file's text under the name that messages show (as the user gave it, never made absolute).
+
+    `files` are the texts of those that it imports, by their paths from its folder, where they were kept with it; None
+    where they lie on the disk.
+    """
 
     name: str
     text: str
+    files: Mapping[str, str] | None = None
 
     @cached_property
     def _starts(self) -> tuple[int, ...]:

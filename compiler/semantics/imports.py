@@ -39,6 +39,28 @@ def read_from_disk(path: str) -> Source | Diagnostic:
     return read(Path(path), path)
 
 
+def reader_of(source: Source) -> Reader:
+    """What reads the files that a spec imports: those kept with it, else those on the disk."""
+    files = source.files
+    if files is None:
+        return read_from_disk
+
+    def kept(path: str) -> Source:
+        key = kept_name(path, source)
+        if key not in files:
+            raise FileNotFoundError(f"{key} was not kept with {source.name}")
+        return Source(path, files[key])
+
+    return kept
+
+
+def kept_name(path: str, source: Source) -> str:
+    """The name under which an imported file is kept with a spec: its path from there, `std/...` for what ships."""
+    shipped_file = os.path.dirname(path) == STD
+    name = f"std/{os.path.basename(path)}" if shipped_file else os.path.relpath(path, os.path.dirname(source.name))
+    return name.replace(os.sep, "/")
+
+
 @dataclass
 class Importer:
     """Reads the imports of one spec, each file once however often it is asked for."""
