@@ -52,6 +52,13 @@ FIXES = [
     ("f(x, y) = x ^ 2", "f(x) = x ^ 2"),
     ("f(s, h, x) = s ^ 2", "f(s, h) = s ^ 2"),
     ("f(a = 1, x) = x * a", "f(x, a = 1) = x * a"),
+    ("f(x) = x if x > 0 else none", "f(x) = x if x > 0 else 0"),
+    ("f(x) = fc: relu(x)", "f(x) = relu(x)"),
+    ("f(x) = { relu(x) }", "f(x) = relu(x)"),
+    ("f(x) = gelu(x, approximate = erf)", "f(x) = gelu(x, approximate = none)"),
+    ("g(x) = x * 2\nf(x) = g(x, 2)", "g(x) = x * 2\nf(x) = g(x)"),
+    ("g(x, a) = x * a\nf(x) = g(x, 1, a = 2)", "g(x, a) = x * a\nf(x) = g(x, 1)"),
+    ("f(x) = 1 if x - 1 else 0", "f(x) = 1 if x - 1 != 0 else 0"),
     ("f(x) = 1 if x else 0", "f(x) = 1 if x != 0 else 0"),
 ]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from .expression import Parameter, ScalarFunction
@@ -33,16 +34,26 @@ def match_arguments(
             name, place, value = open_names[position], arg.span, arg
         else:
             message = f"`{word}` takes {_listed(open_names) or 'nothing'}, and this is one more"
-            report.error("too-many-arguments", message, arg.span, "no parameter is left for it", help="take it out")
+            label, fixes = "no parameter is left for it", _without(stage, position)
+            report.error("too-many-arguments", message, arg.span, label, help="take it out", fixes=fixes)
             fits = False
             continue
         if name in given:
             message, labels = f"`{name}` is given twice", ((given[name].span, "given here first"),)
-            report.error("repeated-option", message, arg.span, "given again here", labels=labels, help="keep one")
+            report.error(
+                "repeated-option",
+                message,
+                arg.span,
+                "given again here",
+                labels=labels,
+                help="keep one",
+                fixes=_without(stage, position),
+            )
             fits = False
         elif name in supplied:
             message = f"`{name}` of `{word}` is given by the place where it stands"
-            report.error("repeated-option", message, arg.span, "given again here", help="take it out")
+            label, fixes = "given again here", _without(stage, position)
+            report.error("repeated-option", message, arg.span, label, help="take it out", fixes=fixes)
             fits = False
         elif name in open_names:
             given[name] = value
@@ -57,6 +68,17 @@ def match_arguments(
     if missing and fits:
         _report_missing(stage, missing, open_names, report)
     return given if fits and not missing else None
+
+
+def _without(stage: tree.Stage, position: int) -> tuple[Fix, ...]:
+    """The edit that takes an argument out of a call, with the comma beside it."""
+    args = stage.args or ()
+    span = args[position].span
+    if position:
+        span = Span(span.source, args[position - 1].span.end, span.end)
+    elif len(args) > 1:
+        span = Span(span.source, span.start, args[1].span.start)
+    return (Fix(span, ""),)
 
 
 def _report_missing(stage: tree.Stage, missing: Sequence[str], names: Sequence[str], report: Report) -> None:

@@ -12,6 +12,7 @@ from ...grammar import tree
 from ...grammar.source import Span
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS
+from ..semantics.nearest import nearest
 from ..semantics.number import COMPARISONS, MATHS, Number, NumberError, apply, number, operation
 from ..semantics.report import Report
 from . import refusals
@@ -252,8 +253,9 @@ class _Reader:
         elif self._is_flow(word):
             refusals.not_pointwise(path, self._report)
         else:
-            legal = [*self._parameters, *self._scope.names(), *MATHS, *OPTIONS, *self._functions.names()]
-            self._report.unknown("name", word, path.span, legal)
+            numbers = [*self._parameters, *self._scope.names()]
+            legal = [*numbers, *MATHS, *OPTIONS, *self._functions.names()]
+            self._report.unknown("name", word, path.span, legal if nearest(word, legal) else numbers)
         return None
 
     def _is_flow(self, word: str) -> bool:

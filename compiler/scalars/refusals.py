@@ -152,12 +152,21 @@ def not_scalar(flow: tree.Flow, report: Report) -> None:
                 help, fixes = f"write `{better}`", (Fix(flow.span, better),)
         case tree.Nothing():
             message, label = "a function computes with numbers, and `none` is none", "not a number"
+            help, fixes = "write `0`", (Fix(flow.span, "0"),)
         case tree.Label():
             message, label = "a label names a module, and a function has none", "a label"
+            help, fixes = _bare(flow, flow.target)
         case _:
             message, label = "a function is one expression, and has no braces", "braces"
             help = "a `block` holds stages and layers"
+            if isinstance(flow, tree.Body) and len(flow.lines) == 1:
+                help, fixes = _bare(flow, flow.lines[0])
     report.error("not-scalar", message, flow.span, label, help=help, fixes=fixes)
+
+
+def _bare(flow: tree.Node, inside: tree.Node) -> tuple[str, tuple[Fix, ...]]:
+    """What is inside a label or braces, without them."""
+    return f"write `{inside.span.text}`", (Fix(flow.span, inside.span.text),)
 
 
 def _nested(flow: tree.Then) -> str | None:
@@ -283,7 +292,8 @@ def not_a_condition(flow: tree.Flow, report: Report) -> None:
         flow.span,
         "neither true nor false",
         help=f"a condition compares numbers: `{better}`",
-        fixes=(Fix(flow.span, better),) if isinstance(flow, tree.Stage | tree.Number) else (),
+        # A comparison binds looser than all that a number is made of, but for `if`.
+        fixes=() if isinstance(flow, tree.Choice) else (Fix(flow.span, better),),
     )
 
 
@@ -293,5 +303,6 @@ def no_value(why: str, span: Span, report: Report) -> None:
 
 def wrong_word(flow: tree.Flow, words: Sequence[str], option: str, report: Report) -> None:
     listed = " or ".join(f"`{word}`" for word in words)
+    fixes = tuple(Fix(flow.span, word) for word in words)
     message = f"`{option}` takes {listed}"
-    report.error("wrong-value", message, flow.span, "not one of them", help=f"write {listed}")
+    report.error("wrong-value", message, flow.span, "not one of them", help=f"write {listed}", fixes=fixes)
