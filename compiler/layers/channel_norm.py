@@ -15,15 +15,15 @@ class ChannelNorm(Layer):
 
     def check(self, x: Tensor, low: int, high: int) -> None:
         """Raises ShapeFault where `x` is no batch of floats with a known number of channels, of rank low to high."""
+        if x.dtype != "float":
+            raise ShapeFault(
+                f"{self.word} takes float, and {x} comes in", "an Embedding makes vectors of whole numbers"
+            )
         if not low <= x.rank <= high:
             shape = "[B, C]" if low == 2 else "[B, C, T]"
             raise ShapeFault(
                 f"{self.word} takes {shape} to [B, C, D, H, W], and {x} comes in",
                 "the first axis is the batch, the second the channels; LayerNorm acts on the last axis",
-            )
-        if x.dtype != "float":
-            raise ShapeFault(
-                f"{self.word} takes float, and {x} comes in", "an Embedding makes vectors of whole numbers"
             )
         check_channels(self.word, x)
 

@@ -16,6 +16,8 @@ def check_picture(word: str, x: Tensor, axes: int | None = None) -> int:
 
     Raises ShapeFault where `x` is no batch of floats with channels and so many axes, or with one to three.
     """
+    if x.dtype != "float":
+        raise ShapeFault(f"{word} takes float, and {x} comes in", "an Embedding makes vectors of whole numbers")
     wanted = _PICTURES[axes] if axes else f"{_PICTURES[1]}, {_PICTURES[2]} or {_PICTURES[3]}"
     ranks = {axes} if axes else set(_PICTURES)
     if x.rank - 2 not in ranks:
@@ -24,8 +26,6 @@ def check_picture(word: str, x: Tensor, axes: int | None = None) -> int:
             with_channels = [x.dims[0], number(1), *x.dims[1:]]
             help += f": `reshape([{', '.join(map(written, with_channels))}])` before it makes one channel"
         raise ShapeFault(f"{word} takes {wanted}, and {x} comes in", help)
-    if x.dtype != "float":
-        raise ShapeFault(f"{word} takes float, and {x} comes in", "an Embedding makes vectors of whole numbers")
     return x.rank - 2
 
 
@@ -46,7 +46,7 @@ def per_axis(word: str, option: str, value: Number | Sequence[Number], axes: int
         return (value,) * axes  # type: ignore[return-value]
     if len(value) != axes:
         raise ShapeFault(
-            f"`{option}` lists {len(value)} numbers, and {word} slides along {axes} {'axes' if axes > 1 else 'axis'}",
+            f"`{option}` lists {len(value)} numbers, and {word} acts on {axes} {'axes' if axes > 1 else 'axis'}",
             "write one number for all axes, or one an axis",
             option,
         )
