@@ -81,7 +81,9 @@ class UnitDraft:
                 case UnitModule(unit=unit):
                     inside = unit
                 case Copies(units=units) | Experts(units=units):
-                    position = rest.pop(0)
+                    if isinstance(module, Experts) and rest.pop(0) != "experts":
+                        return None
+                    position = rest.pop(0) if rest else ""
                     if not position.isdecimal() or int(position) >= len(units):
                         return None
                     inside = units[int(position)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...grammar import spell, tree
 from ..ir.graph import Apply, Graph, Node, Run, Unit, UnitModule, Value
+from ..ir.weights import module_paths
 from ..semantics.number import Number, Reference
 from ..semantics.report import Report
 from ..semantics.resolve import Spec
@@ -77,15 +78,16 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
     check_unused(ctx)
     draft.consumed.update(outputs)
     whole = all(isinstance(v.type, Tensor) for v in (*draft.inputs, *outputs))
-    ports_found = _ports(model, draft, outputs, ctx.nodes)
-    if report.failed or report.incomplete or not whole:
+    whole &= not report.failed and not report.incomplete
+    ports_found = _ports(model, draft, outputs, ctx.nodes, whole=whole)
+    if not whole:
         return Built(None, ports_found)
     unit = draft.close(outputs, ctx.nodes, doc=_signature(model))
     names = tuple(port.name.text for port in ports or () if port.name is not None)
     return Built(Graph(unit, spec.scope.numbers(), _limits(env), names), ports_found)
 
 
-def _ports(model: tree.Model, draft: UnitDraft, outputs: tuple[Value, ...], nodes: list[Node]) -> Ports:
+def _ports(model: tree.Model, draft: UnitDraft, outputs: tuple[Value, ...], nodes: list[Node], *, whole: bool) -> Ports:
     named = [port for port in (*model.signature.inputs, *(model.signature.outputs or ())) if port.name]
     promised = [port for port in model.signature.outputs or () if port.name]
     return Ports(
@@ -94,6 +96,7 @@ def _ports(model: tree.Model, draft: UnitDraft, outputs: tuple[Value, ...], node
         outputs={str(port.name): value.type for port, value in zip(promised, outputs, strict=False)},
         ends_in=_ends(promised, outputs, nodes, draft),
         spans={str(port.name): port.span for port in named},
+        modules=frozenset(module_paths([module for _, module in draft.modules])) if whole else None,
     )
 
 

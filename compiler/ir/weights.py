@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from math import prod
 
 from ..semantics.number import whole
-from .graph import Copies, Graph, LayerModule, Unit, UnitModule
+from .graph import Borrowed, Copies, Experts, Graph, LayerModule, Module, Momentum, Unit, UnitModule
 
 
 @dataclass(frozen=True)
@@ -33,37 +33,90 @@ def weights(graph: Graph) -> Iterator[Weight]:
 
 
 def unit_weights(unit: Unit, prefix: str) -> Iterator[Weight]:
-    for module, path in _layers(unit, prefix):
-        yield from module_weights(module, path)
+    for module, way in _layers(unit, (prefix,)):
+        yield from _weights(module, way)
 
 
 def buffers(graph: Graph) -> Iterator[Weight]:
-    """Every tensor that the checkpoint holds and nothing trains: running statistics, under their keys."""
-    for module, path in _layers(graph.model, ""):
+    """Every tensor that the checkpoint holds and nothing trains, under its key: running statistics, momentum copies."""
+    for module, way in _layers(graph.model, ("",)):
         for key, buffer in module.layer.buffers(module.inputs[0]).items():
-            yield Weight(f"{path}{module.name}.{key}", tuple(map(whole, buffer.dims)))
+            yield Weight(f"{way[-1]}{module.name}.{key}", tuple(map(whole, buffer.dims)))
+    for copy, way in _copies_of_modules(graph.model, ("",)):
+        match copy.of:
+            case LayerModule() as of:
+                yield from _weights(replace(of, name=copy.name, tie=None), way)
+            case UnitModule(unit=unit):
+                yield from unit_weights(unit, f"{way[-1]}{copy.name}.")
 
 
-def _layers(unit: Unit, prefix: str) -> Iterator[tuple[LayerModule, str]]:
-    """Every layer that holds weights or state, and what comes before its name in a key."""
+def _layers(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[LayerModule, tuple[str, ...]]]:
+    """Every layer that holds weights or state; with it, for its unit and those around that, the unit's own last, what
+    begins their keys."""
     for module in unit.modules:
         match module:
             case LayerModule():
-                yield module, prefix
+                yield module, way
             case UnitModule(name=name, unit=inner):
-                yield from _layers(inner, f"{prefix}{name}.")
+                yield from _layers(inner, (*way, f"{way[-1]}{name}."))
             case Copies(name=name, units=units):
                 for i, inner in enumerate(units):
-                    yield from _layers(inner, f"{prefix}{name}.{i}.")
+                    yield from _layers(inner, (*way, f"{way[-1]}{name}.{i}."))
+            case Experts(name=name, router=router, units=units):
+                yield router, (*way, f"{way[-1]}{name}.")
+                for i, inner in enumerate(units):
+                    yield from _layers(inner, (*way, f"{way[-1]}{name}.experts.{i}."))
+
+
+def _copies_of_modules(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[Momentum, tuple[str, ...]]]:
+    """Every momentum copy, as `_layers`."""
+    for module in unit.modules:
+        match module:
+            case Momentum():
+                yield module, way
+            case UnitModule(name=name, unit=inner):
+                yield from _copies_of_modules(inner, (*way, f"{way[-1]}{name}."))
+            case Copies(name=name, units=units):
+                for i, inner in enumerate(units):
+                    yield from _copies_of_modules(inner, (*way, f"{way[-1]}{name}.{i}."))
 
 
 def module_weights(module: LayerModule, prefix: str) -> Iterator[Weight]:
+    """The parameters of one layer, whose unit's keys begin with `prefix`; a weight of a unit further out is shared with
+    what is not known here."""
+    further_out = 0 if module.tie is None else module.tie.up
+    yield from _weights(module, (*("",) * further_out, prefix))
+
+
+def _weights(module: LayerModule, way: tuple[str, ...]) -> Iterator[Weight]:
+    """`way` is what begins the keys of the layer's unit, last, and of the units around that."""
     for key, parameter in module.layer.parameters(module.inputs[0]).items():
         tie = module.tie if key == "weight" else None
-        tied_to = prefix + ".".join(tie.path) if tie is not None else None
+        tied_to = way[-1 - tie.up] + ".".join(tie.path) if tie is not None else None
         # A layer that is nothing but a parameter (`Weight`) has it under its own name: the key is empty.
-        name = f"{prefix}{module.name}.{key}" if key else f"{prefix}{module.name}"
+        name = f"{way[-1]}{module.name}.{key}" if key else f"{way[-1]}{module.name}"
         yield Weight(name, tuple(map(whole, parameter.dims)), tied_to)
+
+
+def module_paths(modules: Iterable[Module], prefix: str = "") -> Iterator[str]:
+    """The path of every module of its own, `blocks.0.attn`: what begins the keys of its weights."""
+    for module in modules:
+        if isinstance(module, Borrowed):
+            continue
+        path = f"{prefix}{module.name}"
+        yield path
+        match module:
+            case UnitModule(unit=unit) | Momentum(of=UnitModule(unit=unit)):
+                yield from module_paths(unit.modules, f"{path}.")
+            case Copies(units=units):
+                for i, unit in enumerate(units):
+                    yield f"{path}.{i}"
+                    yield from module_paths(unit.modules, f"{path}.{i}.")
+            case Experts(units=units):
+                yield f"{path}.router"
+                for i, unit in enumerate(units):
+                    yield f"{path}.experts.{i}"
+                    yield from module_paths(unit.modules, f"{path}.experts.{i}.")
 
 
 def parameter_count(graph: Graph) -> int:
