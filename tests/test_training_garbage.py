@@ -43,7 +43,7 @@ def findings(text: str, overrides: list[str] | None = None) -> list[Diagnostic] 
     if found:
         return None
     outside, report = Report(), Report()
-    file = apply_overrides(file, overrides or [], outside)
+    file, _ = apply_overrides(file, (), overrides or [], outside)
     if outside.failed:
         return None
     names = resolve(source, file, outside)

@@ -14,11 +14,11 @@ from ..semantics.report import Report
 
 @dataclass(frozen=True)
 class OptionFault:
-    """Options that are right one by one and wrong together. `option` is the one to blame."""
+    """Options that are right one by one and wrong together. `option` is the one to blame, None where it is missing."""
 
     code: str
     message: str
-    option: str
+    option: str | None
     label: str
     help: str
 
@@ -34,14 +34,34 @@ class Options(OptionSet):
     """Its name in the language."""
     example: ClassVar[str]
     """How it is written."""
+    runs: ClassVar[bool] = True
+    """Whether this version can do it; what it cannot is checked all the same, and noted."""
     later: ClassVar[frozenset[str]] = frozenset()
-    """Options that the language has and this version has not."""
-    idle: ClassVar[dict[str, Any]] = {}
-    """Values of `later` options that ask for nothing, and so are taken."""
+    """Options that this version checks, and can only do where they are as if they were left out."""
+    spellings: ClassVar[dict[str, str]] = {}
+    """What other tools call its options -> what they are called here (see `given_arguments`)."""
 
     def faults(self) -> Iterator[OptionFault]:
         """What is wrong with the options taken together."""
         yield from ()
+
+    def missing(self) -> Iterator[tuple[str, str | None]]:
+        """What of it this version cannot do, in words, and the option that asks for it, None for all of it."""
+        if not self.runs:
+            yield f"`{self.word}`", None
+            return
+        for name in sorted(self.later):
+            if not _alike(getattr(self, name), self.options[name].default):
+                yield f"`{name}` of `{self.word}`", name
+
+    @property
+    def runnable(self) -> bool:
+        return next(self.missing(), None) is None
+
+
+def _alike(value: object, default: object) -> bool:
+    """Whether an option is as if it were left out; numbers remember how they were written, defaults are plain."""
+    return getattr(value, "value", value) == default
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,8 @@ class ReadBy:
     """Marks an option whose flow is read by a function of its own, and not as a number, word or text.
 
     The function gets the flow, the name of the option, the names in sight and the report; it gives a value, or FAULT
-    for what it has reported.
+    for what it has reported. `words` are the bare words that it takes.
     """
 
     read: Callable[[tree.Flow, str, Scope, Report], Any]
+    words: frozenset[str] = frozenset()

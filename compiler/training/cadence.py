@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..layers.options import Positive, Whole
+from ..layers.options import Whole
 from .base import Options
 from .values import Text, TrainLength
 
@@ -48,13 +48,3 @@ class Patience(Options):
 
     validations: Whole
     on: Text = "validation.loss"
-
-
-class Normal(Options):
-    """`init = normal(0.02)`: weights of matrices and embeddings are drawn from a normal distribution of that standard
-    deviation; biases are 0. Left out, weights are drawn as PyTorch draws them."""
-
-    word: ClassVar[str] = "normal"
-    example: ClassVar[str] = "normal(0.02)"
-
-    std: Positive

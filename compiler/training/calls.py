@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from ...grammar import tree
 from ...grammar.source import Span
-from ..build.arguments import Given, given_arguments, read_options
-from ..semantics.evaluate import FAULT, Recipe, Scope, evaluate
-from ..semantics.report import Report, Unheard
+from ..build.arguments import given_arguments, read_options
+from ..semantics.evaluate import Recipe, Scope
+from ..semantics.language import OPTION_SPELLINGS
+from ..semantics.report import Report
 from . import registry
 from .base import Options, ReadBy
 from .language import Vocabulary
@@ -58,15 +59,13 @@ def choose(
     scope: Scope,
     report: Report,
 ) -> tuple[type[Kind], tree.Stage, Scope] | None:
-    """The class that a flow names, its call, and where names of the call are looked up; None where it names none that
-    this version has (reported)."""
+    """The class that a flow names, its call, and where names of the call are looked up; None where it names none
+    (reported)."""
     flow, scope = resolved(flow, scope)
     stage = word_of(flow)
     if stage is None:
-        known = registry.find(folder, registry.words(folder)[0], kind)
-        example = "" if known is None else known.example
-        label = f"not a {vocabulary.noun}"
-        report.error("wrong-value", f"`{key}` takes a {vocabulary.noun}", flow.span, label, help=f"such as `{example}`")
+        label, help = f"not a {vocabulary.noun}", f"such as `{vocabulary.example}`"
+        report.error("wrong-value", f"`{key}` takes a {vocabulary.noun}", flow.span, label, help=help)
         return None
     word = stage.path.parts[0]
     if stage.args is None and scope.find(word) is not None:
@@ -78,41 +77,29 @@ def choose(
     found = registry.find(folder, word, kind)
     if found is not None:
         return found, stage, scope
-    if word in vocabulary.words:
-        report.later(f"the {vocabulary.noun} `{word}`", stage.path.span)
-    else:
-        report.unknown(vocabulary.noun, word, stage.path.span, vocabulary.words, vocabulary.spellings)
+    report.unknown(vocabulary.noun, word, stage.path.span, vocabulary.words, vocabulary.spellings)
     return None
 
 
 def read_call(kind: type[Kind], stage: tree.Stage, scope: Scope, report: Report) -> Chosen[Kind] | None:
-    """The options of a call; None where one is wrong, missing, or not in this version (reported)."""
-    given = given_arguments(stage, list(kind.options), report, later=kind.later)
-    if given is None:
-        return None
-    _put_off(kind, stage, given, scope, report)
+    """The options of a call; None where one is wrong or missing (reported). What this version cannot do is noted."""
+    misfits: list[str] = []
+    spellings = {**OPTION_SPELLINGS, **kind.spellings}
+    given = given_arguments(stage, list(kind.options), report, spellings=spellings, misfits=misfits) or {}
     ready: dict[str, Any] = {}
     for name, written in given.items():
         reader = next((mark for mark in kind.options[name].marks if isinstance(mark, ReadBy)), None)
         if reader is not None:
             ready[name] = reader.read(written.flow, name, scope, report)
-    if FAULT in ready.values():
-        return None
-    options = read_options(kind, kind.word, given, {}, scope, report, stage.span, ready=ready)
+    options = read_options(kind, kind.word, given, {}, scope, report, stage.span, ready=ready, misfits=misfits)
     if options is None:
         return None
     chosen = Chosen(options, stage.span, {name: written.flow.span for name, written in given.items()})
     faults = list(options.faults())
     for fault in faults:
         report.error(fault.code, fault.message, chosen.place(fault.option), fault.label, help=fault.help)
-    return None if faults else chosen
-
-
-def _put_off(kind: type[Options], stage: tree.Stage, given: Given, scope: Scope, report: Report) -> None:
-    """Takes out what only a later version has; a value that asks for nothing passes in silence."""
-    for name in [name for name in given if name in kind.later]:
-        written = given.pop(name)
-        words = frozenset(value for value in [kind.idle.get(name)] if isinstance(value, str))
-        value = evaluate(written.flow, scope, Unheard(), words) if name in kind.idle else FAULT
-        if value is FAULT or getattr(value, "value", value) != kind.idle[name]:
-            report.later(f"`{name}` of `{stage.path}`", written.place)
+    if faults:
+        return None
+    for what, option in options.missing():
+        report.later(what, stage.path.span if option is None else chosen.place(option))
+    return chosen

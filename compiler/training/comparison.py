@@ -1,4 +1,4 @@
-"""A call of a loss or metric: what the model says and what is true stand first, then options."""
+"""A call of a loss or metric: its inputs stand first (what the model says, what is true), then options."""
 
 from __future__ import annotations
 
@@ -19,69 +19,70 @@ Kind = TypeVar("Kind", bound=Measure)
 
 def read_comparison(
     flow: tree.Flow, key: str, folder: str, kind: type[Kind], vocabulary: Vocabulary, names: Names
-) -> tuple[Kind, Value, Value] | None:
-    """The class, what the model says and what is true, or None where they do not go together (reported)."""
+) -> tuple[Kind, tuple[Value, ...]] | None:
+    """The class and its inputs, or None where they do not go together (reported)."""
     chosen = choose(flow, key, folder, kind, vocabulary, names.scope, names.report)
     if chosen is None:
         return None
     measure, stage, scope = chosen
     inputs, others = _inputs(measure, stage, names)
-    if inputs is None:
-        return None
-    values = [names.value(flow) for flow in inputs]
+    given = None if inputs is None else [names.value(flow) for flow in inputs]
     read = read_call(measure, others, scope, names.report)
-    if read is None or values[0] is None or values[1] is None:
+    if inputs is None or given is None or read is None:
         return None
-    said, true = values[0], values[1]
-    if measure.one_sided and said.origin != "output" and true.origin == "output":
-        _swapped(measure, said, true, inputs, names)
+    values = tuple(value for value in given if value is not None)
+    if len(values) < len(given):
         return None
-    return (read.options, said, true) if _fits(read.options, said, true, names) else None
+    if measure.one_sided and len(values) == 2 and values[0].origin != "output" and values[1].origin == "output":
+        _swapped(measure, values, inputs, names)
+        return None
+    return (read.options, values) if _fits(read.options, values, names) else None
 
 
-def _inputs(
-    measure: type[Measure], stage: tree.Stage, names: Names
-) -> tuple[tuple[tree.Flow, tree.Flow] | None, tree.Stage]:
-    """The two flows that stand first, and the call with what is left."""
+def _inputs(measure: type[Measure], stage: tree.Stage, names: Names) -> tuple[tuple[tree.Flow, ...] | None, tree.Stage]:
+    """The flows that stand first and those given as sides, and the call with what is left."""
     args = stage.args or ()
-    first = tuple(arg for arg in args[:2] if not isinstance(arg, tree.Keyword))
-    if len(first) == 2:
-        said, true = first
-        return (said, true), tree.Stage(stage.path, args[2:], span=stage.span)
-    said, true = measure.takes
-    message = f"`{measure.word}` takes two inputs first, and this has {['none', 'one'][len(first)]}"
-    help = f"write `{measure.word}({said}, {true})`"
+    wanted = len(measure.takes)
+    first = tuple(arg for arg in args[:wanted] if not isinstance(arg, tree.Keyword))
+    sides = tuple(arg for arg in args if isinstance(arg, tree.Keyword) and arg.name.text in measure.sides)
+    others = tuple(arg for arg in args if arg not in (*first, *sides))
+    rest = tree.Stage(stage.path, others if stage.args is not None else None, span=stage.span)
+    if len(first) == wanted:
+        return (*first, *(side.value for side in sides)), rest
+    counts = ["none", "one", "two", "three"]
+    message = f"`{measure.word}` takes {counts[wanted]} inputs first, and this has {counts[len(first)]}"
+    help = f"write `{measure.word}({', '.join(measure.takes)})`"
     names.report.error("missing-input", message, stage.span, "what to compare?", help=help)
-    return None, stage
+    return None, rest
 
 
-def _swapped(
-    measure: type[Measure], said: Value, true: Value, inputs: tuple[tree.Flow, tree.Flow], names: Names
-) -> None:
+def _swapped(measure: type[Measure], values: tuple[Value, ...], inputs: tuple[tree.Flow, ...], names: Names) -> None:
     first, second = inputs
     text = f"{second.span.text}, {first.span.text}"
     names.report.error(
         "swapped-inputs",
         f"`{measure.word}` takes what the model says first, then what is true",
         first.span.to(second.span),
-        f"`{true.shown}` is the output",
+        f"`{values[1].shown}` is the output",
         help=f"write `{measure.word}({text})`",
         fixes=(Fix(first.span.to(second.span), text),),
     )
 
 
-def _fits(measure: Measure, said: Value, true: Value, names: Names) -> bool:
-    """Whether the two go together. What is wrong with a pair is told once, by the loss or the first metric of it."""
-    pair = (said.source, true.source)
+def _fits(measure: Measure, values: tuple[Value, ...], names: Names) -> bool:
+    """Whether they go together. What is wrong with a pair is told once, by the loss or the first metric of it."""
+    if not values:
+        return True
+    pair = (values[0].source, values[-1].source)
     report = Report()
-    fits = _takes_logits(measure, said, names, report)
+    fits = _takes_logits(measure, values[0], names, report)
     try:
-        measure.check(said, true)
+        measure.check(values)
     except Misfit as misfit:
         fits = False
         report.error(misfit.code, misfit.message, misfit.place.span, misfit.label, help=misfit.help)
     if fits and measure.counts_classes:
-        fits = _wide_enough(said, true, names, report)
+        fits = _wide_enough(values[0], values[1], names, report)
     if report.diagnostics and pair not in names.told:
         names.told.add(pair)
         for diagnostic in report.diagnostics:
@@ -95,12 +96,13 @@ def _takes_logits(measure: Measure, said: Value, names: Names, report: Report) -
     if ending not in measure.heads:
         return True
     declared = names.ports.spans.get(said.name)
+    code, help = measure.head_help
     report.error(
-        "softmax-head",
+        code,
         f"`{measure.word}` {measure.heads[ending]}, and `{said.shown}` ends in `{ending}`",
         said.span,
         f"the output of `{ending}`",
-        help=f"take `{ending}` out of the model",
+        help=help.format(ending=ending),
         labels=() if declared is None else ((declared, "the output"),),
         # Its logarithm of a softmax is its own argument: worked out twice, and right.
         severity="warning" if ending == "log_softmax" else "error",
@@ -112,9 +114,9 @@ def _wide_enough(said: Value, true: Value, names: Names, report: Report) -> bool
     """The head is as wide as the data has classes; a vocabulary may be rounded up, not down."""
     classes = None if true.field is None else true.field.classes
     have = width(said)
-    if classes is None or have is None or names.source is None or equal(have, classes):
+    if classes is None or have is None or names.data is None or equal(have, classes):
         return True
-    source = names.source.options
+    source = names.data.source.options
     wider = whole(have) > whole(classes)
     rounded = wider and source.vocabulary
     what = "tokens" if source.vocabulary or source.tokenizes() else "classes"
@@ -131,7 +133,7 @@ def _wide_enough(said: Value, true: Value, names: Names, report: Report) -> bool
         else f"write `{have.name} = {written(classes)}`"
         if isinstance(have, Reference) and have.kind == "constant"
         else f"make its last layer {written(classes)} wide",
-        labels=((names.source.span, f"{valued(classes)} {what}"),),
+        labels=((names.data.source.span, f"{valued(classes)} {what}"),),
         severity="warning" if rounded else "error",
     )
     return rounded

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 
 from ...grammar import tree
 from ...grammar.source import Span
-from ..semantics.evaluate import Scope
 from ..semantics.report import Report
-from .base import Options
+from ..semantics.resolve import FileScope
 from .calls import choose, read_call
-from .formats.onnx import Onnx
-from .formats.torchscript import TorchScript
+from .format import Format
 from .language import EXPORTS
-
-Format = Onnx | TorchScript
+from .read import settled
 
 
 @dataclass(frozen=True)
@@ -25,13 +22,13 @@ class ExportPlan:
     files: tuple[Format, ...]
 
 
-def read_export(export: tree.Export, scope: Scope, report: Report) -> ExportPlan | None:
-    """The plan of an `export` section, or None (reported). What only a later version writes is noted and left out."""
+def read_export(export: tree.Export, scope: FileScope, report: Report) -> ExportPlan | None:
+    """The plan of an `export` section, or None (reported). What this version cannot write is checked, and noted."""
     own = Report()
     files: list[Format] = []
     paths: dict[str, Span] = {}
     for line in export.body.lines:
-        found = _file(line, scope, own)
+        found = _file(line, export.model.text, scope, own)
         if found is None:
             continue
         path, place = found
@@ -45,18 +42,31 @@ def read_export(export: tree.Export, scope: Scope, report: Report) -> ExportPlan
     if not export.body.lines:
         help = 'such as `onnx("model.onnx")`'
         own.error("empty-body", "this section exports nothing", export.model.span, "no line here", help=help)
-    for diagnostic in own.diagnostics:
+    for diagnostic in settled(own, export.body):
         report.add(diagnostic)
     return None if own.failed else ExportPlan(export.model.text, tuple(files))
 
 
-def _file(line: tree.Line, scope: Scope, report: Report) -> tuple[Format, Span] | None:
+def _file(line: tree.Line, model: str, scope: FileScope, report: Report) -> tuple[Format, Span] | None:
     if isinstance(line, tree.Binding | tree.Named | tree.Default | tree.Phase):
         help = 'a line is a call, such as `onnx("model.onnx")`'
         report.error("misplaced-line", "`export` says what to write, a call a line", line.span, "no call", help=help)
         return None
-    chosen = choose(line, "export", "formats", Options, EXPORTS, scope, report)
+    chosen = choose(line, "export", "formats", Format, EXPORTS, scope, report)
     read = None if chosen is None else read_call(*chosen, report)
-    if read is None or not isinstance(read.options, Onnx | TorchScript):
+    if read is None:
         return None
-    return read.options, read.place("path")
+    outputs = getattr(read.options, "outputs", None) or ()
+    fits = [_is_output(name, place, model, scope, report) for name, place in outputs]
+    return (read.options, read.place("path")) if all(fits) else None
+
+
+def _is_output(name: str, place: Span, model: str, scope: FileScope, report: Report) -> bool:
+    """Whether the model has an output of that name; which it has not, where it is not known."""
+    item = scope.models.get(model)
+    if item is None or item.signature.outputs is None:
+        return True
+    outputs = [port.name.text for port in item.signature.outputs if port.name is not None]
+    if name not in outputs:
+        report.unknown("output", name, place, outputs, where=f" of {model}")
+    return name in outputs

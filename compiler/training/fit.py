@@ -19,9 +19,9 @@ from ..semantics.number import (
 )
 from ..semantics.report import Report
 from ..semantics.tensor import UNKNOWN, Tensor, Type
-from .calls import Chosen
+from .dataset import Data
 from .ports import Ports
-from .source import DataSource, Field
+from .source import Field
 from .spelling import valued
 
 Dims = dict[tuple[str, object], Number]
@@ -47,18 +47,18 @@ class Fit:
 
     def of_field(self, known: Field) -> Type:
         """The type of a field, a batch of it."""
-        if not self.whole:
+        if not self.whole or known.dims is None or any(dim.value is None for dim in known.dims):
             return UNKNOWN
         return Tensor(known.dtype, (_seen(self.batch, self.dims), *known.dims))
 
 
-def fit_inputs(source: Chosen[DataSource] | None, ports: Ports, report: Report) -> Fit:
-    """Binds every input to the field of its name and reports what does not fit. Without a source nothing is bound."""
+def fit_inputs(data: Data | None, ports: Ports, report: Report) -> Fit:
+    """Binds every input to the field of its name and reports what does not fit. Without data nothing is bound."""
     first = next((t for t in ports.inputs.values() if isinstance(t, Tensor) and t.rank), None)
     batch = Reference("B", "open", "data") if first is None else first.dims[0]
-    if source is None:
+    if data is None:
         return Fit({}, batch)
-    fields = source.options.fields()
+    fields = data.fields
     if fields is None:
         return Fit({name: name for name in ports.inputs}, batch)
     bind: dict[str, str] = {}
@@ -66,25 +66,23 @@ def fit_inputs(source: Chosen[DataSource] | None, ports: Ports, report: Report) 
     fits = True
     for name, wanted in ports.inputs.items():
         if name not in fields:
-            _unbound(name, wanted, fields, source, ports, report)
+            _unbound(name, wanted, fields, data, ports, report)
             fits = False
             continue
         bind[name] = name
         if isinstance(wanted, Tensor):
-            fits &= _fit(name, wanted, fields[name], source, ports, dims, report)
+            fits &= _fit(name, wanted, fields[name], data, ports, dims, report)
     return Fit(bind, batch, dims, fits)
 
 
-def _unbound(
-    name: str, wanted: Type, fields: Mapping[str, Field], source: Chosen[DataSource], ports: Ports, report: Report
-) -> None:
+def _unbound(name: str, wanted: Type, fields: Mapping[str, Field], data: Data, ports: Ports, report: Report) -> None:
     listed = ", ".join(f"`{field}`" for field in fields)
     meant = nearest(name, fields) or _only_likely(wanted, fields, ports)
     report.error(
         "unbound-input",
         f"the input `{name}` of {ports.model} has no field of its name in the data",
-        source.span,
-        f"`{source.options.word}` has {listed}",
+        data.source.span,
+        f"`{data.source.options.word}` has {listed}",
         help=f"call the input `{meant}`" if meant else f"inputs are bound by name: {listed}",
         labels=_declared(name, wanted, ports),
     )
@@ -95,7 +93,9 @@ def _only_likely(wanted: Type, fields: Mapping[str, Field], ports: Ports) -> str
     if not isinstance(wanted, Tensor):
         return None
     free = {name: f for name, f in fields.items() if name not in ports.inputs}
-    likely = [n for n, f in free.items() if f.dtype == wanted.dtype and len(f.dims) == wanted.rank - 1]
+    likely = [
+        n for n, f in free.items() if f.dims is not None and f.dtype == wanted.dtype and len(f.dims) == wanted.rank - 1
+    ]
     return likely[0] if len(likely) == 1 else None
 
 
@@ -107,32 +107,38 @@ def _fit(
     name: str,
     wanted: Tensor,
     have: Field,
-    source: Chosen[DataSource],
+    data: Data,
     ports: Ports,
     dims: Dims,
     report: Report,
 ) -> bool:
-    word = source.options.word
+    if have.dims is None:
+        return True
+    word = data.source.options.word
     shown = Tensor(have.dtype, (wanted.dims[0] if wanted.rank else number(1), *have.dims))
     facts = f"the input `{name}` of {ports.model} is {wanted}, and the field `{name}` of `{word}` is {shown}"
     labels = _declared(name, wanted, ports)
     if wanted.dtype != have.dtype or wanted.rank != len(have.dims) + 1:
         help = f"write `{name}: {shown}` in the model" if wanted.rank else ""
-        report.error("shape-mismatch", facts, source.span, f"{shown} here", help=help, labels=labels)
+        report.error(
+            "shape-mismatch", facts, data.places.get(name, data.source.span), f"{shown} here", help=help, labels=labels
+        )
         return False
     for dim, size in zip(wanted.dims[1:], have.dims, strict=True):
         problem = _bind(dim, size, dims)
         if problem is not None:
             message, help = problem
-            report.error("shape-mismatch", facts, source.place(have.option), message, help=help, labels=labels)
+            report.error("shape-mismatch", facts, data.place(name), message, help=help, labels=labels)
             return False
     return True
 
 
 def _bind(dim: Number, size: Number, dims: Dims) -> tuple[str, str] | None:
-    """Notes what an open dim is; the label and help of what does not fit."""
+    """Notes what an open dim is; the label and help of what does not fit. What only the data knows fits."""
     seen = _seen(dim, dims)
-    if seen.value is not None or size.value is None:
+    if size.value is None:
+        return None  # only the data knows
+    if seen.value is not None:
         if equal(seen, size):
             return None
         return f"{valued(size)} here, and {valued(seen)} in the model", ""

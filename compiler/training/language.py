@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The names that are legal at one place. `noun` is what messages call one of them."""
+    """The names that are legal at one place. `noun` is what messages call one of them, `example` how one is written."""
 
     noun: str
     words: frozenset[str]
     spellings: dict[str, str] = field(default_factory=dict)
+    example: str = ""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -56,6 +57,7 @@ LOSSES = Vocabulary(
         "smooth_l1_loss": "huber",
         "CTCLoss": "ctc",
     },
+    "cross_entropy(logits, data.label)",
 )
 
 METRICS = Vocabulary(
@@ -74,12 +76,20 @@ METRICS = Vocabulary(
         "auc": "auroc",
         "f1_score": "f1",
     },
+    "accuracy(logits, data.label)",
 )
 
 OPTIMIZERS = Vocabulary(
     "optimizer",
     _words("SGD Adam AdamW RAdam NAdam RMSprop Adagrad Adafactor Lion LAMB LARS Muon ScheduleFreeAdamW"),
-    {"Momentum": "SGD", "Nesterov": "SGD", "adam_w": "AdamW", "rms_prop": "RMSprop"},
+    {
+        "Momentum": "SGD",
+        "Nesterov": "SGD",
+        "adam_w": "AdamW",
+        "rms_prop": "RMSprop",
+        "AdamWScheduleFree": "ScheduleFreeAdamW",
+    },
+    "AdamW(lr = 3e-4)",
 )
 
 SCHEDULES = Vocabulary(
@@ -104,11 +114,12 @@ SCHEDULES = Vocabulary(
         "rsqrt": "inverse_sqrt",
         "poly": "polynomial",
     },
+    "warmup(5%) -> cosine(to = 10%)",
 )
 
 SOURCES = Vocabulary(
     "source of data",
-    _words("text tokens pairs images idx arrays table audio digits task"),
+    _words("text tokens pairs images idx arrays table audio digits iris wine breast_cancer diabetes task"),
     {
         "txt": "text",
         "TextFile": "text",
@@ -123,6 +134,7 @@ SOURCES = Vocabulary(
         "bin": "tokens",
         "synthetic": "task",
     },
+    "digits",
 )
 
 AUGMENTATIONS = Vocabulary(
@@ -130,15 +142,29 @@ AUGMENTATIONS = Vocabulary(
     _words(
         """
         random_crop random_resized_crop random_flip random_rotation random_affine random_erasing color_jitter normalize
-        resize center_crop mixup cutmix two_views mask_tokens
+        random_grayscale random_blur resize center_crop mixup cutmix two_views mask_tokens
         """
     ),
     {
         "RandomCrop": "random_crop",
         "RandomHorizontalFlip": "random_flip",
+        "horizontal_flip": "random_flip",
         "RandomResizedCrop": "random_resized_crop",
+        "RandomRotation": "random_rotation",
+        "RandomAffine": "random_affine",
+        "RandomErasing": "random_erasing",
+        "cutout": "random_erasing",
+        "RandomGrayscale": "random_grayscale",
+        "GaussianBlur": "random_blur",
+        "ColorJitter": "color_jitter",
+        "CenterCrop": "center_crop",
+        "Resize": "resize",
+        "MixUp": "mixup",
+        "CutMix": "cutmix",
         "Normalize": "normalize",
+        "mlm": "mask_tokens",
     },
+    "random_flip",
 )
 
 TOKENIZERS = Vocabulary(
@@ -168,6 +194,14 @@ INITIALISATIONS = Vocabulary(
         "kaiming_normal": "he",
         "kaiming_uniform": "he",
     },
+    "normal(0.02)",
+)
+
+STARTS = Vocabulary(
+    "thing to start from",
+    _words("weights hub"),
+    {"pretrained": "hub", "checkpoint": "weights", "from_pretrained": "hub", "load": "weights"},
+    'weights("model.safetensors")',
 )
 
 PRECISIONS = Vocabulary(
@@ -185,7 +219,10 @@ PRECISIONS = Vocabulary(
 )
 
 PARALLEL = Vocabulary(
-    "way to train in parallel", _words("none ddp fsdp tensor pipeline"), {"dp": "ddp", "fsdp2": "fsdp", "tp": "tensor"}
+    "way to train in parallel",
+    _words("none ddp fsdp tensor pipeline"),
+    {"dp": "ddp", "fsdp2": "fsdp", "tp": "tensor"},
+    "fsdp + tensor(2)",
 )
 
 KERNELS = Vocabulary("kind of kernels", _words("auto triton torch"), {"pytorch": "torch", "eager": "torch"})
@@ -201,23 +238,74 @@ EXPORTS = Vocabulary(
         "exported_program": "pt2",
         "triton": "bundle",
     },
+    'onnx("model.onnx")',
 )
 
-ELSEWHERE = {
-    **dict.fromkeys(["lr", "learning_rate"], "optimizer = AdamW(lr = 3e-4)"),
-    **dict.fromkeys(["decay", "weight_decay"], "optimizer = AdamW(lr = 3e-4, decay = 0.1)"),
-    **dict.fromkeys(["betas", "beta1", "beta2"], "optimizer = AdamW(lr = 3e-4, betas = [0.9, 0.95])"),
-    **dict.fromkeys(["momentum", "nesterov"], "optimizer = SGD(lr = 0.1, momentum = 0.9)"),
-    **dict.fromkeys(["warmup", "warmup_steps", "warmup_ratio"], "schedule = warmup(5%) -> cosine(to = 10%)"),
-    **dict.fromkeys(["lr_decay", "min_lr"], "schedule = warmup(5%) -> cosine(to = 10%)"),
-    **dict.fromkeys(["window", "block_size", "sequence_length", "tokenizer"], 'data = text("*.txt", window = 256)'),
-    **dict.fromkeys(["split", "validation_split"], "data = digits(split = [0.8, 0.2])"),
-    **dict.fromkeys(["smoothing", "label_smoothing"], "loss = cross_entropy(logits, data.label, smoothing = 0.1)"),
-    **dict.fromkeys(["patience"], "early_stop = patience(5)"),
-    **dict.fromkeys(["device", "accelerator"], "dlspec train SPEC --device cuda"),
-    **dict.fromkeys(["keep"], "checkpoint = every(1_000, keep = 3)"),
+
+@dataclass(frozen=True)
+class Option:
+    """What is no key of `train` but the option `name` of one, and a call in which it stands.
+
+    Where the option is all of the call, `alone` says how, `{}` being its value.
+    """
+
+    key: str
+    name: str
+    call: str
+    alone: str = ""
+
+    @property
+    def example(self) -> str:
+        return f"{self.key} = {self.call}"
+
+
+def _option(names: str, key: str, name: str, call: str, alone: str = "") -> dict[str, Option]:
+    return dict.fromkeys(names.split(), Option(key, name, call, alone))
+
+
+ELSEWHERE: dict[str, Option] = {
+    **_option("lr learning_rate base_lr max_lr", "optimizer", "lr", "AdamW(lr = 3e-4)", "AdamW(lr = {})"),
+    **_option("decay weight_decay", "optimizer", "decay", "AdamW(lr = 3e-4, decay = 0.1)"),
+    **_option("betas", "optimizer", "betas", "AdamW(lr = 3e-4, betas = [0.9, 0.95])"),
+    **_option("beta1 beta2 adam_beta1 adam_beta2", "optimizer", "", "AdamW(lr = 3e-4, betas = [0.9, 0.95])"),
+    **_option("momentum", "optimizer", "momentum", "SGD(lr = 0.1, momentum = 0.9)"),
+    **_option("nesterov", "optimizer", "nesterov", "SGD(lr = 0.1, momentum = 0.9, nesterov = true)"),
+    **_option(
+        "warmup warmup_steps warmup_ratio num_warmup_steps warmup_iters",
+        "schedule",
+        "",
+        "warmup(5%) -> cosine(to = 10%)",
+        "warmup({}) -> cosine(to = 0)",
+    ),
+    **_option("lr_decay min_lr eta_min", "schedule", "to", "warmup(5%) -> cosine(to = 10%)"),
+    **_option(
+        "window block_size sequence_length seq_len max_length max_seq_len n_ctx",
+        "data",
+        "window",
+        'text("*.txt", window = 256)',
+    ),
+    **_option("tokenizer", "data", "tokenizer", 'text("*.txt", tokenizer = bytes, window = 256)'),
+    **_option("split validation_split", "data", "split", "digits(split = [0.8, 0.2])"),
+    **_option("smoothing label_smoothing", "loss", "smoothing", "cross_entropy(logits, data.label, smoothing = 0.1)"),
+    **_option("patience", "early_stop", "validations", "patience(5)", "patience({})"),
+    **_option("keep save_total_limit", "checkpoint", "keep", "every(1_000, keep = 3)"),
+    **_option("prompt", "sample", "prompt", 'every(1_000, prompt = "ROMEO:")'),
 }
 """What is no key of `train` but an option of one -> how that is written."""
 
-TRAIN_LATER = frozenset({"ema", "freeze", "rates", "start"})
-"""Keys of `train` that this version understands and cannot do."""
+OUTSIDE = {
+    **dict.fromkeys("device accelerator devices gpus".split(), "`dlspec train SPEC --device cuda` says that"),
+    **dict.fromkeys("output_dir run_dir log_dir run_name".split(), "`dlspec train SPEC --run DIR` says that"),
+    **dict.fromkeys(
+        """
+        hidden_size d_model n_embd embed_dim num_layers n_layer n_layers depth n_head n_heads num_heads heads
+        num_attention_heads num_hidden_layers vocab_size dropout activation
+        """.split(),
+        "the model says that; a number that both need is a constant of the file, such as `dim = 768` at its top",
+    ),
+    **dict.fromkeys(["update", "times"], "that belongs into a phase: `phase name { update = [critic] ... }`"),
+}
+"""What is no key of `train` and said elsewhere -> where."""
+
+PHASE_KEYS = ("update", "loss", "optimizer", "times")
+"""The keys of a `phase`."""

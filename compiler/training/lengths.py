@@ -89,6 +89,24 @@ def read_length(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any
     return Length("epochs", _factor(value, terms[atoms]))
 
 
+def read_lengths(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
+    """A tuple of the `Length`s of a list, or FAULT (reported)."""
+    if not isinstance(flow, tree.List):
+        help = "such as `[30 * epoch, 60 * epoch]`"
+        report.error("wrong-value", f"`{name}` takes a list of lengths", flow.span, "no list", help=help)
+        return FAULT
+    if not flow.entries:
+        report.error("wrong-value", f"`{name}` takes a list of lengths", flow.span, "an empty list")
+        return FAULT
+    lengths: list[Any] = []
+    for entry in flow.entries:
+        if isinstance(entry, tree.Entry):
+            lengths.append(_refuse(entry.value, name, "not a length", report))
+        else:
+            lengths.append(read_length(entry, name, scope, report))
+    return FAULT if FAULT in lengths else tuple(lengths)
+
+
 def _refuse(flow: tree.Flow, name: str, label: str, report: Report, help: str = "", fixes: tuple[Fix, ...] = ()) -> Any:
     report.error("wrong-value", f"`{name}` takes {TAKES}", flow.span, label, help=help, fixes=fixes)
     return FAULT

@@ -1,12 +1,16 @@
-"""The lines of a `train` body by their keys."""
+"""The lines of a `train` section and of its phases by their keys."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ..semantics.language import TRAIN_KEYS, TRAIN_SPELLINGS
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
-from .language import ELSEWHERE, TRAIN_LATER
+from .language import ELSEWHERE, OUTSIDE, PHASE_KEYS, Option
 
 Lines = dict[str, tree.Binding]
 
@@ -20,39 +24,67 @@ REQUIRED = {
 }
 
 
-def read_lines(train: tree.Train, report: Report) -> Lines:
-    """Every key with its line; keys that are unknown, repeated, missing, or of a later version are reported.
+@dataclass(frozen=True)
+class Section:
+    """The lines of a `train` section, and its phases in order. `meant` are keys that stand there misspelt."""
 
-    An optional key that is given `none` is left out; so are keys of a later version.
+    lines: Lines
+    phases: tuple[tree.Phase, ...]
+    meant: frozenset[str]
+
+
+def read_section(train: tree.Train, report: Report) -> Section:
+    """Every key with its line; keys that are unknown, repeated or missing are reported.
+
+    An optional key that is given `none` is left out.
     """
     lines: Lines = {}
-    phases, meant = False, set[str]()
+    phases: list[tree.Phase] = []
+    meant: set[str] = set()
+    keys = [line.name.text for line in train.body.lines if isinstance(line, tree.Binding)]
     for line in train.body.lines:
         match line:
-            case tree.Binding(name=name):
-                meant |= _enter(line, name, lines, report)
+            case tree.Binding():
+                if _is_key(line, TRAIN_KEYS, lines, report):
+                    continue
+                free = [key for key in TRAIN_KEYS if key not in keys]
+                meant.add(_unknown_key(line, free, train.body, report))
+            case tree.Phase():
+                phases.append(line)
             case tree.Unread():
                 meant |= TRAIN_KEYS & set(line.span.text.split())
-            case tree.Phase(name=name):
-                phases = True
-                report.later("`phase`", name.span)
             case _:
-                help = "such as `batch = 64`"
-                report.error(
-                    "misplaced-line", "a line of `train` is `key = value`", line.span, "not of that form", help=help
-                )
-    _require({*lines, *meant}, train, phases, report)
+                _no_line(line, "train", "batch = 64", report)
+    _require({*lines, *meant}, train, bool(phases), report)
     for key in [key for key, line in lines.items() if isinstance(line.value, tree.Nothing) and key not in REQUIRED]:
         del lines[key]
-    for key in [key for key in lines if key in TRAIN_LATER]:
-        report.later(f"`{key}`", lines.pop(key).name.span)
-    return lines
+    return Section(lines, tuple(phases), frozenset(meant))
 
 
-def _enter(line: tree.Binding, name: tree.Name, lines: Lines, report: Report) -> set[str]:
-    """Enters a line; returns the key that was probably meant by one that is unknown, which is then not missing too."""
-    if name.text not in TRAIN_KEYS:
-        return _unknown(name, [key for key in TRAIN_KEYS if key not in lines], report)
+def read_phase_lines(phase: tree.Phase, report: Report) -> tuple[Lines, frozenset[str]]:
+    """The lines of a phase, and the keys that stand there misspelt; what is unknown or repeated is reported."""
+    lines: Lines = {}
+    meant: set[str] = set()
+    for line in phase.body.lines:
+        if isinstance(line, tree.Unread):
+            meant |= set(PHASE_KEYS) & set(line.span.text.split())
+        elif not isinstance(line, tree.Binding):
+            _no_line(line, "a phase", "update = [critic]", report)
+        elif not _is_key(line, PHASE_KEYS, lines, report):
+            meant.add(_unknown_in_phase(line, [key for key in PHASE_KEYS if key not in lines], report))
+    return lines, frozenset(meant)
+
+
+def _no_line(line: tree.Line, place: str, example: str, report: Report) -> None:
+    message = f"a line of `{place}` is `key = value`" if place == "train" else f"a line of {place} is `key = value`"
+    report.error("misplaced-line", message, line.span, "not of that form", help=f"such as `{example}`")
+
+
+def _is_key(line: tree.Binding, known: Iterable[str], lines: Lines, report: Report) -> bool:
+    """Enters a line whose key there is; one that stands there already is reported."""
+    name = line.name
+    if name.text not in known:
+        return False
     if name.text in lines:
         report.error(
             "repeated-key",
@@ -64,21 +96,72 @@ def _enter(line: tree.Binding, name: tree.Name, lines: Lines, report: Report) ->
         )
     else:
         lines[name.text] = line
-    return set()
+    return True
 
 
-def _unknown(name: tree.Name, free: list[str], report: Report) -> set[str]:
+def _unknown_key(line: tree.Binding, free: list[str], body: tree.Body, report: Report) -> str:
+    """Reports a key that there is not; returns the one that was probably meant, or an empty text."""
+    name, where = line.name, " in `train`"
+    message = f"there is no key `{name}`{where}"
+    if name.text in OUTSIDE:
+        report.error("unknown-key", message, name.span, "not known here", help=OUTSIDE[name.text])
+        return ""
     meant = nearest(name.text, free, TRAIN_SPELLINGS)
     option = nearest(name.text, ELSEWHERE)
-    where = " in `train`"
     if meant is not None and (option is None or name.text not in ELSEWHERE):
         report.unknown("key", name.text, name.span, free, TRAIN_SPELLINGS, code="unknown-key", where=where)
-        return {meant}
-    message = f"there is no key `{name}`{where}"
-    listed = ", ".join(f"`{key}`" for key in sorted(set(free) - TRAIN_LATER))
-    help = f"one of {listed}" if option is None else f"it is an option: `{ELSEWHERE[option]}`"
+        return meant
+    if option is not None:
+        help = f"it is an option: `{ELSEWHERE[option].example}`"
+        fix = _as_option(line, ELSEWHERE[option], body)
+        report.error("unknown-key", message, name.span, "not known here", help=help, fixes=(fix,) if fix else ())
+        return ELSEWHERE[option].key if fix else ""
+    listed = ", ".join(f"`{key}`" for key in sorted(free))
+    report.error("unknown-key", message, name.span, "not known here", help=f"one of {listed}")
+    return ""
+
+
+def _as_option(line: tree.Binding, option: Option, body: tree.Body) -> Fix | None:
+    """The edit that moves the value of a line into the call it belongs to, where that can be done."""
+    owner = next((o for o in body.lines if isinstance(o, tree.Binding) and o.name.text == option.key), None)
+    value = line.value.span.text
+    if owner is None:
+        return Fix(line.span, f"{option.key} = {option.alone.format(value)}") if option.alone else None
+    call = owner.value.stages[0] if isinstance(owner.value, tree.Then) else owner.value
+    if not option.name or not isinstance(call, tree.Stage) or call.body is not None:
+        return None
+    args = call.args or ()
+    if any(isinstance(arg, tree.Keyword) and arg.name.text == option.name for arg in args):
+        return None
+    source = call.span.source
+    if line.span.source is not source:
+        return None  # `--set` has put one of the two in
+    inside = f"{call.span.text[:-1]}, {option.name} = {value})" if args else f"{call.path}({option.name} = {value})"
+    before, after = source.text[: line.span.start].rstrip(" \t"), source.text[line.span.end :]
+    if not before.endswith("\n") or not after.startswith(("\n", "\r\n")):
+        return None  # the line does not stand alone
+    row = source.span(len(before) - 1, line.span.end)
+    if call.span.end <= row.start:
+        return Fix(source.span(call.span.start, row.end), inside + source.text[call.span.end : row.start])
+    return Fix(source.span(row.start, call.span.end), source.text[row.end : call.span.start] + inside)
+
+
+def _unknown_in_phase(line: tree.Binding, free: list[str], report: Report) -> str:
+    name, where = line.name, " in a phase"
+    if name.text not in TRAIN_KEYS:
+        spellings = {
+            **TRAIN_SPELLINGS,
+            "modules": "update",
+            "parameters": "update",
+            "train": "update",
+            "steps": "times",
+        }
+        report.unknown("key", name.text, name.span, free, spellings, code="unknown-key", where=where)
+        return nearest(name.text, free, spellings) or ""
+    message = f"there is no key `{name}`{where}: it is one of the whole recipe"
+    help = f"write `{line.span.text}` outside the phases"
     report.error("unknown-key", message, name.span, "not known here", help=help)
-    return set()
+    return ""
 
 
 def _require(keys: set[str], train: tree.Train, phases: bool, report: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -90,18 +91,23 @@ class Call:
 class Measure(Options):
     """A loss or a metric: a number made of outputs of the model and what they should be."""
 
-    takes: ClassVar[tuple[str, str]]
-    """What its two inputs are called in messages: what the model says, and what is true."""
+    takes: ClassVar[tuple[str, ...]]
+    """How its inputs are called in messages; of two, what the model says and what is true."""
+    sides: ClassVar[tuple[str, ...]] = ()
+    """Further inputs, which stand by their names or are left out."""
     heads: ClassVar[dict[str, str]] = {}
     """Last layers that the first input must not come from -> why."""
+    head_help: ClassVar[tuple[str, str]] = ("softmax-head", "take `{ending}` out of the model")
+    """The code of what is said of such a layer, and the help."""
     counts_classes: ClassVar[bool] = False
     """Whether the second input is a class for each row of the first."""
     one_sided: ClassVar[bool] = True
     """Whether the first input is the model's and the second what is true, so that the order matters."""
 
     @abstractmethod
-    def check(self, said: Value, true: Value) -> None:
-        """Raises Misfit where the types do not go together. Types that are not known fit."""
+    def check(self, values: Sequence[Value]) -> None:
+        """Raises Misfit where the types of its inputs, and of the sides that are given, do not go together. Types that
+        are not known fit."""
 
 
 class Loss(Measure):
@@ -113,8 +119,8 @@ class Loss(Measure):
         return None
 
     @abstractmethod
-    def code(self, said: Operand, true: Operand) -> Call:
-        """What computes it."""
+    def code(self, operands: Sequence[Operand]) -> Call:
+        """What computes it from its inputs."""
 
 
 class Metric(Measure):
@@ -154,6 +160,27 @@ def check_alike(word: str, said: Value, true: Value) -> None:
     if true.type.dtype == "int" and true.type.rank < said.type.rank and word in ("mse", "mae"):
         help = "for classes there is `cross_entropy`"
     raise Misfit("shape-mismatch", message, true, f"{true.type} here", help)
+
+
+def check_label(word: str, said: Value, true: Value) -> None:
+    """A number for each row of what is said: [B, D] against [B]."""
+    if not isinstance(said.type, Tensor) or not isinstance(true.type, Tensor):
+        return
+    dims = said.type.dims[:-1]
+    if true.type.rank == len(dims) and all(map(equal, true.type.dims, dims)):
+        return
+    wanted = without_type(Tensor("float", dims))
+    message = f"`{word}` of `{said.shown}`, {said.type}, takes {wanted}, and `{true.shown}` is {true.type}"
+    raise Misfit("shape-mismatch", message, true, f"{true.type} here", f"one number for each row of `{said.shown}`")
+
+
+def check_weights(weight: tuple[Number, ...] | None, said: Value) -> None:
+    """A weight for each class."""
+    classes = width(said)
+    if weight is None or classes is None or len(weight) == whole(classes):
+        return
+    message = f"`weight` has {len(weight)} entries, and `{said.shown}` tells {whole(classes)} classes apart"
+    raise Misfit("wrong-value", message, said, f"{said.type} here", "give each class a weight, in order")
 
 
 def target_like(said: Operand, true: Operand) -> str:

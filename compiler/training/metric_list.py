@@ -41,7 +41,8 @@ def read_metrics(flow: tree.Flow, objective: Objective | None, names: Names) -> 
         if isinstance(bare, tree.Stage) and bare.args is None and bare.path.parts[0] in METRICS.words:
             read = _bare(bare, objective, names)
         else:
-            read = read_comparison(entry, "metrics", "metrics", Metric, METRICS, names)
+            compared = read_comparison(entry, "metrics", "metrics", Metric, METRICS, names)
+            read = None if compared is None else (compared[0], compared[1][0], compared[1][1])
         if read is None:
             fits = False
         elif any(_alike(read, other) for other in found):
@@ -72,11 +73,10 @@ def _bare(stage: tree.Stage, objective: Objective | None, names: Names) -> None:
     kind = choose(stage, "metrics", "metrics", Metric, METRICS, names.scope, names.report)
     if kind is None:
         return
-    said, true = kind[0].takes
-    if objective is not None:
-        first = next(terms(objective))
-        said, true = first.said.shown, first.true.shown
-    text = f"{word}({said}, {true})"
+    inputs = kind[0].takes
+    compared = (term.values for term in ([] if objective is None else terms(objective)) if len(term.values) == 2)
+    inputs = next((tuple(value.shown for value in values) for values in compared), inputs)
+    text = f"{word}({', '.join(inputs)})"
     message = f"`{word}` has to say what it compares"
     names.report.error(
         "missing-input", message, stage.span, "no inputs", help=f"write `{text}`", fixes=(Fix(stage.span, text),)

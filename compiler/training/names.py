@@ -12,22 +12,22 @@ from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from ..semantics.tensor import UNKNOWN
-from .calls import Chosen
+from .dataset import Data
 from .fit import Fit
 from .measure import Value
 from .ports import Ports
-from .source import DataSource, Field
+from .source import Field
 
 
 @dataclass(frozen=True)
 class Names:
-    """`source` is None where the data was not understood: then every field may be there.
+    """`data` is None where the data was not understood: then every field may be there.
 
     `told` has the pairs of which something was said already.
     """
 
     ports: Ports
-    source: Chosen[DataSource] | None
+    data: Data | None
     fit: Fit
     scope: Scope
     report: Report
@@ -35,7 +35,7 @@ class Names:
 
     @property
     def fields(self) -> Mapping[str, Field] | None:
-        return None if self.source is None else self.source.options.fields()
+        return None if self.data is None else self.data.fields
 
     def value(self, flow: tree.Flow) -> Value | None:
         """The value that a flow names, or None (reported)."""
@@ -71,8 +71,8 @@ class Names:
             return Value("data", name, UNKNOWN, span)
         if name in fields:
             return Value("data", name, self.fit.of_field(fields[name]), span, fields[name])
-        assert self.source is not None
-        word = self.source.options.word
+        assert self.data is not None
+        word = self.data.source.options.word
         meant = nearest(name, fields)
         listed = ", ".join(f"`data.{one}`" for one in fields)
         self.report.error(
@@ -82,7 +82,7 @@ class Names:
             "not in the data",
             help=f"write `data.{meant}`" if meant else f"it has {listed}",
             fixes=(Fix(span, f"data.{meant}"),) if meant else (),
-            labels=((self.source.span, "the data"),),
+            labels=((self.data.source.span, "the data"),),
         )
         return None
 

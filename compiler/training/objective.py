@@ -13,14 +13,24 @@ from .calls import resolved
 from .comparison import read_comparison
 from .language import LOSSES
 from .measure import Loss, Value
+from .modules import check_modules
 from .names import Names
 
 
 @dataclass(frozen=True)
 class LossTerm:
+    """A loss and its inputs: none, where it is one of the weights."""
+
     loss: Loss
-    said: Value
-    true: Value
+    values: tuple[Value, ...]
+
+    @property
+    def said(self) -> Value:
+        return self.values[0]
+
+    @property
+    def true(self) -> Value:
+        return self.values[1]
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ def read_loss(flow: tree.Flow, names: Names) -> Objective | None:
     if objective is None:
         return None
     found = list(terms(objective))
-    if not any(v.origin == "output" for term in found for v in (term.said, term.true)):
+    if not any(v.origin == "output" for term in found for v in term.values):
         outputs = ", ".join(f"`{name}`" for name in names.ports.outputs)
         message = f"this loss does not depend on {names.ports.model}: no output stands in it"
         names.report.error("nothing-to-train", message, flow.span, "no output here", help=f"the outputs are {outputs}")
@@ -114,7 +124,11 @@ def _scaled(factor: tree.Flow, of: tree.Flow, names: Names, *, divides: bool) ->
 
 def _term(flow: tree.Stage, names: Names) -> LossTerm | None:
     found = read_comparison(flow, "loss", "losses", Loss, LOSSES, names)
-    return None if found is None else LossTerm(*found)
+    if found is None:
+        return None
+    loss, values = found
+    weights = getattr(loss, "weights", ())
+    return LossTerm(loss, values) if check_modules(weights, "loss", names.ports, names.report) else None
 
 
 def _one_ignored(found: list[LossTerm], names: Names) -> bool:

@@ -16,6 +16,18 @@ class Optimizer(Options):
     `decay` acts on matrices only (`decay_on = matrices`), or on all parameters (`decay_on = all`).
     """
 
+    spellings: ClassVar[dict[str, str]] = {
+        "learning_rate": "lr",
+        "weight_decay": "decay",
+        "epsilon": "eps",
+        "beta1": "betas = [{}, 0.999]",
+        "beta_1": "betas = [{}, 0.999]",
+        "adam_beta1": "betas = [{}, 0.999]",
+        "beta2": "betas = [0.9, {}]",
+        "beta_2": "betas = [0.9, {}]",
+        "adam_beta2": "betas = [0.9, {}]",
+        "adam_epsilon": "eps",
+    }
     decays_unasked: ClassVar[bool] = False
     """Whether PyTorch's class has a weight decay of its own where none is given."""
 
@@ -23,6 +35,11 @@ class Optimizer(Options):
         lr: Any
         decay: Any
         decay_on: Any
+
+    @property
+    @abstractmethod
+    def moments(self) -> int:
+        """How many numbers it keeps for each parameter."""
 
     @abstractmethod
     def constructor(self) -> tuple[str, tuple[str, ...]]:
@@ -33,6 +50,11 @@ def pair(name: str, given: tuple[Number, Number], usual: tuple[float, float]) ->
     """`name=(a, b)`, where it is not PyTorch's own."""
     texts = ", ".join(real_text(n) for n in given)
     return () if tuple(map(real, given)) == usual else (f"{name}=({texts})",)
+
+
+def flag(name: str, given: bool) -> tuple[str, ...]:
+    """`name=True`, where it is asked for."""
+    return (f"{name}=True",) if given else ()
 
 
 def single(name: str, given: Number, usual: float) -> tuple[str, ...]:

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from ..backends.pytorch.initial import Scheme
 from ..semantics.number import Number
 from .cadence import EveryCheckpoint, EverySample, Patience
+from .dataset import Data
+from .factors import Factor
+from .init import Init
+from .inits.normal import Normal
 from .lengths import Length
 from .measure import Value
 from .metric_list import Measured
+from .modules import ModuleName
 from .objective import LossTerm, Objective, terms
 from .optimizer import Optimizer
+from .parallels import Parallel
+from .phases import Phase
 from .schedule import Schedule
-from .source import DataSource
 from .spelling import real_text
+from .start import Start
 
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """How a model learns. `recipe` is the name it is run by; what is None was left out."""
+    """How a model learns. `recipe` is the name it is run by; what is None or empty was left out.
+
+    With `phases` there is no `loss` beside theirs; `optimizer` is then the one of all phases that have none of their
+    own, or the first phase's.
+    """
 
     model: str
     recipe: str
-    data: DataSource
+    data: Data
     bind: Mapping[str, str]
-    loss: Objective
+    loss: Objective | None
+    phases: tuple[Phase, ...]
     metrics: tuple[Measured, ...]
     optimizer: Optimizer
     schedule: Schedule
@@ -42,12 +55,24 @@ class TrainPlan:
     checkpoint: EveryCheckpoint | None
     early_stop: Patience | None
     sample: EverySample | None
-    init: Number | None
+    init: Init | None
+    start: Start | None
+    freeze: tuple[ModuleName, ...]
+    rates: tuple[Factor, ...]
+    ema: Number | None
+    parallel: tuple[Parallel, ...]
+
+    @property
+    def runs(self) -> bool:
+        """Whether this version can say all of it in a recipe: what it cannot was noted."""
+        losses, metrics = (term.loss for term in self.terms), (measured.metric for measured in self.metrics)
+        parts = chain([self.data.source.options, self.optimizer], losses, metrics, self.schedule.stages)
+        return not self.phases and all(part.runnable for part in parts)
 
     @property
     def terms(self) -> list[LossTerm]:
         """The losses, from left to right."""
-        return list(terms(self.loss))
+        return [] if self.loss is None else list(terms(self.loss))
 
     @property
     def ignored(self) -> Number | None:
@@ -56,7 +81,7 @@ class TrainPlan:
 
     def loss_values(self) -> Iterator[Value]:
         for term in self.terms:
-            yield from (term.said, term.true)
+            yield from term.values
 
     def metric_values(self) -> Iterator[Value]:
         for metric in self.metrics:
@@ -65,4 +90,4 @@ class TrainPlan:
     @property
     def scheme(self) -> Scheme:
         """How initial weights are drawn."""
-        return Scheme() if self.init is None else Scheme(real_text(self.init))
+        return Scheme(real_text(self.init.std)) if isinstance(self.init, Normal) else Scheme()

@@ -14,7 +14,7 @@ class Ports:
     """The inputs and outputs of a model by name, in order; types may be UNKNOWN where an error was reported.
 
     `ends_in` has the word of the last layer or function of an output (`softmax`), where it is one; `spans` where the
-    ports are declared; `labels` the paths of the modules (`blocks.attn.q`).
+    ports are declared; `modules` the paths of the modules (`blocks.0.attn.q`), None where they are not known.
     """
 
     model: str
@@ -22,4 +22,4 @@ class Ports:
     outputs: Mapping[str, Type]
     ends_in: Mapping[str, str] = field(default_factory=dict)
     spans: Mapping[str, Span] = field(default_factory=dict)
-    labels: frozenset[str] = frozenset()
+    modules: frozenset[str] | None = None

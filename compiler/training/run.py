@@ -11,13 +11,15 @@ from ..layers.options import Flag, PositiveOrNone, Whole, WholeOrNone, WholeOrZe
 from ..options import BadOptions, OptionSet
 from ..semantics.evaluate import FAULT, Scope, evaluate
 from ..semantics.report import Report
+from .values import DecayOrNone
 
 
 class Run(OptionSet):
     """The plain settings of a run, with what they are where they are left out.
 
     `batch` is what one update sees, over all devices; `accumulate = n` computes it in n equal parts. `clip` scales the
-    gradient down to that norm, `clip_value` cuts its entries off.
+    gradient down to that norm, `clip_value` cuts its entries off. `ema` is how much of the
+    averaged weights, from which the model is validated and exported, stays in each step.
     """
 
     steps: WholeOrNone = None
@@ -28,6 +30,8 @@ class Run(OptionSet):
     clip_value: PositiveOrNone = None
     seed: WholeOrZero = 0
     deterministic: Flag = True
+    ema: DecayOrNone = None
+    compile: Flag = False
 
 
 def read_run(lines: Mapping[str, tree.Binding], scope: Scope, report: Report) -> Run | None:

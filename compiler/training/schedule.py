@@ -26,7 +26,7 @@ class Schedule:
 
     def factors(self) -> Iterator[tuple[Fraction, Fraction]]:
         """Of each stage, the factor of the peak at its begin and at its end."""
-        factor = Fraction(0 if self.stages and self.stages[0].word == "warmup" else 1)
+        factor = self.stages[0].begins_at if self.stages else Fraction(1)
         for stage in self.stages:
             start, factor = factor, stage.leads_to(factor)
             yield start, factor
@@ -65,16 +65,25 @@ def _stages(flow: tree.Flow, scope: Scope) -> Iterator[tuple[tree.Flow, Scope]]:
 def _in_order(stages: list[Chosen[ScheduleStage]], schedule: Schedule, report: Report) -> bool:
     for earlier, later in pairwise(stages):
         if earlier.options.takes is None:
-            word = earlier.options.word
-            lengthy = {"stable": "stable(20%)", "constant": "stable(20%)"}.get(word, f"{word}(20%, to = 0)")
             report.error(
                 "misplaced-stage",
-                f"`{word}` takes the rest of the run, and nothing is left for `{later.options.word}`",
+                f"`{earlier.options.word}` takes the rest of the run, and nothing is left for `{later.options.word}`",
                 later.span,
                 "begins when the run is over",
-                help=f"write `{lengthy}`, or let it stand last",
+                help=_shorter(earlier.options),
                 labels=((earlier.span, "takes the rest"),),
             )
+            return False
+    first = stages[0]
+    if first.options.word == "inverse_sqrt" and "start" not in first.spans:
+        message = "`inverse_sqrt` falls as `sqrt(start / step)`, and nothing stands before it that has a length"
+        help = "write `warmup(4_000) -> inverse_sqrt`, or `inverse_sqrt(start = 4_000)`"
+        report.error("misplaced-stage", message, first.span, "begins with the run", help=help)
+        return False
+    for chosen in stages[1:]:
+        if chosen.options.word == "one_cycle":
+            message = "`one_cycle` rises from far below the peak, and the rate is somewhere else by then"
+            report.error("misplaced-stage", message, chosen.span, "not at the begin", help="let it stand first")
             return False
     for chosen, (start, _) in zip(stages, schedule.factors(), strict=True):
         if chosen.options.word == "warmup" and start == 1:
@@ -86,10 +95,25 @@ def _in_order(stages: list[Chosen[ScheduleStage]], schedule: Schedule, report: R
     return True
 
 
+def _shorter(stage: ScheduleStage) -> str:
+    """How a stage that takes the rest of the run is written so that it does not."""
+    if stage.word in ("stable", "constant"):
+        return "write `stable(20%)`, or let it stand last"
+    if "length" not in stage.options:
+        return "let it stand last"
+    return f"write `{stage.word}(20%, to = {'1%' if stage.word == 'exponential' else '0'})`, or let it stand last"
+
+
 def _fit_the_run(stages: list[Chosen[ScheduleStage]], run: Length, report: Report) -> bool:
     """Whether the stages leave a part of the run to one that takes the rest, and are not longer than it."""
     taken = Fraction(0)
     for chosen in stages:
+        for point in chosen.options.points:
+            if (_part_of(point, run) or 0) >= 1:
+                message = f"`{chosen.options.word}` names a place behind the end of the run, which has {_run_text(run)}"
+                help = "leave it out, or make the run longer"
+                report.error("schedule-too-long", message, chosen.place("at"), f"{point}", help=help)
+                return False
         length = chosen.options.takes
         if length is None:
             if taken < 1:

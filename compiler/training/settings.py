@@ -24,7 +24,7 @@ def settings(plan: TrainPlan, name: str, model: dict[str, Any]) -> dict[str, Any
         "name": name,
         "recipe": plan.recipe,
         "model": model,
-        "data": {"source": plan.data.word, "options": plan.data.settings()},
+        "data": plan.data.settings(),
         "bind": dict(plan.bind),
         "loss": {
             "arguments": _arguments(plan.loss_values()),
@@ -84,7 +84,7 @@ def _ignored(plan: TrainPlan) -> int | None:
 def _classes(plan: TrainPlan) -> dict[str, Any] | None:
     """The first output that is held against classes of the data: it has to be as wide as there are."""
     for term in plan.terms:
-        classes = width(term.said)
+        classes = width(term.said) if term.loss.counts_classes else None
         if (
             term.loss.counts_classes
             and term.true.origin == "data"

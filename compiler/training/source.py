@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..semantics.number import Number, real
+from ..semantics.evaluate import is_number
+from ..semantics.number import Number, Reference, is_whole, real, whole
 from ..semantics.tensor import DType
 from .base import Options
 
@@ -16,12 +17,13 @@ from .base import Options
 class Field:
     """What one example has under a name: its type and dims, without the batch.
 
+    `dims` is None where the type is known only when the data is read; a dim may be open for the same reason.
     `classes` is the number of values it counts from 0, where that is known when the spec is compiled. `partial` says
     that entries may hold -100, which do not count. `option` is the option that its dims come from.
     """
 
     dtype: DType
-    dims: tuple[Number, ...]
+    dims: tuple[Number, ...] | None
     classes: Number | None = None
     partial: bool = False
     option: str | None = None
@@ -37,9 +39,9 @@ class DataSource(Options):
     def fields(self) -> Mapping[str, Field] | None:
         """Its fields by name, or None where they are known only when the data is read."""
 
-    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Its options as plain JSON values; what was left out and has a default of the runtime's is left out."""
+        return plain_options(self)
 
     def validates(self) -> bool:
         """Whether a part of the data is kept for validation."""
@@ -48,6 +50,31 @@ class DataSource(Options):
     def tokenizes(self) -> bool:
         """Whether text can be turned into what it gives, and back."""
         return False
+
+
+def plain_options(options: Options) -> dict[str, Any]:
+    """Options as plain JSON values, less those that are None."""
+    values = {name: _plain(getattr(options, name)) for name in options.options}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _plain(value: object) -> Any:
+    if is_number(value):
+        return whole(value) if is_whole(value) else real(value)
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value.as_json() if hasattr(value, "as_json") else value  # type: ignore[attr-defined]
+
+
+def picture(size: tuple[Number, Number] | None, channels: Number) -> Field:
+    """A picture, [channels, height, width] from 0 to 1; what its size is, the data says where nothing else does."""
+    sides = size or (Reference("height", "open", "data"), Reference("width", "open", "data"))
+    return Field("float", (channels, *sides), option="size")
+
+
+def label(classes: Number | None) -> Field:
+    """The number of a class, counted from 0."""
+    return Field("int", (), classes, option="classes")
 
 
 def windows(window: Number, classes: Number | None) -> dict[str, Field]:

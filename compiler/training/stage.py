@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 from ..semantics.number import Number
 from .base import OptionFault, Options
@@ -17,7 +18,7 @@ class Ramp:
     """A stage as the emitted function sees it.
 
     `start` and `end` are factors of the peak rate; `rate` is the text of such a rate; `begin` and `length` are texts
-    of updates, `begin` empty for 0.
+    of updates, `begin` empty for 0; `updates` is the text of any other length.
     """
 
     start: Fraction
@@ -25,6 +26,7 @@ class Ramp:
     begin: str
     length: str
     rate: Callable[[Fraction], str]
+    updates: Callable[[Length], str]
 
     @property
     def since(self) -> str:
@@ -41,10 +43,20 @@ class Ramp:
 class ScheduleStage(Options):
     """A stage takes `length` of the run, or what is left of it."""
 
+    begins_at: ClassVar[Fraction] = Fraction(1)
+    """The factor of the peak rate at which a schedule begins that it stands first in."""
+    falls: ClassVar[bool] = True
+    """Whether it takes the rate down."""
+
     @property
     def takes(self) -> Length | None:
         """Its length, or None where it goes on to the end of the run."""
         return getattr(self, "length", None)
+
+    @property
+    def points(self) -> tuple[Length, ...]:
+        """The updates of the run at which something happens within it."""
+        return ()
 
     @abstractmethod
     def leads_to(self, start: Fraction) -> Fraction:

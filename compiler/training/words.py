@@ -12,10 +12,8 @@ from .base import ReadBy
 from .language import Vocabulary
 
 
-def read_word(
-    flow: tree.Flow, name: str, vocabulary: Vocabulary, have: frozenset[str], scope: Scope, report: Report
-) -> str | None:
-    """One of the words `have`, bare, quoted, or a constant that holds it; None for any other (reported)."""
+def read_word(flow: tree.Flow, name: str, vocabulary: Vocabulary, scope: Scope, report: Report) -> str | None:
+    """One of the words, bare, quoted, or a constant that holds it; None for any other (reported)."""
     match flow:
         case tree.Stage(path=tree.Path(parts=(word,)) as path, args=None, body=None) if scope.find(word) is None:
             place = path.span
@@ -29,22 +27,20 @@ def read_word(
         legal = ", ".join(f"`{w}`" for w in sorted(vocabulary.words))
         report.error("wrong-value", f"`{name}` takes one of {legal}", place, "not one of them")
         return None
-    if word in have:
-        return word
     if word in vocabulary.words:
-        report.later(f"the {vocabulary.noun} `{word}`", place)
-        return None
+        return word
     report.unknown(vocabulary.noun, word, place, vocabulary.words, vocabulary.spellings)
     return None
 
 
-def word_option(noun: str, have: str, later: str = "", spellings: Mapping[str, str] | None = None) -> ReadBy:
-    """The reader of an option that takes one of a few words."""
-    words = frozenset(have.split())
-    vocabulary = Vocabulary(noun, words | frozenset(later.split()), dict(spellings or {}))
+def word_option(noun: str, words: str, spellings: Mapping[str, str] | None = None, *, none: bool = False) -> ReadBy:
+    """The reader of an option that takes one of a few words, or `none` too."""
+    vocabulary = Vocabulary(noun, frozenset(words.split()), dict(spellings or {}))
 
     def read(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
-        word = read_word(flow, name, vocabulary, words, scope, report)
+        if none and isinstance(flow, tree.Nothing):
+            return None
+        word = read_word(flow, name, vocabulary, scope, report)
         return FAULT if word is None else word
 
-    return ReadBy(read)
+    return ReadBy(read, vocabulary.words)

@@ -78,7 +78,7 @@ class _Body:
             if not begin.text
             else f"({ends.text} - {begin.text})"
         )
-        ramp = Ramp(start, end, begin.text, span, self.rate)
+        ramp = Ramp(start, end, begin.text, span, self.rate, self._text)
         self.lines += [f"if step < {ends.text}:", *(f"    {line}" for line in stage.code(ramp))]
         return ends
 
@@ -86,7 +86,10 @@ class _Body:
         """The stage that has the rest of the run."""
         total = whole_text(self.run.count) if self.run.unit == "steps" else "steps"
         span = f"({total} - {begin.text})" if begin.text else total
-        self.lines += stage.code(Ramp(start, end, begin.text, span, self.rate))
+        self.lines += stage.code(Ramp(start, end, begin.text, span, self.rate, self._text))
+
+    def _text(self, length: Length) -> str:
+        return _updates(length, self.run).text
 
     def _end(self, stage: ScheduleStage, begin: _Updates, length: _Updates) -> _Updates:
         if begin.known is not None and length.known is not None:

@@ -85,6 +85,7 @@ def _signature(name: str, parameters: list[str], result: str) -> list[str]:
 
 
 def _loss(plan: TrainPlan) -> list[str]:
+    assert plan.loss is not None  # a recipe with phases is not written yet
     names = argument_names(plan.loss_values())
     function = _Function(names.values())
     masked = _mask(function, [term.true for term in plan.terms if term.loss.counts_classes], plan.ignored, names)
@@ -112,8 +113,8 @@ def _mask(function: _Function, targets: list[Value], ignored: Number | None, nam
 def _expression(objective: Objective, names: dict[str, str], function: _Function | None = None) -> str:
     """The loss as a formula; with a `function` each term is a name that it assigns."""
     match objective:
-        case LossTerm(loss=loss, said=said, true=true):
-            text = str(loss.code(_operand(said, names), _operand(true, names)))
+        case LossTerm(loss=loss, values=values):
+            text = str(loss.code([_operand(value, names) for value in values]))
             return text if function is None else function.assign(loss.word, text)
         case Scaled(factor=factor, of=of, divides=divides):
             inner, number = _expression(of, names, function), _factor(factor)

@@ -14,7 +14,8 @@ from ..words import word_option
 
 
 class Task(DataSource):
-    """`task(reverse, length = 16, vocab = 12)`: sequences to copy or to reverse, for a model that reads from the left.
+    """`task(reverse, length = 16, vocab = 12)`: sequences to `copy`, `reverse` or `sort`, or numbers to add
+    (`addition`), for a model that reads from the left.
 
     Fields: `tokens` and `targets`, int[2 * length]. The tokens are `length` random symbols, a separator (the last of
     `vocab` tokens) and the answer; the targets are the answer, -100 where nothing is asked. `examples` are trained on
@@ -24,7 +25,7 @@ class Task(DataSource):
     word: ClassVar[str] = "task"
     example: ClassVar[str] = "task(reverse, length = 16, vocab = 12)"
 
-    kind: Annotated[Word, word_option("task", "copy reverse", "sort addition")]
+    kind: Annotated[Word, word_option("task", "copy reverse sort addition")]
     length: Whole
     vocab: Whole
     examples: Whole = 10_000
@@ -34,6 +35,10 @@ class Task(DataSource):
         if whole(self.vocab) < 3:
             takes = "`vocab` of a task takes a whole number of at least 3"
             yield OptionFault("wrong-value", takes, "vocab", "too few", "two symbols and the separator are 3 tokens")
+
+    def missing(self) -> Iterator[tuple[str, str | None]]:
+        if self.kind in ("sort", "addition"):
+            yield f"the task `{self.kind}`", "kind"
 
     def fields(self) -> Mapping[str, Field]:
         width = operation("*", number(2), self.length)

@@ -9,6 +9,7 @@ from ...layers.options import Whole
 from ...options import Kind
 from ...semantics.number import whole
 from ..base import ReadBy
+from ..language import TOKENIZERS
 from ..source import DataSource, Field, keeps_some, split_settings, windows
 from ..tokenizers import Tokenizer, read_tokenizer
 from ..values import Files, Split
@@ -28,7 +29,9 @@ class Text(DataSource):
     vocabulary: ClassVar[bool] = True
 
     files: Files
-    tokenizer: Annotated[Tokenizer, Kind(lambda value: value), ReadBy(read_tokenizer)] = Tokenizer("bytes")
+    tokenizer: Annotated[Tokenizer, Kind(lambda value: value), ReadBy(read_tokenizer, TOKENIZERS.words)] = Tokenizer(
+        "bytes"
+    )
     window: Whole
     split: Split = None
 

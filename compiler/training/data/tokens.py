@@ -46,7 +46,7 @@ class Tokens(DataSource):
         return self.validation is not None or keeps_some(self.split)
 
 
-def one_validation_part(validation: str | None, split: object) -> Iterator[OptionFault]:
+def one_validation_part(validation: object, split: object) -> Iterator[OptionFault]:
     if validation is not None and split is not None:
         yield OptionFault(
             "conflict",

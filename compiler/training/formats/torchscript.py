@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..base import Options
+from ..format import Format
 from ..values import File
 
 
-class TorchScript(Options):
+class TorchScript(Format):
     """`torchscript("model.pt")`: the model in evaluation, scripted; it loads in C++ and needs no dlspec."""
 
     word: ClassVar[str] = "torchscript"

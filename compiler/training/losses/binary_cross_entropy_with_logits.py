@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+from ...layers.options import PositiveOrNone
 from ..measure import Call, Loss, Operand, Value, check_alike, target_like
+from ..values import Reduce
 
 
 class BinaryCrossEntropyWithLogits(Loss):
     """`binary_cross_entropy_with_logits(logits, data.y)`: the mean of `-y log p - (1 - y) log (1 - p)`.
 
     `p` is the sigmoid of the logits; `y` lies from 0 to 1 and has the shape of the logits. Worked out so that large
-    logits lose nothing.
+    logits lose nothing. With `weight` what is true counts that much more than what is not; `reduce = sum` sums each
+    example, and averages the batch.
     """
 
     word: ClassVar[str] = "binary_cross_entropy_with_logits"
     example: ClassVar[str] = "binary_cross_entropy_with_logits(output, data.y)"
     later: ClassVar[frozenset[str]] = frozenset({"weight", "reduce"})
-    idle: ClassVar[dict[str, object]] = {"weight": None, "reduce": "mean"}
-    takes: ClassVar[tuple[str, str]] = ("logits", "data.y")
+    spellings: ClassVar[dict[str, str]] = {"pos_weight": "weight", "reduction": "reduce"}
+    takes: ClassVar[tuple[str, ...]] = ("logits", "data.y")
     heads: ClassVar[dict[str, str]] = {
         "sigmoid": "takes logits: it has a sigmoid of its own",
         "softmax": "takes logits: it has a sigmoid of its own",
     }
 
-    def check(self, said: Value, true: Value) -> None:
-        check_alike(self.word, said, true)
+    weight: PositiveOrNone = None
+    reduce: Reduce = "mean"
 
-    def code(self, said: Operand, true: Operand) -> Call:
+    def check(self, values: Sequence[Value]) -> None:
+        check_alike(self.word, *values)
+
+    def code(self, operands: Sequence[Operand]) -> Call:
+        said, true = operands
         return Call("F.binary_cross_entropy_with_logits", (said.text, target_like(said, true)))

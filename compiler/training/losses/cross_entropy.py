@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ...layers.options import Probability
 from ...semantics.number import Number, real
-from ..measure import Call, Loss, Operand, Value, check_classes
+from ..measure import Call, Loss, Operand, Value, check_classes, check_weights
 from ..spelling import real_text
-from ..values import WholeNumberOrNone
+from ..values import NumbersOrNone, Reduce, WholeNumberOrNone
 
 
 class CrossEntropy(Loss):
@@ -16,15 +17,16 @@ class CrossEntropy(Loss):
 
     Logits [B, classes] against int[B], [B, T, classes] against int[B, T], pictures [B, classes, H, W] against
     int[B, H, W]. `smoothing` moves that part of the target from the true class evenly to all (Szegedy et al. 2016).
-    Targets of -100 do not count, nor do those equal to `ignore`.
+    Targets of -100 do not count, nor do those equal to `ignore`. `weight` is a list with what each class counts;
+    `reduce = sum` sums each example, and averages the batch.
     """
 
     word: ClassVar[str] = "cross_entropy"
     example: ClassVar[str] = "cross_entropy(logits, data.label, smoothing = 0.1)"
     later: ClassVar[frozenset[str]] = frozenset({"weight", "reduce"})
-    idle: ClassVar[dict[str, object]] = {"weight": None, "reduce": "mean"}
+    spellings: ClassVar[dict[str, str]] = {"reduction": "reduce", "class_weight": "weight"}
     counts_classes: ClassVar[bool] = True
-    takes: ClassVar[tuple[str, str]] = ("logits", "data.label")
+    takes: ClassVar[tuple[str, ...]] = ("logits", "data.label")
     heads: ClassVar[dict[str, str]] = {
         "softmax": "takes logits: it has a softmax of its own",
         "log_softmax": "takes logits: it has a log_softmax of its own",
@@ -33,15 +35,19 @@ class CrossEntropy(Loss):
 
     smoothing: Probability = 0
     ignore: WholeNumberOrNone = None
+    weight: NumbersOrNone = None
+    reduce: Reduce = "mean"
 
     @property
     def ignored(self) -> Number | None:
         return self.ignore
 
-    def check(self, said: Value, true: Value) -> None:
-        check_classes(self.word, said, true)
+    def check(self, values: Sequence[Value]) -> None:
+        check_classes(self.word, *values)
+        check_weights(self.weight, values[0])
 
-    def code(self, said: Operand, true: Operand) -> Call:
+    def code(self, operands: Sequence[Operand]) -> Call:
+        said, true = operands
         smoothing = () if real(self.smoothing) == 0 else (f"label_smoothing={real_text(self.smoothing)}",)
         return Call("F.cross_entropy", (*rows(said, true), *smoothing))
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ..measure import Call, Loss, Operand, Value, check_alike, target_like
+from ..values import Reduce
 
 
 class MSE(Loss):
-    """`mse(output, data.y)`: the mean of `(output - y) ^ 2` over all entries of two values of one shape."""
+    """`mse(output, data.y)`: the mean of `(output - y) ^ 2` over all entries of two values of one shape.
+
+    `reduce = sum` sums each example, and averages the batch.
+    """
 
     word: ClassVar[str] = "mse"
     example: ClassVar[str] = "mse(output, data.y)"
     later: ClassVar[frozenset[str]] = frozenset({"reduce"})
-    idle: ClassVar[dict[str, object]] = {"reduce": "mean"}
-    takes: ClassVar[tuple[str, str]] = ("output", "data.y")
+    takes: ClassVar[tuple[str, ...]] = ("output", "data.y")
     one_sided: ClassVar[bool] = False
 
-    def check(self, said: Value, true: Value) -> None:
-        check_alike(self.word, said, true)
+    reduce: Reduce = "mean"
 
-    def code(self, said: Operand, true: Operand) -> Call:
+    def check(self, values: Sequence[Value]) -> None:
+        check_alike(self.word, *values)
+
+    def code(self, operands: Sequence[Operand]) -> Call:
+        said, true = operands
         return Call("F.mse_loss", (said.text, target_like(said, true)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ...layers.options import Whole
@@ -19,7 +20,7 @@ class Accuracy(Metric):
     word: ClassVar[str] = "accuracy"
     example: ClassVar[str] = "accuracy(logits, data.label, top = 5)"
     counts_classes: ClassVar[bool] = True
-    takes: ClassVar[tuple[str, str]] = ("logits", "data.label")
+    takes: ClassVar[tuple[str, ...]] = ("logits", "data.label")
     masks: ClassVar[bool] = True
 
     top: Whole = 1
@@ -28,7 +29,8 @@ class Accuracy(Metric):
     def name(self) -> str:
         return "accuracy" if whole(self.top) == 1 else f"accuracy_top_{whole(self.top)}"
 
-    def check(self, said: Value, true: Value) -> None:
+    def check(self, values: Sequence[Value]) -> None:
+        said, true = values
         check_classes(self.word, said, true)
         classes = width(said)
         if classes is not None and whole(self.top) > whole(classes):

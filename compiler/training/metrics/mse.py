@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ..measure import Call, Metric, Operand, Statements, Value, check_alike, target_like
@@ -12,11 +13,11 @@ class MSE(Metric):
 
     word: ClassVar[str] = "mse"
     example: ClassVar[str] = "mse(output, data.y)"
-    takes: ClassVar[tuple[str, str]] = ("output", "data.y")
+    takes: ClassVar[tuple[str, ...]] = ("output", "data.y")
     one_sided: ClassVar[bool] = False
 
-    def check(self, said: Value, true: Value) -> None:
-        check_alike(self.word, said, true)
+    def check(self, values: Sequence[Value]) -> None:
+        check_alike(self.word, *values)
 
     def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
         return str(Call("F.mse_loss", (said.text, target_like(said, true))))

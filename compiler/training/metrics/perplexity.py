@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ..losses.cross_entropy import CrossEntropy, rows
@@ -17,12 +18,12 @@ class Perplexity(Metric):
     word: ClassVar[str] = "perplexity"
     example: ClassVar[str] = "perplexity(logits, data.label)"
     counts_classes: ClassVar[bool] = True
-    takes: ClassVar[tuple[str, str]] = ("logits", "data.targets")
+    takes: ClassVar[tuple[str, ...]] = ("logits", "data.targets")
     heads: ClassVar[dict[str, str]] = CrossEntropy.heads
     after: ClassVar[str | None] = "exp"
 
-    def check(self, said: Value, true: Value) -> None:
-        check_classes(self.word, said, true)
+    def check(self, values: Sequence[Value]) -> None:
+        check_classes(self.word, *values)
 
     def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
         return str(Call("F.cross_entropy", rows(said, true)))

@@ -13,6 +13,7 @@ class Constant(ScheduleStage):
 
     word: ClassVar[str] = "constant"
     example: ClassVar[str] = "constant"
+    falls: ClassVar[bool] = False
 
     def leads_to(self, start: Fraction) -> Fraction:
         return start

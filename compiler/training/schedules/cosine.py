@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import ClassVar
 
+from ...layers.options import WholeOrZero
+from ...semantics.number import whole
 from ..base import OptionFault
 from ..stage import Ramp, ScheduleStage, has_a_target
 from ..values import PartOrNone, TrainLength
@@ -16,15 +18,17 @@ class Cosine(ScheduleStage):
     out), by the end of the run.
 
     (Loshchilov and Hutter 2017.) It begins and ends level. With a length, `cosine(50%, to = 10%)`, it takes that part
-    of the run, and more may follow.
+    of the run, and more may follow. With `restarts = 3` it jumps back to where it began three times: four waves of
+    one length.
     """
 
     word: ClassVar[str] = "cosine"
     example: ClassVar[str] = "cosine(to = 10%)"
-    later: ClassVar[frozenset[str]] = frozenset({"restarts"})
+    spellings: ClassVar[dict[str, str]] = {"eta_min": "to", "min_lr": "to", "T_max": "length"}
 
     length: TrainLength = None
     to: PartOrNone = None
+    restarts: WholeOrZero = 0
 
     def faults(self) -> Iterator[OptionFault]:
         yield from has_a_target(self.word, self.length, self.to)
@@ -44,4 +48,6 @@ class Cosine(ScheduleStage):
             formula = f"{end} + ({start} - {end}) * (1 + math.cos(math.pi * progress)) / 2"
         else:
             formula = f"{start} + ({end} - {start}) * (1 - math.cos(math.pi * progress)) / 2"
-        return [ramp.progress, f"return {formula}"]
+        waves = whole(self.restarts) + 1
+        progress = ramp.progress if waves == 1 else f"{ramp.progress.replace('= ', f'= {waves} * ')} % 1"
+        return [progress, f"return {formula}"]

@@ -14,6 +14,7 @@ class Stable(ScheduleStage):
 
     word: ClassVar[str] = "stable"
     example: ClassVar[str] = "stable(80%)"
+    falls: ClassVar[bool] = False
 
     length: TrainLength = None
 

@@ -17,6 +17,8 @@ class Warmup(ScheduleStage):
 
     word: ClassVar[str] = "warmup"
     example: ClassVar[str] = "warmup(5%)"
+    begins_at: ClassVar[Fraction] = Fraction(0)
+    falls: ClassVar[bool] = False
 
     length: TrainLength
 

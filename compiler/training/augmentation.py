@@ -1,0 +1,95 @@
+"""What an augmentation is: a stage behind a source of data, from the fields that come in to those that go out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from ...grammar import tree
+from ...grammar.source import Span
+from ..semantics.evaluate import Scope
+from ..semantics.number import Number
+from ..semantics.report import Report
+from .base import Options
+from .calls import Chosen, choose, read_call
+from .language import AUGMENTATIONS
+from .source import Field
+
+Fields = Mapping[str, Field]
+
+PICTURES = ("image", "view1", "view2")
+"""The fields that hold pictures: both views where `two_views` has made them."""
+
+
+class Unfit(Exception):
+    """Fields that an augmentation is not for. `option` is the one to blame, `span` is set where it is known better."""
+
+    def __init__(self, code: str, message: str, label: str, help: str = "", option: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.label, self.help, self.option = code, message, label, help, option
+        self.span: Span | None = None
+
+
+class Augmentation(Options):
+    """Changes examples; `random_*`, `mixup` and `cutmix` do so in training only."""
+
+    runs: ClassVar[bool] = False
+
+    @abstractmethod
+    def after(self, fields: Fields) -> Fields:
+        """The fields that go out. Raises Unfit where those that come in are not what it is for."""
+
+
+def read_augmentations(
+    stages: Sequence[tree.Flow], scope: Scope, report: Report
+) -> tuple[Chosen[Augmentation], ...] | None:
+    """The augmentations of a flow, or None where one is none, or wrong (reported)."""
+    found: list[Chosen[Augmentation] | None] = []
+    for stage in stages:
+        chosen = choose(stage, "data", "augmentations", Augmentation, AUGMENTATIONS, scope, report)
+        found.append(None if chosen is None else read_call(*chosen, report))
+    read = tuple(chosen for chosen in found if chosen is not None)
+    return read if len(read) == len(found) else None
+
+
+def fields_after(chosen: Chosen[Augmentation], fields: Fields) -> Fields:
+    """Those that go out. Raises Unfit, with the place."""
+    try:
+        return chosen.options.after(fields)
+    except Unfit as unfit:
+        unfit.span = unfit.span or chosen.place(unfit.option)
+        raise
+
+
+def pictures(word: str, fields: Fields) -> dict[str, tuple[Number, Number, Number]]:
+    """The fields that hold pictures, and their dims: channels, height, width. Raises Unfit where there are none."""
+    found: dict[str, tuple[Number, Number, Number]] = {}
+    for name in PICTURES:
+        dims = fields[name].dims if name in fields else None
+        if dims is not None and len(dims) == 3:
+            channels, height, width = dims
+            found[name] = channels, height, width
+    if not found:
+        listed = ", ".join(f"`{name}`" for name in fields)
+        message = f"`{word}` is for pictures, and no field holds any"
+        raise Unfit("unfit-augmentation", message, f"the fields are {listed}", "take it out")
+    return found
+
+
+def resized(word: str, fields: Fields, size: tuple[Number, Number]) -> Fields:
+    """The pictures at a size, [height, width]."""
+    sized = {name: (channels, *size) for name, (channels, _, _) in pictures(word, fields).items()}
+    return {**fields, **{name: replace(fields[name], dims=dims, option=None) for name, dims in sized.items()}}
+
+
+def smallest(word: str, fields: Fields) -> tuple[int | None, int | None]:
+    """The smallest height and width of the pictures, None where one is not known."""
+    sides = list(pictures(word, fields).values())
+    return _least([side[1] for side in sides]), _least([side[2] for side in sides])
+
+
+def _least(sizes: list[Number]) -> int | None:
+    values = [size.value for size in sizes]
+    return None if any(value is None for value in values) else min(int(value or 0) for value in values)

@@ -1,0 +1,27 @@
+"""mixup: pictures and labels of two examples laid over each other."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...layers.options import Positive
+from ..augmentation import Augmentation, Fields, Unfit, pictures
+
+
+class Mixup(Augmentation):
+    """`mixup(0.2)`: pictures and labels of two examples laid over each other (Zhang et al. 2018).
+
+    The part is drawn from the beta distribution with both parameters `alpha`; the loss is mixed as the labels are.
+    """
+
+    word: ClassVar[str] = "mixup"
+    example: ClassVar[str] = "mixup(0.2)"
+
+    alpha: Positive = 0.2
+
+    def after(self, fields: Fields) -> Fields:
+        pictures(self.word, fields)
+        if "label" not in fields:
+            message = "`mixup` mixes labels too, and the data has no field `label`"
+            raise Unfit("unfit-augmentation", message, "no label to mix", "take it out")
+        return fields

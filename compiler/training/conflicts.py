@@ -1,0 +1,194 @@
+"""The keys of `train` held against each other: what does not go together is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
+from ..semantics.number import whole
+from ..semantics.report import Report
+from ..semantics.tensor import Tensor
+from .cadence import Patience
+from .calls import Chosen
+from .dataset import Data
+from .factors import Factor
+from .lines import Lines
+from .metric_list import Measured
+from .modules import ModuleName
+from .optimizer import Optimizer
+from .phases import Phase
+from .ports import Ports
+from .run import Run
+from .schedule import Schedule
+from .schedules.plateau import Plateau
+
+
+def check_lengths(lines: Lines, settings: Run | None, report: Report) -> None:
+    """One length of the run, one way to clip, and a batch that comes apart evenly."""
+    _either("steps", "epochs", "a run is as long as its steps or its epochs say, not both", lines, report)
+    _either("clip", "clip_value", "gradients are clipped by their norm or by value, not both", lines, report)
+    if settings is not None and "accumulate" in lines and "batch" in lines:
+        _divides(whole(settings.batch), whole(settings.accumulate), lines, report)
+
+
+def _either(first: str, second: str, message: str, lines: Lines, report: Report) -> None:
+    if first not in lines or second not in lines:
+        return
+    earlier, later = sorted((lines[first], lines[second]), key=lambda line: line.span.start)
+    labels = ((earlier.span, "and this here"),)
+    report.error("conflict", message, later.span, "one too many", help="take one of them out", labels=labels)
+
+
+def _divides(batch: int, parts: int, lines: Lines, report: Report) -> None:
+    if batch % parts == 0:
+        return
+    below, above = batch - batch % parts, batch + parts - batch % parts
+    nearest = f"{below} or {above}" if below else f"{above}"
+    report.error(
+        "uneven-batch",
+        f"a batch of {batch} cannot be computed in {parts} equal parts",
+        lines["accumulate"].value.span,
+        f"{batch} / {parts} is not whole",
+        help=f"write `batch = {nearest}`" if not below else f"take a batch of {nearest}",
+        labels=((lines["batch"].value.span, "the batch"),),
+    )
+
+
+# --- what looks at validations ---------------------------------------------------------------------------------------
+
+
+def check_validation(
+    lines: Lines, train: tree.Train, data: Data | None, schedule: Schedule | None, report: Report
+) -> None:
+    """What looks at validations has some, and data to validate on."""
+    if "validate" not in lines:
+        if "early_stop" in lines:
+            _needs_validate("`early_stop`", lines["early_stop"], lines["early_stop"].span, train, report)
+        if schedule is not None and any(isinstance(stage, Plateau) for stage in schedule.stages):
+            _needs_validate("`plateau`", lines["schedule"], lines["schedule"].value.span, train, report)
+    for key in ("validate", "early_stop"):
+        if data is not None and key in lines and not data.source.options.validates():
+            report.error(
+                "needs-validation",
+                f"`{key}` needs a part of the data for validation, and `{data.source.options.word}` keeps none",
+                lines[key].span,
+                "nothing to validate on",
+                help="give the `split` a part for validation, such as [0.9, 0.1]",
+                labels=((data.source.span, "all of it is trained on"),),
+            )
+
+
+def _needs_validate(what: str, line: tree.Binding, place: Span, train: tree.Train, report: Report) -> None:
+    source = train.span.source
+    added = f"\n{' ' * (line.span.column - 1)}validate = every(epoch)"
+    report.error(
+        "needs-validation",
+        f"{what} looks at validations, and there is none before the end",
+        place,
+        "no `validate` here",
+        help="write `validate = every(epoch)` too",
+        # A line that `--set` put in has no place in the file.
+        fixes=(Fix(source.span(line.span.end, line.span.end), added),) if source is line.span.source else (),
+    )
+
+
+def check_watched(
+    early_stop: Chosen[Patience] | None,
+    schedule: Schedule | None,
+    metrics: Sequence[Measured] | None,
+    lines: Lines,
+    report: Report,
+) -> None:
+    """What is watched is measured."""
+    if metrics is None:
+        return
+    measured = ["validation.loss", *(f"validation.{metric.name}" for metric in metrics)]
+    watched = [] if early_stop is None else [(early_stop.options.on, early_stop.place("on"))]
+    for stage in () if schedule is None else schedule.stages:
+        if isinstance(stage, Plateau):
+            watched.append((stage.on, lines["schedule"].value.span))
+    for on, place in watched:
+        if on not in measured:
+            listed = ", ".join(f'"{name}"' for name in measured)
+            help = f"`on` takes {'one of ' if len(measured) > 1 else ''}{listed}"
+            report.error("unknown-name", f'nothing is measured as "{on}"', place, "not measured", help=help)
+
+
+# --- samples ---------------------------------------------------------------------------------------------------------
+
+
+def check_sample(lines: Lines, data: Data | None, ports: Ports, report: Report) -> None:
+    """A model that writes text, and data that has a tokenizer for it."""
+    if "sample" not in lines or data is None:
+        return
+    if data.source.options.tokenizes():
+        _writes_on(lines, ports, report)
+        return
+    report.error(
+        "needs-text",
+        f"`sample` writes text, and `{data.source.options.word}` has no tokenizer to write it with",
+        lines["sample"].span,
+        "no text to go on with",
+        help="take it out, or train on `text(..)`",
+        labels=((data.source.span, "the data"),),
+    )
+
+
+def _writes_on(lines: Lines, ports: Ports, report: Report) -> None:
+    """`sample` asks the model for one token after the other: int[B, T] in, [B, T, vocab] out."""
+    inputs = [t for t in ports.inputs.values() if isinstance(t, Tensor)]
+    outputs = [t for t in ports.outputs.values() if isinstance(t, Tensor)]
+    if len(inputs) < len(ports.inputs) or len(outputs) < len(ports.outputs):
+        return
+    reads = [(t.dtype, t.rank) for t in inputs] == [("int", 2)]
+    if reads and outputs and outputs[0].rank == 3:
+        return
+    report.error(
+        "needs-text",
+        f"`sample` asks for one token after the other, and {ports.model} is no model of that",
+        lines["sample"].span,
+        "cannot write on",
+        help="a model that writes takes int[B, T] and gives [B, T, vocab]: take `sample` out",
+    )
+
+
+# --- what learns, and how fast ---------------------------------------------------------------------------------------
+
+
+def check_learning(
+    freeze: Sequence[ModuleName],
+    rates: Sequence[Factor],
+    phases: Sequence[Phase],
+    ports: Ports,
+    lines: Lines,
+    report: Report,
+) -> None:
+    """Nothing that is frozen is told to learn, and something learns."""
+    frozen = {name.text: name for name in freeze}
+    others = [(factor.module, "has a rate") for factor in rates]
+    others += [(name, f"is updated in the phase `{phase.name}`") for phase in phases for name in phase.update]
+    for name, what in others:
+        if name.text in frozen:
+            message = f"`{name.text}` is frozen, and {what}"
+            labels = ((frozen[name.text].span, "frozen here"),)
+            report.error("conflict", message, name.span, "does not learn", help="take one out", labels=labels)
+    modules = ports.modules or ()
+    if freeze and modules and all(any(name.matches(path) for name in freeze) for path in modules):
+        message = f"all of {ports.model} is frozen: nothing is left to learn"
+        report.error("nothing-to-train", message, lines["freeze"].value.span, "every module", help="leave one out")
+
+
+def check_schedule_free(
+    optimizer: Chosen[Optimizer] | None, schedule: Schedule | None, lines: Lines, report: Report
+) -> None:
+    """An optimizer that averages its weights takes no rate that falls."""
+    if optimizer is None or optimizer.options.word != "ScheduleFreeAdamW" or schedule is None:
+        return
+    falling = next((stage.word for stage in schedule.stages if stage.falls), None)
+    if falling is not None:
+        message = f"`{optimizer.options.word}` averages weights in place of a rate that falls, and `{falling}` falls"
+        help = "write `schedule = warmup(5%)`, or take the line out"
+        labels = ((optimizer.span, "needs no schedule"),)
+        report.error("conflict", message, lines["schedule"].value.span, "falls", help=help, labels=labels)

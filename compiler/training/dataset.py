@@ -1,0 +1,64 @@
+"""The `data` of a recipe: a source, a flow of augmentations behind it, and the fields that come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...grammar import tree
+from ...grammar.source import Span
+from ..semantics.evaluate import Scope
+from ..semantics.report import Report
+from .augmentation import Augmentation, Fields, Unfit, fields_after, read_augmentations
+from .calls import Chosen, choose, read_call, resolved
+from .language import SOURCES
+from .source import DataSource, plain_options
+
+
+@dataclass(frozen=True)
+class Data:
+    """`fields` is None where they are known only when the data is read; `places` says where those that an augmentation
+    has changed were changed last."""
+
+    source: Chosen[DataSource]
+    augmentations: tuple[Chosen[Augmentation], ...]
+    fields: Fields | None
+    places: Mapping[str, Span]
+
+    def place(self, name: str) -> Span:
+        """Where the dims of a field come from."""
+        option = None if self.fields is None else self.fields[name].option
+        return self.places.get(name) or self.source.place(option)
+
+    def settings(self) -> dict[str, Any]:
+        """The section about the data, as plain JSON values."""
+        source = {"source": self.source.options.word, "options": self.source.options.settings()}
+        stages = [{"word": a.options.word, "options": plain_options(a.options)} for a in self.augmentations]
+        return source | ({"augmentations": stages} if stages else {})
+
+
+def read_data(flow: tree.Flow, scope: Scope, report: Report) -> Data | None:
+    """The data that is written, or None (reported)."""
+    flow, scope = resolved(flow, scope)
+    stages = flow.stages if isinstance(flow, tree.Then) else (flow,)
+    chosen = choose(stages[0], "data", "data", DataSource, SOURCES, scope, report)
+    source = None if chosen is None else read_call(*chosen, report)
+    augmentations = read_augmentations(stages[1:], scope, report)
+    if source is None or augmentations is None:
+        return None
+    fields = source.options.fields()
+    places: dict[str, Span] = {}
+    for augmentation in augmentations if fields is not None else ():
+        try:
+            after = fields_after(augmentation, fields or {})
+        except Unfit as unfit:
+            help, labels = unfit.help, ((source.span, "the data"),)
+            report.error(
+                unfit.code, unfit.message, unfit.span or augmentation.span, unfit.label, help=help, labels=labels
+            )
+            return None
+        changed = [name for name in after if after[name] is not (fields or {}).get(name)]
+        places |= dict.fromkeys(changed, augmentation.span)
+        fields = after
+    return Data(source, augmentations, fields, places)

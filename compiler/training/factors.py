@@ -1,0 +1,56 @@
+"""`rates = [head = 10, stem = 0.1]`: factors on the rate of parts of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...grammar import tree
+from ...grammar.source import Span
+from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
+from ..semantics.number import Number, real
+from ..semantics.report import Report
+from .modules import ModuleName
+
+_EXAMPLE = "such as `[head = 10, blocks.0 = 0.1]`"
+
+
+@dataclass(frozen=True)
+class Factor:
+    module: ModuleName
+    factor: Number
+
+
+def read_factors(flow: tree.Flow, scope: Scope, report: Report) -> tuple[Factor, ...] | None:
+    """The factors of a list, or None where one is wrong (reported)."""
+    entries = flow.entries if isinstance(flow, tree.List) else ()
+    if not entries:
+        message = "`rates` takes a list of modules, each with what its rate is multiplied by"
+        report.error("wrong-value", message, flow.span, "no such list", help=_EXAMPLE)
+        return None
+    found = [_factor(entry, scope, report) for entry in entries]
+    first: dict[str, Span] = {}
+    for factor in found:
+        before = None if factor is None else first.setdefault(factor.module.text, factor.module.span)
+        if factor is not None and before is not None and before is not factor.module.span:
+            message, labels = f"`rates` names `{factor.module.text}` twice", ((before, "given here first"),)
+            report.error("repeated-name", message, factor.module.span, "given again here", labels=labels)
+            return None
+    factors = tuple(factor for factor in found if factor is not None)
+    return factors if len(factors) == len(found) else None
+
+
+def _factor(entry: tree.Flow | tree.Entry, scope: Scope, report: Report) -> Factor | None:
+    if not isinstance(entry, tree.Entry):
+        message = "an entry of `rates` is `module = factor`"
+        report.error("wrong-value", message, entry.span, "no factor here", help=_EXAMPLE)
+        return None
+    value = evaluate(entry.value, scope, report)
+    if value is FAULT:
+        return None
+    if not is_number(value) or value.value is None or real(value) <= 0:
+        frozen = is_number(value) and value.value == 0
+        help = f"write `freeze = [{entry.path}]` for a module that does not learn" if frozen else _EXAMPLE
+        message = "a rate is multiplied by a number above 0"
+        report.error("wrong-value", message, entry.value.span, "not such a number", help=help)
+        return None
+    return Factor(ModuleName(str(entry.path), entry.path.span), value)

@@ -1,0 +1,1 @@
+"""The ways to draw initial weights, one file each."""

@@ -1,0 +1,94 @@
+"""Modules of the model by name: labels, paths (`blocks.0.attn`) and quoted patterns (`"blocks.*.norm"`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
+from ..semantics.evaluate import Scope
+from ..semantics.nearest import nearest
+from ..semantics.report import Report
+from .ports import Ports
+
+_TAKES = 'labels, paths and patterns of modules, such as `[head, blocks.0.attn, "blocks.*.norm"]`'
+
+
+@dataclass(frozen=True)
+class ModuleName:
+    """`text` as it is written, without quotes; where it was quoted, a `*` stands for one level."""
+
+    text: str
+    span: Span
+    quoted: bool = False
+
+    def matches(self, path: str) -> bool:
+        """Whether a module is the one that is named, or lies in it."""
+        pattern = r"[^.]+".join(map(re.escape, self.text.split("*"))) if self.quoted else re.escape(self.text)
+        return re.fullmatch(rf"{pattern}(\..+)?", path) is not None
+
+
+def read_modules(flow: tree.Flow, key: str, scope: Scope, report: Report) -> tuple[ModuleName, ...] | None:
+    """The names of a list, or the one that stands without brackets; None where one is none (reported)."""
+    entries = flow.entries if isinstance(flow, tree.List) else (flow,)
+    names = [_name(entry) for entry in entries]
+    for entry, name in zip(entries, names, strict=True):
+        if name is None:
+            report.error("wrong-value", f"`{key}` takes {_TAKES}", entry.span, "not one of these")
+    if not entries:
+        report.error("wrong-value", f"`{key}` takes {_TAKES}", flow.span, "an empty list", help="take the line out")
+        return None
+    found = tuple(name for name in names if name is not None)
+    return found if len(found) == len(names) and _once_each(found, key, report) else None
+
+
+def _name(entry: tree.Flow | tree.Entry) -> ModuleName | None:
+    match entry:
+        case tree.Stage(path=path, args=None, body=None):
+            return ModuleName(str(path), entry.span)
+        case tree.String(value=value) if value:
+            return ModuleName(value, entry.span, quoted=True)
+    return None
+
+
+def _once_each(names: Iterable[ModuleName], key: str, report: Report) -> bool:
+    first: dict[str, Span] = {}
+    once = True
+    for name in names:
+        before = first.setdefault(name.text, name.span)
+        if before is not name.span:
+            once = False
+            labels = ((before, "given here first"),)
+            message = f"`{key}` names `{name.text}` twice"
+            report.error("repeated-name", message, name.span, "given again here", labels=labels, help="take one out")
+    return once
+
+
+def check_modules(names: Iterable[ModuleName], key: str, ports: Ports, report: Report) -> bool:
+    """Whether each name is that of a module; what is not is reported. Where the modules are not known, all fit."""
+    modules = ports.modules
+    if modules is None:
+        return True
+    unknown = [name for name in names if not any(name.matches(path) for path in modules)]
+    for name in unknown:
+        _unknown(name, ports.model, modules, report)
+    return not unknown
+
+
+def _unknown(name: ModuleName, model: str, modules: frozenset[str], report: Report) -> None:
+    levels = {path.rsplit(".", depth)[0] for path in modules for depth in range(path.count(".") + 1)} | modules
+    inside = sorted({re.sub(r"\.\d+(?=\.|$)", ".*", path) for path in levels if path.endswith(f".{name.text}")})
+    message = f"{model} has no module `{name.text}`"
+    if inside:
+        text = f'"{inside[0]}"' if "*" in inside[0] else inside[0]
+        help = f"write `{text}`: a path begins outside"
+    else:
+        meant = nearest(name.text, levels if "." in name.text else {path.split(".")[0] for path in levels})
+        text = "" if meant is None else f'"{meant}"' if name.quoted else meant
+        outer = ", ".join(f"`{path}`" for path in sorted({path.split(".")[0] for path in levels})[:12])
+        help = f"write `{text}`" if text else f"its modules are {outer}"
+    fixes = (Fix(name.span, text),) if text else ()
+    report.error("unknown-module", message, name.span, "not in the model", help=help, fixes=fixes)

@@ -1,0 +1,104 @@
+"""The phases of a recipe: each updates a part of the model by a loss of its own, on the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...grammar import tree
+from ...grammar.source import Span
+from ..layers.options import Whole
+from ..options import BadOptions, OptionSet
+from ..semantics.evaluate import FAULT, Scope, evaluate
+from ..semantics.number import whole
+from ..semantics.report import Report
+from .calls import Chosen, choose, read_call
+from .language import OPTIMIZERS
+from .lines import Lines, read_phase_lines
+from .modules import ModuleName, check_modules, read_modules
+from .names import Names
+from .objective import Objective, read_loss
+from .optimizer import Optimizer
+
+_EXAMPLES = {"update": "update = [critic]", "loss": "loss = mse(score, 1)", "optimizer": "optimizer = Adam(lr = 2e-4)"}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`update` are the modules that learn; `optimizer` is None where the phase has that of the recipe."""
+
+    name: str
+    update: tuple[ModuleName, ...]
+    loss: Objective
+    optimizer: Chosen[Optimizer] | None
+    times: int
+
+
+class _Settings(OptionSet):
+    times: Whole = 1
+
+
+def read_phases(phases: Sequence[tree.Phase], lines: Lines, names: Names, report: Report) -> tuple[Phase, ...] | None:
+    """The phases in order, or None where one has an error (reported). `lines` are those of the whole recipe."""
+    first: dict[str, Span] = {}
+    read: list[Phase | None] = []
+    for phase in phases:
+        before = first.setdefault(phase.name.text, phase.name.span)
+        if before is not phase.name.span:
+            message, labels = f"two phases are called `{phase.name}`", ((before, "given here first"),)
+            report.error("repeated-name", message, phase.name.span, "given again here", labels=labels)
+        read.append(_phase(phase, "optimizer" in lines, names, report))
+    if phases and "loss" in lines:
+        message = "with phases each of them has a loss, and this one belongs to none"
+        labels = ((phases[0].name.span, "a phase"),)
+        report.error("conflict", message, lines["loss"].span, "one too many", help="take it out", labels=labels)
+    found = tuple(phase for phase in read if phase is not None)
+    if len(found) < len(read):
+        return None
+    if found and "optimizer" in lines and all(phase.optimizer is not None for phase in found):
+        message = "every phase has an optimizer of its own: this one is never used"
+        report.error("conflict", message, lines["optimizer"].span, "never used", help="take it out")
+    return found
+
+
+def _phase(phase: tree.Phase, has_optimizer: bool, names: Names, report: Report) -> Phase | None:
+    lines, meant = read_phase_lines(phase, report)
+    needed = [key for key in ("update", "loss") if key not in {*lines, *meant}]
+    if not has_optimizer and "optimizer" not in {*lines, *meant}:
+        needed.append("optimizer")
+    if needed:
+        listed = " and ".join(f"`{key}`" for key in needed)
+        help = "such as\n" + "\n".join(f"`{_EXAMPLES[key]}`" for key in needed)
+        label = "not given here" if len(needed) == 1 else "these are not given here"
+        report.error("missing-key", f"the phase `{phase.name}` needs {listed}", phase.name.span, label, help=help)
+    update = read_modules(lines["update"].value, "update", names.scope, report) if "update" in lines else None
+    fits = update is None or check_modules(update, "update", names.ports, report)
+    loss = read_loss(lines["loss"].value, names) if "loss" in lines else None
+    optimizer = None
+    if "optimizer" in lines:
+        optimizer = read_optimizer(lines["optimizer"].value, names.scope, report)
+        fits &= optimizer is not None
+    times = _times(lines, names.scope, report)
+    if needed or meant or not fits or update is None or loss is None or times is None:
+        return None
+    return Phase(phase.name.text, update, loss, optimizer, times)
+
+
+def read_optimizer(flow: tree.Flow, scope: Scope, report: Report) -> Chosen[Optimizer] | None:
+    """The optimizer that is written, or None (reported)."""
+    chosen = choose(flow, "optimizer", "optimizers", Optimizer, OPTIMIZERS, scope, report)
+    return None if chosen is None else read_call(*chosen, report)
+
+
+def _times(lines: Lines, scope: Scope, report: Report) -> int | None:
+    if "times" not in lines:
+        return 1
+    flow = lines["times"].value
+    value = evaluate(flow, scope, report)
+    if value is FAULT:
+        return None
+    try:
+        return whole(_Settings(times=value).times)
+    except BadOptions as fault:
+        report.error("wrong-value", f"`times` takes {fault.problems[0].takes}", flow.span, "not such a number")
+        return None

@@ -1,0 +1,1 @@
+"""What a recipe may start from, one file each."""
