@@ -43,12 +43,16 @@ def _kind(word: str) -> type[Layer]:
 
 def _text(word: str, outputs: list[str]) -> str:
     kind = _kind(word)
-    inputs = {"x": kind.example_input, **kind.example_sides}
+    inputs = ({"x": kind.example_input} if kind.takes_running else {}) | kind.example_sides
     names = [output.partition(":")[0] for output in outputs]
     begin = "x -> " if kind.takes_running and len(inputs) > 1 else ""
-    line = f"{begin}{kind.example} as {', '.join(names)}"
+    lines = [f"{begin}{kind.example} as {', '.join(names)}"]
+    if not inputs:  # a model takes something
+        inputs, outputs = {"x": "[B, 8]"}, [*outputs, "rest: [B, 8]"]
+        lines = ["x -> relu as rest", *lines]
     ports = ", ".join(f"{name}: {type_}" for name, type_ in inputs.items())
-    return f"dlspec 1\nmodel Example: ({ports}) -> ({', '.join(outputs)}) {{\n  {line}\n}}\n"
+    body = "".join(f"  {line}\n" for line in lines)
+    return f"dlspec 1\nmodel Example: ({ports}) -> ({', '.join(outputs)}) {{\n{body}}}\n"
 
 
 def made(artefact: Artefact) -> Any:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from ...build.labels import TAKEN
 from ...ir.graph import Copies, LayerModule, Unit, UnitModule, Value
 from ...layers.base import Code
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
+from ...semantics.tensor import Tensor
 from .file import FileText, python
-from .forward import Forward, safe_name
-from .initial import init_bias_source, init_linear_source, init_table_line
+from .forward import Forward, named_values, safe_name
+from .initial import (
+    init_bias_source,
+    init_conv_source,
+    init_linear_source,
+    init_recurrent_source,
+    init_table_line,
+)
 from .names import item_name
+from .places import first_weight, size_text
 
 
 @dataclass
@@ -67,8 +77,19 @@ class ClassCode(Code):
         self.file.functions["init_linear"] = init_linear_source(self.file.scheme)
         return "init_linear"
 
+    def init_conv(self) -> str:
+        self.file.functions["init_conv"] = init_conv_source(self.file.scheme)
+        return "init_conv"
+
+    def init_recurrent(self) -> str:
+        self.file.functions["init_recurrent"] = init_recurrent_source(self.file.scheme)
+        return "init_recurrent"
+
     def init_weight(self, tensor: str) -> list[str]:
         return [init_table_line(self.file.scheme, tensor)]
+
+    def placed_like(self) -> list[str]:
+        return []  # where modules are made nothing has come in
 
     @property
     def exporting(self) -> bool:
@@ -77,14 +98,43 @@ class ClassCode(Code):
 
 @dataclass
 class ForwardCode(Code):
-    """What layers ask of the `forward` they are called in: numbers with names are kept on `self` by `__init__`."""
+    """What layers ask of the `forward` they are called in: numbers with names are kept on `self` by `__init__`.
+
+    A dim that is open until run time is a local of `forward`, under its own name.
+    """
 
     made: ClassCode
+    inputs: dict[Value, str]
+    """The arguments of `forward`."""
     attributes: dict[str, str] = field(default_factory=dict)
     """What `__init__` works out -> the attribute that holds it."""
+    sizes: dict[str, str] = field(default_factory=dict)
+    """What `forward` reads off its arguments before anything else -> the local that holds it."""
 
     def number(self, n: Number) -> str:
-        return self._kept(self.made.number(n), n)
+        return python(n, self._open_name) if n.value is None else self._kept(self.made.number(n), n)
+
+    def _open_name(self, reference: Reference) -> str:
+        if reference.value is not None:
+            return self.number(reference)
+        found = size_text(reference, self.inputs)
+        if found is None:
+            assert reference.target is not None, reference.name
+            return f"({python(reference.target, self._open_name)})"
+        if found not in self.sizes:
+            taken = {*self.inputs.values(), *map(safe_name, named_values(self.made.unit)), *self.sizes.values()}
+            stem = safe_name(reference.name)
+            self.sizes[found] = next(name for name in _numbered(stem) if name not in taken)
+        return self.sizes[found]
+
+    def placed_like(self) -> list[str]:
+        """As a float that comes in, or a weight of this unit, is; the dtype of whole numbers says nothing."""
+        dtypes = {value: value.type.dtype for value in self.inputs if isinstance(value.type, Tensor)}
+        like = next((self.inputs[value] for value, dtype in dtypes.items() if dtype == "float"), None)
+        like = like or first_weight(self.made.unit)
+        if like is not None:
+            return [f"device={like}.device", f"dtype={like}.dtype"]
+        return [f"device={name}.device" for name in list(self.inputs.values())[:1]]
 
     def real(self, n: Number) -> str:
         return self._kept(self.made.real(n), n)
@@ -98,10 +148,7 @@ class ForwardCode(Code):
 
     def _free(self, stem: str) -> str:
         taken = {m.name for m in self.made.unit.modules} | set(self.attributes.values()) | TAKEN
-        number = 1
-        while (name := stem if number == 1 else f"{stem}_{number}") in taken:
-            number += 1
-        return name
+        return next(name for name in _numbered(stem) if name not in taken)
 
     def library(self, name: str, source: str) -> str:
         return self.made.library(name, source)
@@ -109,12 +156,24 @@ class ForwardCode(Code):
     def init_linear(self) -> str:
         return self.made.init_linear()
 
+    def init_conv(self) -> str:
+        return self.made.init_conv()
+
+    def init_recurrent(self) -> str:
+        return self.made.init_recurrent()
+
     def init_weight(self, tensor: str) -> list[str]:
         return self.made.init_weight(tensor)
 
     @property
     def exporting(self) -> bool:
         return self.made.exporting
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    """`x`, `x_2`, `x_3`, ..."""
+    yield stem
+    yield from (f"{stem}_{number}" for number in count(2))
 
 
 _IN_CLASSES = frozenset(
@@ -141,9 +200,10 @@ def write_class(
         if isinstance(m, LayerModule) and m.tie
     ]
     names = input_names(unit)
-    running = ForwardCode(code)
+    running = ForwardCode(code, names)
     forward = Forward(unit, names, running, item_name).write()
-    fill = [line for module in unit.modules for line in _initialise(module, inner, code)]
+    forward = [*(f"{local} = {size}" for size, local in running.sizes.items()), *forward]
+    fill = [line for module in unit.modules for line in _initialise(module, inner, running)]
     takes_config = code.uses_config or any(inner[u].takes_config for m in unit.modules for u in _units(m))
     is_model = unit.kind == "model"
 
@@ -251,13 +311,16 @@ def _copies(count: Number, units: tuple[Unit, ...], inner: dict[Unit, ClassText]
     return f"[{', '.join(make_unit(unit, inner, code, str(i)) for i, unit in enumerate(units))}]"
 
 
-def _initialise(module: LayerModule | UnitModule | Copies, inner: dict[Unit, ClassText], code: ClassCode) -> list[str]:
+def _initialise(
+    module: LayerModule | UnitModule | Copies, inner: dict[Unit, ClassText], code: ForwardCode
+) -> list[str]:
     match module:
         case LayerModule(name=name, layer=layer, inputs=inputs, tie=tie):
             if tie is not None:
                 if "bias" not in layer.parameters(inputs[0]):
                     return []
-                code.file.functions["init_bias"] = init_bias_source(code.file.scheme)
+                file = code.made.file
+                file.functions["init_bias"] = init_bias_source(file.scheme)
                 return [f"init_bias(self.{name}, generator)"]
             return layer.initialise(f"self.{name}", inputs[0], code)
         case UnitModule(name=name, unit=unit):

@@ -41,7 +41,7 @@ class Forward:
     def __init__(self, unit: Unit, names: dict[Value, str], code: Code, item_name: Callable[[Copies], str]) -> None:
         self.unit, self.code, self.item_name = unit, code, item_name
         self.lines: list[str] = []
-        self.given = {safe_name(v.name) for v in _all_values(unit) if v.name}
+        self.given = set(map(safe_name, named_values(unit)))
         self.left = _uses(unit)
         self.known: dict[Value, Expression] = {v: Expression(n, frozenset({n})) for v, n in names.items()}
         self.holders: dict[str, Value] = {n: v for v, n in names.items()}
@@ -295,6 +295,11 @@ def _all_values(unit: Unit) -> Iterable[Value]:
                 yield from walk(node.op.after.nodes if node.op.after else ())
 
     yield from walk(unit.nodes)
+
+
+def named_values(unit: Unit) -> set[str]:
+    """The names that values of a unit were given."""
+    return {value.name for value in _all_values(unit) if value.name}
 
 
 _SHADOWING = frozenset({"self", "config", "torch", "nn", "math", "dataclass"})

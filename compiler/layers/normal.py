@@ -1,0 +1,35 @@
+"""normal: random numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ..semantics.tensor import Tensor
+from .base import Code, Layer, NoOnnxForm
+from .options import Dims
+from .reshape import names_of
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
+
+class Normal(Layer):
+    """`normal([B, 64])`: numbers from N(0, 1), new ones at each call, in evaluation too. It takes nothing.
+
+    They are drawn where the model is and in its dtype. Open dims are written by their names.
+    """
+
+    word: ClassVar[str] = "normal"
+    example: ClassVar[str] = "normal([4, 64])"
+    takes_running: ClassVar[bool] = False
+
+    dims: Dims
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (Tensor("float", self.dims, names_of(self.dims)),)
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        return f"torch.randn({', '.join([*map(code.number, self.dims), *code.placed_like()])})"
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        raise NoOnnxForm("`normal`, whose numbers differ at each run")
