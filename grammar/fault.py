@@ -115,10 +115,10 @@ class Fault:
         place = self.before.end
         return Repair(tokens=(Token(kind, kind, place, place),))
 
-    def closing(self) -> int | None:
-        """The index of the bracket that closes the one at hand."""
+    def closing(self, at: int | None = None) -> int | None:
+        """The index of the bracket that closes the one at hand, or the one at an index."""
         depth = 0
-        for i in range(self.at, len(self.stream)):
+        for i in range(self.at if at is None else at, len(self.stream)):
             depth += (self.stream[i].kind in OPENERS) - (self.stream[i].kind in CLOSERS)
             if depth == 0:
                 return i

@@ -15,7 +15,7 @@ from .tokens import NEWLINE, WRONG, Token
 
 # A sign -> the sign meant, and what it says.
 _SIGNS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("=>", "-->", "==>", "|>", ">>", "→", "⇒", "➜"), ("->", "the arrow between stages")),
+    **dict.fromkeys(("=>", "-->", "==>", "|>", ">>", "|", "→", "⇒", "➜"), ("->", "the arrow between stages")),
     "**": ("^", "a power"),
     ":=": ("=", "the sign behind a name"),
     "::": (":", "the sign behind a label"),
@@ -28,7 +28,7 @@ _AND = "`a if b else false` chooses, and numbers are multiplied with `*`"
 _OR = "`true if a else b` chooses, and numbers are joined with `max(a, b)`"
 _WITHOUT: dict[str, str] = {
     **dict.fromkeys(("&&", "&"), _AND),
-    **dict.fromkeys(("||", "|"), _OR),
+    "||": _OR,
     **dict.fromkeys(("+=", "-=", "*=", "/="), _CHANGE),
     "!": "`a == false` turns a choice round",
     "?": "a choice is written `a if c else b`",
@@ -51,13 +51,13 @@ _OPENING, _CLOSING = "“„”«‟＂", "”“»‟＂"
 _SPACES = "\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff"
 _COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
 
-_SEVERAL = [sign for sign in (*_SIGNS, *_WITHOUT) if len(sign) > 1 or not sign.isascii()]
+_ALONE = [sign for sign in (*_SIGNS, *_WITHOUT) if len(sign) > 1 or sign == "|" or not sign.isascii()]
 PATTERN = "|".join(
     (
         # What is opened and never closed goes to the end of its line.
         r'""".*?"""|"""[^\n]*',
         r"/\*.*?\*/|/\*[^\n]*",
-        "|".join(re.escape(sign) for sign in sorted(_SEVERAL, key=len, reverse=True)),
+        "|".join(re.escape(sign) for sign in sorted(_ALONE, key=len, reverse=True)),
         r"'[^'\n]*'",
         f'[{_OPENING}][^{_CLOSING}"\n]*[{_CLOSING}"]',
         f"[{re.escape(''.join(_LOOKALIKES))}]",

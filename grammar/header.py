@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import tree
 from .diagnostics import Diagnostic, Fix
+from .layout import CLOSERS, OPENERS
 from .source import Source
 from .tokens import NEWLINE, Token
 
@@ -16,11 +17,13 @@ def read_header(source: Source, stream: list[Token]) -> tuple[list[Token], tree.
     if stream[first].kind != "dlspec":
         place = 1 if source.text.startswith("\ufeff") else 0
         return _with_header(place, stream[first:]), None, [_missing(source, place)]
-    end = next(i for i in range(first, len(stream)) if stream[i].kind == NEWLINE)
+    end = _end(source, stream, first)
     written = stream[first + 1 : end]
     if len(written) == 1 and written[0].kind == "NUMBER" and written[0].text == VERSION:
         token = written[0]
         version = tree.Number(token.text, int(token.text), span=source.span(token.start, token.end))
+        if stream[end].kind != NEWLINE:
+            stream.insert(end, Token(NEWLINE, "", token.end, token.end))
         return stream, version, []
     last = stream[end - 1]
     span = source.span(written[0].start if written else last.start, last.end)
@@ -33,7 +36,20 @@ def read_header(source: Source, stream: list[Token]) -> tuple[list[Token], tree.
         help=f"write `dlspec {VERSION}`",
         fixes=(Fix(whole, f"dlspec {VERSION}"),),
     )
-    return _with_header(whole.start, stream[end + 1 :]), None, [finding]
+    return _with_header(whole.start, stream[end + (stream[end].kind == NEWLINE) :]), None, [finding]
+
+
+def _end(source: Source, stream: list[Token], first: int) -> int:
+    """Where the first line ends: a line that begins with `->` does not go on with it, an open bracket does."""
+    line = source.text.find("\n", stream[first].start)
+    line = len(source.text) if line < 0 else line
+    depth = 0
+    for i in range(first, len(stream)):
+        kind = stream[i].kind
+        if depth == 0 and (kind == NEWLINE or stream[i].start > line):
+            return i
+        depth += (kind in OPENERS) - (kind in CLOSERS)
+    return len(stream) - 1
 
 
 def _with_header(place: int, rest: list[Token]) -> list[Token]:

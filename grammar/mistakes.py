@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from .diagnostics import Diagnostic
 from .fault import OPERATORS, Fault, Outcome, Rule
-from .mistakes_in_calls import bracketed_names, call_or_index, labelled_parentheses, missing_sign
+from .mistakes_in_calls import (
+    bracketed_names,
+    call_or_index,
+    labelled_parentheses,
+    missing_sign,
+    type_in_parentheses,
+    type_of_tensors,
+)
 from .mistakes_in_heads import (
     bare_port,
     foreign_head,
@@ -28,6 +35,7 @@ from .mistakes_in_signs import (
     second_label,
     unfinished_line,
 )
+from .mistakes_in_statements import assignment, choice, loop
 from .tables import END
 from .tokens import NEWLINE, Token
 
@@ -35,11 +43,16 @@ RULES: tuple[Rule, ...] = (
     already_reported,
     import_with_names,
     bare_port,
+    assignment,
     second_label,
     misplaced,
+    type_in_parentheses,
+    type_of_tensors,
     wrong_case,
     colon_or_equals,
     reserved_word,
+    choice,
+    loop,
     foreign_head,
     misspelt_head,
     misspelt_as,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .diagnostics import Diagnostic, Fix
+from .diagnostics import Diagnostic, Fix, rewrite
 from .fault import ITEMS, Fault, Outcome, Repair
-from .layout import OPENERS
+from .layout import CLOSERS, OPENERS
 from .tokens import VALUES, Token
 
 
@@ -27,6 +27,45 @@ def labelled_parentheses(fault: Fault) -> Outcome | None:
     )
     swap = (close, Token("}", closer.text, closer.start, closer.end))
     return finding, Repair(0, 1, (Token("{", opener.text, opener.start, opener.end),), swap)
+
+
+def type_in_parentheses(fault: Fault) -> Outcome | None:
+    """`x: (B, 64)`."""
+    opener, before = fault.token, fault.before
+    if opener.kind != "(" or before.kind not in (":", "->", "NAME") or not fault.takes("[") or fault.takes("NUMBER"):
+        return None
+    close = fault.closing()
+    assert close is not None, "brackets match before parsing begins"
+    closer = fault.stream[close]
+    repair = Repair(
+        0,
+        1,
+        (Token("[", opener.text, opener.start, opener.end),),
+        (close, Token("]", closer.text, closer.start, closer.end)),
+    )
+    if not fault.fits(repair, 2):
+        return None
+    whole = fault.source.span(opener.start, closer.end)
+    better = f"[{whole.text[1:-1]}]"
+    message = "a type is its dims in brackets"
+    return rewrite("wrong-type", message, whole, "dims in parentheses", better), repair
+
+
+def type_of_tensors(fault: Fault) -> Outcome | None:
+    """`x: Tensor[B, 64]`, `x: Int[B, T]`."""
+    token = fault.token
+    if token.kind != "TYPE" or fault.after.kind != "[" or fault.takes("TYPE") or not fault.takes("["):
+        return None
+    word = token.text.lower()
+    if word in ("float", "int", "bool"):
+        return rewrite(
+            "wrong-type", "a type has a small first letter", fault.span(), "the type of the numbers", word
+        ), Repair(0, 1, (Token("NAME", word, token.start, token.end),))
+    message = "a type is its dims in brackets: `[B, 64]`, `int[B, T]`, `bool[B]`"
+    fix = Fix(fault.span(), "")
+    return Diagnostic("wrong-type", message, fault.span(), "not needed", help="leave it out", fixes=(fix,)), Repair(
+        skip=1
+    )
 
 
 def bracketed_names(fault: Fault) -> Outcome | None:
@@ -56,14 +95,47 @@ def call_or_index(fault: Fault) -> Outcome | None:
     if token.kind == "[":
         return _index(fault)
     if token.kind == "(" and before.kind == ")":
-        message, label = "what goes through a layer comes by the arrow", "a second pair of parentheses"
-        return Diagnostic(
-            "foreign-call", message, fault.span(), label, help="write `x -> f(...)` for `f(...)(x)`"
-        ), None
+        return _second_call(fault)
     if token.kind == "." and before.kind in (")", "]", "}"):
         message, label = "a function is applied by the arrow", "a dot joins names only"
         return Diagnostic("foreign-call", message, fault.span(), label, help="write `x -> f` for `x.f()`"), None
     return None
+
+
+def _second_call(fault: Fault) -> Outcome:
+    """`f(...)(x)` is `x -> f(...)`, and `x = f(...)(x)` no more than `f(...)`."""
+    message, label = "what goes through a layer comes by the arrow", "a second pair of parentheses"
+    help_ = "write `x -> f(...)` for `f(...)(x)`"
+    stream, at = fault.stream, fault.at
+    first, close = _beginning(fault, at - 1), fault.closing()
+    assert close is not None, "brackets match before parsing begins"
+    inside = stream[at + 1 : close]
+    if first is None or not inside:
+        return Diagnostic("foreign-call", message, fault.span(), label, help=help_), None
+    call = fault.source.text[stream[first].start : stream[at - 1].end]
+    given = fault.source.text[inside[0].start : inside[-1].end]
+    start, better = first, f"{given} -> {call}"
+    if first == fault.start + 2 and [token.text for token in stream[fault.start : first]] == [given, "="]:
+        start, better = fault.start, call
+    whole = fault.source.span(stream[start].start, stream[close].end)
+    fixes = (Fix(whole, better),) if "\n" not in whole.text else ()
+    help_ = f"write `{better}`" if fixes else help_
+    return Diagnostic("foreign-call", message, fault.span(), label, help=help_, fixes=fixes), None
+
+
+def _beginning(fault: Fault, at: int) -> int | None:
+    """The index at which the call begins whose parenthesis closes at `at`, with its label."""
+    stream, depth = fault.stream, 0
+    while at > fault.start:
+        depth += (stream[at].kind in CLOSERS) - (stream[at].kind in OPENERS)
+        at -= 1
+        if depth == 0:
+            break
+    if stream[at].kind not in ("NAME", "TYPE"):
+        return None
+    while at - 2 >= fault.start and stream[at - 1].kind in (".", ":"):
+        at -= 2
+    return at
 
 
 def _index(fault: Fault) -> Outcome:

@@ -12,7 +12,7 @@ _BLOCK = "a reusable piece is `block Name(size) { ... }`"
 _FUNCTION = "a function of numbers is `f(x) = max(x, 0)`, a piece with layers `block Name(size) { ... }`"
 _MODEL = "a network is `model Name: (x: [B, 64]) -> (y: [B, 10]) { ... }`"
 _REPEAT = "copies are made with `repeat(4) { ... }`, numbered with `index = i`"
-_CHOICE = "a choice is `a if c else b`, with braces around what is more than one stage"
+CHOICE = "a choice is `a if c else b`, with braces around what is more than one stage"
 _LAST = "a body ends with the value of its last stage"
 _ALONE = "a name is given its value with `=` alone"
 
@@ -23,7 +23,7 @@ _INSTEAD: dict[str, str] = {
     **dict.fromkeys(("network", "net", "graph"), _MODEL),
     **dict.fromkeys(("for", "while", "loop"), _REPEAT),
     **dict.fromkeys(("from", "using", "include", "use"), _IMPORT),
-    **dict.fromkeys(("elif", "switch", "match"), _CHOICE),
+    **dict.fromkeys(("elif", "switch", "match"), CHOICE),
 }
 # What can be left out, and why.
 _NEEDLESS: dict[str, str] = {
@@ -39,7 +39,7 @@ def foreign_head(fault: Fault) -> Outcome | None:
     head, span = fault.head, fault.span(fault.head)
     if head.kind in ("if", "else") and not fault.place:
         message = f"a line cannot begin with `{head.text}`"
-        return Diagnostic("foreign-word", message, span, "at the beginning of the line", help=_CHOICE), None
+        return Diagnostic("foreign-word", message, span, "at the beginning of the line", help=CHOICE), None
     if head.kind != "NAME" or fault.place != 1:
         return None
     label = f"`{head.text}` is not a word of this language"
@@ -162,6 +162,9 @@ def head_of_item(fault: Fault) -> Outcome | None:
         return Diagnostic("missing-signature", message, fault.gap(), label, help=_MODEL), None
     if token.kind == NEWLINE and fault.takes("{"):
         return _body(fault)
+    if fault.bracket == "(" and token.kind in (",", ")") and fault.before.kind == "NAME" and fault.takes(":"):
+        message, help_ = "a port says its dims", f"write `{fault.before.text}: [B, 64]`"
+        return Diagnostic("wrong-type", message, fault.span(fault.before), "no dims here", help=help_), None
     if fault.takes("[") and not fault.takes("NUMBER"):
         message, help_ = "a type is its dims in brackets", "write `[B, 64]`, or `int[B, T]` for whole numbers"
         return Diagnostic("wrong-type", message, fault.gap(), "`[` is to follow", help=help_), None
@@ -172,8 +175,17 @@ def bare_port(fault: Fault) -> Outcome | None:
     head, before = fault.head, fault.before
     if head.kind not in ("block", "model") or fault.token.kind != ":" or before.kind != "NAME" or fault.bracket:
         return None
-    message, help_ = "ports with names stand in parentheses", "write `(x: [B, 64], y: [B, T])`"
-    return Diagnostic("missing-parentheses", message, fault.span(before), "a port", help=help_), None
+    stream = fault.stream
+    end = next(i for i in range(fault.at, len(stream)) if stream[i].kind in (NEWLINE, "{"))
+    arrow = next((i for i in range(fault.at, end) if stream[i].kind == "->"), end)
+    sides = [
+        (stream[fault.at - 1], stream[arrow - 1]),
+        *([(stream[arrow + 1], stream[end - 1])] if arrow < end else []),
+    ]
+    texts = [fault.source.text[first.start : last.end] for first, last in sides]
+    better = " -> ".join(text if text[:1] in ("(", "[", "") else f"({text})" for text in texts)
+    whole = fault.source.span(before.start, stream[end - 1].end)
+    return rewrite("missing-parentheses", "ports with names stand in parentheses", whole, "a port", better), None
 
 
 def _body(fault: Fault) -> Outcome:

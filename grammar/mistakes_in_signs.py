@@ -100,7 +100,7 @@ def number(fault: Fault) -> Outcome | None:
     if token.kind == "+" and fault.takes("NUMBER"):
         finding = fault.surplus(token, "`+` stands between two values", "no value before it")
         return finding, drop if fault.fits(drop, 2) else None
-    if token.kind == "." and after.kind == "NUMBER" and after.start == token.end and fault.takes("NUMBER"):
+    if token.kind == "." and after.text.isdecimal() and after.start == token.end and fault.takes("NUMBER"):
         whole = Token("NUMBER", f"0.{after.text}", token.start, after.end)
         return _wrong_number(fault, "begins", "0.", whole.text), Repair(0, 2, (whole,))
     if not fault.place or before.kind != "NUMBER" or before.end != token.start:

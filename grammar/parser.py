@@ -10,10 +10,12 @@ from .brackets import balanced
 from .depth import bounded
 from .diagnostics import Diagnostic, in_source_order
 from .header import read_header
+from .indented import in_braces
 from .layout import statements
 from .lexer import keywords, tokens
 from .nodes import makers
 from .reader import not_text
+from .settings import with_settings
 from .source import Source, Span
 from .tables import END, tables
 from .tokens import NEWLINE, WRONG, Token
@@ -48,22 +50,25 @@ def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
 
 
 def _read(source: Source, words: list[Token], doubt: bool = False) -> tuple[tree.File, list[Diagnostic]]:
+    words, indented = in_braces(source, words)
     words, mismatched = balanced(source, words, doubt)
     stream, misplaced = statements(source, words)
     stream, version, header = read_header(source, stream)
     stream, deep = bounded(source, stream)
     parser = _Parser(source, stream)
     _, *items = parser.run()
-    file = tree.File(version, tuple(items), tuple(parser.unread), span=source.span(0, len(source.text)))
-    return file, [*mismatched, *misplaced, *header, *deep, *parser.findings]
+    file = tree.File(
+        version, with_settings(items, parser.findings), tuple(parser.unread), span=source.span(0, len(source.text))
+    )
+    return file, [*indented, *mismatched, *misplaced, *header, *deep, *parser.findings]
 
 
 @dataclass(slots=True)
 class _Line:
     """A line that is being read: where it begins on the stack and in the stream.
 
-    Of one with a fault, `kept` is how much of the stack is right, `unread` where the rest begins in the text, and
-    `depth` how many brackets it has open. `aside` marks the lines of a group in such a line: they are read for their
+    Of one with a fault, `kept` is how much of the stack is right, `unread` where it begins in the text, and `depth` how
+    many brackets it has open. `aside` marks the lines of a group in such a line: they are read for their
     faults only.
     """
 
@@ -164,10 +169,10 @@ class _Parser:
         if repair.swap:
             at, token = repair.swap
             self.stream[at] = token
-        if len(repair.tokens) == repair.skip:
+        if len(repair.tokens) == repair.skip or any(token.kind == "{" for token in repair.tokens):
             self.stream[i : i + repair.skip] = repair.tokens
             return i
-        # Read at once, since putting them into a long stream takes long. There is no brace among them.
+        # Read at once, since putting them into a long stream takes long.
         for token in repair.tokens:
             self.feed(token)
         return i + repair.skip
@@ -179,7 +184,7 @@ class _Parser:
         kinds = [value.kind if isinstance(value, Token) else "" for _, value, _, _ in entries]
         own = 2 if kinds[:2] == ["NAME", "="] else 3 if kinds[:3] == ["NAME", "", "="] else 0
         line.kept = line.height + own
-        line.unread = entries[own][2] if len(entries) > own else self.stream[i].start
+        line.unread = entries[0][2] if entries else self.stream[i].start
         line.depth = sum((kind in ("(", "[")) - (kind in (")", "]")) for kind in kinds[own:])
 
     def skip(self, i: int) -> int:

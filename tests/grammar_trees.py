@@ -28,11 +28,12 @@ OPERATORS = ("+", "-", "*", "/", "//", "%", "^", "==", "!=", "<", "<=", ">", ">=
 
 
 class Drawer:
-    """Draws nodes; `depth` bounds how deep expressions go."""
+    """Draws nodes; `depth` bounds how deep expressions go, and `most` how many items a file has."""
 
-    def __init__(self, draw: random.Random, depth: int = 4) -> None:
+    def __init__(self, draw: random.Random, depth: int = 4, most: int = 6) -> None:
         self.draw = draw
         self.depth = depth
+        self.most = most
 
     def some(self, make: Callable[[], T], most: int = 3, least: int = 0) -> tuple[T, ...]:
         return tuple(make() for _ in range(self.draw.randint(least, most)))
@@ -112,15 +113,21 @@ class Drawer:
     def line(self) -> tree.Line:
         match self.draw.randrange(8):
             case 0:
-                return tree.Binding(self.name(), self.flow(), span=HERE)
+                return self.setting()
             case 1:
                 return tree.Named(self.flow(), self.some(self.name, 3, 1), span=HERE)
             case 2:
                 return tree.Default(self.stage(), span=HERE)
             case 3:
-                return tree.Phase(self.name(), tree.Body(self.some(self.flow), span=HERE), span=HERE)
+                return self.phase()
             case _:
                 return self.flow()
+
+    def setting(self) -> tree.Binding:
+        return tree.Binding(self.name(), self.flow(), span=HERE)
+
+    def phase(self) -> tree.Phase:
+        return tree.Phase(self.name(), tree.Body(self.some(self.setting), span=HERE), span=HERE)
 
     def shape(self) -> tree.Shape:
         return tree.Shape(self.maybe(self.name), self.some(self.flow), span=HERE)
@@ -153,12 +160,13 @@ class Drawer:
             case 6:
                 return tree.Model(self.type(), self.signature(), self.body(), span=HERE)
             case 7:
-                return tree.Train(self.type(), self.maybe(self.name), self.body(), span=HERE)
+                lines = self.some(lambda: self.phase() if self.draw.random() < 0.2 else self.setting())
+                return tree.Train(self.type(), self.maybe(self.name), tree.Body(lines, span=HERE), span=HERE)
             case _:
                 return tree.Export(self.type(), self.body(), span=HERE)
 
     def file(self) -> tree.File:
-        return tree.File(tree.Number("1", 1, span=HERE), self.some(self.item, 6), span=HERE)
+        return tree.File(tree.Number("1", 1, span=HERE), self.some(self.item, self.most), span=HERE)
 
 
 files = st.randoms(use_true_random=False).map(lambda draw: Drawer(draw).file())

@@ -220,13 +220,13 @@ def test_lines_without_a_fault_stay_in_the_tree(file: tree.File, draw: random.Ra
     unread = read.items[at]
     assert isinstance(unread, tree.Constant) and isinstance(unread.value, tree.Unread)
     assert (*read.items[:at], *read.items[at + 1 :]) == file.items
-    assert [span.text for span in read.unread] == ["= 1"]
+    assert [span.text for span in read.unread] == ["x = = 1"]
     assert len(found) == 1
 
 
 def test_a_body_is_read_for_faults_when_its_head_has_one() -> None:
     found = findings("dlspec 1\nmodel Net: (x) -> {\n  a b\n  residual { c d }\n  f = e\n}\n")
-    assert [(d.code, d.span.line) for d in found] == [("unexpected", 2), ("missing-sign", 3), ("missing-sign", 4)]
+    assert [(d.code, d.span.line) for d in found] == [("wrong-type", 2), ("missing-sign", 3), ("missing-sign", 4)]
 
 
 def test_binary_data_is_one_finding() -> None:

@@ -17,6 +17,7 @@ from .report import UNKNOWN_NAMES
 
 _MISSING = UNKNOWN_NAMES | {"missing-output"}
 _WORD = re.compile(r"\w+")
+_EQUALS = re.compile(r"[ \t]*=[^=]")
 
 
 def without_follow_ups(
@@ -24,22 +25,28 @@ def without_follow_ups(
 ) -> list[Diagnostic]:
     """`found` less what follows from the rest of it; `spelling` are the parser's own findings among them."""
     own = set(spelling)
+    told = {d.span for d in own}
     unread = _Stretches(file.unread)
     # What stands on a line that could not be read may have been given or used there.
     lost = {word for span in file.unread for word in _WORD.findall(span.text)}
     items = _Stretches(item.span for item in file.items)
     misspelt = _meant_elsewhere(found, items)
     unused = {(items.around(d.span), _word(d)) for d in found if d.code == "unused-name"}
+    not_run = {items.around(d.span) for d in found if d.code in ("unused-name", "repeated-name") and _names_a_flow(d)}
 
     def follows(finding: Diagnostic) -> bool:
         if finding in own:
             return False
-        if unread.around(finding.span) is not None:
+        if unread.around(finding.span) is not None or finding.span in told:
             return True
         item, word = items.around(finding.span), _word(finding)
         match finding.code:
             case "unused-name":
                 return word in lost or (finding.severity == "error" and (item, word) in misspelt)
+            case "shape-mismatch":
+                return item in not_run and "is promised as" in finding.message
+            case "empty-body":
+                return any(finding.span.start <= span.start <= finding.span.end for span in file.unread)
             case "lost-value":
                 return any(finding.message.startswith(f"`{name}` flows") for at, name in unused if at == item)
         return finding.code in _MISSING and word in lost
@@ -59,6 +66,12 @@ def _meant_elsewhere(found: Sequence[Diagnostic], items: _Stretches) -> set[tupl
         if d.code in _MISSING and item in unused and (name := nearest(_word(d), unused[item])) is not None:
             meant.add((item, name))
     return meant
+
+
+def _names_a_flow(finding: Diagnostic) -> bool:
+    """Whether a finding is about the name of a line `name = flow`, which does not run then."""
+    span = finding.span
+    return finding.severity == "error" and _EQUALS.match(span.source.text, span.end) is not None
 
 
 def _word(finding: Diagnostic) -> str:
