@@ -22,7 +22,7 @@ VERBS = {
     "new": "write a commented spec to start from",
     "check": "find all errors of specs at once",
     "fmt": "lay specs out in the one layout",
-    "show": "the model as a table, or any stage of the compiler",
+    "show": "the model as a table, a picture, or any stage of the compiler",
     "plan": "parameters, FLOPs, memory, the largest batch that fits",
     "emit": "write readable PyTorch that needs nothing of dlspec",
     "train": "train a model into a new run directory",
@@ -33,11 +33,12 @@ VERBS = {
     "predict": "outputs for examples out of a file",
     "export": "write ONNX and TorchScript, with proof",
     "runs": "list runs and how far they are",
+    "diff": "what changed in meaning between two specs or runs",
     "explain": "what a code such as shape-mismatch means, with examples",
     "lsp": "answer an editor: findings, completion, documentation, rename",
 }
 
-SHORT = frozenset({"new", "check", "fmt", "show", "plan", "emit", "runs", "explain"})
+SHORT = frozenset({"new", "check", "fmt", "show", "plan", "emit", "runs", "diff", "explain"})
 USAGE = 2
 BUG = 70
 INTERRUPTED = 130

@@ -14,6 +14,8 @@ from dataclasses import replace
 
 from .figure import Flow, Item, Source, Wire
 
+AGAIN = "the same again"
+"""What stands at a module that ran before: its parameters were counted there."""
 FEWEST = 3  # items of a block that is worth a place of its own
 
 
@@ -23,7 +25,8 @@ def look(thing: Item | Flow, *, exact: bool = True) -> object:
         if thing.is_crossing:
             return ""
         title = thing.title if exact or not thing.block else thing.block
-        shown = (thing.kind, title, re.sub(r"_\d+$", "", thing.label), thing.details, thing.count, thing.block)
+        details = thing.details if exact or not thing.block else ""
+        shown = (thing.kind, title, re.sub(r"_\d+$", "", thing.label), details, thing.count, thing.block)
         inside = look(thing.inside, exact=exact) if thing.inside is not None else None
         return (*shown, thing.parameters if exact else 0, inside)
     place = {item: i for i, item in enumerate(thing.items)}
@@ -44,14 +47,14 @@ def fold_blocks(flow: Flow) -> tuple[Flow, tuple[Item, ...]]:
         if key not in names:
             return item if item.inside is None else replace(item, inside=changed(item.inside, box))
         found.setdefault(key, []).append(item)
-        title = names[key] + item.title.removeprefix(item.block)
+        title = item.title + names[key].removeprefix(item.block)
         return replace(item, kind="block", title=title, inside=None)
 
     folded = changed(flow, box)
     blocks: dict[object, Item] = {}
     while waiting := [key for key in found if key not in blocks]:
         for key in waiting:
-            block = _common(found[key])
+            block = common(found[key])
             assert block.inside is not None
             inside = changed(block.inside, box)
             blocks[key] = replace(block, title=names[key], label="", details="", count=1, inside=inside, paths=())
@@ -70,13 +73,13 @@ def _count(flow: Flow, uses: dict[object, list[Item]]) -> None:
 
 
 def _names(blocks: dict[object, str]) -> dict[object, str]:
-    """`Basic`, or `Basic a` and `Basic b` where the same block comes out in two ways."""
+    """`Basic`, or `Basic · a` and `Basic · b` where the same block comes out in two ways."""
     ways = Counter(blocks.values())
     used: Counter[str] = Counter()
     names: dict[object, str] = {}
     for key, block in blocks.items():
         used[block] += 1
-        names[key] = block if ways[block] == 1 else f"{block} {chr(96 + used[block])}"
+        names[key] = block if ways[block] == 1 else f"{block} · {chr(96 + used[block])}"
     return names
 
 
@@ -136,21 +139,21 @@ def _every(flow: Flow) -> Iterator[Item]:
 
 def _folds(item: Item) -> bool:
     """Whether an item may be drawn elsewhere: a block of some size that does not hold itself."""
-    if not item.block or item.inside is None or sum(not i.is_crossing for i in item.inside.items) < FEWEST:
+    if not item.block or item.inside is None or sum(not i.is_crossing for i in _every(item.inside)) < FEWEST:
         return False
     return all(inner.block != item.block for inner in _every(item.inside))
 
 
-def _common(items: list[Item]) -> Item:
+def common(items: list[Item]) -> Item:
     """What is the same in all of them: figures that differ are left out."""
     first = items[0]
-    alike = len({item.parameters for item in items}) == 1
+    alike = len({item.parameters for item in items if item.details != AGAIN}) == 1
     flows = [item.inside for item in items if item.inside is not None]
     if not flows:
         same = all(item.details == first.details for item in items)
         return replace(first, parameters=first.parameters if alike else 0, details=first.details if same else "")
     columns = zip(*(flow.items for flow in flows), strict=True)
-    new = {column[0]: _common(list(column)) for column in columns}
+    new = {column[0]: common(list(column)) for column in columns}
     flow = flows[0]
     texts = [_shapes(f) for f in flows]
     shapes: dict[Source, str] = {}

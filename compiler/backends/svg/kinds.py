@@ -49,7 +49,6 @@ _PARTS: tuple[tuple[str, Kind], ...] = (
     ("attention", "attention"),
     ("attend", "attention"),
     ("conv", "convolution"),
-    ("norm", "norm"),
     ("embedding", "embedding"),
     ("position", "embedding"),
     ("sinusoid", "embedding"),
@@ -66,6 +65,8 @@ def kind_of(layer: Layer) -> Kind:
     named: Kind | None = next((kind for part, kind in _PARTS if part in word), None)
     if named is not None:
         return named
+    if word.endswith("norm"):
+        return "norm"
     if layer.trains_only:
         return "regularisation"
     if isinstance(layer, Function):

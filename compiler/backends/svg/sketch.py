@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from itertools import groupby
 from typing import TypeGuard
 
 from ...ir.graph import (
@@ -28,7 +29,7 @@ from ...ir.weights import module_weights, unit_weights
 from ...layers.registry import stem
 from ...semantics.number import Literal, Number, Operation, Reference, written
 from .figure import Flow, Item, Source, Wire
-from .fold import look
+from .fold import AGAIN, common, look
 from .kinds import kind_of
 
 SIGNS = {"*": "×", "-": "−", "!=": "≠", "<=": "≤", ">=": "≥", "==": "="}
@@ -108,6 +109,8 @@ class _Sketch:
             changed = not inputs or str(value.type) != str(inputs[0].type)
             name = value.name if len(outputs) > 1 and value.name else ""
             shown = " ".join(filter(None, (name, str(value.type) if changed else "")))
+            if item.inside is not None and shown == _last_shape(item.inside, i):
+                continue  # it stands in the frame already
             if shown:
                 self.shapes[item, i] = _short(shown)
 
@@ -142,7 +145,7 @@ class _Sketch:
             if module.tie is not None:
                 details.append(f"weight = {'.'.join(module.tie.path)}.weight".replace(".weight.weight", ".weight"))
             if again:
-                details.append("the same again")
+                details.append(AGAIN)
             else:
                 parameters = sum(w.count for w in module_weights(module, "") if not w.shared)
         return Item(
@@ -175,7 +178,7 @@ class _Sketch:
             "frame",
             _short(title),
             label,
-            "the same again" if again else "" if isinstance(node.op, Run) else _word(node.op),
+            AGAIN if again else "" if isinstance(node.op, Run) else _word(node.op),
             0 if again else _own(unit),
             inside=_unit_flow(unit, f"{self.prefix}{module.name}."),
             block=unit.name if unit.kind in ("block", "model") else "",
@@ -187,7 +190,7 @@ class _Sketch:
         label = _given(node.module, "layers") if node.module != "layers" else ""
         title = "" if isinstance(node.op, RunCopies) else _word(node.op)
         total = 0 if self._again(node) else sum(_own(unit) for unit in module.units)
-        frames = list(_groups(module, f"{self.prefix}{module.name}."))
+        frames = list(_groups(module.units, f"{self.prefix}{module.name}"))
         name = label or title or "repeat"
         if not frames:
             return Item("plain", name, details="no copies", paths=self._paths(node))
@@ -228,8 +231,32 @@ class _Sketch:
         self.nodes(region.nodes)
         return region.output
 
+    def _group(self, node: Node, unit: Unit, name: str) -> None:
+        """A group without a frame around it."""
+        for inner, outer in zip(unit.inputs, node.inputs, strict=True):
+            if outer in self.known:
+                self.known[inner] = self.known[outer]
+        around = self.unit, self.prefix, self.ran
+        self.unit, self.prefix, self.ran = unit, f"{self.prefix}{name}.", set()
+        self.nodes(unit.nodes)
+        self.unit, self.prefix, self.ran = around
+        for inner, outer in zip(unit.outputs, node.outputs, strict=True):
+            if inner in self.known:
+                self.known[outer] = self.known[inner]
+
     def _through(self, region: object, x: Value) -> Value:
-        return self._region(region, x) if isinstance(region, Region) else x
+        """What is kept goes through a region; a group that is all of it stands beside the branch without a frame."""
+        if not isinstance(region, Region):
+            return x
+        (node, *rest) = region.nodes or (None,)
+        module = self._module(node) if node is not None and not rest else None
+        if node is None or not isinstance(module, UnitModule) or module.unit.kind != "group" or node.module in self.ran:
+            return self._region(region, x)
+        if x in self.known:
+            self.known[region.input] = self.known[x]
+        self.ran.add(module.name)
+        self._group(node, module.unit, module.name)
+        return region.output
 
     # --- whatever else there is ------------------------------------------------------------------------------------
 
@@ -276,28 +303,31 @@ def _grouped(n: Number) -> str:
     return f"({text})" if isinstance(n, Operation) and " " in text and not text.endswith(")") else text
 
 
+def _last_shape(flow: Flow, output: int) -> str:
+    """What is written where an output leaves a frame."""
+    source = next((wire.source for wire in flow.wires if wire.target is flow.outputs[output]), None)
+    return flow.shapes.get(source, "") if source is not None else ""
+
+
 # --- copies ----------------------------------------------------------------------------------------------------------
 
 
-def _groups(module: Copies, prefix: str) -> Iterator[Item]:
-    """A frame for each run of neighbouring copies that look alike."""
+def _groups(units: tuple[Unit, ...], prefix: str) -> Iterator[Item]:
+    """A frame for each run of neighbouring copies that are written alike; figures that differ are left out."""
     flows: dict[int, tuple[Flow, object]] = {}
-    first, before = 0, None
-    for index, unit in enumerate((*module.units, None)):
-        seen = None
-        if unit is not None:
-            if id(unit) not in flows:
-                flow = _unit_flow(unit, f"{prefix}#.")
-                flows[id(unit)] = (flow, look(flow))
-            seen = flows[id(unit)][1]
-        if index and seen != before:
-            name = f"{module.name}.{first}" if index - first == 1 else f"{module.name}.{first}-{index - 1}"
-            units = module.units[first:index]
-            flow, _ = flows[id(units[0])]
-            parameters = sum(map(_own, units))
-            yield Item("frame", name, parameters=parameters, count=len(units), inside=flow)
-            first = index
-        before = seen
+    for unit in units:
+        if id(unit) not in flows:
+            flow = _unit_flow(unit, f"{prefix}.#.")
+            flows[id(unit)] = (flow, look(flow, exact=False))
+    numbered = enumerate(units)
+    for _, run in groupby(numbered, key=lambda pair: flows[id(pair[1])][1]):
+        same = list(run)
+        first, last = same[0][0], same[-1][0]
+        distinct = {id(unit): flows[id(unit)][0] for _, unit in same}
+        alike = common([Item("frame", inside=flow) for flow in distinct.values()])
+        name = f"{prefix.rpartition('.')[2]}.{first}" + ("" if first == last else f"-{last}")
+        parameters = sum(_own(unit) for _, unit in same)
+        yield replace(alike, title=name, parameters=parameters, count=len(same))
 
 
 def _periods(frames: list[Item]) -> tuple[int, list[Item]]:

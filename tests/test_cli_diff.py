@@ -1,0 +1,291 @@
+"""`dlspec diff`: what changed in meaning, and what only looks different."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_cases import LEARNS, Write, json_of, write
+
+from dlspec.api.record import Record
+from dlspec.cli.main import main
+
+pytestmark = pytest.mark.no_torch
+
+ROOT = Path(__file__).resolve().parent.parent
+GPT = (ROOT / "specs" / "gpt.dlspec").read_text(encoding="utf-8")
+NET = """dlspec 1
+dim = 16
+hidden = 4 * dim
+
+default residual(pre = LayerNorm)
+
+block Mlp(hidden) {
+  fc: Linear(hidden) -> gelu -> proj: Linear(dim)
+}
+
+model Net: (x: [B, T <= 8, dim]) -> (y: [B, T, dim]) {
+  blocks: repeat(3) {
+    residual { attn: SelfAttention(2) }
+    residual { mlp: Mlp(hidden) }
+  }
+  a: Linear(dim)
+  (gate: Linear(dim) -> sigmoid) * up: Linear(dim)
+}
+"""
+
+Differ = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def diff(write: Write, capsys: pytest.CaptureFixture[str]) -> Differ:
+    """The JSON of a comparison of two texts."""
+
+    def diff(before: str, after: str, *words: str) -> dict[str, Any]:
+        assert main(["diff", write(before, "a.dlspec"), write(after, "b.dlspec"), "--json", *words]) == 0
+        return json_of(capsys)
+
+    return diff
+
+
+def changed(text: str, *turns: tuple[str, str]) -> str:
+    for old, new in turns:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [],
+        [("Mlp", "FeedForward")],
+        [("dim = 16\nhidden = 4 * dim\n", "hidden = 4 * dim\ndim = 0x10".replace("0x10", "16") + "\n")],
+        [("dim = 16", "dim = 4 * 4"), ("hidden = 4 * dim", "hidden = 64")],
+        [("dim", "width")],
+        [("dlspec 1\n", "dlspec 1\n# A remark.\n"), ("repeat(3) {", "repeat(3) {  # three")],
+        [(" -> proj", "\n  proj")],
+        [("Mlp(hidden) }", "Mlp(4 * dim) }")],
+        [("default residual(pre = LayerNorm)\n", ""), ("residual {", "residual(pre = LayerNorm) {")],
+        [("a: Linear(dim)\n", "a: Linear(dim, bias = true)\n")],
+        [("a: Linear(dim)\n", "a: Linear(dim) as b\n  b\n")],
+        [("block Mlp(hidden)", "block Mlp(hidden): [B, T, D] -> [B, T, D]")],
+    ],
+)
+def test_what_means_the_same(diff: Differ, turns: list[tuple[str, str]]) -> None:
+    found = diff(NET, changed(NET, *turns))
+    assert found["equal"] and found["changes"] == []
+    (model,) = found["models"]
+    assert model["parameters"]["before"] == model["parameters"]["after"] and model["checkpoint"]["loads"]
+
+
+@pytest.mark.parametrize(
+    ("turn", "kind", "place", "text", "loads"),
+    [
+        (("pre = LayerNorm", "post = LayerNorm"), "placement", "blocks.*.attn", "pre -> post norm", True),
+        (("pre = LayerNorm", "pre = RMSNorm"), "type", "blocks.*.attn_norm", "LayerNorm -> RMSNorm", False),
+        (("gelu", "relu"), "function", "blocks.*.mlp.fc", "gelu -> relu", True),
+        (("-> gelu ", ""), "function", "blocks.*.mlp.fc", "removed: gelu", True),
+        (("repeat(3)", "repeat(5)"), "copies", "blocks", "3 -> 5 copies", False),
+        (("SelfAttention(2)", "SelfAttention(4)"), "option", "blocks.*.attn", "SelfAttention: heads = 2 -> 4", True),
+        (("a: Linear(dim)\n", "a: Linear(dim, bias = false)\n"), "option", "a", "Linear: bias = true -> false", False),
+        (("  a: Linear(dim)\n", ""), "removed", "a", "removed: Linear(dim), 272 parameters", False),
+        (("  a: L", "  n: LayerNorm\n  a: L"), "added", "n", "added: LayerNorm, 32 parameters", False),
+        (("a: Linear", "first: Linear"), "renamed", "first", "a -> first", False),
+        (("a: Linear(dim)\n", "a: Linear(dim, weight = up.weight)\n"), "tie", "a", "", False),
+        (
+            ("(gate: Linear(dim) -> sigmoid) * up", "(gate: Linear(dim) -> sigmoid) + up"),
+            "function",
+            "",
+            "* -> +",
+            True,
+        ),
+        (("T <= 8", "T <= 16"), "value", "T", "at most 8 -> at most 16", True),
+        (("(x: ", "(z: "), "name", "input", "x -> z", True),
+        (("model Net", "model Other"), "name", "", "Net -> Other", True),
+    ],
+)
+def test_what_means_something_else(
+    diff: Differ, turn: tuple[str, str], kind: str, place: str, text: str, loads: bool
+) -> None:
+    if turn[1].endswith("up.weight)\n"):
+        turn = (turn[0], turn[1].replace("up.weight", "late.weight"))
+        before = changed(NET, ("  a: Linear", "  late: Linear(dim)\n  a: Linear"))
+    else:
+        before = NET
+    found = diff(before, changed(before, turn))
+    assert not found["equal"]
+    same = [c for c in found["changes"] if c["kind"] == kind and c["place"].startswith(place) and text in c["text"]]
+    assert same, found["changes"]
+    assert found["models"][0]["checkpoint"]["loads"] is loads
+
+
+def test_the_same_modules_wired_otherwise(diff: Differ) -> None:
+    one = NET.replace("  a: Linear(dim)\n", "  a: Linear(dim) as p\n  b: Linear(dim) as q\n  p + p * q\n")
+    found = diff(one, one.replace("p + p * q", "p + q * q"))
+    assert [c["kind"] for c in found["changes"]] == ["wiring"]
+    assert found["changes"][0]["text"] == "the same modules, wired in another way"
+    wider = diff(one, one.replace("p + p * q", "p + q * q"), "--set", "dim=32")
+    assert "wiring" in [c["kind"] for c in wider["changes"]]
+
+
+def test_sides_that_commute_differ_in_the_order_of_weights_alone(diff: Differ) -> None:
+    turned = NET.replace(
+        "(gate: Linear(dim) -> sigmoid) * up: Linear(dim)", "up: Linear(dim) * (gate: Linear(dim) -> sigmoid)"
+    )
+    found = diff(NET, turned)
+    assert [c["kind"] for c in found["changes"]] in (["order"], ["function"]), found["changes"]
+
+
+def test_a_constant_comes_first_and_what_follows_is_marked(diff: Differ) -> None:
+    found = diff(NET, NET, "--set", "dim=32")
+    first, second, *rest = found["changes"]
+    assert (first["place"], first["text"], first["follows"]) == ("dim", "16 -> 32", False)
+    assert (second["place"], second["follows"]) == ("hidden", True)
+    assert rest and all(change["follows"] for change in rest)
+    assert {c["place"] for c in rest if c["section"] == "ports"} == {"x", "y"}
+
+
+def test_parameters_and_flops(diff: Differ) -> None:
+    found = diff(NET, NET.replace("  a: Linear(dim)\n", ""))
+    (model,) = found["models"]
+    assert model["parameters"]["before"] - model["parameters"]["after"] == 16 * 16 + 16
+    assert model["flops_per_sample"]["before"] - model["flops_per_sample"]["after"] == 2 * 8 * 16 * 16
+
+
+def test_what_a_checkpoint_would_have_to_map(diff: Differ) -> None:
+    after = changed(NET, ("blocks:", "layers:"), ("attn:", "attention:"), ("  a: L", "  first: L"))
+    fit = diff(NET, after)["models"][0]["checkpoint"]
+    assert not fit["loads"] and fit["reshaped"] == []
+    assert ["a", "first"] in fit["map"]
+    assert ["blocks.*.attn", "layers.*.attention"] in fit["map"]
+    assert len(fit["missing"]) == len(fit["unexpected"])
+
+
+def test_reshaped_weights(diff: Differ) -> None:
+    fit = diff(NET, NET.replace("Mlp(hidden)", "Mlp(2 * dim)", 2).replace("block Mlp(2 * dim)", "block Mlp(hidden)"))
+    shapes = {row["key"]: (row["before"], row["after"]) for row in fit["models"][0]["checkpoint"]["reshaped"]}
+    assert shapes["blocks.0.mlp.fc.weight"] == ([64, 16], [32, 16])
+
+
+@pytest.mark.parametrize(
+    ("turn", "place", "text"),
+    [
+        (("AdamW(lr = 1e-3)", "AdamW(lr = 3e-4)"), "optimizer.lr", "1e-3 -> 3e-4"),
+        (("AdamW(lr = 1e-3)", "SGD(lr = 1e-3)"), "optimizer", "AdamW(lr = 1e-3) -> SGD(lr = 1e-3)"),
+        (("epochs    = 2", "epochs    = 3"), "length", "2 * epoch -> 3 * epoch"),
+        (("epochs    = 2", "steps     = 200"), "length", "2 * epoch -> 200 steps"),
+        (("batch     = 64", "batch     = 32"), "batch", "64 -> 32"),
+        (("batch     = 64", "batch     = 64\n  precision = bf16"), "precision", "fp32 -> bf16"),
+        (("batch     = 64", "batch     = 64\n  clip      = 1.0"), "clip", "none -> 1.0"),
+        (("batch     = 64", "batch     = 64\n  seed      = 7"), "seed", " -> 7"),
+        (("batch     = 64", "batch     = 64\n  schedule  = warmup(5%)"), "schedule", "none -> warmup(length = 5%)"),
+        (
+            ("batch     = 64", "batch     = 64\n  metrics   = [accuracy(logits, data.label)]"),
+            "metrics",
+            "none -> [accuracy(logits, data.label)]",
+        ),
+        (("label)", "label, smoothing = 0.1)"), "loss", "cross_entropy(logits, data.label) -> "),
+        (("batch     = 64", "batch     = 64\n  parallel  = ddp"), "parallel", "ddp"),
+        (("train MLP {", "train MLP as long {"), "", "MLP -> long"),
+    ],
+)
+def test_training(diff: Differ, turn: tuple[str, str], place: str, text: str) -> None:
+    (change,) = diff(LEARNS, changed(LEARNS, turn))["changes"]
+    assert change["section"] == "train" and change["place"] == place
+    assert text in change["text"]
+
+
+def test_the_order_of_keys_is_nothing(diff: Differ) -> None:
+    lines = re.findall(r"^  (?:data|loss|optimizer|epochs|batch) .*\n", LEARNS, re.MULTILINE)
+    assert len(lines) == 5
+    assert diff(LEARNS, LEARNS.replace("".join(lines), "".join(reversed(lines))))["equal"]
+
+
+def test_export(diff: Differ) -> None:
+    before = LEARNS + 'export MLP {\n  onnx("a.onnx")\n}\n'
+    (change,) = diff(before, before.replace("a.onnx", "b.onnx"))["changes"]
+    assert change["section"] == "export" and change["text"] == "a.onnx -> b.onnx"
+    (change,) = diff(LEARNS, before)["changes"]
+    assert change["text"] == "export added"
+
+
+def test_the_text_for_people(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    write(GPT, "a.dlspec")
+    write(changed(GPT, ("residual(pre", "residual(post"), ("lr = 6e-4", "lr = 3e-4")), "b.dlspec")
+    assert main(["diff", "a.dlspec", "b.dlspec", "--quiet"]) == 0
+    assert capsys.readouterr().out == (
+        "GPT: pre -> post norm, same parameters, same ports, a checkpoint of A loads\n"
+        "\n"
+        "model GPT\n"
+        "  blocks.*.attn (12 places)  pre -> post norm\n"
+        "  blocks.*.mlp (12 places)   pre -> post norm\n"
+        "\n"
+        "train GPT\n"
+        "  optimizer.lr  6e-4 -> 3e-4\n"
+    )
+    assert main(["diff", "a.dlspec", "a.dlspec", "--quiet"]) == 0
+    assert capsys.readouterr().out == "no difference in meaning\n"
+
+
+def test_a_wider_model_is_told_shortly(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    write(GPT, "a.dlspec")
+    assert main(["diff", "a.dlspec", "a.dlspec", "--set", "dim=1024", "--set", "heads=16", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "\nconstants\n  dim    768 -> 1024\n  heads  12 -> 16\n" in out
+    assert "blocks.*.attn.q.weight (12 places)  [768, 768] -> [1024, 1024]" in out
+    assert len(out.splitlines()) < 45
+
+
+def test_any_two_specs_can_be_compared(diff: Differ) -> None:
+    specs = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.dlspec"))]
+    for before in specs:
+        for after in specs:
+            assert diff(before, after)["equal"] is (before == after)
+
+
+def test_a_run_is_compared_by_the_spec_it_was_made_from(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    write(LEARNS, "a.dlspec")
+    run = Path("run")
+    run.mkdir()
+    record = Record("a.dlspec", LEARNS, ("train.batch=32",), "MLP", {})
+    hashes = {}
+    for name, text in record.texts.items():
+        (run / name).write_text(text, encoding="utf-8")
+        hashes[name] = sha256(text.encode()).hexdigest()
+    (run / "manifest.json").write_text(json.dumps({"texts": hashes}))
+    assert main(["diff", "run", "a.dlspec", "--json"]) == 0
+    (change,) = json_of(capsys)["changes"]
+    assert (change["place"], change["text"]) == ("batch", "32 -> 64")
+    (run / "resolved.json").write_text(record.texts["resolved.json"].replace("digits", "digit"))
+    assert main(["diff", "run", "a.dlspec"]) == 1
+    assert "damaged or was edited" in capsys.readouterr().err
+
+
+def test_faults_are_told_as_check_tells_them(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    write(LEARNS, "a.dlspec")
+    write(LEARNS.replace("Linear", "Liner"), "b.dlspec")
+    assert main(["diff", "a.dlspec", "b.dlspec"]) == 1
+    assert "there is no layer or block `Liner`" in capsys.readouterr().err.replace("no layer `", "no layer or block `")
+    assert main(["diff", "a.dlspec", "c.dlspec"]) == 2
+    assert "there is no file c.dlspec" in capsys.readouterr().err
+
+
+def test_no_framework_is_loaded(write: Write) -> None:
+    write(NET)
+    program = (
+        "import sys; from dlspec.cli.main import main; main(['diff', 'net.dlspec', 'net.dlspec']);"
+        "print(*{'torch', 'numpy', 'onnx'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "no difference in meaning\n\n", done.stderr
+
+
+__all__ = ["write"]  # a fixture
