@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from ...ir.graph import Pointwise
-from ...semantics.number import COMPARISONS, Number, is_whole, real, whole
+from ...semantics.number import COMPARISONS, MATHS, Number, is_whole, real, whole
 from ...semantics.tensor import DType, Tensor
 from .builder import DTYPES, OnnxBuilder, OnnxValue
 
 _ARITHMETIC = {"+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "^": "Pow"}
 _COMPARISON = {"==": "Equal", "<": "Less", "<=": "LessOrEqual", ">": "Greater", ">=": "GreaterOrEqual"}
+_OF_ONE = {
+    "sqrt": "Sqrt",
+    "exp": "Exp",
+    "log": "Log",
+    "sin": "Sin",
+    "cos": "Cos",
+    "abs": "Abs",
+    "floor": "Floor",
+    "ceil": "Ceil",
+}
 _WIDEST: tuple[DType, ...] = ("float", "int", "bool")
 
 
@@ -18,6 +28,8 @@ def pointwise(
     """`left operator right`, or the operator before what flows; `type` is that of the result."""
     if op.operator == "neg":
         return g.op("Neg", inputs, type, name)
+    if op.operator in MATHS:
+        return _function(g, op, inputs, types, type, name)
     sides = _Sides(g, op, inputs, types, name)
     if op.operator in COMPARISONS:
         # Only equality is defined on truth values; the others compare them as 0 and 1.
@@ -36,6 +48,28 @@ def pointwise(
     else:
         value = g.op(_ARITHMETIC[op.operator], [left, right], found, last)
     return value if dtype == type.dtype else g.op("Cast", [value], type, name, to=int(DTYPES[type.dtype]))
+
+
+def _function(
+    g: OnnxBuilder, op: Pointwise, inputs: list[OnnxValue], types: list[Tensor], type: Tensor, name: str
+) -> OnnxValue:
+    if op.operator in _OF_ONE:
+        x, x_type = inputs[0], types[0]
+        if x_type.dtype != type.dtype:  # whole numbers have a square root that is none
+            x = g.op("Cast", [x], type, f"{name}.float", to=int(DTYPES[type.dtype]))
+        if type.dtype != "float" and op.operator in ("floor", "ceil"):
+            return x
+        return g.op(_OF_ONE[op.operator], [x], type, name)
+    sides = _Sides(g, op, inputs, types, name)
+    left, right = sides.cast(type.dtype)
+    if op.operator in ("min", "max"):
+        return g.op("Min" if op.operator == "min" else "Max", [left, right], type, name)
+    if type.dtype == "float":
+        steps = g.op("Ceil", [g.op("Div", [left, right], type, f"{name}.quotient")], type, f"{name}.steps")
+        return g.op("Mul", [steps, right], type, name)
+    up = g.op("Add", [left, g.op("Sub", [right, g.scalar(1)], type, f"{name}.rest")], type, f"{name}.up")
+    whole_steps = g.op("Div", [up, right], type, f"{name}.whole")
+    return g.op("Mul", [whole_steps, right], type, name)
 
 
 def _remainder(g: OnnxBuilder, left: OnnxValue, right: OnnxValue, type: Tensor, name: str) -> OnnxValue:
