@@ -263,6 +263,24 @@ def test_flatten_and_split() -> None:
     assert torch.equal(y, x)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("permute([B, H, W, 1]) -> mean(over = H)", lambda x: x.mean(2).movedim(1, -1)),
+        ("reshape([B, H, W, 3]) -> mean(over = W)", lambda x: x.reshape(3, 5, 2, 3).mean(2)),
+        ("reshape([B, -1, H, W]) -> mean(over = [H, W])", lambda x: x.mean((2, 3))),
+        ("first -> mean(over = H)", lambda x: x[:, 0].mean(1)),
+        ("roll(1, over = H) -> mean(over = W)", lambda x: x.roll(1, 2).mean(3)),
+        ("flatten -> mean(over = B)", lambda x: x.flatten(1).mean(0)),
+        ('rearrange("b c h w -> w h b c") -> mean(over = W)', lambda x: x.mean(3).permute(2, 0, 1)),
+        ('rearrange("b c (h k) w -> b c h k w", h = H) -> mean(over = H)', lambda x: x.unsqueeze(3).mean(2)),
+    ],
+)
+def test_axes_have_names_afterwards(line: str, expected: Any) -> None:
+    y, (x,) = run(Case(line, IMAGE))
+    assert torch.allclose(y, expected(x), atol=1e-6)
+
+
 # --- rearrange --------------------------------------------------------------------------------------------------
 
 

@@ -54,7 +54,9 @@ def layer_text(layer: Layer) -> str:
         value = getattr(layer, name)
         if _flows(value):
             continue  # it stands among the inputs
-        if field.required:
+        if name == type(layer).keywords:
+            named += [f"{key} = {_option(one)}" for key, one in value]
+        elif field.required:
             positional.append(_option(value))
         elif not _is_default(value, field.default):
             named.append(f"{name} = {_option(value)}")
@@ -223,6 +225,8 @@ def _option(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return f"[{', '.join(map(_option, value))}]"
+    if isinstance(value, str) and not value.isidentifier():
+        return f'"{value}"'
     return "none" if value is None else str(value)
 
 

@@ -21,7 +21,9 @@ class Flatten(Layer):
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         if x.rank < 2:
             raise ShapeFault(f"flatten joins the axes after the batch, and {x} has none")
-        return (Tensor(x.dtype, (x.dims[0], product(x.dims[1:]))),)
+        if x.rank == 2:
+            return (x,)
+        return (Tensor(x.dtype, (x.dims[0], product(x.dims[1:])), (x.axes[0], None) if x.axes else ()),)
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{x}.flatten(1)"

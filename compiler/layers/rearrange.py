@@ -12,7 +12,7 @@ from .base import Code, Layer, ShapeFault
 from .options import PatternText, Sizes
 from .permute import permuted
 from .rearrange_pattern import ONE, REST, Group, Pattern, PatternFault, parse
-from .reshape import onnx_reshape, quotient
+from .reshape import names_of, onnx_reshape, quotient
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -132,8 +132,7 @@ class Rearrange(Layer):
         """The parts of one axis of `x`."""
         dim = x.dims[axis]
         if len(names) == 1 and names[0] not in sizes:
-            name = names[0] if names[0][0].isupper() else _name(x, axis)
-            return (Part(dim, name, False),)
+            return (Part(dim, _name(x, axis), False),)
         free = [name for name in names if name not in sizes]
         if len(free) > 1:
             listed = " and ".join(f"`{name}`" for name in free)
@@ -154,10 +153,7 @@ class Rearrange(Layer):
                 else f"the axis is {written(dim)}, not {text}"
             )
             raise ShapeFault(message, f"{x} comes in", "pattern", part=group.part, label=f"{written(dim)} long")
-        return tuple(
-            Part(sizes[name], _capital(name), True) if name in sizes else Part(left, _capital(name), False)
-            for name in names
-        )
+        return tuple(_part(sizes[name], given=True) if name in sizes else _part(left, given=False) for name in names)
 
     # --- PyTorch ---
 
@@ -218,6 +214,5 @@ def _name(x: Tensor, axis: int) -> str | None:
     return x.axes[axis] if x.axes else None
 
 
-def _capital(name: str) -> str | None:
-    """A Capital name in the pattern names the axis from there on."""
-    return name if name[0].isupper() else None
+def _part(size: Number, *, given: bool) -> Part:
+    return Part(size, names_of([size])[0], given)

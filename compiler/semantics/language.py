@@ -103,11 +103,24 @@ SPELLINGS = {
     "LayerNormalization": "LayerNorm",
     "PositionalEmbedding": "Positions",
     "prelu": "PReLU",
+    "Reshape": "reshape",
+    "view": "reshape",
+    "Permute": "permute",
+    "transpose": "permute",
+    "swapaxes": "permute",
+    "Rearrange": "rearrange",
+    "Parameter": "Weight",
+    "randn": "normal",
+    "reparameterize": "sample_normal",
+    "reparametrize": "sample_normal",
 }
 """What other tools call a layer -> what it is called here."""
 
 OPTION_SPELLINGS = {
     "out_features": "features",
+    "shape": "dims",
+    "size": "dims",
+    "shifts": "n",
     "out_channels": "features",
     "filters": "features",
     "kernel_size": "kernel",
@@ -191,20 +204,8 @@ TRAIN_SPELLINGS = {
     "random_seed": "seed",
 }
 
-_RECURRENT = ("hidden", "layers", "bidirectional", "dropout", "lengths", "state")
-
 OPTIONS: dict[str, tuple[str, ...] | None] = {
-    "Weight": ("dims", "init"),
-    **dict.fromkeys(("RNN", "LSTM", "GRU"), _RECURRENT),
-    "reshape": ("dims",),
-    "permute": ("axes",),
     "concat": None,
-    "roll": ("n", "over"),
-    "first": (),
-    "last": (),
-    "rearrange": None,
-    "sample_normal": ("mean", "logvar"),
-    "normal": ("dims",),
     "identity": (),
     "dense": ("axis",),
     "share": ("n",),
