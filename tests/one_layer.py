@@ -62,6 +62,9 @@ class PlainCode:
     def init_conv(self) -> str:
         return "init_conv"
 
+    def init_recurrent(self) -> str:
+        return "init_recurrent"
+
     def placed_like(self) -> list[str]:
         return ["device=x.device"]
 
@@ -80,6 +83,11 @@ def init_conv(weight, bias, generator):
     nn.init.normal_(weight, std=0.3, generator=generator)
     if bias is not None:
         nn.init.normal_(bias, generator=generator)
+
+
+def init_recurrent(rnn, generator):
+    for weight in rnn.parameters():
+        nn.init.normal_(weight, std=0.3, generator=generator)
 """
 
 

@@ -75,6 +75,10 @@ class Code(Protocol):
         """The name of the function that draws a convolution's initial weights: of its weight, its bias or None."""
         ...
 
+    def init_recurrent(self) -> str:
+        """The name of the function that draws the initial weights of an RNN, LSTM or GRU."""
+        ...
+
     def init_weight(self, tensor: str) -> list[str]:
         """Lines that draw an embedding's or position table's initial weights."""
         ...

@@ -45,7 +45,7 @@ class Positions(Layer):
                 f"make the table as long: `Positions({spell(most)}, {written(self.dim)})`",
                 "count",
             )
-        return (Tensor("float", (length, self.dim)),)
+        return (Tensor("float", (length, self.dim), (x.axes[1] if x.axes else None, None)),)
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return {"weight": Parameter((self.count, self.dim))}

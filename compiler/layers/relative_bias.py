@@ -58,7 +58,8 @@ class RelativeBias(Layer):
                 "distance",
             )
         keys = x if self.keys is None else self.keys.type
-        return (Tensor("float", (self.heads, x.dims[1], keys.dims[1])),)
+        names = (None, *(type_.axes[1] if type_.axes else None for type_ in (x, keys)))
+        return (Tensor("float", (self.heads, x.dims[1], keys.dims[1]), names),)
 
     def _one_each(self) -> int:
         """How many distances of a side have a bucket of their own."""

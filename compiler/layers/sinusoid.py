@@ -50,7 +50,7 @@ class Sinusoid(Layer):
                 f"Sinusoid counts along axis 1, and {x} has none", "give it a sequence: [B, T] or [B, T, D]"
             )
         check_even(self.word, self.dim)
-        return (Tensor("float", (x.dims[1], self.dim)),)
+        return (Tensor("float", (x.dims[1], self.dim), (x.axes[1] if x.axes else None, None)),)
 
     @property
     def is_module(self) -> bool:

@@ -120,6 +120,12 @@ class OnnxBuilder:
         self.graph.append(node)
         return tuple(outputs)
 
+    def int32(self, x: OnnxValue, type: Tensor, name: str) -> OnnxValue:
+        """Whole numbers in the 32 bits that recurrent operators take lengths in."""
+        value = self.op("Cast", [x], type, name, to=ir.DataType.INT32)
+        value.type = ir.TensorType(ir.DataType.INT32)
+        return value
+
     def linear(
         self, x: OnnxValue, x_type: Tensor, features: Number, name: str, module: str, *, bias: bool
     ) -> OnnxValue:

@@ -52,6 +52,27 @@ def init_conv(weight: Tensor, bias: Tensor | None, generator: torch.Generator | 
 '''
 
 
+def init_recurrent_source(scheme: Scheme) -> str:
+    """The function that draws the weights of an RNN, LSTM or GRU."""
+    if scheme.std is None:
+        return '''\
+def init_recurrent(rnn: nn.RNNBase, generator: torch.Generator | None) -> None:
+    """PyTorch's own initial weights of a recurrent layer, drawn from `generator`."""
+    bound = 1 / math.sqrt(rnn.hidden_size)
+    for weight in rnn.parameters():
+        nn.init.uniform_(weight, -bound, bound, generator=generator)
+'''
+    return f'''\
+def init_recurrent(rnn: nn.RNNBase, generator: torch.Generator | None) -> None:
+    """Matrices from N(0, {scheme.std}^2), drawn from `generator`; biases 0."""
+    for weight in rnn.parameters():
+        if weight.ndim == 2:
+            nn.init.normal_(weight, std={scheme.std}, generator=generator)
+        else:
+            nn.init.zeros_(weight)
+'''
+
+
 def init_table_line(scheme: Scheme, tensor: str) -> str:
     """The statement that draws a table of vectors."""
     std = "" if scheme.std is None else f"std={scheme.std}, "

@@ -1,0 +1,142 @@
+"""What RNN, LSTM and GRU share: options, types, and parameters as PyTorch has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ..semantics.number import Number, equal, number, product, total
+from ..semantics.tensor import Tensor, same
+from .base import Code, Layer, Parameter, ShapeFault
+from .options import Flag, Probability, SideInputOrNone, Whole
+from .recurrent_onnx import nodes
+from .recurrent_torch import definition
+
+if TYPE_CHECKING:
+    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+
+
+class Recurrent(Layer):
+    """A network that reads a sequence step by step."""
+
+    title: ClassVar[str]
+    """What it is, in the docstring of the emitted class."""
+    gates: ClassVar[int]
+    """How many vectors as wide as `hidden` a step works out."""
+    parts: ClassVar[int] = 1
+    """How many vectors a layer hands from step to step."""
+    onnx_gates: ClassVar[tuple[int, ...]]
+    """Where in PyTorch's order each of ONNX's gates stands."""
+    torch_function: ClassVar[str]
+    """The function of `torch` that runs it."""
+    example_input: ClassVar[str] = "[B, T, 16]"
+    example_outputs: ClassVar[int] = 3
+
+    hidden: Whole
+    layers: Whole = 1
+    bidirectional: Flag = False
+    dropout: Probability = 0
+    lengths: SideInputOrNone = None
+    state: SideInputOrNone = None
+
+    # --- meaning ---
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        word = self.word
+        if x.rank != 3 or x.dtype != "float" or x.dims[-1].value is None:
+            raise ShapeFault(
+                f"{word} takes [B, T, D] of known width D, and {x} comes in",
+                "a sequence of vectors: an Embedding makes them of whole numbers",
+            )
+        if self.dropout.value != 0 and self.depth() == 1:
+            raise ShapeFault(
+                "`dropout` acts between layers, and there is one",
+                f"give {word} more `layers`, or write `-> Dropout(...)` behind it",
+                "dropout",
+            )
+        lengths, state = Tensor("int", x.dims[:1]), self.state_type(x)
+        if self.lengths is not None and not same(self.lengths.type, lengths):
+            raise ShapeFault(
+                f"`lengths` takes how many steps of each sequence are valid: {lengths}; this is {self.lengths.type}",
+                "give a whole number for each example",
+                "lengths",
+            )
+        if self.state is not None and not same(self.state.type, state):
+            raise ShapeFault(
+                f"`state` takes what the same kind of layer gave as its third value: {state}; this is "
+                f"{self.state.type}",
+                f"the other {word} must have the same `hidden`, `layers` and `bidirectional`",
+                "state",
+            )
+        return x.with_last(self.width()), x.without([1]).with_last(self.width()), state
+
+    def depth(self) -> int:
+        return int(self.layers.value)
+
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def width(self) -> Number:
+        """The width of a state that leaves: that of both directions together."""
+        return product([number(2), self.hidden]) if self.bidirectional else self.hidden
+
+    def state_type(self, x: Tensor) -> Tensor:
+        """[parts * layers * directions, B, hidden]."""
+        rows = number(self.parts * self.depth() * self.directions())
+        batch = x.axes[0] if x.axes else None
+        return Tensor("float", (rows, x.dims[0], self.hidden), (None, batch, None))
+
+    def entering(self, x: Tensor, layer: int) -> Number:
+        """The width of what comes into a layer."""
+        return x.dims[-1] if layer == 0 else self.width()
+
+    def parameters(self, x: Tensor) -> dict[str, Parameter]:
+        rows = self.hidden if self.gates == 1 else product([number(self.gates), self.hidden])
+        found: dict[str, Parameter] = {}
+        for layer in range(self.depth()):
+            for key in self.keys(layer):
+                found[f"weight_ih_{key}"] = Parameter((rows, self.entering(x, layer)))
+                found[f"weight_hh_{key}"] = Parameter((rows, self.hidden))
+                found[f"bias_ih_{key}"] = found[f"bias_hh_{key}"] = Parameter((rows,))
+        return found
+
+    def keys(self, layer: int) -> list[str]:
+        """How PyTorch calls a layer's directions."""
+        return [f"l{layer}", *([f"l{layer}_reverse"] if self.bidirectional else [])]
+
+    def flops(self, x: Tensor) -> Number | None:
+        batch, length, _ = x.dims
+        matrices = [self.entering(x, layer) for layer in range(self.depth())] + [self.hidden] * self.depth()
+        step = number(2 * self.gates * self.directions())
+        return product([step, batch, length, self.hidden, total(matrices)])
+
+    # --- PyTorch ---
+
+    @property
+    def is_module(self) -> bool:
+        return True
+
+    def drops(self, code: Code) -> bool:
+        return self.dropout.value != 0 and not code.exporting
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        arguments = [code.number(x.dims[-1]), code.number(self.hidden)]
+        if not equal(self.layers, number(1)):
+            arguments.append(f"num_layers={code.number(self.layers)}")
+        arguments.append("batch_first=True")
+        if self.drops(code):
+            arguments.append(f"dropout={code.number(self.dropout)}")
+        if self.bidirectional:
+            arguments.append("bidirectional=True")
+        return f"{code.library(self.word, definition(self, code))}({', '.join(arguments)})"
+
+    def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
+        sides = [str(side) for side in (self.lengths, self.state) if side is not None]
+        return f"{module}({', '.join([x, *sides])})"
+
+    def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        return [f"{code.init_recurrent()}({module}, generator)"]
+
+    # --- ONNX ---
+
+    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        return nodes(self, g, x, x_type, name, module)
