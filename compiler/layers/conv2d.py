@@ -13,6 +13,7 @@ class Conv2d(Convolution):
     Each length L becomes `(L + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1`. `kernel`, `stride`, `pad` and
     `dilation` are numbers, or lists with one an axis. `pad = same` puts `dilation * (kernel - 1) / 2` on both sides,
     with a stride too. `groups` parts channels and features: with as many groups as channels, each has its own kernels.
+    `init` is how the kernels begin, as for a Linear.
     """
 
     word: ClassVar[str] = "Conv2d"

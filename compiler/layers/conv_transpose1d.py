@@ -11,7 +11,8 @@ class ConvTranspose1d(TransposedConvolution):
     """`ConvTranspose1d(features, kernel)` (Zeiler et al. 2010): [B, C, T] -> [B, features, T'].
 
     Each length L becomes `(L - 1) * stride - 2 * pad + dilation * (kernel - 1) + out_pad + 1`: it undoes what a Conv1d
-    with the same options does to lengths. All but `features`, `groups` and `bias` may be lists with one number an axis.
+    with the same options does to lengths. `kernel`, `stride`, `pad`, `out_pad` and `dilation` may be lists with one
+    number an axis. `groups` parts channels and features; `init` is how the kernels begin, as for a Linear.
     """
 
     word: ClassVar[str] = "ConvTranspose1d"

@@ -8,7 +8,7 @@ from ..semantics.number import Literal, Number, Operation, divides, number, prod
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .lengths import slid
-from .options import Flag, PerAxis, PerAxisOrSame, Whole
+from .options import Flag, InitialValuesOrNone, PerAxis, PerAxisOrSame, Whole
 from .sliding import check_channels, check_fits, check_picture, keyword, per_axis, spelled_out, wholes
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Convolution(Layer):
     dilation: PerAxis = 1
     groups: Whole = 1
     bias: Flag = True
+    init: InitialValuesOrNone = None
 
     # --- meaning ---
 
@@ -93,6 +94,8 @@ class Convolution(Layer):
         return f"{module}({x})"
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        if self.init is not None:
+            return self.init.lines(module, code, bias=self.bias)
         return [f"{code.init_conv()}({module}.weight, {f'{module}.bias' if self.bias else None}, generator)"]
 
     # --- ONNX ---

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..semantics.number import Number, written
+
+if TYPE_CHECKING:
+    from .base import Code
 
 WORDS = ("zeros", "ones", "xavier", "he", "orthogonal")
 NORMAL = "normal"
@@ -34,3 +38,8 @@ class Initial:
     def line(self, tensor: str, std: str = "") -> str:
         """The statement that fills a tensor; `std` is the standard deviation as Python."""
         return _CALLS[self.word].format(tensor=tensor, std=std)
+
+    def lines(self, module: str, code: Code, *, bias: bool) -> list[str]:
+        """The statements that fill the weight of a module, and its bias with zeros."""
+        weight = self.line(f"{module}.weight", "" if self.std is None else code.real(self.std))
+        return [weight, *([f"nn.init.zeros_({module}.bias)"] if bias else [])]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..semantics.number import Number, number, product
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
-from .options import Flag, Whole
+from .options import Flag, InitialValuesOrNone, Whole
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -19,6 +19,8 @@ class Linear(Layer):
     """`Linear(features)`: [..., in] -> [..., features], `y = x W^T + b` with W of [features, in].
 
     `weight = other.weight` shares the matrix of another layer, which must be [features, in] too.
+    `init = normal(0.02)`, zeros, ones, xavier, he or orthogonal is how W begins, and b then as zeros; left out, both
+    begin as the recipe says, or as PyTorch has them.
     """
 
     word: ClassVar[str] = "Linear"
@@ -27,6 +29,7 @@ class Linear(Layer):
     features: Whole
     bias: Flag = True
     weight: Any = None
+    init: InitialValuesOrNone = None
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         if x.rank < 2:
@@ -59,6 +62,8 @@ class Linear(Layer):
         return f"{module}({x})"
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        if self.init is not None:
+            return self.init.lines(module, code, bias=self.bias)
         return [f"{code.init_linear()}({module}, generator)"]
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:

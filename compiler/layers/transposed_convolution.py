@@ -9,7 +9,7 @@ from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .convolution import check_groups, share
 from .lengths import spread
-from .options import Flag, PerAxis, PerAxisOrZero, Whole
+from .options import Flag, InitialValuesOrNone, PerAxis, PerAxisOrZero, Whole
 from .sliding import check_channels, check_picture, keyword, per_axis, spelled_out, wholes
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class TransposedConvolution(Layer):
     dilation: PerAxis = 1
     groups: Whole = 1
     bias: Flag = True
+    init: InitialValuesOrNone = None
 
     # --- meaning ---
 
@@ -95,6 +96,8 @@ class TransposedConvolution(Layer):
         return f"{module}({x})"
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
+        if self.init is not None:
+            return self.init.lines(module, code, bias=self.bias)
         return [f"{code.init_conv()}({module}.weight, {f'{module}.bias' if self.bias else None}, generator)"]
 
     # --- ONNX ---
