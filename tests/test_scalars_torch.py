@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -173,16 +176,20 @@ def test_a_score_broadcasts(tmp_path: Path) -> None:
 # --- Triton ---
 
 
-def triton_values(es: list[Expression], at: dict[str, np.ndarray], folder: Path) -> np.ndarray:
-    """Every expression in one kernel, in the interpreter, over x and y."""
-    pytest.importorskip("triton")
-    body = "\n".join(f"    tl.store(out + {i} * n + i, {print_triton(e)} + 0.0 * x)" for i, e in enumerate(es))
-    source = (
+def triton_source(es: list[Expression]) -> str:
+    """A kernel that works out every expression over x and y."""
+    body = "\n".join(f"    tl.store(out + {row} * n + i, {print_triton(e)} + 0.0 * x)" for row, e in enumerate(es))
+    return (
         "import triton\nimport triton.language as tl\n\n\n@triton.jit\n"
         "def kernel(xs, ys, out, n: tl.constexpr):\n    i = tl.arange(0, n)\n"
         f"    x = tl.load(xs + i)\n    y = tl.load(ys + i)\n{body}\n"
     )
-    kernel = script(source, folder, "kernel")
+
+
+def triton_values(es: list[Expression], at: dict[str, np.ndarray], folder: Path) -> np.ndarray:
+    """The value of each expression by Triton's interpreter, in float32."""
+    pytest.importorskip("triton")
+    kernel = script(triton_source(es), folder, "kernel")
     size = 256
     x, y = (torch.ones(size) for _ in range(2))
     x[: len(at["x"])], y[: len(at["y"])] = torch.tensor(at["x"]), torch.tensor(at["y"])
@@ -196,15 +203,20 @@ def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "1")
 
 
-@pytest.mark.usefixtures("interpreter")
-def test_triton_has_the_values_and_slopes(tmp_path: Path) -> None:
+def operations() -> list[Expression]:
+    """Every operator and some functions, then their derivatives."""
     plain = [compute(operator, X) for operator in ONE_NUMBER]
     plain += [compute(sign, X, Y) for sign in ("+", "-", "*", "/", "//", "%", "^", "max", "min")]
     plain += [compute("^", X, constant(n)) for n in (-3, -1, 0.5, 1.5, 2, 3, 4, 5, 6, 7)]
     plain += [compute("leaky_relu", X, constant(0.2)), compute("neg", compute("^", X, constant(2)))]
-    lines = [SQUARED_RELU, CAP, "f(x, y) = x if (x > y) * (x < 2) + (y == 0) else -y"]
+    lines = [SQUARED_RELU, CAP, "f(x, y) = x if (x > y) * (x < 2) + (y == 0) else -y", "f(x) = 1 if x > 0 else -1"]
     plain += [applied(function(line)) for line in lines]
-    es = [*plain, *(differentiate(e, "x") for e in plain)]
+    return [*plain, *(differentiate(e, "x") for e in plain)]
+
+
+@pytest.mark.usefixtures("interpreter")
+def test_triton_has_the_values_and_slopes(tmp_path: Path) -> None:
+    es = operations()
     # Quotients that are whole are so in float32 too.
     grid = {n: np.where(v == 0.1, 0.25, np.where(v == 3.7, 3.75, v)) for n, v in GRID.items()}
     found = triton_values(es, grid, tmp_path)
@@ -213,6 +225,27 @@ def test_triton_has_the_values_and_slopes(tmp_path: Path) -> None:
         known = np.isfinite(expected)
         np.testing.assert_allclose(row[known], expected[known], rtol=2e-5, atol=2e-6, err_msg=print_triton(e))
         assert not np.isfinite(row[~known]).any(), print_triton(e)
+
+
+@pytest.mark.slow
+def test_triton_compiles_for_a_gpu(tmp_path: Path) -> None:
+    """Its compiler has stricter types than its interpreter. It needs no GPU."""
+    pytest.importorskip("triton")
+    (tmp_path / "kernels.py").write_text(triton_source(operations()), encoding="utf-8")
+    program = """
+from kernels import kernel
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource, compile
+
+signature = {"xs": "*fp32", "ys": "*fp32", "out": "*fp32", "n": "constexpr"}
+built = compile(ASTSource(kernel, signature, constexprs={"n": 128}), target=GPUTarget("cuda", 90, 32))
+assert "cubin" in built.asm
+"""
+    # A process of its own: once the interpreter has run, the compiler does not.
+    environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_constants_of_the_file_keep_their_names_in_kernels() -> None:

@@ -93,6 +93,9 @@ class Functions:
 
     def _function(self, written: tree.Function) -> ScalarFunction | None:
         refusals.check_function_name(written.name, self.report)
+        if not written.params:
+            refusals.no_parameters(written, self.report)
+            return None
         parameters = self._parameters(written)
         names = [p.name.text for p in written.params]
         reader = _Reader(names, self)
@@ -118,7 +121,7 @@ class Functions:
                 fits = False
                 continue
             if param.default is not None:
-                default = self._default(param.default)
+                default = self._default(param.default, written)
                 fits = fits and default is not None
             elif any(p.default is not None for p in found.values()):
                 refusals.default_before(param, written, self.report)
@@ -126,8 +129,10 @@ class Functions:
             found[name] = Parameter(name, default)
         return tuple(found.values()) if fits else None
 
-    def _default(self, flow: tree.Flow) -> Number | None:
-        value = evaluate(flow, self.scope, self.report)
+    def _default(self, flow: tree.Flow, written: tree.Function) -> Number | None:
+        names = {param.name.text for param in written.params}
+        of_parameters = any(isinstance(node, tree.Path) and node.parts[0] in names for node in tree.walk(flow))
+        value = None if of_parameters else evaluate(flow, self.scope, self.report)
         if is_number(value):
             return value
         if value is not FAULT:
@@ -252,7 +257,7 @@ class _Reader:
             refusals.bare_function(path, self._parameters, self._report)
         elif self._is_flow(word):
             refusals.not_pointwise(path, self._report)
-        else:
+        elif not refusals.known_number(path, self._report):
             numbers = [*self._parameters, *self._scope.names()]
             legal = [*numbers, *MATHS, *OPTIONS, *self._functions.names()]
             self._report.unknown("name", word, path.span, legal if nearest(word, legal) else numbers)
@@ -269,8 +274,8 @@ class _Reader:
             return self._maths(word, stage)
         if word in OPTIONS:
             return self._activation(word, stage)
-        for arg in stage.args or ():  # what stands inside is looked at all the same
-            self._read(arg.value if isinstance(arg, tree.Keyword) else arg)
+        if word not in LAYERS:  # whose options are no numbers of this function
+            self._look_into(stage)
         if self._is_flow(word):
             refusals.not_pointwise(stage.path, self._report)
         elif word in self._parameters or is_number(self._scope.find(word)):
@@ -281,11 +286,15 @@ class _Reader:
             self._report.unknown("function", word, stage.path.span, legal, spelling, code="unknown-function")
         return None
 
+    def _look_into(self, stage: tree.Stage) -> None:
+        """Read the arguments of a call that is wrong itself: each mistake is told."""
+        for arg in stage.args or ():
+            self._read(arg.value if isinstance(arg, tree.Keyword) else arg)
+
     def _own_call(self, word: str, stage: tree.Stage) -> Expression | None:
         function = self._functions.called(word, stage.path.span)
         if function is None:
-            for arg in stage.args or ():
-                self._read(arg.value if isinstance(arg, tree.Keyword) else arg)
+            self._look_into(stage)
             return None
         given = self._given(stage, function.parameters)
         if given is None:
@@ -296,8 +305,7 @@ class _Reader:
     def _given(self, stage: tree.Stage, parameters: Sequence[Parameter]) -> dict[str, Expression] | None:
         flows = match_arguments(stage, parameters, self._report)
         if flows is None:
-            for arg in stage.args or ():
-                self._read(arg.value if isinstance(arg, tree.Keyword) else arg)
+            self._look_into(stage)
             return None
         read = {name: self.number(flow) for name, flow in flows.items()}
         given = {name: value for name, value in read.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Sequence
 
 from ...grammar import tree
@@ -41,6 +42,9 @@ _REWRITES = {
 }
 """Functions of other tools that are written with operators here: how many arguments they take, and how."""
 
+_NUMBERS = {"pi": "3.141592653589793", "inf": "1e30"}
+"""Numbers that have a name in other tools. A softmax makes 0 of a score of -1e30 as it does of -inf."""
+
 _COUNTS = {"max": (2, None), "min": (2, None), "round_up": (2, 2)}
 
 
@@ -48,14 +52,25 @@ _COUNTS = {"max": (2, None), "min": (2, None), "round_up": (2, 2)}
 
 
 def check_function_name(name: tree.Name, report: Report) -> None:
-    if name.text not in MATHS | FUNCTIONS:
+    if name.text in MATHS | FUNCTIONS:
+        owner, other = "a function of the language", f"my_{name.text}"
+    elif keyword.iskeyword(name.text):
+        owner, other = "a word of Python, so nothing that is emitted can be called so", f"{name.text}_"
+    else:
         return
+    message, help = f"`{name.text}` is {owner}", f"call it `{other}`, or after what it does"
+    report.error("taken-name", message, name.span, "cannot be the name of a function", help=help)
+
+
+def no_parameters(function: tree.Function, report: Report) -> None:
+    better = f"{function.name} = {function.value.span.text}"
     report.error(
-        "taken-name",
-        f"`{name.text}` is a function of the language",
-        name.span,
-        "cannot be given to another",
-        help=f"call it `my_{name.text}`, or after what it does",
+        "wrong-arguments",
+        f"`{function.name}` is computed from nothing, so it is a constant and no function",
+        function.name.span,
+        "takes no number",
+        help=f"write `{better}`",
+        fixes=(Fix(function.span, better),),
     )
 
 
@@ -211,7 +226,8 @@ def identity(path: tree.Path, parameters: Sequence[str], report: Report) -> None
 
 
 def bare_function(path: tree.Path, parameters: Sequence[str], report: Report) -> None:
-    better = f"{path}({parameters[0] if parameters else 'x'})"
+    least, _ = _COUNTS.get(str(path), (1, 1))
+    better = f"{path}({', '.join([parameters[0] if parameters else 'x', '0'][:least])})"
     report.error(
         "wrong-arguments",
         f"`{path}` is a function, and nothing says what it is computed from",
@@ -220,6 +236,16 @@ def bare_function(path: tree.Path, parameters: Sequence[str], report: Report) ->
         help=f"write `{better}`",
         fixes=(Fix(path.span, better),),
     )
+
+
+def known_number(path: tree.Path, report: Report) -> bool:
+    """Whether it is a number that other tools have a name for; then it is reported so."""
+    better = _NUMBERS.get(path.parts[-1])
+    if better is None:
+        return False
+    message, fixes = f"there is no name `{path}`", (Fix(path.span, better),)
+    report.error("unknown-name", message, path.span, "not known here", help=f"write `{better}`", fixes=fixes)
+    return True
 
 
 def called_number(stage: tree.Stage, report: Report) -> None:
