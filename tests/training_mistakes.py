@@ -361,9 +361,10 @@ MISTAKES = [
     wrong(
         "needs-validation",
         "early_stop = patience(5)",
-        "validate = every",
+        "validate = every(epoch)",
         early_stop="patience(5)",
-        right={"early_stop": "patience(5)", "validate": "every(epoch)"},
+        validate="none",
+        right="patience(5)",
     ),
     wrong(
         "needs-validation",

@@ -41,7 +41,8 @@ class EverySample(Options):
 
 class Patience(Options):
     """`early_stop = patience(5, on = "validation.loss")`: ends the run after that many validations in a row without a
-    new best of what `on` names: the loss, or a metric such as "validation.accuracy". It needs `validate`."""
+    new best of what `on` names: the loss, or a metric such as "validation.accuracy". Where `validate` is left
+    out, that is after each pass over the data."""
 
     word: ClassVar[str] = "patience"
     example: ClassVar[str] = 'patience(5, on = "validation.loss")'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..semantics.number import whole
@@ -14,7 +13,7 @@ from .cadence import Patience
 from .calls import Chosen
 from .dataset import Data
 from .factors import Factor
-from .lines import Lines
+from .lines import Lines, Section
 from .metric_list import Measured
 from .modules import ModuleName
 from .optimizer import Optimizer
@@ -59,17 +58,19 @@ def _divides(batch: int, parts: int, lines: Lines, report: Report) -> None:
 # --- what looks at validations ---------------------------------------------------------------------------------------
 
 
-def check_validation(
-    lines: Lines, train: tree.Train, data: Data | None, schedule: Schedule | None, report: Report
-) -> None:
-    """What looks at validations has some, and data to validate on."""
-    if "validate" not in lines:
-        if "early_stop" in lines:
-            _needs_validate("`early_stop`", lines["early_stop"], lines["early_stop"].span, train, report)
-        if schedule is not None and any(isinstance(stage, Plateau) for stage in schedule.stages):
-            _needs_validate("`plateau`", lines["schedule"], lines["schedule"].value.span, train, report)
+def check_validation(section: Section, data: Data | None, watched: Span | None, report: Report) -> None:
+    """What looks at validations has some, and data to validate on. `watched` is the place of what does."""
+    lines = section.lines
+    if watched is not None and "validate" in section.declined:
+        message = "this looks at validations, and `validate = none` says that there are none before the end"
+        line = section.declined["validate"]
+        fixes = (Fix(line.value.span, "every(epoch)"),)
+        help, labels = "write `validate = every(epoch)`", ((line.span, "none here"),)
+        report.error("needs-validation", message, watched, "nothing to look at", help=help, labels=labels, fixes=fixes)
+    if data is None or data.source.options.validates():
+        return
     for key in ("validate", "early_stop"):
-        if data is not None and key in lines and not data.source.options.validates():
+        if key in lines:
             report.error(
                 "needs-validation",
                 f"`{key}` needs a part of the data for validation, and `{data.source.options.word}` keeps none",
@@ -78,20 +79,6 @@ def check_validation(
                 help="give the `split` a part for validation, such as [0.9, 0.1]",
                 labels=((data.source.span, "all of it is trained on"),),
             )
-
-
-def _needs_validate(what: str, line: tree.Binding, place: Span, train: tree.Train, report: Report) -> None:
-    source = train.span.source
-    added = f"\n{' ' * (line.span.column - 1)}validate = every(epoch)"
-    report.error(
-        "needs-validation",
-        f"{what} looks at validations, and there is none before the end",
-        place,
-        "no `validate` here",
-        help="write `validate = every(epoch)` too",
-        # A line that `--set` put in has no place in the file.
-        fixes=(Fix(source.span(line.span.end, line.span.end), added),) if source is line.span.source else (),
-    )
 
 
 def check_watched(

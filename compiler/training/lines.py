@@ -26,11 +26,11 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class Section:
-    """The lines of a `train` section, and its phases in order. `meant` are keys that stand there misspelt."""
+    """The lines of a `train` section, and its phases in order. `declined` are the lines that say `none`."""
 
     lines: Lines
     phases: tuple[tree.Phase, ...]
-    meant: frozenset[str]
+    declined: Lines
 
 
 def read_section(train: tree.Train, report: Report) -> Section:
@@ -56,9 +56,9 @@ def read_section(train: tree.Train, report: Report) -> Section:
             case _:
                 _no_line(line, "train", "batch = 64", report)
     _require({*lines, *meant}, train, bool(phases), report)
-    for key in [key for key, line in lines.items() if isinstance(line.value, tree.Nothing) and key not in REQUIRED]:
-        del lines[key]
-    return Section(lines, tuple(phases), frozenset(meant))
+    none = [key for key, line in lines.items() if isinstance(line.value, tree.Nothing) and key not in REQUIRED]
+    declined = {key: lines.pop(key) for key in none}
+    return Section(lines, tuple(phases), declined)
 
 
 def read_phase_lines(phase: tree.Phase, report: Report) -> tuple[Lines, frozenset[str]]:

@@ -8,10 +8,11 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.evaluate import Scope
-from ..semantics.number import whole
+from ..semantics.number import number, whole
 from ..semantics.report import Report
 from . import conflicts, key_values
 from .cadence import Every, EveryCheckpoint, EverySample, Patience
+from .calls import Chosen
 from .dataset import read_data
 from .fit import fit_inputs
 from .lengths import Length
@@ -102,7 +103,8 @@ class _Reading:
         if settings is not None:
             self._note(settings)
         conflicts.check_lengths(lines, settings, report)
-        conflicts.check_validation(lines, self.train, data, schedule, report)
+        watched = self._watched(schedule)
+        conflicts.check_validation(self.section, data, watched, report)
         conflicts.check_watched(early_stop, schedule, metrics, lines, report)
         conflicts.check_sample(lines, data, ports, report)
         conflicts.check_learning(freeze, rates, phases or (), ports, lines, report)
@@ -129,7 +131,7 @@ class _Reading:
             precision=precision,
             seed=whole(settings.seed),
             deterministic=settings.deterministic,
-            validate=None if validate is None else validate.options.length,
+            validate=_validate(validate, watched),
             checkpoint=None if checkpoint is None else checkpoint.options,
             early_stop=None if early_stop is None else early_stop.options,
             sample=None if sample is None else sample.options,
@@ -141,6 +143,14 @@ class _Reading:
             parallel=parallel or (),
         )
 
+    def _watched(self, schedule: Schedule | None) -> Span | None:
+        """Where something looks at validations."""
+        lines = self.section.lines
+        if "early_stop" in lines:
+            return lines["early_stop"].span
+        plateau = schedule is not None and any(stage.word == "plateau" for stage in schedule.stages)
+        return lines["schedule"].value.span if plateau else None
+
     def _note(self, settings: Run) -> None:
         """Keys that this version understands and cannot do."""
         lines = self.section.lines
@@ -151,6 +161,13 @@ class _Reading:
             self.report.later("`compile = true`", lines["compile"].value.span)
         for phase in self.section.phases:
             self.report.later("`phase`", phase.name.span)
+
+
+def _validate(written: Chosen[Every] | None, watched: Span | None) -> Length | None:
+    """How often it is validated: after each pass over the data, where something looks at it and nothing is said."""
+    if written is not None:
+        return written.options.length
+    return None if watched is None else Length("epochs", number(1))
 
 
 def _length_of(settings: Run) -> Length | None:

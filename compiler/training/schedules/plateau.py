@@ -15,7 +15,8 @@ class Plateau(ScheduleStage):
     in a row without a new best.
 
     `on` names what is watched: the loss, or a metric such as "validation.accuracy". `to` is the part of the peak that
-    the rate does not fall below. It takes the rest of the run, and needs `validate`.
+    the rate does not fall below. It takes the rest of the run. Where `validate` is left out, that is after each pass
+    over the data.
     """
 
     word: ClassVar[str] = "plateau"
