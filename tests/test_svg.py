@@ -61,6 +61,30 @@ model Shapes: (x: [B, T <= 8, dim], z: [B, T, dim]) -> (y: [B, T, dim], w: [B, T
 }
 """
 
+COMBINATORS = """dlspec 1
+dim = 16
+cap(x, limit) = limit * tanh(x / limit)
+
+block Ffn(hidden) { up: Linear(hidden) -> relu -> down: Linear(dim) }
+
+model Combinators: (x: [B, T <= 8, dim]) -> (y: [B, T, dim], z: [B, T, dim]) {
+  residual(pre = LayerNorm, gate = Linear(dim) -> sigmoid, drop = 0.1) { hw: Linear(dim) -> relu }
+  residual(post = LayerNorm, scale = 2, gain = 0, layer_scale = 0.1, drop_path = 0.2) { mlp: Ffn(32) }
+  share(3) { same: Linear(dim) -> relu }
+  checkpoint { far: Linear(dim) + x -> gelu }
+  experts(4, top = 2) { Ffn(32) }
+  student: Ffn(16) as s
+  momentum_copy(student, 0.999) as t
+  s -> [Linear(dim), Linear(dim) -> relu, identity] -> concat(axis = -1) -> Linear(dim)
+  dense { Linear(8) } -> Linear(dim) -> max(identity, 0)
+  identity + s as w
+  w -> early: Linear(dim) as e
+  e -> cap(limit = 30) -> early as y2
+  y2 * t as y
+  Linear(dim) as z
+}
+"""
+
 
 def graphs_of(text: str, name: str = "net.dlspec") -> dict[str, Graph]:
     analysis = analyse(Source(name, text))
@@ -72,6 +96,7 @@ def graphs_of(text: str, name: str = "net.dlspec") -> dict[str, Graph]:
 def drawn() -> dict[str, Graph]:
     """Every model of every spec that ships, and one that is hard to draw."""
     found = {f"Shapes/{name}": graph for name, graph in graphs_of(SHAPES).items()}
+    found |= {f"Combinators/{name}": graph for name, graph in graphs_of(COMBINATORS).items()}
     for path in SHIPPED:
         analysis = analyse(Source(path.name, path.read_text(encoding="utf-8")))
         found |= {f"{path.stem}/{name}": graph for name, graph in analysis.graphs.items()}
@@ -249,6 +274,16 @@ def test_a_block_of_several_places_is_drawn_once() -> None:
     (turns,) = (item for item in picture.flow.items if item.title == "turns")
     assert turns.count == 3 and turns.inside is not None
     assert [i.title for i in turns.inside.items if i.title] == ["turns.0, 2, …", "turns.1, 3, …"]
+
+
+def test_experts_loops_and_copies_have_pictures() -> None:
+    picture = figure(drawn()["Combinators/Combinators"])
+    items = {item.title: item for item in every(picture.flow)}
+    assert items["share"].details == "3 times, one set of weights"
+    assert items["router"].details == "top 2 of 4" and items["router"].parameters == 4 * 16
+    assert items["experts.0-3"].count == 4
+    assert {"checkpoint", "cap", "max", "× 2", "g · h + (1 − g) · x"} <= set(items)
+    assert [i.details for i in every(picture.flow) if i.block == "Ffn" and i.details] == ["follows student, 0.999"]
 
 
 def test_copies_that_differ_are_grouped() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..ir.graph import Graph
-from ..ir.weights import weights
+from ..ir.weights import buffers, weights
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class Fit:
 
 def fit(a: Graph, b: Graph) -> Fit:
     """How a checkpoint of `a` fits `b`."""
-    have = {w.key: w.shape for w in weights(a) if not w.shared}
-    want = {w.key: w.shape for w in weights(b) if not w.shared}
+    have, want = ({w.key: w.shape for w in (*weights(g), *buffers(g)) if not w.shared} for g in (a, b))
     missing = [key for key in want if key not in have]
     unexpected = [key for key in have if key not in want]
     reshaped = tuple((key, have[key], want[key]) for key in want if key in have and have[key] != want[key])

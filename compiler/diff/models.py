@@ -6,9 +6,24 @@ from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
-from ..ir.graph import Apply, Copies, Graph, LayerModule, Module, Node, Pointwise, Unit, UnitModule
+from ..ir.graph import (
+    Apply,
+    Borrowed,
+    Call,
+    Copies,
+    Experts,
+    Graph,
+    LayerModule,
+    Loop,
+    Module,
+    Momentum,
+    Node,
+    Pointwise,
+    Unit,
+    UnitModule,
+)
 from ..ir.text import layer_text
-from ..ir.weights import module_weights, unit_weights, weights
+from ..ir.weights import module_weights, weights
 from ..layers.base import Layer
 from ..semantics.number import whole
 from ..semantics.tensor import Tensor
@@ -107,8 +122,13 @@ class _Comparison:
                 yield from self.unit(a.unit, b.unit, f"{path}.")
             case Copies(), Copies():
                 yield from self._copies(a, b, path)
-            case _ if type(a) is type(b):
-                yield from self._other(a, b, path)
+            case Experts(), Experts():
+                yield from self._experts(a, b, path)
+            case Momentum(), Momentum():
+                yield from self._momentum(a, b, path)
+            case Borrowed(), Borrowed():
+                if (a.path, a.up) != (b.path, b.up):
+                    yield self._turned(path, "option", f"the module {'.'.join(a.path)}", ".".join(b.path))
             case _:
                 yield self._turned(path, "type", _what(a), _what(b))
 
@@ -151,19 +171,22 @@ class _Comparison:
                 place = f"{path}.{i}.{change.place}".rstrip(".")
                 yield Change(**{**vars(change), "place": place})
 
-    def _other(self, a: Module, b: Module, path: str) -> Iterator[Change]:
-        """Modules of any other kind: their figures, then the units in them."""
-        for name, before in vars(a).items():
-            after = getattr(b, name)
-            if isinstance(before, LayerModule | UnitModule) and isinstance(after, LayerModule | UnitModule):
-                yield from self._module(before, after, f"{path}.{name}")
-            elif isinstance(before, tuple) and isinstance(after, tuple) and name == "units":
-                if len(before) != len(after):
-                    yield self._turned(path, "copies", f"{len(before):,}", f"{len(after):,} units")
-                for i, (one, other) in enumerate(zip(before, after, strict=False)):
-                    yield from self.unit(one, other, f"{path}.{i}.")
-            elif name not in ("name", "span", "module") and meaning(before) != meaning(after):
-                yield self._turned(path, "option", f"{name} = {shown(before)}", shown(after))
+    def _experts(self, a: Experts, b: Experts, path: str) -> Iterator[Change]:
+        if len(a.units) != len(b.units):
+            yield self._turned(path, "copies", f"{len(a.units):,}", f"{len(b.units):,} experts")
+        for name in ("top", "balance"):
+            before, after = getattr(a, name), getattr(b, name)
+            if meaning(before) != meaning(after):
+                yield self._turned(path, "option", f"experts: {name} = {shown(before)}", shown(after))
+        yield from self._module(a.router, b.router, f"{path}.router")
+        for i, (one, other) in enumerate(zip(a.units, b.units, strict=False)):
+            yield from self.unit(one, other, f"{path}.experts.{i}.")
+
+    def _momentum(self, a: Momentum, b: Momentum, path: str) -> Iterator[Change]:
+        if a.of.name != b.of.name:
+            yield self._turned(path, "option", f"momentum_copy of {a.of.name}", b.of.name)
+        if meaning(a.rate) != meaning(b.rate):
+            yield self._turned(path, "option", f"momentum_copy: {shown(a.rate)}", shown(b.rate))
 
     def _alone(self, kind: str, path: str, module: Module) -> Change:
         count = sum(_count(shape) for _, shape in _named_shapes(module, ""))
@@ -269,12 +292,23 @@ def _named_shapes(module: Module, prefix: str) -> Iterator[tuple[str, tuple[int,
     """The weights in a module by their keys below it."""
     match module:
         case LayerModule():
-            yield from ((w.key.partition(".")[2], w.shape) for w in module_weights(module, prefix) if not w.shared)
+            for weight in module_weights(module, ""):
+                if not weight.shared:
+                    yield f"{prefix}{weight.key.partition('.')[2]}", weight.shape
         case UnitModule(unit=unit):
-            yield from ((w.key, w.shape) for w in unit_weights(unit, prefix) if not w.shared)
-        case _:
-            for i, unit in enumerate(getattr(module, "units", ())):
-                yield from ((w.key, w.shape) for w in unit_weights(unit, f"{prefix}{i}.") if not w.shared)
+            yield from _unit_shapes(unit, prefix)
+        case Copies(units=units):
+            for i, unit in enumerate(units):
+                yield from _unit_shapes(unit, f"{prefix}{i}.")
+        case Experts(router=router, units=units):
+            yield from _named_shapes(router, f"{prefix}router.")
+            for i, unit in enumerate(units):
+                yield from _unit_shapes(unit, f"{prefix}experts.{i}.")
+
+
+def _unit_shapes(unit: Unit, prefix: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for module in unit.modules:
+        yield from _named_shapes(module, f"{prefix}{module.name}.")
 
 
 def _shapes(module: LayerModule) -> dict[str, tuple[int, ...]]:
@@ -297,6 +331,8 @@ def _what(module: Module) -> str:
             return unit.name
         case Copies(units=units):
             return f"repeat({len(units)})"
+        case Experts(units=units):
+            return f"experts({len(units)})"
     return type(module).__name__.lower()
 
 
@@ -310,9 +346,14 @@ def _token(node: Node, norms: set[str], renamed: dict[str, str]) -> tuple[object
         name = renamed.get(node.module, node.module)
         return None if node.module in norms else (("module", name), name, False)
     match node.op:
+        case Call(function=function, arguments=arguments):
+            numbers = ", ".join(shown(n) for n in arguments if n is not None)
+            return ("call", meaning(function), meaning(arguments)), f"{function.name}({numbers})", True
         case Apply(layer=layer):
             return ("function", meaning(layer)), layer_text(layer), True
         case Pointwise(operator=operator, left=left, right=right):
             sides = "".join(f" {shown(side)}" for side in (left, right) if side is not None)
             return (operator, meaning(left), meaning(right)), f"{operator}{sides}", True
+        case Loop(count=count):
+            return ("share", meaning(count)), f"share({shown(count)})", True
     return (type(node.op).__name__,), type(node.op).__name__.lower(), True

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from ..ir.graph import Apply, Node, Region, Residual, Unit
-from ..semantics.evaluate import is_number
+from ..ir.graph import Apply, Node, Residual, Unit, regions
 from .values import shown
 
-NORMS = ("pre", "out", "post")
 ENDING = "norm"
+BEHIND = ("drop", "drop_path", "gain", "layer_scale")
+"""How modules are called that a residual puts behind its body and its `out`."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,11 @@ def every_node(nodes: tuple[Node, ...]) -> Iterator[Node]:
             yield from every_node(region.nodes)
 
 
-def regions(op: object) -> list[Region]:
-    found = [(field.name, getattr(op, field.name)) for field in fields(op)]  # type: ignore[arg-type]  every op is a record
-    inside = [value for name, value in found if isinstance(value, Region) and name != "after"]
-    return inside + [value for name, value in found if isinstance(value, Region) and name == "after"]
-
-
 def _placement(op: Residual) -> tuple[Placement, frozenset[str]]:
     nodes = list(op.branch.nodes)
     norms: dict[str, str] = {}
     names: set[str] = set()
-    body = [node for node in nodes if not (node.module or "").endswith("drop")]
+    body = [node for node in nodes if not (node.module or "").endswith(BEHIND)]
     if len(body) > 1 and _is_norm(body[0]):
         norms["pre"] = _word(body[0])
         names.add(body[0].module or "")
@@ -62,13 +56,10 @@ def _placement(op: Residual) -> tuple[Placement, frozenset[str]]:
             norms["post"] = _word(node)
             names.add(node.module or "")
     label = next((n.module for n in nodes if n.module and n.module not in names), "") or ""
-    others = {field.name: shown(getattr(op, field.name)) for field in fields(op) if is_number(getattr(op, field.name))}
-    others |= {field.name: "another flow" for field in fields(op) if _is_other_flow(op, field.name)}
+    figures = {"scale": op.scale, "shrink": op.shrink}
+    others = {name: shown(n) for name, n in figures.items() if n is not None}
+    others |= {name: "a flow" for name, region in (("skip", op.skip), ("gate", op.gate)) if region is not None}
     return Placement(label, norms, others), frozenset(names)
-
-
-def _is_other_flow(op: Residual, name: str) -> bool:
-    return name not in ("branch", "after") and isinstance(getattr(op, name), Region)
 
 
 def _is_norm(node: Node) -> bool:

@@ -7,14 +7,16 @@ from dataclasses import fields, is_dataclass
 
 from ...grammar import tree
 from ...grammar.source import Span
+from ..layers.side import Side
 from ..options import OptionSet
+from ..scalars.expression import ScalarFunction
 from ..semantics.evaluate import Recipe, is_number
 from ..semantics.number import Atom, Literal, Number, Operation, Reference, polynomial, spell, spelled, written
 from ..semantics.tensor import Tensor
 from ..training.lengths import Length
 from ..training.measure import Value as Measurable
 
-PLACES = frozenset({"span", "spans", "place", "places"})
+PLACES = frozenset({"span", "spans"})
 """Fields that say where something stands, which is no part of what it means."""
 
 
@@ -38,6 +40,10 @@ def meaning(value: object) -> object:
             return tuple(map(meaning, value))
         case Span():
             return None
+        case Side(place=place):
+            return "side", place
+        case ScalarFunction():
+            return meaning(value.parameters), meaning(value.value)
         case Mapping():
             return tuple(sorted((str(key), meaning(inner)) for key, inner in value.items()))
     if is_dataclass(value) and not isinstance(value, type):
@@ -72,6 +78,10 @@ def shown(value: object) -> str:
             return f"{word}({', '.join(given)})" if given else word
         case Measurable():
             return value.shown
+        case Side():
+            return "a value"
+        case ScalarFunction():
+            return value.name
         case Recipe(flow=flow):
             return _text(flow)
         case tree.Node():

@@ -25,8 +25,10 @@ def look(thing: Item | Flow, *, exact: bool = True) -> object:
         if thing.is_crossing:
             return ""
         title = thing.title if exact or not thing.block else thing.block
-        details = thing.details if exact or not thing.block else ""
-        shown = (thing.kind, title, re.sub(r"_\d+$", "", thing.label), details, thing.count, thing.block)
+        label, details = re.sub(r"_\d+$", "", thing.label), thing.details
+        if thing.block and not exact:
+            label = details = ""  # they belong to the place where it stands
+        shown = (thing.kind, title, label, details, thing.count, thing.block)
         inside = look(thing.inside, exact=exact) if thing.inside is not None else None
         return (*shown, thing.parameters if exact else 0, inside)
     place = {item: i for i, item in enumerate(thing.items)}

@@ -10,10 +10,14 @@ from typing import TypeGuard
 
 from ...ir.graph import (
     Apply,
+    Call,
     Copies,
+    Experts,
     Graph,
     LayerModule,
+    Loop,
     Module,
+    Momentum,
     Node,
     Pointwise,
     Region,
@@ -25,9 +29,9 @@ from ...ir.graph import (
     Value,
 )
 from ...ir.text import layer_text
-from ...ir.weights import module_weights, unit_weights
+from ...ir.weights import module_weights
 from ...layers.registry import stem
-from ...semantics.number import Literal, Number, Operation, Reference, written
+from ...semantics.number import MATHS, Literal, Number, Operation, Reference, written
 from .figure import Flow, Item, Source, Wire
 from .fold import AGAIN, common, look
 from .kinds import kind_of
@@ -124,15 +128,26 @@ class _Sketch:
                 return self._layer(node, layer)
             case Pointwise():
                 return _pointwise(node.op)
+            case Call(function=function, arguments=arguments):
+                numbers = ", ".join(written(n) for n in arguments if n is not None)
+                return Item("activation", _short(function.name), details=_short_list(numbers))
+            case Loop(count=count, body=body):
+                details = f"{written(count)} times, one set of weights"
+                return Item("frame", "share", details=details, inside=self._body(body))
         module = self._module(node)
         if isinstance(module, UnitModule):
             return self._run(node, module)
         if isinstance(module, Copies):
             return self._copies(node, module)
+        if isinstance(module, Experts):
+            return self._experts(node, module)
+        if isinstance(module, Momentum):
+            return self._momentum(node, module)
         return self._other(node)
 
     def _module(self, node: Node) -> Module | None:
-        return next((m for m in self.unit.modules if m.name == node.module), None)
+        """The module that a node runs, its own unit's or another's."""
+        return self.unit.module(node.module) if node.module else None
 
     def _layer(self, node: Node, layer: object) -> Item:
         assert isinstance(node.op, Apply)
@@ -158,7 +173,7 @@ class _Sketch:
         )
 
     def _again(self, node: Node) -> bool:
-        again = node.module in self.ran
+        again = node.module in self.ran or self.unit.borrowed(node.module) is not None
         if node.module:
             self.ran.add(node.module)
         return again
@@ -200,24 +215,53 @@ class _Sketch:
         count, frames = _periods(frames)
         return replace(outer, count=count, inside=_series(frames, len(node.inputs)))
 
+    def _experts(self, node: Node, module: Experts) -> Item:
+        """The router beside the experts, and the sum of what the chosen ones say."""
+        parameters = 0 if self._again(node) else _module_parameters(module)
+        prefix = f"{self.prefix}{module.name}"
+        entering, leaving, sign = Item("frame"), Item("frame"), Item("sum", "×")
+        router = Item(
+            "weights",
+            "router",
+            details=f"top {written(module.top)} of {written(module.count)}",
+            parameters=_module_parameters(module.router),
+            paths=(f"{prefix}.router",),
+        )
+        frames = list(_groups(module.units, f"{prefix}.experts"))
+        wires = [Wire((entering, 0), item, 0) for item in (*frames, router)]
+        wires += [Wire((item, 0), sign, slot) for slot, item in enumerate((*frames, router))]
+        wires.append(Wire((sign, 0), leaving, 0))
+        inside = Flow((entering,), (entering, *frames, router, sign, leaving), (leaving,), tuple(wires))
+        label = _given(node.module, "experts")
+        return Item("frame", "experts", label, "", parameters, inside=inside, paths=self._paths(node))
+
+    def _momentum(self, node: Node, module: Momentum) -> Item:
+        """A copy that follows a module: no parameters, since nothing trains it."""
+        details = f"follows {module.of.name}, {written(module.rate)}"
+        if isinstance(module.of, LayerModule):
+            item = Item(kind_of(module.of.layer), module.of.layer.word, details=details)
+        else:
+            unit = module.of.unit
+            inside = _unit_flow(unit, f"{self.prefix}{module.name}.")
+            item = Item("frame", unit.name, details=details, inside=inside, block=unit.name)
+        return replace(item, paths=self._paths(node))
+
     # --- residuals -------------------------------------------------------------------------------------------------
 
     def _residual(self, node: Node, op: Residual) -> None:
         """The branch goes down the page, what is kept goes around it, and a sign joins them."""
         x = node.inputs[0]
         h = self._region(op.branch, x)
-        kept = self._through(getattr(op, "skip", None), x)
-        gate = getattr(op, "gate", None)
+        kept = self._through(op.skip, x)
         sign = Item("sum", "+")
         sides = (h, kept)
-        scale = getattr(op, "scale", None)
-        if _is_number(scale):
+        if op.scale is not None:
             scaled = Value(kept.type)
-            self._place(Item("plain", f"× {_short(written(scale))}"), (kept,), (scaled,))
+            self._place(Item("plain", f"× {_short(written(op.scale))}"), (kept,), (scaled,))
             sides = (h, scaled)
-        if isinstance(gate, Region):
-            sign = Item("plain", "g · h + (1 − g) · x", details="inputs h, x, g from the top")
-            sides = (*sides, self._region(gate, x))
+        if op.gate is not None:
+            sign = Item("plain", "g · h + (1 − g) · x", details="h from above, then x and g")
+            sides = (*sides, self._through(op.gate, x))
         joined = op.after.input if op.after is not None else node.outputs[0]
         self._place(sign, sides, (joined,))
         self.shapes.pop((sign, 0), None)
@@ -244,9 +288,9 @@ class _Sketch:
             if inner in self.known:
                 self.known[outer] = self.known[inner]
 
-    def _through(self, region: object, x: Value) -> Value:
+    def _through(self, region: Region | None, x: Value) -> Value:
         """What is kept goes through a region; a group that is all of it stands beside the branch without a frame."""
-        if not isinstance(region, Region):
+        if region is None:
             return x
         (node, *rest) = region.nodes or (None,)
         module = self._module(node) if node is not None and not rest else None
@@ -267,12 +311,14 @@ class _Sketch:
         item = Item(
             "plain", title, _given(node.module, title), _short_list(", ".join(numbers)), paths=self._paths(node)
         )
-        if len(regions) != 1:
-            return item
+        return item if len(regions) != 1 else replace(item, kind="frame", inside=self._body(regions[0]))
+
+    def _body(self, region: Region) -> Flow:
+        """A region as what stands in a frame; what it takes from around it comes in at the side."""
         inner = _Sketch(self.unit, self.prefix)
-        inner.enter((regions[0].input, *_captured(regions[0])))
-        inner.nodes(regions[0].nodes)
-        return replace(item, kind="frame", inside=inner.leave((), (regions[0].output,)))
+        inner.enter((region.input, *_captured(region)))
+        inner.nodes(region.nodes)
+        return inner.leave((), (region.output,))
 
     def _reads(self, node: Node) -> tuple[Value, ...]:
         """What the one region of a node takes from around it."""
@@ -291,6 +337,9 @@ def _pointwise(op: Pointwise) -> Item:
     sign = SIGNS.get(op.operator, op.operator)
     if op.operator == "neg":
         return Item("plain", "−")
+    if op.operator in MATHS:
+        numbers = ", ".join(written(n) for n in (op.left, op.right) if n is not None)
+        return Item("activation", op.operator, details=_short(numbers))
     if op.left is not None:
         return Item("plain", f"{_short(_grouped(op.left))} {sign}")
     if op.right is not None:
@@ -360,7 +409,21 @@ def _series(frames: list[Item], inputs: int) -> Flow:
 
 
 def _own(unit: Unit) -> int:
-    return sum(w.count for w in unit_weights(unit, "") if not w.shared)
+    return sum(map(_module_parameters, unit.modules))
+
+
+def _module_parameters(module: Module) -> int:
+    """Trained numbers of a module, tied ones not counted."""
+    match module:
+        case LayerModule():
+            return sum(weight.count for weight in module_weights(module, "") if not weight.shared)
+        case UnitModule(unit=unit):
+            return _own(unit)
+        case Copies(units=units):
+            return sum(map(_own, units))
+        case Experts(router=router, units=units):
+            return _module_parameters(router) + sum(map(_own, units))
+    return 0
 
 
 def _given(name: str | None, word: str) -> str:
