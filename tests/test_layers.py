@@ -23,6 +23,7 @@ from dlspec.runtime.program import load_text
 
 SIZES = {"B": 3, "T": 7, "S": 5, "H": 12, "W": 10}
 DTYPES = {"int": torch.long, "float": torch.float32, "bool": torch.bool}
+CONVOLUTIONS = [f"{kind}{axes}d" for kind in ("Conv", "ConvTranspose") for axes in (1, 2, 3)]
 plan_sizes = Sizes(SIZES)
 
 
@@ -88,7 +89,7 @@ def test_the_parameters_are_those_of_the_module_in_their_order(word: str) -> Non
     assert [(name, tuple(p.shape)) for name, p in made(artefact).named_parameters()] == expected
 
 
-@pytest.mark.parametrize("word", ["Linear", "SelfAttention"])
+@pytest.mark.parametrize("word", ["Linear", "SelfAttention", "SqueezeExcite", *CONVOLUTIONS])
 def test_the_cost_is_what_pytorch_counts(word: str) -> None:
     artefact = example(word)
     unit = artefact.graph.model

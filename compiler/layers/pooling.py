@@ -26,7 +26,7 @@ class Pooling(Layer):
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         axes = check_picture(self.word, x)
-        sizes, strides, pads = (self._ints(option, axes) for option in ("size", "stride", "pad"))
+        sizes, strides, pads = (self.each(option, axes) for option in ("size", "stride", "pad"))
         for size, pad in zip(sizes, pads, strict=True):
             if 2 * pad > size:
                 raise ShapeFault(
@@ -44,13 +44,14 @@ class Pooling(Layer):
     def _steps(self) -> Number | Sequence[Number]:
         return self.size if self.stride is None else self.stride
 
-    def _ints(self, option: str, axes: int) -> list[int]:
+    def each(self, option: str, axes: int) -> list[int]:
+        """An option for each of so many axes."""
         value = self._steps() if option == "stride" else getattr(self, option)
         return wholes(per_axis(self.word, option, value, axes))
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         axes = x_type.rank - 2
-        own_stride = self._ints("stride", axes) != self._ints("size", axes)
+        own_stride = self.each("stride", axes) != self.each("size", axes)
         options = [
             f", stride={spelled_out(self._steps(), code.number)}" if own_stride else "",
             keyword("padding", self.pad, 0, code),
@@ -69,9 +70,9 @@ class Pooling(Layer):
             [x],
             type_,
             name,
-            kernel_shape=self._ints("size", axes),
-            strides=self._ints("stride", axes),
-            pads=self._ints("pad", axes) * 2,
+            kernel_shape=self.each("size", axes),
+            strides=self.each("stride", axes),
+            pads=self.each("pad", axes) * 2,
             ceil_mode=int(self.ceil),
             **attributes,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.number import Number, number, product, total
+from ..semantics.number import Number, number, product
 from ..semantics.tensor import Tensor, same
 from .base import Code, Layer, Parameter, ShapeFault
 from .options import InnerLayer, Whole
@@ -59,7 +59,7 @@ class SqueezeExcite(Layer):
         return first | {f"act.{key}": parameter for key, parameter in inner.items()} | second
 
     def flops(self, x: Tensor) -> Number | None:
-        return total([product([_FOUR, x.dims[0], x.dims[1], self.hidden]), product(x.dims), product(x.dims)])
+        return product([_FOUR, x.dims[0], x.dims[1], self.hidden])
 
     # --- PyTorch ---
 
