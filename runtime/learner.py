@@ -112,7 +112,12 @@ class Learner:
         # the update of the weights.
         bf16 = self.options.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
-            return model_values(self.model, self.options, batch)
+            try:
+                return model_values(self.model, self.options, batch)
+            except ValueError as error:
+                if str(error).startswith("Expected more than 1"):
+                    raise _has_no_variance() from error
+                raise
 
     def loss_of(self, values: Mapping[str, Tensor]) -> Tensor:
         return self.program.recipe.loss(**take(self.options.loss, values))
@@ -194,6 +199,13 @@ def _nothing_counts(step: int) -> Refused:
     return Refused(
         f"step {step}: no target of the batch counts, so there is nothing to learn from it",
         "Take a larger batch, or data with more targets that are not ignored.",
+    )
+
+
+def _has_no_variance() -> Refused:
+    return Refused(
+        "a norm learns from the variance of each channel, and a channel has one entry in what is computed at once",
+        "Take a larger `batch` or a smaller `accumulate`; LayerNorm and GroupNorm need no batch.",
     )
 
 

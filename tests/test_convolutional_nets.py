@@ -163,6 +163,14 @@ def test_running_statistics_are_trained_kept_proved_and_resumed(
     assert '[p for p in parameters if p.ndim < 2], "weight_decay": 0.0' in recipe.read_text()
 
 
+def test_one_entry_has_no_variance(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = write(DIGITS)
+    assert main(["train", spec, "--run", "run", "--set", "train.batch=4", "--set", "train.accumulate=4"]) == 1
+    err = capsys.readouterr().err
+    assert "a channel has one entry in what is computed at once" in err
+    assert "Take a larger `batch` or a smaller `accumulate`" in err
+
+
 def test_statistics_lie_in_the_checkpoint_and_in_the_onnx_file(write: Write, tmp_path: Path) -> None:
     import onnx
     from safetensors.numpy import load_file
