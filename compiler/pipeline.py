@@ -95,7 +95,8 @@ def analyse(source: Source, overrides: Sequence[str] = (), read: Reader | None =
     imports = Importer(read or reader_of(source), report).imports(source, file)
     file, imports = apply_overrides(file, imports, overrides, report)
     spec = resolve(source, file, report, imports)
-    spec.scope.scalars.read_all()
+    if spec.scope.functions:
+        spec.scope.scalars.read_all()
     check_file_defaults(spec.scope, report)
     check_spelling(spec.scope, report)
     graphs: dict[str, Graph] = {}

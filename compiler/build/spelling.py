@@ -42,16 +42,16 @@ def check_spelling(scope: FileScope, report: Report) -> None:
 
 
 def check_used(scope: FileScope, report: Report) -> None:
-    """Warn of constants and blocks that nothing in a file with a model uses: `--set` would change nothing."""
+    """Warn of constants, functions and blocks that nothing in a file with a model uses."""
     if not scope.models:
         return
     used: set[str] = set()
     for item in scope.file.items:
-        own = item.name.text if isinstance(item, tree.Constant | tree.Block) else None
+        own = item.name.text if isinstance(item, tree.Constant | tree.Function | tree.Block) else None
         used.update(word for word in _words(item) if word != own)
-    for name, item in {**scope.constants, **scope.blocks}.items():
+    for name, item in {**scope.constants, **scope.functions, **scope.blocks}.items():
         if name not in used and name not in scope.owners:
-            what = "constant" if name in scope.constants else "block"
+            what = "constant" if name in scope.constants else "function" if name in scope.functions else "block"
             message = f"nothing uses the {what} `{name}`"
             report.error("unused-name", message, item.name.span, "never used", help="take it out", severity="warning")
 

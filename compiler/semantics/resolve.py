@@ -10,16 +10,18 @@ from collections import ChainMap
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...grammar import tree
 from ...grammar.source import Source, Span
-from ..scalars import Functions
 from .evaluate import FAULT, NONE, evaluate, is_number
 from .imports import Imported
 from .language import FUNCTIONS, LAYERS, RESERVED
 from .number import Reference
 from .report import Report
+
+if TYPE_CHECKING:
+    from ..scalars import Functions
 
 
 @dataclass(eq=False)
@@ -63,6 +65,8 @@ class FileScope:
     @cached_property
     def scalars(self) -> Functions:
         """The file's own functions, read when they are asked for."""
+        from ..scalars import Functions  # most files have none
+
         own = {name: item for name, item in self.functions.items() if name not in self.owners}
         brought = {name: self.owners[name].scalars.find(name) for name in self.functions if name in self.owners}
         return Functions(own, self, self.report, {name: found for name, found in brought.items() if found is not None})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 from ...build.labels import TAKEN
-from ...ir.graph import Copies, LayerModule, Unit, UnitModule, Value
+from ...ir.graph import Copies, LayerModule, Module, Unit, UnitModule, Value
 from ...layers.base import Code
+from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
 from ...semantics.tensor import Tensor
 from .file import FileText, python
-from .forward import Forward, named_values, safe_name
+from .forward import Forward, ForwardText, named_values, safe_name
 from .initial import (
     init_bias_source,
     init_conv_source,
@@ -20,6 +21,7 @@ from .initial import (
     init_recurrent_source,
     init_table_line,
 )
+from .lending import lent_to, ties
 from .names import item_name
 from .places import first_weight, size_text
 
@@ -97,7 +99,7 @@ class ClassCode(Code):
 
 
 @dataclass
-class ForwardCode(Code):
+class ForwardCode(ForwardText):
     """What layers ask of the `forward` they are called in: numbers with names are kept on `self` by `__init__`.
 
     A dim that is open until run time is a local of `forward`, under its own name.
@@ -126,6 +128,9 @@ class ForwardCode(Code):
             stem = safe_name(reference.name)
             self.sizes[found] = next(name for name in _numbered(stem) if name not in taken)
         return self.sizes[found]
+
+    def function(self, function: ScalarFunction, tensors: Sequence[str]) -> str:
+        return self.made.file.add_function(function, tensors)
 
     def placed_like(self) -> list[str]:
         """As a float that comes in, or a weight of this unit, is; the dtype of whole numbers says nothing."""
@@ -194,14 +199,10 @@ def write_class(
     """The class of a unit whose inner units have their classes already."""
     code = ClassCode(file, unit, dims_as_arguments)
     make = [line for module in unit.modules for line in _construct(module, inner, code)]
-    ties = [
-        f"self.{m.name}.weight = self.{'.'.join(m.tie.path)}"
-        for m in unit.modules
-        if isinstance(m, LayerModule) and m.tie
-    ]
-    names = input_names(unit)
+    tied = [f"{weight} = {parameter}" for weight, parameter in ties(unit)]
+    names, lent = input_names(unit), lent_to(unit)
     running = ForwardCode(code, names)
-    forward = Forward(unit, names, running, item_name).write()
+    forward = Forward(unit, names, lent, running, item_name).write()
     forward = [*(f"{local} = {size}" for size, local in running.sizes.items()), *forward]
     fill = [line for module in unit.modules for line in _initialise(module, inner, running)]
     takes_config = code.uses_config or any(inner[u].takes_config for m in unit.modules for u in _units(m))
@@ -215,16 +216,21 @@ def write_class(
     lines += [f"    def __init__({', '.join(arguments)}) -> None:", "        super().__init__()"]
     lines += [f"        self.{name} = {value}" for value, name in running.attributes.items()]
     lines += [f"        {line}" for line in make]
-    if ties:
+    if tied:
         lines.append("        self.tie_weights()")
-    parameters = ", ".join(f"{names[value]}: Tensor" for value in unit.inputs)
+    handed = [f"{name}: nn.Module" for name in lent.values()]
+    parameters = ", ".join([*(f"{names[value]}: Tensor" for value in unit.inputs), *handed])
     result = "Tensor" if len(unit.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(unit.outputs))}]"
-    lines += ["", f"    def forward(self, {parameters}) -> {result}:", *(f"        {line}" for line in forward)]
-    if ties:
-        lines += _tie_method(ties)
-    if fill or ties or is_model:
-        lines += _init_method(fill, ties=bool(ties), is_model=is_model)
-    return ClassText(name, "\n".join(lines), tuple(code.arguments), takes_config, bool(fill or ties))
+    lines += [
+        "",
+        f"    def forward(self, {parameters}) -> {result}:",
+        *(f"        {line}".rstrip() for line in forward),
+    ]
+    if tied:
+        lines += _tie_method(tied)
+    if fill or tied or is_model:
+        lines += _init_method(fill, ties=bool(tied), is_model=is_model)
+    return ClassText(name, "\n".join(lines), tuple(code.arguments), takes_config, bool(fill or tied))
 
 
 def _tie_method(ties: list[str]) -> list[str]:
@@ -271,7 +277,7 @@ def _units(module: object) -> tuple[Unit, ...]:
     return ()
 
 
-def _construct(module: LayerModule | UnitModule | Copies, inner: dict[Unit, ClassText], code: ClassCode) -> list[str]:
+def _construct(module: Module, inner: dict[Unit, ClassText], code: ClassCode) -> list[str]:
     match module:
         case LayerModule(name=name, layer=layer, inputs=inputs):
             return [f"self.{name} = {layer.constructor(inputs[0], code)}"]
@@ -279,6 +285,7 @@ def _construct(module: LayerModule | UnitModule | Copies, inner: dict[Unit, Clas
             return [f"self.{name} = {make_unit(unit, inner, code)}"]
         case Copies(name=name, count=count, units=units):
             return [f"self.{name} = nn.ModuleList({_copies(count, units, inner, code)})"]
+    return []  # what is borrowed is made elsewhere
 
 
 def make_unit(unit: Unit, inner: dict[Unit, ClassText], code: ClassCode, index: str = "") -> str:
@@ -311,9 +318,7 @@ def _copies(count: Number, units: tuple[Unit, ...], inner: dict[Unit, ClassText]
     return f"[{', '.join(make_unit(unit, inner, code, str(i)) for i, unit in enumerate(units))}]"
 
 
-def _initialise(
-    module: LayerModule | UnitModule | Copies, inner: dict[Unit, ClassText], code: ForwardCode
-) -> list[str]:
+def _initialise(module: Module, inner: dict[Unit, ClassText], code: ForwardCode) -> list[str]:
     match module:
         case LayerModule(name=name, layer=layer, inputs=inputs, tie=tie):
             if tie is not None:
@@ -331,3 +336,4 @@ def _initialise(
             if len(drawn) == len(units):
                 return [f"for {item} in self.{name}:", f"    {item}.init_weights(generator)"]
             return [f"self.{name}[{i}].init_weights(generator)" for i in drawn]
+    return []

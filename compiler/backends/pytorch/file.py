@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from ...scalars.expression import ScalarFunction
+from ...scalars.print_torch import functions_called
+from ...scalars.source import function_source
 from ...semantics.number import Literal, Number, Operation, Reference, is_whole, references, spell, spelled
 from .initial import Scheme
 from .layout import fit
@@ -15,6 +18,7 @@ _IMPORTS = (
     (r"@dataclass", "from dataclasses import dataclass"),
     (r"\btorch\.", "import torch"),
     (r"\bF\.", "import torch.nn.functional as F"),
+    (r"(?<![.\w])checkpoint\(", "from torch.utils.checkpoint import checkpoint"),
 )
 
 
@@ -61,6 +65,22 @@ class FileText:
                 return free
             number += 1
 
+    def add_function(self, function: ScalarFunction, tensors: Sequence[str]) -> str:
+        """A function of the spec, and those that it calls, under its own name; numbered where it is given tensors in
+        another way."""
+        for called in functions_called(function.value, tensors):
+            self._function(called, called.parameters[0].name)
+        return self._function(function, *tensors)
+
+    def _function(self, function: ScalarFunction, *tensors: str) -> str:
+        number = 1
+        while True:
+            name = function.name if number == 1 else f"{function.name}_{number}"
+            source = function_source(function, tensors=tensors).replace(f"def {function.name}(", f"def {name}(", 1)
+            if self.functions.setdefault(name, source) == source:
+                return name
+            number += 1
+
     def config(self) -> list[str]:
         """The `Config` class, or nothing where no constant is used."""
         if not self.used:
@@ -86,7 +106,8 @@ class FileText:
         standard = [line for pattern, line in _IMPORTS[:3] if re.search(pattern, body)]
         torch = [line for pattern, line in _IMPORTS[3:] if re.search(pattern, body)]
         names = [name for name in ("Tensor", "nn") if re.search(rf"\b{name}\b", body)]
-        torch.append(f"from torch import {', '.join(names)}")
+        named = next((at for at, line in enumerate(torch) if line.startswith("from ")), len(torch))
+        torch.insert(named, f"from torch import {', '.join(names)}")
         imports = ["from __future__ import annotations", *(["", *standard] if standard else []), "", *torch]
         text = "\n".join([f'"""{doc}"""', "", *imports]) + "\n\n\n" + body
         return "\n".join(part for line in text.split("\n") for part in fit(line))

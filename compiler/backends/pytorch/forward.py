@@ -7,11 +7,15 @@ statement (`x = x + self.attn(self.attn_norm(x))`). The value that runs down the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 from ...ir.graph import (
     Apply,
+    Call,
+    Checkpoint,
     Copies,
+    Loop,
     Node,
     Pointwise,
     Region,
@@ -19,14 +23,18 @@ from ...ir.graph import (
     Run,
     RunCopies,
     Unit,
+    UnitModule,
     Value,
     input_type,
+    regions,
 )
 from ...layers.base import Code
 from ...layers.side import hole
-from ...semantics.number import MATHS, Number
+from ...scalars.expression import ScalarFunction
+from ...semantics.number import MATHS, Number, references
 from ...semantics.tensor import Tensor
 from .expression import HOLE, Expression, fill, infix
+from .lending import Lent, handed_on, module_text
 
 _FRESH = ("x", "h", "y", "z", "u", "v", "w")
 _CHAIN = 3
@@ -35,12 +43,28 @@ _LONG = 84
 """A nested expression longer than this is taken apart."""
 
 
+class ForwardText(Code, Protocol):
+    """What a `forward` asks of its file, besides what its layers do."""
+
+    def function(self, function: ScalarFunction, tensors: Sequence[str]) -> str:
+        """Put a function of the spec into the file, for these parameters as tensors; returns its name there."""
+        ...
+
+
 class Forward:
     """Writes the body of one unit's `forward`."""
 
-    def __init__(self, unit: Unit, names: dict[Value, str], code: Code, item_name: Callable[[Copies], str]) -> None:
-        self.unit, self.code, self.item_name = unit, code, item_name
+    def __init__(
+        self,
+        unit: Unit,
+        names: dict[Value, str],
+        lent: dict[Lent, str],
+        code: ForwardText,
+        item_name: Callable[[Copies], str],
+    ) -> None:
+        self.unit, self.lent, self.code, self.item_name = unit, lent, code, item_name
         self.lines: list[str] = []
+        self.locals: Counter[str] = Counter()
         self.given = set(map(safe_name, named_values(unit)))
         self.left = _uses(unit)
         self.known: dict[Value, Expression] = {v: Expression(n, frozenset({n})) for v, n in names.items()}
@@ -119,9 +143,13 @@ class Forward:
         match node.op:
             case RunCopies():
                 self._copies(node)
-            case Residual(branch=branch, after=after):
-                self._residual(node, branch, after)
-            case Apply() | Run() | Pointwise():
+            case Residual() as op:
+                self._residual(node, op)
+            case Loop(count=count, body=body):
+                self._loop(node, count, body)
+            case Checkpoint(body=body):
+                self._checkpoint(node, body)
+            case _:
                 self._settle(node, self._expression(node))
 
     def _settle(self, node: Node, expression: Expression) -> None:
@@ -145,40 +173,78 @@ class Forward:
             case Pointwise():
                 return self._pointwise(node, node.op)
             case Apply(layer):
-                module = f"self.{node.module}" if node.module else ""
+                module = self._module(node)
                 template = layer.call(module, HOLE, input_type(node), self.code)
                 # What comes by keyword stands behind what comes by the arrow.
                 first = 0 if layer.takes_running else 1
-                operands = [
-                    self._operand(value, alone=bool(module) or place > 0 or template.count(hole(place)) > 1)
-                    for place, value in enumerate(node.inputs, first)
+                alone = [
+                    bool(module) or place > 0 or template.count(hole(place)) > 1
+                    for place, _ in enumerate(node.inputs, first)
                 ]
+                operands = self._operands(node.inputs, alone)
                 for place, operand in enumerate(operands, first):
                     template = fill(template, operand.text, hole(place))
                 reads = frozenset[str]().union(*(operand.reads for operand in operands))
                 return Expression(template, reads, sum(o.modules for o in operands) + bool(module))
+            case Call() as op:
+                return self._call(node, op)
             case _:
-                operands = [self._operand(value, alone=True) for value in node.inputs]
-                reads = frozenset().union(*(o.reads for o in operands))
-                return Expression(f"self.{node.module}({', '.join(o.text for o in operands)})", reads, 1)
+                operands = self._operands(node.inputs, [True] * len(node.inputs))
+                reads = frozenset[str]().union(*(o.reads for o in operands))
+                module = self.unit.module(node.module or "")
+                handed = handed_on(module.unit, self.lent) if isinstance(module, UnitModule) else []
+                arguments = ", ".join([*(o.text for o in operands), *handed])
+                return Expression(f"{self._module(node)}({arguments})", reads, 1)
+
+    def _module(self, node: Node) -> str:
+        return module_text(self.unit, node.module, self.lent) if node.module else ""
+
+    def _call(self, node: Node, op: Call) -> Expression:
+        """A function of the file under its own name: what flows in order, numbers by name."""
+        values = iter(node.inputs)
+        operands: list[Expression] = []
+        arguments: list[str] = []
+        tensors: list[str] = []
+        for parameter, n in zip(op.function.parameters, op.arguments, strict=True):
+            if n is None:
+                operands.append(self._operand(next(values), alone=False))
+                tensors.append(parameter.name)
+                text = operands[-1].text
+                in_order = len(arguments) == len(operands) - 1
+                arguments.append(text if in_order else f"{parameter.name}={text}")
+            elif parameter.default is None or not same_text(parameter.default, n):
+                arguments.append(f"{parameter.name}={self.code.real(n)}")
+        name = self.code.function(op.function, tensors)
+        reads = frozenset[str]().union(*(operand.reads for operand in operands))
+        return Expression(f"{name}({', '.join(arguments)})", reads, sum(o.modules for o in operands))
 
     def _operand(self, value: Value, *, alone: bool) -> Expression:
-        """What a node reads. `alone`: a module takes a variable, so that each step stands on a line of its own."""
-        known = self.known[value]
-        if alone and not known.is_name:
-            source = next((self.holders[name] for name in sorted(known.reads) if name in self.holders), None)
-            known = self._bind(value, known, source)
-        self.left[value] -= 1
-        return known
+        return self._operands([value], [alone])[0]
+
+    def _operands(self, values: Sequence[Value], alone: Sequence[bool]) -> list[Expression]:
+        """What a node reads. `alone`: a module takes a variable, so that each step stands on a line of its own.
+
+        All are still needed while one of them gets its variable.
+        """
+        for value, by_itself in zip(values, alone, strict=True):
+            known = self.known[value]
+            if by_itself and not known.is_name:
+                source = next((self.holders[name] for name in sorted(known.reads) if name in self.holders), None)
+                self._bind(value, known, source)
+        found = [self.known[value] for value in values]
+        self.left.subtract(values)
+        return found
 
     def _pointwise(self, node: Node, op: Pointwise) -> Expression:
         values = iter(node.inputs)
         left = self._number(op.left) if op.left is not None else self._operand(next(values), alone=False)
         if op.operator == "neg":
             return Expression(fill(f"-{HOLE}", left.text), left.reads, left.modules)
-        if op.operator in MATHS:
-            return Expression(fill(f"torch.{op.operator}({HOLE})", left.text), left.reads, left.modules)
+        if op.operator in MATHS and op.right is None and len(node.inputs) == 1 and op.left is None:
+            return Expression(fill(f"{HOLE}.{op.operator}()", left.text), left.reads, left.modules)
         right = self._number(op.right) if op.right is not None else self._operand(next(values), alone=False)
+        if op.operator in MATHS:
+            return self._of_two(op, left, right)
         operator = "**" if op.operator == "^" else op.operator
         if operator == "//" and op.left is not None:
             # TorchScript has no floor division of a number by a tensor.
@@ -188,6 +254,20 @@ class Forward:
             infix(left.text, operator, right.text), left.reads | right.reads, left.modules + right.modules
         )
 
+    def _of_two(self, op: Pointwise, left: Expression, right: Expression) -> Expression:
+        """`max`, `min` and `round_up`: of two values, or of one and a number."""
+        reads, modules = left.reads | right.reads, left.modules + right.modules
+        number = op.left or op.right
+        if op.operator == "round_up":
+            steps = infix(left.text, "/", right.text)
+            return Expression(infix(f"torch.ceil({steps})", "*", right.text), reads, modules)
+        if number is None:
+            name = "maximum" if op.operator == "max" else "minimum"
+            return Expression(f"torch.{name}({left.text}, {right.text})", reads, modules)
+        flowing, bound = (right, left) if op.left is not None else (left, right)
+        limit = "min" if op.operator == "max" else "max"
+        return Expression(fill(f"{HOLE}.clamp({limit}={bound.text})", flowing.text), reads, modules)
+
     def _number(self, n: Number) -> Expression:
         return Expression(self.code.number(n))
 
@@ -195,35 +275,118 @@ class Forward:
 
     def _copies(self, node: Node) -> None:
         """`for block in self.blocks: x = block(x)`."""
-        copies = next(m for m in self.unit.modules if m.name == node.module)
+        copies = self.unit.module(node.module or "")
         assert isinstance(copies, Copies)
-        x, *further = node.inputs
-        extras = [self._operand(value, alone=True).text for value in further]
-        start = self._operand(x, alone=True)
+        _, *further = self._operands(node.inputs, [True] * len(node.inputs))
+        self.left[node.inputs[0]] += 1
+        extras = [value.text for value in further]
+        extras += handed_on(copies.units[0], self.lent)
+        start = self._start(node)
+        name = start.text
+        item = self.item_name(copies)
+        self.lines += [f"for {item} in {self._module(node)}:", f"    {name} = {item}({', '.join([name, *extras])})"]
+        self._hold(node.output, name)
+
+    def _residual(self, node: Node, op: Residual) -> None:
+        entering = node.inputs[0]
+        x = self._operand(entering, alone=True)
+        self.left[entering] += 1  # x is still to be added, so no line of the branch may take its variable
+        branch = self._inside(op.branch, x)
+        side = x if op.skip is None else self._inside(op.skip, x)
+        if op.gate is not None:
+            gate = self._inside(op.gate, x)
+            gate = gate if gate.is_name else self._bind(op.gate.output, gate)
+            branch = _joined(gate, "*", branch)
+            side = _joined(_joined(Expression("1"), "-", gate), "*", side)
+            side, branch = branch, side
+        elif op.scale is not None:
+            side = _joined(self._number(op.scale), "*", side)
+        self.left[entering] -= 1
+        self.left.subtract(region.output for region in op.regions if region is not op.after)
+        total = _joined(side, "+", branch)
+        if op.after is not None:
+            total = self._after(op.after, total)
+        self.known[node.output] = total
+        self._bind(node.output, total)
+
+    def _inside(self, region: Region, x: Expression) -> Expression:
+        """A flow inside an operation: one nested call where it is a short chain, else lines, and their result.
+
+        The result is not taken yet, so that no line takes the variables that it reads.
+        """
+        chain = self._chain(region, x)
+        if chain is not None:
+            self.known[region.output] = chain
+        else:
+            self.known[region.input] = x
+            self._nodes(region.nodes)
+        return self.known[region.output]
+
+    def _loop(self, node: Node, count: Number, body: Region) -> None:
+        """`for _ in range(3): x = ...`: what runs several times may not take the variables of what is around it."""
+        start = self._start(node)
+        around = [value for value in self.known if value is not node.output]
+        self.left.update(around)
+        outside, self.lines = self.lines, []
+        self.known[body.input] = start
+        self.left[body.input] += 1
+        self._nodes(body.nodes)
+        result = self._take(body.output)
+        if result.text != start.text:
+            self.lines.append(f"{start.text} = {result.text}")
+        self.left.subtract(around)
+        self.left[body.input] -= 1
+        number = self._number(count)
+        self.lines = [*outside, f"for _ in range({number.text}):", *(f"    {line}" for line in self.lines)]
+        self._hold(node.output, start.text)
+
+    def _start(self, node: Node) -> Expression:
+        """A variable that holds what comes in, and that lines may write anew."""
+        start = self._operand(node.inputs[0], alone=True)
         self.known[node.output] = start
         if start.text in self._needed(node.output) or node.output.name is not None:
             name = self._free(node.output)
             self.lines.append(f"{name} = {start.text}")
             start = self._hold(node.output, name)
-        name = start.text
-        item = self.item_name(copies)
-        self.lines += [f"for {item} in self.{copies.name}:", f"    {name} = {item}({', '.join([name, *extras])})"]
-        self._hold(node.output, name)
+        return start
 
-    def _residual(self, node: Node, branch: Region, after: Region | None) -> None:
+    def _checkpoint(self, node: Node, body: Region) -> None:
+        """A function of its own for what is computed twice, which gets all that it reads as arguments: a variable of
+        `forward` may have another value by then."""
         x = self._operand(node.inputs[0], alone=True)
-        chain = self._chain(branch, x)
-        if chain is None:
-            self.left[node.inputs[0]] += 1  # x is still to be added, so no line of the branch may take its variable
-            self.known[branch.input] = x
-            self._nodes(branch.nodes)
-            chain = self._take(branch.output)
-            self.left[node.inputs[0]] -= 1
-        total = Expression(infix(x.text, "+", chain.text), x.reads | chain.reads, chain.modules)
-        if after is not None:
-            total = self._after(after, total)
-        self.known[node.output] = total
-        self._bind(node.output, total)
+        if self.code.exporting:
+            self.known[body.input] = x
+            self._nodes(body.nodes)
+            self.known[node.output] = self._take(body.output)
+            self._settle(node, self.known[node.output])
+            return
+        outer = [x.text, *sorted({n for v in captured(body) for n in self.known[v].reads} - {x.text})]
+        single = body.nodes[0] if len(body.nodes) == 1 else None
+        runs = single is not None and isinstance(single.op, Apply | Run) and single.module is not None
+        if single is not None and runs and single.inputs == (body.input,) and single.output is body.output:
+            self.left[body.output] -= 1
+            self.left[body.input] -= 1
+            module = self.unit.module(single.module or "")
+            handed = handed_on(module.unit, self.lent) if isinstance(module, UnitModule) else []
+            arguments = ", ".join([self._module(single), x.text, *handed])
+            self._settle(node, Expression(f"checkpoint({arguments}, use_reentrant=False)", x.reads, 1))
+            return
+        name = self._local("recomputed")
+        outside, self.lines = self.lines, []
+        self.known[body.input] = x
+        self._nodes(body.nodes)
+        self.lines.append(f"return {self._take(body.output).text}")
+        parameters = ", ".join(f"{one}: Tensor" for one in outer)
+        head = f"def {name}({parameters}) -> Tensor:"
+        blank = [""] if outside else []
+        self.lines = [*outside, *blank, head, *(f"    {line}" for line in self.lines), ""]
+        call = f"checkpoint({', '.join([name, *outer])}, use_reentrant=False)"
+        self._settle(node, Expression(call, frozenset(outer), 1))
+
+    def _local(self, stem: str) -> str:
+        """A name for a function inside `forward`, numbered where there are several."""
+        self.locals[stem] += 1
+        return stem if self.locals[stem] == 1 else f"{stem}_{self.locals[stem]}"
 
     def _after(self, after: Region, total: Expression) -> Expression:
         """The norm of a post-norm residual takes the sum in place, where it is one short call."""
@@ -232,8 +395,7 @@ class Forward:
         if single:
             node = after.nodes[0]
             assert isinstance(node.op, Apply)
-            module = f"self.{node.module}" if node.module else ""
-            template = node.op.layer.call(module, HOLE, input_type(node), self.code)
+            template = node.op.layer.call(self._module(node), HOLE, input_type(node), self.code)
             text = fill(template, total.text)
             if template.count(HOLE) == 1 and len(text) <= _LONG:
                 self.left[after.input] -= 1
@@ -248,10 +410,11 @@ class Forward:
             runs = isinstance(node.op, Apply | Run) and node.module is not None
             if not runs or node.inputs != (value,) or len(node.outputs) != 1 or node.output.name is not None:
                 return None
-            template = f"self.{node.module}({HOLE})"
+            module = self.unit.module(node.module or "")
+            handed = handed_on(module.unit, self.lent) if isinstance(module, UnitModule) else []
+            template = f"{self._module(node)}({', '.join([HOLE, *handed])})"
             if isinstance(node.op, Apply):
-                assert isinstance(value.type, Tensor)
-                template = node.op.layer.call(f"self.{node.module}", HOLE, value.type, self.code)
+                template = node.op.layer.call(self._module(node), HOLE, input_type(node), self.code)
             if template.count(HOLE) != 1:
                 return None
             text, value = fill(template, text), node.output
@@ -267,34 +430,46 @@ def _turns_float(node: Node) -> bool:
     return [t.dtype for t in types if isinstance(t, Tensor)] == ["int", "float"]
 
 
+def _joined(left: Expression, operator: str, right: Expression) -> Expression:
+    return Expression(infix(left.text, operator, right.text), left.reads | right.reads, left.modules + right.modules)
+
+
+def same_text(a: Number, b: Number) -> bool:
+    """Whether two numbers are known and one."""
+    return a.value is not None and a.value == b.value and not any(True for _ in references(b))
+
+
 def _uses(unit: Unit) -> Counter[Value]:
     """How often each value is read in the unit."""
     uses: Counter[Value] = Counter(unit.outputs)
-
-    def count(nodes: Iterable[Node]) -> None:
-        for node in nodes:
-            uses.update(node.inputs)
-            if isinstance(node.op, Residual):
-                for region in (node.op.branch, node.op.after):
-                    if region is not None:
-                        uses[region.output] += 1
-                        count(region.nodes)
-
-    count(unit.nodes)
+    for node in _all_nodes(unit.nodes):
+        uses.update(node.inputs)
+        uses.update(region.output for region in regions(node.op))
     return uses
+
+
+def _all_nodes(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes, and those of the flows inside them."""
+    for node in nodes:
+        yield node
+        for region in regions(node.op):
+            yield from _all_nodes(region.nodes)
+
+
+def captured(region: Region) -> list[Value]:
+    """What a flow reads that it does not make itself."""
+    made, read = {region.input}, dict[Value, None]()
+    for node in _all_nodes(region.nodes):
+        made.update(node.outputs, (inner.input for inner in regions(node.op)))
+        read.update(dict.fromkeys(node.inputs))
+    read[region.output] = None
+    return [value for value in read if value not in made]
 
 
 def _all_values(unit: Unit) -> Iterable[Value]:
     yield from unit.inputs
-
-    def walk(nodes: Iterable[Node]) -> Iterable[Value]:
-        for node in nodes:
-            yield from node.outputs
-            if isinstance(node.op, Residual):
-                yield from walk(node.op.branch.nodes)
-                yield from walk(node.op.after.nodes if node.op.after else ())
-
-    yield from walk(unit.nodes)
+    for node in _all_nodes(unit.nodes):
+        yield from node.outputs
 
 
 def named_values(unit: Unit) -> set[str]:
@@ -302,7 +477,7 @@ def named_values(unit: Unit) -> set[str]:
     return {value.name for value in _all_values(unit) if value.name}
 
 
-_SHADOWING = frozenset({"self", "config", "torch", "nn", "math", "dataclass"})
+_SHADOWING = frozenset({"self", "config", "torch", "nn", "math", "dataclass", "checkpoint"})
 _AMBIGUOUS = frozenset({"l", "I", "O"})
 
 
