@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
+from .backends.pytorch.not_emitted import not_emitted
 from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .build.spelling import check_spelling, check_used
@@ -109,6 +110,8 @@ def analyse(source: Source, overrides: Sequence[str] = (), read: Reader | None =
             report.add(diagnostic)
         if built.graph is not None and not broken:
             graphs[name] = run_passes(built.graph, PASSES)
+            for what, span in not_emitted(graphs[name]):
+                report.later(what, span)
         for recipe, train in spec.scope.recipes.items():
             if train.model.text == name:
                 plan = read_train(train, spec.scope, built.ports, report)
@@ -171,6 +174,8 @@ def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
     if missing:
         raise SpecError([d for d in analysis.diagnostics if d.code == "not-in-this-version"] or analysis.diagnostics)
     graph = analysis.graphs[model]
+    if any(True for _ in not_emitted(graph)):
+        raise SpecError([d for d in analysis.diagnostics if d.code == "not-in-this-version"])
     plan = analysis.recipes[recipe] if recipe is not None else None
     source_name = f"{spec.name}.dlspec"
     scheme = plan.scheme if plan is not None else Scheme()

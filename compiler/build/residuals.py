@@ -13,11 +13,13 @@ from ..layers.base import Layer
 from ..layers.gains import Gain, LayerScale
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import Literal, Number, Operation, number, operation
+from ..semantics.report import Unheard
 from ..semantics.tensor import Tensor, same
 from . import flows, lines, placing, project
 from .arguments import Written, given_arguments, show_value
 from .context import Context, Flowing
 from .defaults import RESIDUAL_OPTIONS, defaults_for
+from .draft import UnitDraft
 from .env import Env, Labelled, OpenFlow, env_of
 
 NORMS = ("pre", "out", "post")
@@ -161,7 +163,7 @@ class _Made:
         """Several modules lie a level deeper, under the name that one would have."""
         flow = recipe.flow
         name = ctx.unit.free_name(f"{self.base}_{stem}" if self.base else stem)
-        if isinstance(flow, tree.Stage):
+        if isinstance(flow, tree.Stage) or _makes_one(recipe, x, ctx):
             return flows.first(flows.run_recipe(recipe, x, ctx.within(hint=name)), ctx, flow)
         label = tree.Label(tree.Name(name, span=flow.span), tree.Body((flow,), span=flow.span), span=flow.span)
         env = Env(env_of(recipe), ctx.env.file)
@@ -249,6 +251,18 @@ def _wrong(name: str, takes: str, value: object, flow: tree.Flow, ctx: Context) 
 
 def _is_identity(recipe: Recipe) -> bool:
     return isinstance(recipe.flow, tree.Stage) and str(recipe.flow.path) == "identity"
+
+
+def _makes_one(recipe: Recipe, x: Value, ctx: Context) -> bool:
+    """Whether a flow makes one module, without a label of its own: it is tried where nobody sees it."""
+    if any(isinstance(node, tree.Label) for node in tree.walk(recipe.flow)):
+        return False
+    draft = UnitDraft("group", "", recipe.flow.span, ctx.unit, frozenset())
+    env = Env(env_of(recipe), ctx.env.file)
+    env.inside_library = env_of(recipe).inside_library
+    trial = ctx.within(unit=draft, env=env, nodes=[], hint=None, opened=None, report=Unheard())
+    flows.run(recipe.flow, x, trial)
+    return len(draft.modules) == 1
 
 
 def _label_of(body: tree.Body) -> str | None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from ...build.labels import TAKEN
-from ...ir.graph import Copies, LayerModule, Module, Unit, UnitModule, Value
+from ...ir.graph import Copies, LayerModule, Module, Residual, Unit, UnitModule, Value
+from ...ir.weights import module_weights, unit_weights
 from ...layers.base import Code
 from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
 from ...semantics.tensor import Tensor
 from .file import FileText, python
-from .forward import Forward, ForwardText, named_values, safe_name
+from .forward import Forward, ForwardText, all_nodes, named_values, safe_name
 from .initial import (
     init_bias_source,
     init_conv_source,
@@ -21,7 +22,7 @@ from .initial import (
     init_recurrent_source,
     init_table_line,
 )
-from .lending import lent_to, ties
+from .lending import attribute, lent_to, ties
 from .names import item_name
 from .places import first_weight, size_text
 
@@ -205,6 +206,7 @@ def write_class(
     forward = Forward(unit, names, lent, running, item_name).write()
     forward = [*(f"{local} = {size}" for size, local in running.sizes.items()), *forward]
     fill = [line for module in unit.modules for line in _initialise(module, inner, running)]
+    fill += _shrink(unit, running)
     takes_config = code.uses_config or any(inner[u].takes_config for m in unit.modules for u in _units(m))
     is_model = unit.kind == "model"
 
@@ -231,6 +233,32 @@ def write_class(
     if fill or tied or is_model:
         lines += _init_method(fill, ties=bool(tied), is_model=is_model)
     return ClassText(name, "\n".join(lines), tuple(code.arguments), takes_config, bool(fill or tied))
+
+
+def _shrink(unit: Unit, code: ForwardCode) -> list[str]:
+    """DeepNorm's smaller initial weights: all matrices of a branch but those of queries and keys."""
+    lines: list[str] = []
+    for node in all_nodes(unit.nodes):
+        if isinstance(node.op, Residual) and node.op.shrink is not None:
+            names = dict.fromkeys(n.module for n in all_nodes(node.op.branch.nodes) if n.module)
+            keys = [key for name in names for key in _matrices(unit.module(name))]
+            weights = ", ".join(f"self{attribute(key.split('.'))}" for key in keys)
+            lines += [f"for weight in [{weights}]:", f"    weight.mul_({code.number(node.op.shrink)})"] if keys else []
+    return lines
+
+
+def _matrices(module: Module) -> list[str]:
+    match module:
+        case LayerModule():
+            found = list(module_weights(module, ""))
+        case UnitModule(name=name, unit=inner):
+            found = list(unit_weights(inner, f"{name}."))
+        case Copies(name=name, units=units):
+            found = [w for i, inner in enumerate(units) for w in unit_weights(inner, f"{name}.{i}.")]
+        case _:
+            found = []
+    own = [w.key for w in found if not w.shared and len(w.shape) > 1]
+    return [key for key in own if not key.endswith((".q.weight", ".k.weight"))]
 
 
 def _tie_method(ties: list[str]) -> list[str]:

@@ -442,24 +442,24 @@ def same_text(a: Number, b: Number) -> bool:
 def _uses(unit: Unit) -> Counter[Value]:
     """How often each value is read in the unit."""
     uses: Counter[Value] = Counter(unit.outputs)
-    for node in _all_nodes(unit.nodes):
+    for node in all_nodes(unit.nodes):
         uses.update(node.inputs)
         uses.update(region.output for region in regions(node.op))
     return uses
 
 
-def _all_nodes(nodes: Iterable[Node]) -> Iterator[Node]:
+def all_nodes(nodes: Iterable[Node]) -> Iterator[Node]:
     """The nodes, and those of the flows inside them."""
     for node in nodes:
         yield node
         for region in regions(node.op):
-            yield from _all_nodes(region.nodes)
+            yield from all_nodes(region.nodes)
 
 
 def captured(region: Region) -> list[Value]:
     """What a flow reads that it does not make itself."""
     made, read = {region.input}, dict[Value, None]()
-    for node in _all_nodes(region.nodes):
+    for node in all_nodes(region.nodes):
         made.update(node.outputs, (inner.input for inner in regions(node.op)))
         read.update(dict.fromkeys(node.inputs))
     read[region.output] = None
@@ -468,7 +468,7 @@ def captured(region: Region) -> list[Value]:
 
 def _all_values(unit: Unit) -> Iterable[Value]:
     yield from unit.inputs
-    for node in _all_nodes(unit.nodes):
+    for node in all_nodes(unit.nodes):
         yield from node.outputs
 
 

@@ -1,0 +1,36 @@
+"""What a graph may hold and this version cannot emit: it is checked, shown and counted all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ....grammar.source import Span
+from ...ir.graph import Apply, Copies, Experts, Graph, Momentum, Node, Unit, UnitModule, regions
+
+
+def not_emitted(graph: Graph) -> Iterator[tuple[str, Span]]:
+    """Each part that has no PyTorch text yet, in the words of a message, with its place."""
+    yield from _unit(graph.model)
+
+
+def _unit(unit: Unit) -> Iterator[tuple[str, Span]]:
+    yield from _nodes(unit.nodes)
+    for module in unit.modules:
+        match module:
+            case Experts(span=span):
+                yield "`experts`", span
+            case Momentum(span=span):
+                yield "`momentum_copy`", span
+            case UnitModule(unit=inner):
+                yield from _unit(inner)
+            case Copies(units=units):
+                for inner in dict.fromkeys(units):
+                    yield from _unit(inner)
+
+
+def _nodes(nodes: tuple[Node, ...]) -> Iterator[tuple[str, Span]]:
+    for node in nodes:
+        if isinstance(node.op, Apply) and node.op.layer.not_emitted:
+            yield f"`{node.op.layer.word}`{node.op.layer.not_emitted}", node.span
+        for region in regions(node.op):
+            yield from _nodes(region.nodes)
