@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from training_cases import TEXT, plan_of, recipe_of, recipe_text
+from training_mistakes import SIGMOID
 
 Array = NDArray[np.float64]
 IGNORED = -100
@@ -129,6 +130,7 @@ def test_a_class_as_target_stands_for_all(random: np.random.Generator, rank: int
 FORMULAS = {
     "mse": lambda a, b: float(np.mean((a - b) ** 2)),
     "mae": lambda a, b: float(np.mean(np.abs(a - b))),
+    "huber": lambda a, b: float(np.mean(np.where(np.abs(a - b) <= 1, (a - b) ** 2 / 2, np.abs(a - b) - 0.5))),
     "binary_cross_entropy_with_logits": binary_cross_entropy,
 }
 
@@ -166,6 +168,22 @@ def test_metrics_alike(random: np.random.Generator) -> None:
         "mse": pytest.approx(FORMULAS["mse"](said[:, 0], true), rel=1e-6),
         "mae": pytest.approx(FORMULAS["mae"](said[:, 0], true), rel=1e-6),
     }
+
+
+def test_huber_is_absolute_from_delta_on(random: np.random.Generator) -> None:
+    said, true = random.normal(size=(40, 1)), random.normal(size=40)
+    apart = np.abs(said[:, 0] - true)
+    wanted = np.where(apart <= 0.5, apart**2 / 2, 0.5 * (apart - 0.25)).mean()
+    found = recipe_of("table", {"loss": "huber(output, data.y, delta = 0.5)"}).loss(tensor(said), tensor(true).float())
+    assert found.item() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_binary_cross_entropy_of_probabilities(random: np.random.Generator) -> None:
+    logits, true = random.normal(size=(12, 1)), random.uniform(size=12)
+    said = 1 / (1 + np.exp(-logits))
+    recipe = recipe_of("table", {"loss": "binary_cross_entropy(output, data.y)"}, SIGMOID)
+    found = recipe.loss(tensor(said).float(), tensor(true).float())
+    assert found.item() == pytest.approx(binary_cross_entropy(logits[:, 0], true), rel=1e-6)
 
 
 # --- sums ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -130,6 +131,32 @@ def test_no_step_is_a_jump(stages: list[dict[str, Any]], steps: int) -> None:
     assert all(abs(b - a) <= steepest + 1e-12 for a, b in pairwise(found))
 
 
+@pytest.mark.parametrize(
+    ("schedule", "factor"),
+    [
+        ("polynomial(to = 20%, power = 3)", lambda step: 0.2 + 0.8 * (1 - step / 200) ** 3),
+        ("polynomial(50%, to = 0) -> constant", lambda step: max(0.0, 1 - step / 100)),
+        ("exponential(to = 1%)", lambda step: 0.01 ** (step / 200)),
+        (
+            "warmup(100) -> exponential(to = 4%)",
+            lambda step: (step + 1) / 100 if step < 100 else 0.04 ** ((step - 100) / 100),
+        ),
+        ("warmup(50) -> inverse_sqrt", lambda step: (step + 1) / 50 if step < 50 else math.sqrt(50 / step)),
+        ("inverse_sqrt(start = 25%)", lambda step: math.sqrt(50 / (50 + step))),
+        ("step_decay(0.1, at = [50, 75%])", lambda step: 1.0 if step < 50 else 0.1 if step < 150 else 0.01),
+        ("cosine(to = 0, restarts = 3)", lambda step: (1 + math.cos(math.pi * (step % 50) / 50)) / 2),
+        (
+            "warmup(100) -> cosine(to = 50%, restarts = 1)",
+            lambda step: (step + 1) / 100 if step < 100 else 0.75 + 0.25 * math.cos(math.pi * (step % 50) / 50),
+        ),
+    ],
+)
+def test_the_other_stages_are_their_formulas(schedule: str, factor: Callable[[int], float]) -> None:
+    changes: dict[str, str | None] = {"epochs": None, "steps": "200", "optimizer": "SGD(lr = 0.5)"}
+    found = rates_of(emitted(plan_of("pictures", {**changes, "schedule": schedule})), 200, 20)
+    assert found == pytest.approx([0.5 * factor(step) for step in range(200)], rel=1e-12, abs=1e-15)
+
+
 @pytest.mark.parametrize("to", ["0", "10%", "100%"])
 @pytest.mark.parametrize("word", ["linear", "cosine"])
 def test_the_last_rate_is_the_one_that_is_asked_for(word: str, to: str) -> None:
@@ -156,6 +183,18 @@ TEXTS = {
         "        return 3e-3",
         "    progress = (step - held) / (steps - held)",
         "    return 3e-3 * (1 - progress)",
+    ],
+    "warmup(100) -> inverse_sqrt": [
+        "    if step < 100:",
+        "        return 3e-3 * (step + 1) / 100",
+        "    return 3e-3 * math.sqrt(100 / step)",
+    ],
+    "step_decay(0.1, at = [10 * epoch, 20 * epoch])": [
+        "    if step < 10 * epoch:",
+        "        return 3e-3",
+        "    if step < 20 * epoch:",
+        "        return 3e-4",
+        "    return 3e-5",
     ],
     "linear(50%, to = 20%) -> cosine(to = 0)": [
         "    lowered = round(0.5 * steps)",

@@ -22,7 +22,11 @@ LOSSES = {
         "cross_entropy(logits, data.targets, ignore = pad, smoothing = 0.1)",
         "0.5 * cross_entropy(logits, data.targets) + cross_entropy(logits, tokens) + mse(logits, 0) - mae(logits, 1)",
     ],
-    "table": ["mse(output, data.y)", "binary_cross_entropy_with_logits(output, data.quite_a_long_name_for_a_field)"],
+    "table": [
+        "mse(output, data.y)",
+        "0.5 * huber(output, data.y, delta = 0.1) + mae(output, data.y)",
+        "binary_cross_entropy_with_logits(output, data.quite_a_long_name_for_a_field)",
+    ],
 }
 METRICS = {
     "pictures": [
@@ -38,11 +42,16 @@ OPTIMIZERS = [
     "SGD(lr = 2.0 * (64 * 4_000) ^ -0.5, momentum = 0.9, nesterov = true, decay_on = all, decay = 1e-4)",
     "Adam(lr = 1e-3)",
     "AdamW(lr = 1e-3, decay = 0)",
+    "RMSprop(lr = 1e-3, alpha = 0.9, eps = 1e-6, momentum = 0.9, decay = 1e-4, centered = true)",
+    "NAdam(lr = 1e-3, betas = [0.8, 0.95], momentum_decay = 1e-3, decay = 0.1, decay_on = all)",
 ]
 SCHEDULES = [
     None,
     "warmup(5%) -> stable(2 * epoch) -> cosine(20%, to = 10%) -> warmup(10) -> linear(to = 1%)",
     "warmup(3) -> cosine(to = 0)",
+    "warmup(5%) -> polynomial(20%, to = 10%, power = 0.9) -> exponential(to = 1%)",
+    "warmup(2 * epoch) -> inverse_sqrt",
+    "cosine(30%, to = 10%, restarts = 2) -> step_decay(0.1, at = [50%, 75%])",
 ]
 
 

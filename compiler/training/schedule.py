@@ -109,7 +109,13 @@ def _fit_the_run(stages: list[Chosen[ScheduleStage]], run: Length, report: Repor
     taken = Fraction(0)
     for chosen in stages:
         for point in chosen.options.points:
-            if (_part_of(point, run) or 0) >= 1:
+            part = _part_of(point, run)
+            if part is not None and part < taken:
+                message = f"`{chosen.options.word}` names a place that lies before it begins"
+                help = "places are counted from the begin of the run"
+                report.error("misplaced-stage", message, chosen.place("at"), f"{point}", help=help)
+                return False
+            if part is not None and part >= 1:
                 message = f"`{chosen.options.word}` names a place behind the end of the run, which has {_run_text(run)}"
                 help = "leave it out, or make the run longer"
                 report.error("schedule-too-long", message, chosen.place("at"), f"{point}", help=help)

@@ -106,6 +106,13 @@ def _several(value: object) -> Any:
     return value
 
 
+def _at_least_one(value: object) -> Any:
+    value = _coerced(value)
+    if not is_number(value) or real(value) < 1:
+        raise ValueError("a number of at least 1")
+    return value
+
+
 def _whole_or_none(value: object) -> Any:
     if value is None:
         return None
@@ -188,6 +195,7 @@ def _size(value: object) -> tuple[Any, Any]:
 
 
 DecayOrNone = Annotated[Any, Kind(_decay_or_none)]
+AtLeastOne = Annotated[Any, Kind(_at_least_one)]
 Several = Annotated[Any, Kind(_several)]
 Text = Annotated[str, Kind(_text)]
 TextOrNone = Annotated[str | None, Kind(lambda value: None if value is None else _text(value))]

@@ -6,16 +6,17 @@ from typing import ClassVar
 
 from ...layers.options import NotNegative, Positive
 from ..optimizer import Optimizer, single
-from ..values import BelowZero, DecayOn
+from ..values import AtLeastOne, BelowZero, DecayOn
 
 
 class Adafactor(Optimizer):
     """`Adafactor(lr = 1e-2, beta2_decay = -0.8, clip = 1, decay = 0)` (Shazeer and Stern 2018).
 
     Squared gradients are kept as the sums of a matrix's rows and columns; their mean at step `t` forgets
-    `t ^ beta2_decay` of itself, and steps are relative to the size of the weights. `clip` is the largest root mean
-    square of a step. `lr` is the peak rate, which the schedule scales. `decay` takes `lr * decay` of themselves off
-    the weights; it acts on matrices only unless `decay_on = all`. What is left out is PyTorch's.
+    `t ^ beta2_decay` of itself, and steps are relative to the size of the weights. `clip`, 1 or more, is the largest
+    root mean square of a step. `lr` is the peak rate, which the schedule scales; at step `t` it is at most
+    `t ^ -0.5`. `decay` takes `lr * decay` of themselves off the weights; it acts on matrices only unless
+    `decay_on = all`. What is left out is PyTorch's. What is left out is PyTorch's.
     """
 
     word: ClassVar[str] = "Adafactor"
@@ -29,7 +30,7 @@ class Adafactor(Optimizer):
 
     lr: Positive
     beta2_decay: BelowZero = -0.8
-    clip: Positive = 1
+    clip: AtLeastOne = 1
     decay: NotNegative = 0
     decay_on: DecayOn = "matrices"
 
