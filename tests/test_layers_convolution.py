@@ -15,6 +15,7 @@ from one_layer import Dim, OneLayer, open_dim, type_of
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dlspec import check
 from dlspec.compiler.backends.plan import Sizes
 from dlspec.compiler.layers.base import ShapeFault
 from dlspec.compiler.layers.lengths import divided, floor_divided, shifted, slid, times
@@ -551,3 +552,34 @@ def test_whole_numbers_are_not_pictures(word: str) -> None:
     }
     with pytest.raises(ShapeFault, match="takes float"):
         _ = OneLayer.make(word, type_of("int", B, 3, T), **options[word]).types
+
+
+def test_a_name_that_no_axis_has_is_told_once() -> None:
+    text = "dlspec 1\nmodel N: (image: [B, 3, 32, 32]) -> (y: [B, 3]) {\n  mean(over = [H, W])\n}\n"
+    (found,) = check(text)
+    assert found.message == "mean along H, and [B, 3, 32, 32] has no axis of that name"
+    assert found.help == "its axes are called B; or name it by its position, such as -1"
+    assert found.span.text == "over = [H, W]"
+
+
+@pytest.mark.parametrize(
+    ("line", "mended"),
+    [
+        ("Conv2d(out_channels = 8, kernel_size = 3, padding = 1)", "Conv2d(features = 8, kernel = 3, pad = 1)"),
+        ("MaxPool2d(2)", "max_pool(2)"),
+        ("AdaptiveAvgPool2d(1)", "adaptive_avg_pool(1)"),
+        ("Conv2DTranspose(8, 2, strides = 2)", "ConvTranspose2d(8, 2, stride = 2)"),
+        ("BatchNorm2d", "BatchNorm"),
+        ("mean(dim = [2, 3], keepdim = true)", "mean(over = [2, 3], keep = true)"),
+        ("upsample(scale_factor = 2)", "upsample(factor = 2)"),
+        ("StochasticDepth(0.1)", "DropPath(0.1)"),
+    ],
+)
+def test_words_of_other_tools_are_mended_by_machine(line: str, mended: str) -> None:
+    text = f"dlspec 1\nmodel N: (image: [B, 4, H, W]) -> (y: [B, 4]) {{\n  {line}\n}}\n"
+    for _ in range(6):
+        fixes = [d.fixes[0] for d in check(text) if d.code.startswith("unknown") and d.fixes]
+        if not fixes:
+            break
+        text = text[: fixes[0].span.start] + fixes[0].text + text[fixes[0].span.end :]
+    assert mended in text

@@ -8,6 +8,7 @@ from ...grammar import tree
 from ...grammar.source import Span
 from ..ir.graph import Value
 from ..layers import registry
+from ..layers.options import AXES
 from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, OPTIONS, SPELLINGS, WORDS
 from ..semantics.nearest import nearest
@@ -72,12 +73,26 @@ def parameters(block: tree.Block) -> list[tuple[str, Span]]:
 
 
 def _option_words(path: tree.Path, arg: tree.Node) -> frozenset[str]:
-    """The bare words that an option of a layer takes."""
+    """The bare words that an option of a layer takes, and names of axes, which are looked up in what comes in."""
     layer = registry.find(str(path))
     if layer is None:
         return frozenset()
     options = [arg.name.text] if isinstance(arg, tree.Keyword) else list(layer.options)
-    return frozenset().union(*(words_of(layer, name) for name in options))
+    kinds = [field.kind for name in options if (field := layer.options.get(name)) is not None]
+    axes = _capitals(arg) if any(kind is not None and kind.reads == AXES for kind in kinds) else frozenset()
+    return axes.union(*(words_of(layer, name) for name in options))
+
+
+def _capitals(node: object) -> frozenset[str]:
+    """The Capital names of a list, or the one that stands alone."""
+    match node:
+        case tree.Keyword(value=value):
+            return _capitals(value)
+        case tree.List(entries=entries):
+            return frozenset().union(*map(_capitals, entries))
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if name[0].isupper():
+            return frozenset({name})
+    return frozenset()
 
 
 def _check_path(path: tree.Path, called: bool, ctx: Context, local: frozenset[str]) -> None:

@@ -14,7 +14,8 @@ def find_axis(word: str, axis: int | str, x: Tensor, option: str = "axis") -> in
         found = x.axis(axis)
         if found is None:
             names = [name for name in x.axes if name]
-            help = f"its axes are called {', '.join(names)}" if names else "name it by its position, such as -1"
+            called = f"its axes are called {', '.join(names)}; or " if names else ""
+            help = f"{called}name it by its position, such as -1"
             raise ShapeFault(f"{word} along {axis}, and {x} has no axis of that name", help, option)
         return found
     if not -x.rank <= axis < x.rank:
