@@ -19,19 +19,23 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     from ..compiler.pipeline import emit
+    from ..grammar.diagnostics import SpecError
     from .recipe_costs import chosen_graph
 
     analysis = analysed(options.file, options.set)
     graph, recipe = chosen_graph(analysis, options.recipe)
     assert analysis.spec is not None
-    if graph is None or (recipe is None and analysis.spec.scope.recipes):
-        what = "the model" if graph is None else "the recipe"
-        return report_left_out(analysis, f"nothing was written, {what} cannot be emitted", options, console)
-    artefact = emit(analysis, options.recipe)
+    if graph is None:
+        return report_left_out(analysis, "nothing was written, the model cannot be emitted", options, console)
+    try:
+        artefact = emit(analysis, options.recipe)
+    except SpecError:
+        return report_left_out(analysis, "nothing was written, the model cannot be emitted", options, console)
     folder = Path(options.output)
     make_folder(folder)
     for name, text in artefact.files.items():
         replace_text(folder / name, text)
         console.say(f"{folder / name}")
     console.document(files=[str(folder / name) for name in artefact.files])
-    return report_left_out(analysis, "", options, console)
+    left_out = recipe is None and analysis.spec.scope.recipes
+    return report_left_out(analysis, "the recipe was left out" if left_out else "", options, console)

@@ -16,6 +16,7 @@ from functools import reduce
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
 from .backends.pytorch.not_emitted import not_emitted
+from .advice import with_advice
 from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .build.spelling import check_spelling, check_used
@@ -24,7 +25,6 @@ from .ir.graph import Graph
 from .ir.weights import parameter_count
 from .passes import EXPORT_PASSES, PASSES, Pass
 from .semantics.follow_ups import without_follow_ups
-from .semantics.idioms import in_our_words
 from .semantics.imports import Importer, Reader, all_imported, kept_name, reader_of
 from .semantics.overrides import apply_overrides
 from .semantics.report import Report
@@ -128,7 +128,7 @@ def analyse(source: Source, overrides: Sequence[str] = (), read: Reader | None =
             exports[name] = plan
     if not report.failed:
         check_used(spec.scope, report)
-    said = in_our_words(without_follow_ups(report.diagnostics, found, file), file)
+    said = with_advice(without_follow_ups(report.diagnostics, found, file), file)
     kept = {kept_name(one.source.name, source): one.source.text for one in all_imported(imports)}
     return Analysis(source, file, spec, graphs, plans, exports, said, kept)
 
@@ -159,7 +159,10 @@ def compile(source: Source, overrides: Sequence[str] = (), recipe: str | None = 
 
 @room_for_depth()
 def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
-    """The emission of what was analysed. Raises SpecError as `compile` does."""
+    """The emission of what was analysed. Raises SpecError as `compile` does.
+
+    A recipe that this version cannot run is left out: the model is emitted all the same.
+    """
     # A check is quicker without what only an emission needs.
     from .backends.pytorch.initial import Scheme
     from .backends.pytorch.module import emit_module
@@ -170,13 +173,12 @@ def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
     if analysis.failed or spec is None:
         raise SpecError(analysis.diagnostics)
     model, recipe = _chosen(spec, recipe)
-    missing = model not in analysis.graphs or (recipe is not None and recipe not in analysis.recipes)
-    if missing:
+    if model not in analysis.graphs:
         raise SpecError([d for d in analysis.diagnostics if d.code == "not-in-this-version"] or analysis.diagnostics)
     graph = analysis.graphs[model]
     if any(True for _ in not_emitted(graph)):
         raise SpecError([d for d in analysis.diagnostics if d.code == "not-in-this-version"])
-    plan = analysis.recipes[recipe] if recipe is not None else None
+    plan = analysis.recipes.get(recipe) if recipe is not None else None
     source_name = f"{spec.name}.dlspec"
     scheme = plan.scheme if plan is not None else Scheme()
     return Artefact(

@@ -229,11 +229,17 @@ class Forward:
         for value, by_itself in zip(values, alone, strict=True):
             known = self.known[value]
             if by_itself and not known.is_name:
-                source = next((self.holders[name] for name in sorted(known.reads) if name in self.holders), None)
-                self._bind(value, known, source)
+                self._bind(value, known, self._source(value, known))
         found = [self.known[value] for value in values]
         self.left.subtract(values)
         return found
+
+    def _source(self, value: Value, known: Expression) -> Value | None:
+        """The variable that an expression is made of, for the comment on its shape: one of its rank if there is."""
+        holders = [self.holders[name] for name in sorted(known.reads) if name in self.holders]
+        ranks = {holder: holder.type.rank for holder in holders if isinstance(holder.type, Tensor)}
+        same = (h for h, rank in ranks.items() if isinstance(value.type, Tensor) and rank == value.type.rank)
+        return next(same, next(iter(holders), None))
 
     def _pointwise(self, node: Node, op: Pointwise) -> Expression:
         values = iter(node.inputs)
@@ -405,23 +411,33 @@ class Forward:
 
     def _chain(self, branch: Region, x: Expression) -> Expression | None:
         """The branch as one nested call, where it is a short chain of modules and nothing else."""
-        text, value = x.text, branch.input
+        text, value, reads = x.text, branch.input, x.reads
+        beside: list[Value] = []
         for node in branch.nodes:
             runs = isinstance(node.op, Apply | Run) and node.module is not None
-            if not runs or node.inputs != (value,) or len(node.outputs) != 1 or node.output.name is not None:
+            others = node.inputs[1:]
+            at_hand = all(other in self.known and self.known[other].is_name for other in others)
+            in_line = node.inputs[:1] == (value,) and at_hand
+            if not runs or not in_line or len(node.outputs) != 1 or node.output.name is not None:
                 return None
             module = self.unit.module(node.module or "")
             handed = handed_on(module.unit, self.lent) if isinstance(module, UnitModule) else []
-            template = f"{self._module(node)}({', '.join([HOLE, *handed])})"
+            holes = [hole(place) for place in range(len(node.inputs))]
+            template = f"{self._module(node)}({', '.join([*holes, *handed])})"
             if isinstance(node.op, Apply):
                 template = node.op.layer.call(self._module(node), HOLE, input_type(node), self.code)
             if template.count(HOLE) != 1:
                 return None
+            for place, other in enumerate(others, 1):
+                template = fill(template, self.known[other].text, hole(place))
+                reads |= self.known[other].reads
+            beside += others
             text, value = fill(template, text), node.output
         modules = len(branch.nodes)
         if value is not branch.output or not 1 <= modules <= _CHAIN or len(text) > _LONG:
             return None
-        return Expression(text, x.reads, modules)
+        self.left.subtract(beside)
+        return Expression(text, reads, modules)
 
 
 def _turns_float(node: Node) -> bool:
