@@ -153,6 +153,36 @@ def test_a_constant_comes_first_and_what_follows_is_marked(diff: Differ) -> None
     assert {c["place"] for c in rest if c["section"] == "ports"} == {"x", "y"}
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "place", "text"),
+    [
+        ("experts(4, top = 2) { Linear(16) }", "experts(4, top = 1) { Linear(16) }", "experts", "top = 2 -> 1"),
+        ("experts(4, top = 2) { Linear(16) }", "experts(8, top = 2) { Linear(16) }", "experts", "4 -> 8 experts"),
+        ("share(3) { Linear(16) }", "share(4) { Linear(16) }", "", "share(3) -> share(4)"),
+        ("residual(scale = 2) { f: Linear(16) }", "residual(scale = 3) { f: Linear(16) }", "f", "scale = 2 -> 3"),
+        (
+            "residual(out = LayerNorm) { f: Linear(16) }",
+            "residual(pre = LayerNorm) { f: Linear(16) }",
+            "f",
+            "out -> pre",
+        ),
+        ("f: Linear(16) -> cap", "f: Linear(16) -> cup", "f", "cap() -> cup()"),
+    ],
+)
+def test_combinators(diff: Differ, before: str, after: str, place: str, text: str) -> None:
+    frame = """dlspec 1
+cap(x) = min(x, 3)
+cup(x) = max(x, 3)
+model Net: (x: [B, T <= 8, 16]) -> (y: [B, T, 16]) {{
+  first: Linear(16) -> cap -> cup
+  {}
+}}
+"""
+    found = diff(frame.format(before), frame.format(after))
+    assert [c for c in found["changes"] if c["place"] == place and text in c["text"]], found["changes"]
+    assert diff(frame.format(before), frame.format(before))["equal"]
+
+
 def test_parameters_and_flops(diff: Differ) -> None:
     found = diff(NET, NET.replace("  a: Linear(dim)\n", ""))
     (model,) = found["models"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from itertools import zip_longest
+from typing import TypeAlias
 
 from ..ir.graph import (
     Apply,
@@ -34,6 +35,8 @@ from .values import as_written, meaning, number_text, shown
 
 STRUCTURAL = frozenset({"added", "removed", "renamed", "placement", "type", "copies", "function"})
 """Kinds of changes with which the wiring is another one anyway."""
+
+_Token: TypeAlias = tuple[object, str, bool]
 
 
 def compare_models(a: Graph, b: Graph) -> list[Change]:
@@ -224,8 +227,7 @@ class _Comparison:
         one = [_token(node, norms[0], renamed) for node in every_node(a.nodes)]
         other = [_token(node, norms[1], {}) for node in every_node(b.nodes)]
         left, right = ([token for token in tokens if token is not None] for tokens in (one, other))
-        keys = [token[0] for token in left], [token[0] for token in right]
-        matcher = SequenceMatcher(None, *keys, autojunk=False)
+        matcher = SequenceMatcher(None, _keys(left), _keys(right), autojunk=False)
         for tag, i, j, k, m in matcher.get_opcodes():
             if tag == "equal":
                 continue
@@ -340,7 +342,17 @@ def _tied(module: LayerModule) -> str:
     return ".".join(module.tie.path) if module.tie is not None else ""
 
 
-def _token(node: Node, norms: set[str], renamed: dict[str, str]) -> tuple[object, str, bool] | None:
+def _keys(tokens: list[_Token]) -> list[object]:
+    """What tokens are matched by: functions together with the module behind which they stand, which is but one."""
+    keys: list[object] = []
+    behind = ""
+    for key, text, is_function in tokens:
+        behind = behind if is_function else text
+        keys.append((key, behind))
+    return keys
+
+
+def _token(node: Node, norms: set[str], renamed: dict[str, str]) -> _Token | None:
     """What a node is compared by, how it is shown, and whether it is a function. None for what is told elsewhere."""
     if node.module is not None:
         name = renamed.get(node.module, node.module)

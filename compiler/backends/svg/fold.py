@@ -38,10 +38,14 @@ def look(thing: Item | Flow, *, exact: bool = True) -> object:
 
 
 def fold_blocks(flow: Flow) -> tuple[Flow, tuple[Item, ...]]:
-    """The flow with boxes for blocks that are used at several places, and these blocks."""
+    """The flow with boxes for blocks that are used at several places, and these blocks.
+
+    Where a block comes out in several ways, and one of them is used at several places, all of them are drawn beside.
+    """
     uses: dict[object, list[Item]] = {}
     _count(flow, uses)
-    names = _names({key: items[0].block for key, items in uses.items() if len(items) > 1})
+    several = {items[0].block for items in uses.values() if len(items) > 1}
+    names = _names({key: items[0].block for key, items in uses.items() if items[0].block in several})
     found: dict[object, list[Item]] = {}
 
     def box(item: Item) -> Item:

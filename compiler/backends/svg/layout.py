@@ -236,7 +236,7 @@ class _Grid:
         before: Item | None = None
         while True:
             before = next((w.source[0] for w in self.into[items[-1]] if w.slot == 0), None)
-            if before is None or before not in self.cells or before in self.chain_of or before in items:
+            if before is None or before not in self.cells or before in self.chain_of:
                 break
             items.append(before)
         items.reverse()
@@ -411,8 +411,11 @@ class _Grid:
         self.bottom_of: list[float] = []
         self.lines_of: list[int] = []
         labelled = {self.cells[item].row for item, _ in self.flow.shapes if item in self.cells}
+        in_row: dict[int, list[_Cell]] = {}
+        for cell in self.cells.values():
+            in_row.setdefault(cell.row, []).append(cell)
         for row in range(self.rows):
-            cells = [c for c in self.cells.values() if c.row == row]
+            cells = in_row.get(row, [])
             tall = max((c.height + c.stack for c in cells), default=0)
             for cell in cells:
                 middle = cell.inner is None and not cell.item.is_crossing and tall < 100
