@@ -18,6 +18,7 @@ from . import flows, lines, placing
 from .arguments import Written
 from .context import Context
 from .env import Env, env_of
+from .scores import read_score
 
 
 class Sides:
@@ -49,6 +50,9 @@ class Sides:
                 case options.NUMBER_OR_VALUE:
                     if flows.names_flow(option.flow, ctx):
                         found[name] = self._side(name, option.flow, ctx)
+                case options.FUNCTION_OR_VALUE:
+                    score = read_score(option.flow, self._side, ctx)
+                    found[name] = self._side(name, option.flow, ctx) if score is None else score
                 case options.VALUES:
                     entries = option.flow.entries if isinstance(option.flow, tree.List) else (option.flow,)
                     sides = [self._side(name, entry, ctx) for entry in entries if not isinstance(entry, tree.Entry)]

@@ -27,10 +27,12 @@ from .options import (
     NumberOrSideOrNone,
     PositiveOrNone,
     Probability,
+    ScoreOrNone,
     SideInputOrNone,
     Whole,
     WholeOrNone,
 )
+from .score import ScoreFunction, own_name
 from .side import Side
 
 
@@ -54,7 +56,7 @@ class Attention(Layer):
     alibi: Flag = False
     softcap: PositiveOrNone = None
     scale: PositiveOrNone = None
-    score: SideInputOrNone = None
+    score: ScoreOrNone = None
     qk_norm: NormOrNone = None
     mask: SideInputOrNone = None
     dropout: Probability = 0
@@ -140,7 +142,17 @@ class Attention(Layer):
             _check_side(
                 "documents", self.documents, (only,), f"the document of each entry: {only}", "give whole numbers"
             )
-        if self.score is not None:
+        if isinstance(self.score, ScoreFunction):
+            only = Tensor("float", (self.heads,))
+            for name, side in self.score.sides.items():
+                if not same(side.type, only):
+                    raise ShapeFault(
+                        f"`{name}` of `{self.score.function.name}` takes a number, or one for each head: {only}; this "
+                        f"is {side.type}",
+                        f"write `{name} = Weight([{written(self.heads)}])` for a learned one",
+                        "score",
+                    )
+        elif self.score is not None:
             table = Tensor("float", (self.heads, queries, keys))
             _check_side(
                 "score",
@@ -198,7 +210,15 @@ class Attention(Layer):
     def given(self) -> list[tuple[str, Side]]:
         """The side inputs besides the sequences, by the names of `forward`'s arguments and in their order."""
         options = {"prefix": self.prefix, "documents": self.documents, "score": self.score, "mask": self.mask}
-        return [(name, side) for name, side in options.items() if isinstance(side, Side)]
+        of_score = self.score.sides if isinstance(self.score, ScoreFunction) else {}
+        return [
+            *((name, side) for name, side in options.items() if isinstance(side, Side)),
+            *((own_name(name), side) for name, side in of_score.items()),
+        ]
+
+    def sides(self) -> tuple[Side, ...]:
+        of_score = self.score.sides.values() if isinstance(self.score, ScoreFunction) else ()
+        return tuple(sorted((*super().sides(), *of_score), key=lambda side: side.place))
 
     def constructor(self, x: Tensor, code: Code) -> str:
         name = code.library(f"{self.word[0].upper()}{self.word[1:]}", definition(self, x, code))
@@ -227,6 +247,8 @@ class Attention(Layer):
             found.append(f"window={code.number(self.window)}")
         if self.prefix is not None and not isinstance(self.prefix, Side):
             found.append(f"prefix={code.number(self.prefix)}")
+        if isinstance(self.score, ScoreFunction):
+            found += [f"{own_name(name.name)}={code.number(name)}" for name in self.score.names()]
         if self.drops(code):
             found.append(f"dropout={code.number(self.dropout)}")
         return found

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..semantics.number import equal
+from ..scalars import variables
+from ..scalars.print_torch import print_torch
+from ..semantics.number import Number, equal, is_whole, spelled
 from ..semantics.tensor import Tensor
 from .alibi import SLOPES
 from .base import Code
 from .rotary_torch import ROTARY
+from .score import ScoreFunction, own_name
 from .side import Side
 
 if TYPE_CHECKING:
@@ -31,7 +34,8 @@ class _ClassText:
         self.layer, self.x, self.code = layer, x, code
         self.projects = "bias" in layer.options
         self.square, self.drops = layer.square(x), layer.drops(code)
-        self.written_out = layer.softcap is not None
+        self.function = layer.score if isinstance(layer.score, ScoreFunction) else None
+        self.written_out = layer.softcap is not None or self.function is not None
         self.name = f"{layer.word[0].upper()}{layer.word[1:]}"
         self.rotary = code.library("Rotary", ROTARY) if layer.rotary is not None else ""
         self.slopes = code.library("alibi_slopes", SLOPES) if layer.alibi else ""
@@ -105,6 +109,8 @@ class _ClassText:
             found["window"] = "int"
         if layer.prefix is not None and not isinstance(layer.prefix, Side):
             found["prefix"] = "int"
+        for name in self.function.names() if self.function is not None else ():
+            found[own_name(name.name)] = "int" if is_whole(name) else "float"
         return found
 
     # --- __init__ ---
@@ -172,16 +178,27 @@ class _ClassText:
     def _positions(self, seen: list[str]) -> list[str]:
         """Where queries and keys stand, as far as something reads it."""
         text = " ".join([*seen, *self._biases()])
+        names = self._read_by_function()
+        kind = ", dtype=torch.float32" if names & {"q", "k"} else ""
+        apart = "distance" in text or "q" in names
         lines: list[str] = []
-        if "distance" in text or "position" in text:
-            lines.append("position = torch.arange(k.shape[2], device=k.device)")
-        if "distance" in text and self.square:
-            lines.append("distance = position[:, None] - position  # [T, T]")
-        elif "distance" in text:
+        if "distance" in text or "key" in text or "k" in names or (apart and self.square):
+            lines.append(f"key = torch.arange(k.shape[2]{kind}, device=k.device)")
+        if apart and self.square:
+            lines.append("query = key[:, None]")
+        elif apart:
             moved = " + k.shape[2] - q.shape[2]" if self.layer.causal else ""
-            lines.append(f"query = torch.arange(q.shape[2], device=q.device){moved}")
-            lines.append("distance = query[:, None] - position  # [T, S]")
+            lines.append(f"query = torch.arange(q.shape[2]{kind}, device=q.device)[:, None]{moved}")
+        if "distance" in text:
+            lines.append(f"distance = query - key  # [T, {'T' if self.square else 'S'}]")
+        if "h" in names:
+            lines.append("head = torch.arange(self.heads, dtype=torch.float32, device=q.device)")
+            lines.append("head = head[:, None, None]")
         return lines
+
+    def _read_by_function(self) -> frozenset[str]:
+        """Which of s, q, k, h and of its own arguments the score's function reads."""
+        return frozenset() if self.function is None else variables(self.function.expression)
 
     def _seen(self) -> list[str]:
         """What a key must be to be seen, each an expression that spreads over [B, heads, T, S]."""
@@ -190,9 +207,9 @@ class _ClassText:
         if layer.causal:
             later = "(distance >= 0)"
             if isinstance(layer.prefix, Side):
-                later = "((distance >= 0) | (position < prefix[:, None, None, None]))"
+                later = "((distance >= 0) | (key < prefix[:, None, None, None]))"
             elif layer.prefix is not None:
-                later = "((distance >= 0) | (position < self.prefix))"
+                later = "((distance >= 0) | (key < self.prefix))"
             found.append(later)
         if layer.window is not None:
             one_sided = layer.causal and layer.prefix is None
@@ -206,7 +223,7 @@ class _ClassText:
     def _biases(self) -> list[str]:
         """What is added to the scores."""
         found: list[str] = []
-        if self.layer.score is not None:
+        if isinstance(self.layer.score, Side):
             found.append("score")
         if self.layer.alibi:
             found.append(f"-{self.slopes}(self.heads, q.device) * distance.abs()")
@@ -218,10 +235,13 @@ class _ClassText:
         options, lines, biases = ["q", "k", "v"], list[str](), self._biases()
         if biases:
             bias = biases[0] if len(biases) == 1 else f"{biases[0]} - {biases[1][1:]}"
-            lines.append(f"bias = {bias}" if not seen else f'bias = ({bias}).masked_fill(~seen, float("-inf"))')
-            if biases == ["score"]:
-                lines[-1] = lines[-1].replace("(score)", "score")
-            options.append("attn_mask=bias.type_as(q)")
+            if seen:
+                whole = bias if bias.isidentifier() else f"({bias})"
+                bias = f'{whole}.masked_fill(~seen, float("-inf"))'
+            if not bias.isidentifier():
+                lines.append(f"bias = {bias}")
+                bias = "bias"
+            options.append(f"attn_mask={bias}.type_as(q)")
         elif seen:
             options.append("attn_mask=seen")
         if self.drops:
@@ -246,6 +266,8 @@ class _ClassText:
         lines.append(f"scores = (q * {scale}) @ k.transpose(2, 3)  # [B, heads, T, S]")
         if layer.softcap is not None:
             lines.append("scores = self.softcap * torch.tanh(scores / self.softcap)")
+        if self.function is not None:
+            lines += self._by_function(self.function)
         lines += [
             f"scores = scores - {bias[1:]}" if bias.startswith("-") else f"scores = scores + {bias}"
             for bias in self._biases()
@@ -259,8 +281,19 @@ class _ClassText:
         if self.drops:
             weights = f"F.dropout({weights}, self.dropout, self.training)"
         # What was added may have been of another dtype.
-        cast = ".type_as(v)" if self._biases() else ""
+        cast = ".type_as(v)" if self._biases() or self.function is not None else ""
         return [*lines, f"y = {weights}{cast} @ v"]
+
+    def _by_function(self, score: ScoreFunction) -> list[str]:
+        names = {"s": "scores", "q": "query", "k": "key", "h": "head"}
+        names |= {name: own_name(name) for name in score.sides}
+        lines = [f"{names[name]} = {names[name]}[:, None, None]" for name in score.sides]
+
+        def number(n: Number) -> str:
+            return spelled(n, lambda reference: f"self.{own_name(reference.name)}", python=True)
+
+        value = print_torch(score.expression, names.keys(), number=number, name=names.__getitem__)
+        return [*lines, f"scores = {value}"]
 
     # --- initial weights ---
 

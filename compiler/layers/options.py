@@ -12,6 +12,7 @@ from ..options import Kind
 from ..semantics.number import Literal, Number, Operation, Reference, is_whole, number, whole
 from .initial import WORDS as INITIAL_WORDS
 from .initial import Initial
+from .score import ScoreFunction
 from .side import Side
 
 if TYPE_CHECKING:
@@ -208,6 +209,12 @@ def _number_or_side(low: int, what: str) -> Kind:
     return Kind(lambda value: value if isinstance(value, Side) else single.check(value), reads=NUMBER_OR_VALUE)
 
 
+def _score(value: object) -> Side | ScoreFunction:
+    if not isinstance(value, Side | ScoreFunction):
+        raise ValueError("a value that flows, or a function of the file")
+    return value
+
+
 def _norm(value: object) -> Layer:
     from .base import Layer
 
@@ -225,7 +232,7 @@ def _layer(value: object) -> Layer:
 
 
 AXES, VALUE, VALUES, LAYER, SIZES, INITIAL = "axes", "value", "values", "layer", "sizes", "initial"
-NUMBER_OR_VALUE = "number or value"
+NUMBER_OR_VALUE, FUNCTION_OR_VALUE = "number or value", "function or value"
 """Ways of reading (`Kind.reads`): names of dims stay names; a flow is placed and gives its value; all values that
 stand without a name; one layer or function of the library, with its options; all that is given by a name that is no
 option's; how weights begin; a number, or a flow that gives a value."""
@@ -252,6 +259,7 @@ SideInputs = Annotated[Any, Kind(_sides, reads=VALUES)]
 NumberOrSideOrNone = Annotated[
     Any, _or_none(_number_or_side(0, "a whole number of at least 0, a value that flows, int[B],"))
 ]
+ScoreOrNone = Annotated[Any, _or_none(Kind(_score, reads=FUNCTION_OR_VALUE))]
 NormOrNone = Annotated[Any, _or_none(Kind(_norm, reads=LAYER))]
 InnerLayer = Annotated[Any, Kind(_layer, reads=LAYER)]
 InnerLayerOrNone = Annotated[Any, _or_none(Kind(_layer, reads=LAYER))]

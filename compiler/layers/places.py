@@ -23,6 +23,34 @@ def places(g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str) -> OnnxValue
     return g.once(("places", length), make)
 
 
+def query_column(
+    g: OnnxBuilder,
+    q: tuple[OnnxValue, Tensor],
+    k: tuple[OnnxValue, Tensor],
+    name: str,
+    *,
+    end_together: bool,
+) -> tuple[OnnxValue, Tensor]:
+    """Where queries stand beside keys that count from 0: int[T, 1].
+
+    `end_together`: the last query stands at the last key; else the first one stands at the first.
+    """
+    query, key = places(g, *q, f"{name}.query"), places(g, *k, f"{name}.key")
+    row_type = Tensor("int", q[1].dims[1:2])
+    type_ = Tensor("int", (*row_type.dims, number(1)))
+    moved = end_together and query is not key
+
+    def make() -> OnnxValue:
+        row = query
+        if moved:
+            lengths = [g.length(*k, 1), g.length(*q, 1)]
+            beyond = g.op("Sub", lengths, Tensor("int", (number(1),)), f"{name}.beyond")
+            row = g.op("Add", [query, beyond], row_type, f"{name}.query.moved")
+        return g.op("Unsqueeze", [row, g.whole(1)], type_, f"{name}.query.column")
+
+    return g.once(("query column", query, key if moved else None), make), type_
+
+
 def distances(
     g: OnnxBuilder,
     q: tuple[OnnxValue, Tensor],
@@ -31,22 +59,9 @@ def distances(
     *,
     end_together: bool,
 ) -> tuple[OnnxValue, Tensor]:
-    """How far each query stands behind each key: int[T, S].
-
-    `end_together`: the last query stands at the last key; else the first ones stand together.
-    """
+    """How far each query stands behind each key: int[T, S]. `end_together` is as in `query_column`."""
     type_ = Tensor("int", (q[1].dims[1], k[1].dims[1]))
-    query, key = places(g, *q, f"{name}.query"), places(g, *k, f"{name}.key")
-    end_together = end_together and query is not key
-
-    def make() -> OnnxValue:
-        row = query
-        if end_together:
-            lengths = [g.length(*k, 1), g.length(*q, 1)]
-            beyond = g.op("Sub", lengths, Tensor("int", (number(1),)), f"{name}.beyond")
-            row = g.op("Add", [query, beyond], Tensor("int", type_.dims[:1]), f"{name}.query.moved")
-        column_type = Tensor("int", (type_.dims[0], number(1)))
-        column = g.op("Unsqueeze", [row, g.whole(1)], column_type, f"{name}.query.column")
-        return g.op("Sub", [column, key], type_, f"{name}.distance")
-
-    return g.once(("distances", query, key, end_together), make), type_
+    column, _ = query_column(g, q, k, name, end_together=end_together)
+    key = places(g, *k, f"{name}.key")
+    distance = g.once(("distances", column, key), lambda: g.op("Sub", [column, key], type_, f"{name}.distance"))
+    return distance, type_

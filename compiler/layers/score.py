@@ -1,0 +1,54 @@
+"""What `score = tilt(slope = Weight([heads]))` gives an attention: a function of the file, with its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..scalars import SCORE, Constant, Expression, ScalarFunction, Variable, applied
+from ..scalars.expression import nodes
+from ..semantics.number import Number, Reference, references
+from .side import Side
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreFunction:
+    """`f(s, q, k, h, ...)`: a new score from the score, the places of query and key, and the head.
+
+    `arguments` are those beyond these four, by name: a number, or a value with an entry for each head.
+    """
+
+    function: ScalarFunction
+    arguments: Mapping[str, Number | Side]
+
+    @property
+    def sides(self) -> dict[str, Side]:
+        return {name: value for name, value in self.arguments.items() if isinstance(value, Side)}
+
+    @cached_property
+    def expression(self) -> Expression:
+        """Over s, q, k, h and the names of `sides`; numbers are put in, calls written out."""
+        named = {
+            name: Variable(name) if isinstance(value, Side) else Constant(value)
+            for name, value in self.arguments.items()
+        }
+        return applied(self.function, map(Variable, SCORE), named)
+
+    def names(self) -> tuple[Reference, ...]:
+        """The constants, parameters and indices that the numbers are written with, each once."""
+        constants = [node for node in nodes(self.expression) if isinstance(node, Constant)]
+        return tuple(dict.fromkeys(name for constant in constants for name in references(constant.number)))
+
+
+_TAKEN = frozenset(
+    """
+    self dim heads memory_dim kv_heads head_dim length base q_norm k_norm scale softcap window prefix dropout
+    x memory documents score mask q k v o rotary scores position query key distance seen head group torch math nn
+    """.split()
+)
+
+
+def own_name(name: str) -> str:
+    """A name of the file in the emitted class, where it may not be one that stands there already."""
+    return f"{name}_" if name in _TAKEN else name
