@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from ..compiler.pipeline import Analysis
 from ..grammar import Diagnostic, Source, parse, tree
 from ..grammar.tokens import Token
+from .imports import Files
 from .index import Index, Symbol
 from .names import read_names
 from .positions import Encoding, Lines
@@ -23,7 +24,7 @@ class Document:
     version: int | None
     source: Source
     encoding: Encoding
-    outside: Mapping[str, Symbol] = field(default_factory=dict)
+    files: Files
 
     @property
     def text(self) -> str:
@@ -44,6 +45,11 @@ class Document:
     @cached_property
     def index(self) -> Index:
         return read_names(self.file, self.outside)
+
+    @cached_property
+    def outside(self) -> Mapping[str, Symbol]:
+        """The names that its imports bring."""
+        return self.files.outside(self.file)
 
     @cached_property
     def tokens(self) -> list[Token]:
@@ -70,12 +76,20 @@ class Analysed:
 
     def facts_for(self, now: Document) -> Callable[[tree.Node], Fact | None]:
         """What was known of a flow of the document as it is now. What was edited since is not known."""
+        was = self._place(now)
+        return lambda flow: self.facts.of(flow, was)
+
+    def weights(self, node: tree.Node, now: Document) -> tuple[str, ...]:
+        """The keys of the weights that the layer at a node makes, `weight` and `bias`."""
+        return self.facts.weights(node, self._place(now))
+
+    def _place(self, now: Document) -> Callable[[int, int], tuple[int, int] | None]:
+        """Where a place of the document as it is now was when it was analysed; None for what was edited since."""
         before, after = self.document.text, now.text
         if before == after:
-            return self.facts.of
-        same = min(len(before), len(after))
-        head = next((i for i in range(same) if before[i] != after[i]), same)
-        tail = next((i for i in range(same - head) if before[-1 - i] != after[-1 - i]), same - head)
+            return lambda start, end: (start, end)
+        head = _shared(before, after)
+        tail = min(_shared(before[::-1], after[::-1]), min(len(before), len(after)) - head)
         moved = len(after) - len(before)
 
         def place(start: int, end: int) -> tuple[int, int] | None:
@@ -83,4 +97,9 @@ class Analysed:
                 return start, end
             return (start - moved, end - moved) if start > len(after) - tail else None
 
-        return lambda flow: self.facts.of(flow, place)
+        return place
+
+
+def _shared(a: str, b: str) -> int:
+    """How many characters two texts begin with alike."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

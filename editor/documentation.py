@@ -17,8 +17,9 @@ from ..compiler.semantics.number import MATHS, Literal, Operation, Reference, ex
 from ..compiler.semantics.report import Report
 from ..compiler.training import registry as training
 from ..compiler.training.base import Options, ReadBy
-from ..compiler.training.cadence import Every, EveryCheckpoint, EverySample, Normal, Patience
-from ..compiler.training.keys import KEYS
+from ..compiler.training.cadence import Every, EveryCheckpoint, EverySample, Patience
+from ..compiler.training.key_pages import KEY_PAGES, OF_PHASES, ONLY_PHASES, KeyPage
+from ..compiler.training.lines import REQUIRED
 from ..compiler.training.measure import Measure
 from ..grammar import tree
 from ..grammar.source import Source
@@ -101,8 +102,22 @@ def maths_words() -> Iterable[str]:
 
 def key(word: str) -> Page | None:
     """A key of `train`."""
-    entry = KEYS.get(word)
+    entry = KEY_PAGES.get(word)
     return None if entry is None else Page(word, f"{word} = ...", entry.text, entry.example)
+
+
+def key_entry(word: str) -> KeyPage | None:
+    return KEY_PAGES.get(word)
+
+
+def key_words(*, phase: bool) -> Iterable[str]:
+    """The keys of a section, or of a phase in one."""
+    return [word for word in KEY_PAGES if (word in OF_PHASES if phase else word not in ONLY_PHASES)]
+
+
+def is_required(word: str) -> bool:
+    """Whether no recipe goes without it."""
+    return word in REQUIRED or word == "epochs"
 
 
 @cache
@@ -112,34 +127,34 @@ def call(folder: str, word: str) -> Page | None:
     return None if kind is None else _of_class(word, kind, kind.example)
 
 
-def calls(folder: str) -> tuple[str, ...]:
-    return training.words(folder)
-
-
-# Keys whose one call is no matter of a registry.
+# Keys that take one call only.
 _CALLS: Mapping[str, tuple[type[Options], ...]] = {
     "validate": (Every,),
     "checkpoint": (EveryCheckpoint,),
     "sample": (EverySample,),
     "early_stop": (Patience,),
-    "init": (Normal,),
 }
 
 
 @cache
 def calls_of_key(word: str) -> tuple[Page, ...]:
-    """What may stand behind `key =`: all calls that it takes."""
-    entry = KEYS.get(word)
-    if entry is not None and entry.folder is not None:
-        found = (call(entry.folder, name) for name in calls(entry.folder))
-        return tuple(page for page in found if page is not None)
-    return tuple(_of_class(kind.word, kind, kind.example) for kind in _CALLS.get(word, ()))
+    """All that a key may call, wherever in its value."""
+    page = KEY_PAGES.get(word)
+    folders = () if page is None else dict.fromkeys((page.folder, page.behind))
+    found = [_of_class(kind.word, kind, kind.example) for kind in _CALLS.get(word, ())]
+    return (*found, *(one for folder in folders if folder is not None for one in calls(folder)))
+
+
+@cache
+def calls(folder: str) -> tuple[Page, ...]:
+    """All that a registry of training has."""
+    found = (call(folder, word) for word in training.words(folder))
+    return tuple(page for page in found if page is not None)
 
 
 def formats() -> tuple[Page, ...]:
     """What an `export` section may call."""
-    found = (call("formats", word) for word in calls("formats"))
-    return tuple(page for page in found if page is not None)
+    return calls("formats")
 
 
 # --- pages -------------------------------------------------------------------------------------------------------

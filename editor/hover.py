@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,13 @@ from ..grammar import tree
 from ..grammar.source import Span
 from .document import Analysed, Document
 from .documentation import Option, Page, key
+from .fields import field_type, fields
 from .index import Mention, Symbol
 from .places import chain_at, key_of, page_of, section_of
 from .shapes import Fact
+
+# Names of neighbouring constants stand in a column.
+_ALIGNED = re.compile(r"(?<=\w) +=")
 
 Facts = Callable[[tree.Node], Fact | None]
 
@@ -48,14 +53,18 @@ def _nothing(flow: tree.Node) -> None:
 def _library(chain: Sequence[tree.Node], offset: int, document: Document, facts: Facts) -> Card | None:
     match chain[-1]:
         case tree.Keyword(name=name) if _within(name.span, offset):
-            return _option_card(name.span, name.text, chain, document)
+            found = _option_card(name.span, name.text, chain, document)
+            return None if found is None else found[0]
         case tree.Stage(path=path) as stage if _within(path.span, offset):
+            if isinstance(chain[-2], tree.Keyword):
+                option = _option_card(path.span, chain[-2].name.text, chain[:-1], document)
+                if option is not None and str(path) in option[1].words:
+                    return option[0]
             page = page_of(stage, chain, document.index)
             if page is not None:
-                fact = facts(stage)
-                return Card(path.span, "\n\n".join([*_page(page), *_fact(fact)]))
-            if isinstance(chain[-2], tree.Keyword):
-                return _option_card(path.span, chain[-2].name.text, chain[:-1], document)
+                return Card(path.span, "\n\n".join([*_fact(facts(stage)), *_page(page)]))
+            if path.parts[0] == "data":
+                return _field_card(path, chain, document)
             setting = key_of(chain)
             return None if setting is None else _key_card(path.span, setting.name.text)
         case tree.Binding(name=name) if _within(name.span, offset) and isinstance(section_of(chain), tree.Train):
@@ -63,13 +72,24 @@ def _library(chain: Sequence[tree.Node], offset: int, document: Document, facts:
     return None
 
 
-def _option_card(span: Span, name: str, chain: Sequence[tree.Node], document: Document) -> Card | None:
+def _option_card(span: Span, name: str, chain: Sequence[tree.Node], document: Document) -> tuple[Card, Option] | None:
+    """The card of an option of the call that the chain's last node is an argument of, and the option."""
     stage = chain[-2]
     if not isinstance(stage, tree.Stage):
         return None
     page = page_of(stage, chain[:-1], document.index)
     option = None if page is None else page.option(name)
-    return None if page is None or option is None else Card(span, option_text(option, page))
+    return None if page is None or option is None else (Card(span, option_text(option, page)), option)
+
+
+def _field_card(path: tree.Path, chain: Sequence[tree.Node], document: Document) -> Card | None:
+    """A field of the data: its type, for a batch."""
+    section = section_of(chain)
+    found = fields(section, document) if isinstance(section, tree.Train) else {}
+    field = found.get(path.parts[-1])
+    return (
+        None if field is None else Card(path.span, f"{_code(f'{path}: {field_type(field)}')}\n\nA field of the data.")
+    )
 
 
 def _key_card(span: Span, name: str) -> Card | None:
@@ -110,6 +130,12 @@ def _symbol(mention: Mention, chain: Sequence[tree.Node], facts: Facts, analysed
     return "\n\n".join(part for part in parts if part)
 
 
+def symbol_text(symbol: Symbol) -> str:
+    """What the file alone says of a name."""
+    parts = [_code(_heading(symbol)), _what(symbol), comment_above(symbol)]
+    return "\n\n".join(part for part in parts if part)
+
+
 def _carrier(symbol: Symbol, mention: Mention, chain: Sequence[tree.Node]) -> tree.Node:
     """The node that carries the value: where a block or label is used as a stage, that use."""
     stage = next((node for node in reversed(chain) if isinstance(node, tree.Stage)), None)
@@ -134,8 +160,8 @@ def _heading(symbol: Symbol) -> str:
             text = symbol.name
         case _:
             text = node.span.text
-    first, *rest = text.splitlines()
-    return f"{first} ..." if rest and not isinstance(node, tree.Block | tree.Model) else text
+    first, *rest = text.splitlines() or [symbol.name]
+    return f"{first} ..." if rest and not isinstance(node, tree.Block | tree.Model) else _ALIGNED.sub(" =", text)
 
 
 def _what(symbol: Symbol) -> str:

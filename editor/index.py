@@ -83,7 +83,10 @@ class Scope:
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """`mentions` are in the order of the text, as are the `unknown` words, which nothing in the file has given."""
+    """`mentions` are in the order of the text, as are the `unknown` words, which nothing in the file has given.
+
+    `labels` has the symbol of each label by the identity of its node, `units` blocks and models by name.
+    """
 
     file: tree.File
     root: Scope
@@ -91,6 +94,7 @@ class Index:
     mentions: tuple[Mention, ...]
     unknown: tuple[tuple[int, str], ...]
     labels: Mapping[int, Symbol]
+    units: Mapping[str, tree.Block | tree.Model]
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -116,5 +120,21 @@ class Index:
         """Every symbol that is given in this file, in the order of the text."""
         return (mention.symbol for mention in self.mentions if mention.span == mention.symbol.span)
 
+    def parameters(self, called: Symbol) -> tuple[Symbol, ...]:
+        """The parameters and inputs of a block, model or function of this file."""
+        if called.span.source is not self.file.span.source:
+            return ()
+        given = {mention.span.start: mention.symbol for mention in self.mentions}
+        return tuple(given[name.span.start] for name in parameter_names(called) if name.span.start in given)
+
     def item_at(self, offset: int) -> tree.Item | None:
         return next((item for item in self.file.items if item.span.start <= offset <= item.span.end), None)
+
+
+def parameter_names(called: Symbol) -> list[tree.Name]:
+    """Where the parameters and inputs of a block, model or function are given."""
+    node = called.node
+    params = node.params or () if isinstance(node, tree.Block | tree.Function) else ()
+    signature = node.signature if isinstance(node, tree.Block | tree.Model) else None
+    ports = signature.inputs if signature is not None else ()
+    return [param.name for param in params] + [port.name for port in ports if port.name is not None]

@@ -87,6 +87,15 @@ def follow(
         bodies = [level.inner for level in fitting if level.inner is not None]
 
 
+def reach(parts: Iterable[str], bodies: list[tree.Body], labels: Labels, units: Units) -> list[tree.Body]:
+    """The bodies that lie behind the parts of a path."""
+    for part in parts:
+        if not part.isdecimal():
+            found = [level for body in bodies for level in levels(body, labels, units) if _fits(level.name, part)]
+            bodies = [level.inner for level in found if level.inner is not None]
+    return bodies
+
+
 def _fits(name: str, pattern: str) -> bool:
     return name == pattern or (
         "*" in pattern and re.fullmatch(re.escape(pattern).replace(r"\*", "[^.]*"), name) is not None

@@ -9,7 +9,7 @@ from ..compiler.semantics.language import COMBINATORS, FUNCTIONS, LAYERS
 from ..compiler.semantics.number import MATHS
 from ..grammar import tree
 from ..grammar.source import Span
-from .index import Index, Kind, Mention, Scope, Symbol
+from .index import Index, Kind, Mention, Scope, Symbol, parameter_names
 from .labels import follow, path_parts, pattern_parts
 
 # With parentheses these are the library's, whatever has their name.
@@ -55,7 +55,7 @@ class _Reader:
             look_up()
         mentions = tuple(self.mentions[start] for start in sorted(self.mentions))
         unknown = tuple(sorted(self.unknown))
-        return Index(self.file, self.root, tuple(self.scopes), mentions, unknown, self.labels)
+        return Index(self.file, self.root, tuple(self.scopes), mentions, unknown, self.labels, self.units)
 
     # --- giving ---------------------------------------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ class _Reader:
             for node in tree.walk(dim) if binds else ():
                 match node:
                     case tree.Stage(path=tree.Path(parts=(word,)) as path, args=None, body=None):
-                        if word[0].isupper() and word not in scope.given:
+                        if word[:1].isupper() and word not in scope.given:
                             self.give("dim", tree.Name(word, span=path.span), shape, scope, 0)
             self.flow(dim, scope)
 
@@ -287,23 +287,16 @@ class _Reader:
 
         def look_up() -> None:
             called = scope.find(path.parts[0], at)
-            if len(path.parts) == 1 and called is not None and path.parts[0] not in _LIBRARY:
-                symbol = next((s for s in self.mentioned_in(called) if s.name == name.text), None)
+            if len(path.parts) == 1 and called is not None and called.span.source is name.span.source:
+                symbol = next((one for one in self.parameters_of(called) if one.name == name.text), None)
                 if symbol is not None:
                     self.mention(Mention(name.span, symbol))
 
         self.later.append(look_up)
 
-    def mentioned_in(self, called: Symbol) -> Iterable[Symbol]:
+    def parameters_of(self, called: Symbol) -> Iterable[Symbol]:
         """The parameters and inputs of what is called."""
-        node = called.node
-        params = node.params or () if isinstance(node, tree.Block | tree.Function) else ()
-        signature = node.signature if isinstance(node, tree.Block | tree.Model) else None
-        places = [p.name.span.start for p in params]
-        places += [port.name.span.start for port in signature.inputs if port.name] if signature is not None else []
-        if node.span.source is not self.file.span.source:
-            return ()
-        return [self.mentions[place].symbol for place in places if place in self.mentions]
+        return (self.mentions[name.span.start].symbol for name in parameter_names(called))
 
     def use(
         self, scope: Scope, name: str, span: Span, at: int, *, dotted: bool = False, told: bool = True

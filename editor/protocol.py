@@ -5,16 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lsprotocol import types
+from pygls.uris import from_fs_path
 
 from ..grammar.diagnostics import Diagnostic, Fix, Severity
-from ..grammar.source import Source
+from ..grammar.source import Span
+from .completion import Completion
 from .document import Document
+from .items import Sort
+from .outline import Entry
 from .positions import Encoding, Lines
 
 _SEVERITIES: dict[Severity, types.DiagnosticSeverity] = {
     "error": types.DiagnosticSeverity.Error,
     "warning": types.DiagnosticSeverity.Warning,
     "note": types.DiagnosticSeverity.Information,
+}
+
+_ITEM_KINDS: dict[Sort, types.CompletionItemKind] = {
+    "name": types.CompletionItemKind.Variable,
+    "layer": types.CompletionItemKind.Class,
+    "function": types.CompletionItemKind.Function,
+    "option": types.CompletionItemKind.Property,
+    "key": types.CompletionItemKind.Property,
+    "word": types.CompletionItemKind.EnumMember,
+    "field": types.CompletionItemKind.Field,
+    "keyword": types.CompletionItemKind.Keyword,
+    "block": types.CompletionItemKind.Module,
+    "label": types.CompletionItemKind.Field,
+}
+_SYMBOL_KINDS: dict[str, types.SymbolKind] = {
+    "constant": types.SymbolKind.Constant,
+    "function": types.SymbolKind.Function,
+    "block": types.SymbolKind.Class,
+    "model": types.SymbolKind.Module,
+    "section": types.SymbolKind.Namespace,
+    "key": types.SymbolKind.Property,
+    "label": types.SymbolKind.Field,
+    "value": types.SymbolKind.Variable,
 }
 
 
@@ -26,27 +53,19 @@ def offset_at(document: Document, position: types.Position) -> int:
     return document.lines.offset(position.line, position.character)
 
 
-def uri_of(source: Source, document: Document) -> str:
-    """The document's address, or that of another file which a finding or name lies in."""
-    if source.name == document.source.name:
-        return document.uri
-    from pathlib import Path
-
-    return Path(source.name).absolute().as_uri()
-
-
-def location(source: Source, start: int, end: int, document: Document) -> types.Location:
-    lines = document.lines if source.text == document.text else Lines(source.text, document.encoding)
-    return types.Location(uri_of(source, document), range_of(lines, start, end))
+def location(span: Span, document: Document) -> types.Location:
+    """A place in a document, or in another file that a finding or name lies in."""
+    if span.source.name == document.source.name:
+        return types.Location(document.uri, range_of(document.lines, span.start, span.end))
+    lines = Lines(span.source.text, document.encoding)
+    uri = from_fs_path(span.source.name) or ""
+    return types.Location(uri, range_of(lines, span.start, span.end))
 
 
 def diagnostic(finding: Diagnostic, document: Document) -> types.Diagnostic:
     """A finding as an editor shows it: what is wrong, what stands there, what to write."""
     told = [finding.message, finding.label, f"help: {finding.help}" if finding.help else ""]
-    further = [
-        types.DiagnosticRelatedInformation(location(span.source, span.start, span.end, document), text)
-        for span, text in finding.labels
-    ]
+    further = [types.DiagnosticRelatedInformation(location(span, document), text) for span, text in finding.labels]
     return types.Diagnostic(
         range_of(document.lines, finding.span.start, finding.span.end),
         "\n".join(part for part in told if part),
@@ -104,6 +123,34 @@ def _apart(fixes: Iterable[Fix]) -> Iterator[Fix]:
         if fix.span.start > last:
             yield fix
             last = fix.span.end
+
+
+def completion_list(found: Completion, document: Document, offset: int) -> types.CompletionList:
+    """The items in their order; each takes the place of what was typed of it."""
+    word = range_of(document.lines, found.start, offset)
+    items = [
+        types.CompletionItem(
+            item.label,
+            kind=_ITEM_KINDS[item.sort],
+            detail=item.detail or None,
+            documentation=types.MarkupContent(types.MarkupKind.Markdown, text) if (text := item.text()) else None,
+            sort_text=f"{place:04}",
+            text_edit=types.TextEdit(word, item.insert or item.label),
+        )
+        for place, item in enumerate(found.items)
+    ]
+    return types.CompletionList(False, items)
+
+
+def document_symbol(entry: Entry, document: Document) -> types.DocumentSymbol:
+    return types.DocumentSymbol(
+        entry.name,
+        _SYMBOL_KINDS[entry.kind],
+        range_of(document.lines, entry.span.start, entry.span.end),
+        range_of(document.lines, entry.place.start, entry.place.end),
+        detail=entry.detail or None,
+        children=[document_symbol(one, document) for one in entry.inside] or None,
+    )
 
 
 def encoding_of(kind: types.PositionEncodingKind | str | None) -> Encoding:

@@ -2,85 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
-
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
-from pygls.uris import to_fs_path
 
 from .. import __version__
-from ..compiler.pipeline import analyse
-from ..grammar import Source
-from .document import Analysed, Document
+from .completion import complete
+from .definition import definition
+from .desk import PAUSE, Desk
 from .formatting import layout
 from .hover import hover
-from .protocol import diagnostic, encoding_of, offset_at, quick_fixes, range_of, text_edit
-
-PAUSE = 0.15
-"""Seconds without a keystroke before a document is checked."""
-
-
-@dataclass(eq=False)
-class Desk:
-    """The open documents by address: the text as it is, the last analysis, and the check that is under way."""
-
-    server: LanguageServer
-    documents: dict[str, Document] = field(default_factory=dict)
-    analysed: dict[str, Analysed] = field(default_factory=dict)
-    checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-
-    def put(self, uri: str, version: int | None, text: str, pause: float) -> None:
-        """A document was opened or changed: what was under way for its older text is given up."""
-        encoding = encoding_of(self.server.workspace.position_encoding)
-        self.documents[uri] = Document(uri, version, Source(_name(uri), text), encoding)
-        self._give_up(uri)
-        self.checks[uri] = asyncio.ensure_future(self._check(uri, pause))
-
-    def close(self, uri: str) -> None:
-        self._give_up(uri)
-        self.documents.pop(uri, None)
-        self.analysed.pop(uri, None)
-        self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
-
-    def _give_up(self, uri: str) -> None:
-        check = self.checks.pop(uri, None)
-        if check is not None:
-            check.cancel()
-
-    async def _check(self, uri: str, pause: float) -> None:
-        await asyncio.sleep(pause)
-        found = await self.analyse(uri)
-        if found is None:
-            return
-        document = found.document
-        told = [diagnostic(d, document) for d in found.analysis.diagnostics if d.span.source is document.source]
-        self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, told, document.version))
-
-    async def analyse(self, uri: str) -> Analysed | None:
-        """The analysis of a document as it is now; None where it was closed or changed in the meantime."""
-        document = self.documents.get(uri)
-        known = self.analysed.get(uri)
-        if document is None or (known is not None and known.document is document):
-            return known
-        analysis = await asyncio.to_thread(analyse, document.source)
-        if self.documents.get(uri) is not document:
-            return None
-        self.analysed[uri] = Analysed(document, analysis)
-        return self.analysed[uri]
-
-
-def _name(uri: str) -> str:
-    """What messages call a document: its path, or its address where it lies in no file."""
-    path = to_fs_path(uri) if uri.startswith("file:") else None
-    return path if path is not None else f"<{uri}>"
+from .outline import outline
+from .protocol import (
+    completion_list,
+    document_symbol,
+    location,
+    offset_at,
+    quick_fixes,
+    range_of,
+    text_edit,
+)
+from .rename import Refusal, renamable, rename
 
 
 def make_server() -> LanguageServer:
     """The server with all that it answers, not yet listening."""
+    # The whole text comes with each edit: what counts as a line is then no matter of who counts.
     server = LanguageServer("dlspec", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full)
     desk = Desk(server)
+    _follow_documents(server, desk)
+    _answer(server, desk)
+    _edit(server, desk)
+    return server
 
+
+def _follow_documents(server: LanguageServer, desk: Desk) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     async def opened(params: types.DidOpenTextDocumentParams) -> None:
         it = params.text_document
@@ -95,6 +51,10 @@ def make_server() -> LanguageServer:
     async def closed(params: types.DidCloseTextDocumentParams) -> None:
         desk.close(params.text_document.uri)
 
+
+def _answer(server: LanguageServer, desk: Desk) -> None:
+    """What is asked about a place or a document."""
+
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     def hovered(params: types.HoverParams) -> types.Hover | None:
         document = desk.documents[params.text_document.uri]
@@ -103,6 +63,28 @@ def make_server() -> LanguageServer:
             return None
         text = types.MarkupContent(types.MarkupKind.Markdown, card.text)
         return types.Hover(text, range_of(document.lines, card.span.start, card.span.end))
+
+    @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "(", "["]))
+    def completed(params: types.CompletionParams) -> types.CompletionList | None:
+        document = desk.documents[params.text_document.uri]
+        offset = offset_at(document, params.position)
+        found = complete(document, offset, desk.analysed.get(document.uri))
+        return None if found is None else completion_list(found, document, offset)
+
+    @server.feature(types.TEXT_DOCUMENT_DEFINITION)
+    def defined(params: types.DefinitionParams) -> types.Location | None:
+        document = desk.documents[params.text_document.uri]
+        span = definition(document, offset_at(document, params.position), desk.files)
+        return None if span is None else location(span, document)
+
+    @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
+    def outlined(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
+        document = desk.documents[params.text_document.uri]
+        return [document_symbol(entry, document) for entry in outline(document.file)]
+
+
+def _edit(server: LanguageServer, desk: Desk) -> None:
+    """What gives edits."""
 
     @server.feature(types.TEXT_DOCUMENT_FORMATTING)
     def formatted(params: types.DocumentFormattingParams) -> list[types.TextEdit]:
@@ -119,10 +101,29 @@ def make_server() -> LanguageServer:
         document = found.document
         start, end = offset_at(document, params.range.start), offset_at(document, params.range.end)
         wanted = params.context.only
-        actions = quick_fixes(found.analysis.diagnostics, document, start, end)
-        return [action for action in actions if wanted is None or action.kind in wanted]
+        offered = quick_fixes(found.analysis.diagnostics, document, start, end)
+        return [action for action in offered if wanted is None or action.kind in wanted]
 
-    return server
+    @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
+    def prepared(params: types.PrepareRenameParams) -> types.Range:
+        document = desk.documents[params.text_document.uri]
+        try:
+            span = renamable(document, offset_at(document, params.position))
+        except Refusal as refusal:
+            raise JsonRpcInvalidParams(str(refusal)) from None
+        return range_of(document.lines, span.start, span.end)
+
+    @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
+    async def renamed(params: types.RenameParams) -> types.WorkspaceEdit:
+        found = await desk.analyse(params.text_document.uri)
+        if found is None:
+            raise JsonRpcInvalidParams("The text has changed in the meantime: try again")
+        document = found.document
+        try:
+            made = rename(document, offset_at(document, params.position), params.new_name, found)
+        except Refusal as refusal:
+            raise JsonRpcInvalidParams(str(refusal)) from None
+        return types.WorkspaceEdit({document.uri: [text_edit(document.lines, edit) for edit in made.edits]})
 
 
 def serve() -> None:

@@ -34,10 +34,11 @@ class Facts:
 
     analysis: Analysis
 
-    def of(self, flow: tree.Node, was: Callable[[int, int], _Place | None] | None = None) -> Fact | None:
+    def of(self, flow: tree.Node, was: Callable[[int, int], _Place | None]) -> Fact | None:
         """What is known of the value that a flow ends in. `was` says where a place of an edited text was before."""
-        for place in _ends(flow):
-            if was is not None and (place := was(*place)) is None:
+        for end in _ends(flow):
+            place = was(*end)
+            if place is None:
                 continue
             nodes, modules = self._placed[0].get(place, []), self._placed[1].get(place, [])
             if not nodes:
@@ -52,6 +53,13 @@ class Facts:
                 max(len(nodes), len(modules)),
             )
         return None
+
+    def weights(self, flow: tree.Node, was: Callable[[int, int], _Place | None]) -> tuple[str, ...]:
+        """The keys of the weights of a layer, below its own name."""
+        places = [place for end in _ends(flow) if (place := was(*end)) is not None]
+        modules = [module for place in places for module in self._placed[1].get(place, ())]
+        layers = [module for module in modules if isinstance(module, LayerModule)]
+        return tuple(weight.key.partition(".")[2] for module in layers[:1] for weight in module_weights(module, ""))
 
     def constant(self, name: str) -> str | None:
         """The value of a constant that is computed from others, or None where its text says it."""

@@ -1,0 +1,105 @@
+"""The open documents: the text as it is, the last analysis, and the check that is under way."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+from pygls.uris import to_fs_path
+
+from ..compiler.pipeline import analyse
+from ..grammar import Source, tree
+from .document import Analysed, Document
+from .imports import Files, target
+from .protocol import diagnostic, encoding_of
+
+PAUSE = 0.15
+"""Seconds without a keystroke before a document is checked."""
+
+
+@dataclass(eq=False)
+class Desk:
+    """Documents, analyses and checks by the address of the document."""
+
+    server: LanguageServer
+    files: Files = field(default_factory=Files)
+    documents: dict[str, Document] = field(default_factory=dict)
+    analysed: dict[str, Analysed] = field(default_factory=dict)
+    _checks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _running: dict[str, tuple[Document, asyncio.Future[Analysed]]] = field(default_factory=dict)
+
+    def put(self, uri: str, version: int | None, text: str, pause: float) -> None:
+        """A document was opened or changed: what was under way for its older text is given up."""
+        encoding = encoding_of(self.server.workspace.position_encoding)
+        source = Source(_name(uri), text)
+        self.documents[uri] = Document(uri, version, source, encoding, self.files)
+        self.files.opened[Path(source.name)] = source
+        self._check_soon(uri, pause)
+        self._reread_importers(Path(source.name))
+
+    def close(self, uri: str) -> None:
+        self._give_up(uri)
+        document = self.documents.pop(uri, None)
+        self.analysed.pop(uri, None)
+        if document is not None:
+            self.files.opened.pop(Path(document.source.name), None)
+            self._reread_importers(Path(document.source.name))
+        self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+    def _reread_importers(self, path: Path) -> None:
+        """The documents that import a file have other names in sight when it changes."""
+        for uri, document in list(self.documents.items()):
+            imports = [item for item in document.file.items if isinstance(item, tree.Import)]
+            if path in map(target, imports):
+                self.documents[uri] = replace(document)
+                self._check_soon(uri, PAUSE)
+
+    def _check_soon(self, uri: str, pause: float) -> None:
+        self._give_up(uri)
+        self._checks[uri] = asyncio.ensure_future(self._check(uri, pause))
+
+    def _give_up(self, uri: str) -> None:
+        check = self._checks.pop(uri, None)
+        if check is not None:
+            check.cancel()
+
+    async def _check(self, uri: str, pause: float) -> None:
+        await asyncio.sleep(pause)
+        found = await self.analyse(uri)
+        if found is None:
+            return
+        document = found.document
+        told = [diagnostic(d, document) for d in found.analysis.diagnostics if d.span.source is document.source]
+        self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, told, document.version))
+
+    async def analyse(self, uri: str) -> Analysed | None:
+        """The analysis of a document as it is now; None where it was closed or changed in the meantime."""
+        document = self.documents.get(uri)
+        if document is None:
+            return None
+        known = self.analysed.get(uri)
+        if known is not None and known.document is document:
+            return known
+        running = self._running.get(uri)
+        if running is None or running[0] is not document:
+            # In a thread, so that other questions are answered meanwhile; whoever else asks waits for this one.
+            running = document, asyncio.ensure_future(asyncio.to_thread(_analysed, document))
+            self._running[uri] = running
+        found = await asyncio.shield(running[1])
+        if self.documents.get(uri) is not document:
+            return None
+        self.analysed[uri] = found
+        return found
+
+
+def _analysed(document: Document) -> Analysed:
+    return Analysed(document, analyse(document.source))
+
+
+def _name(uri: str) -> str:
+    """What messages call a document: its path, or its address where it lies in no file."""
+    path = to_fs_path(uri) if uri.startswith("file:") else None
+    return path if path is not None else f"<{uri}>"

@@ -1,0 +1,202 @@
+"""Rename, asked for by a client of the protocol: every use changes, and what cannot be is refused with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+import pytest_lsp
+from lsp_cases import GPT, SERVER, Editor, EditorClient, capabilities
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+pytestmark = [pytest.mark.no_torch, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_lsp.fixture(config=SERVER, scope="module")
+async def client(lsp_client: EditorClient) -> AsyncIterator[None]:
+    await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities()))
+    yield
+    await lsp_client.shutdown_session()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gpt(client: EditorClient) -> AsyncIterator[Editor]:
+    editor = Editor(client, "file:///gpt.dlspec", GPT).open()
+    await editor.findings()
+    yield editor
+    await editor.close()
+
+
+def changed(old: str, new: str) -> list[str]:
+    """The lines that differ, as they are afterwards."""
+    return [b.strip() for a, b in zip(old.splitlines(), new.splitlines(), strict=True) if a != b]
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "lines"),
+    [
+        # a constant, from a use, into dims and calls
+        (
+            "Linear\\(voc",
+            "tokens_known",
+            [
+                "tokens_known = 256",
+                "model GPT: (tokens: int[B, T <= context]) -> (logits: [B, T, tokens_known]) {",
+                "wte: Embedding(tokens_known, dim) + wpe: Positions(context, dim)",
+                "head: Linear(tokens_known, bias = false, weight = wte.weight)",
+            ],
+        ),
+        # a block and a model
+        ("mlp: Ml", "Feed", ["block Feed(hidden) {", "residual { mlp: Feed(4 * dim) }"]),
+        (
+            "model G",
+            "Small",
+            [
+                "model Small: (tokens: int[B, T <= context]) -> (logits: [B, T, vocab]) {",
+                "train Small {",
+                "export Small {",
+            ],
+        ),
+        # a parameter
+        (
+            "Mlp\\(hid",
+            "width",
+            [
+                "block Mlp(width) {",
+                "fc: Linear(width) -> gelu(approximate = tanh) -> proj: Linear(dim)",
+            ],
+        ),
+        # labels, in dotted uses, in quoted patterns, and in words that come of them
+        (
+            "wt",
+            "table",
+            [
+                "table: Embedding(vocab, dim) + wpe: Positions(context, dim)",
+                "head: Linear(vocab, bias = false, weight = table.weight)",
+                'freeze = ["blocks.*.attn_norm", table]',
+            ],
+        ),
+        (
+            "residual { at",
+            "look",
+            ["residual { look: SelfAttention(heads, causal = true) }", 'freeze = ["blocks.*.look_norm", wte]'],
+        ),
+        (
+            "  blo(?=cks: )",
+            "layers",
+            [
+                "layers: repeat(2) {",
+                'freeze = ["layers.*.attn_norm", wte]',
+                "rates = [head = 0.1, layers.0.mlp.fc = 2]",
+            ],
+        ),
+        (
+            "  f(?=c:)",
+            "up",
+            [
+                "up: Linear(hidden) -> gelu(approximate = tanh) -> proj: Linear(dim)",
+                "rates = [head = 0.1, blocks.0.mlp.up = 2]",
+            ],
+        ),
+        # dims and ports
+        (
+            "int\\[B, T",
+            "S",
+            ["model GPT: (tokens: int[B, S <= context]) -> (logits: [B, S, vocab]) {"],
+        ),
+        (
+            "(?<=\\()logi(?=ts:)",
+            "scores",
+            [
+                "model GPT: (tokens: int[B, T <= context]) -> (scores: [B, T, vocab]) {",
+                "loss = cross_entropy(scores, data.targets)",
+            ],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_every_use_changes(gpt: Editor, place: str, name: str, lines: list[str]) -> None:
+    assert changed(gpt.text, await gpt.rename(place, name)) == lines
+
+
+VALUES = """dlspec 1
+model Pair: (source: int[B, S], target: int[B, T]) -> (y: [B, T, 8], z: [B, S, 8]) {
+  embed = tok: Embedding(20, 8) -> Dropout(0.1)
+  source -> embed -> Linear(8) as memory
+  memory -> Linear(8) as z
+  target -> embed -> layers: repeat(2, index = i) { residual { a: Linear(8) as inner } } as y
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "count"),
+    [("emb", "both", 3), ("as mem", "kept", 2), ("index = ", "n", 1), ("in(?=ner)", "x", 1), ("to", "table", 1)],
+)
+async def test_values_and_flows(client: EditorClient, place: str, name: str, count: int) -> None:
+    editor = Editor(client, "file:///pair.dlspec", VALUES).open()
+    text = await editor.rename(place, name)
+    assert len(re.findall(rf"\b{name}\b", text)) - len(re.findall(rf"\b{name}\b", VALUES)) == count
+    await editor.close()
+
+
+async def test_an_inner_name_is_another_name(client: EditorClient) -> None:
+    text = (
+        "dlspec 1\nn = 8\nblock A(n) { Linear(n) }\n"
+        "model M: (x: [B, n]) -> (y: [B, n]) { A(n) -> A(n = n) }\n"
+    )  # fmt: skip
+    editor = Editor(client, "file:///inner.dlspec", text).open()
+    outer = "dlspec 1\nw = 8\nblock A(n) { Linear(n) }\nmodel M: (x: [B, w]) -> (y: [B, w]) { A(w) -> A(n = w) }\n"
+    inner = "dlspec 1\nn = 8\nblock A(w) { Linear(w) }\nmodel M: (x: [B, n]) -> (y: [B, n]) { A(n) -> A(w = n) }\n"
+    assert await editor.rename("1\nn", "w") == outer
+    assert await editor.rename("A\\(n", "w") == inner
+    await editor.close()
+
+
+async def refusal(editor: Editor, place: str, name: str) -> str:
+    with pytest.raises(JsonRpcException) as refused:
+        await editor.rename(place, name)
+    return refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "reason"),
+    [
+        ("voc", "context", "`context` is taken: line 4 gives it to a constant"),
+        ("voc", "repeat-s", "`repeat-s` is no name for a constant: it begins with a small letter"),
+        ("voc", "Vocab", "begins with a small letter"),
+        ("block M", "mlp", "`mlp` is no name for a block: it begins with a capital letter"),
+        ("block M", "Linear", "`Linear` is a layer of the language"),
+        ("block M", "GPT", "`GPT` is taken: line 15 gives it to a model"),
+        ("voc", "model", "`model` is a word of the language"),
+        ("  f(?=c:)", "proj", "Two modules of this body are labelled `proj`"),
+        ("  f(?=c:)", "forward", "`forward` is an attribute of every PyTorch module"),
+        ("hid", "dim", "`dim` is taken"),
+        ("fc: Lin", "x", "words of the language cannot be renamed"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_the_reason(gpt: Editor, place: str, name: str, reason: str) -> None:
+    assert reason in await refusal(gpt, place, name)
+
+
+async def test_a_name_takes_no_word_from_the_language(client: EditorClient) -> None:
+    """A bare `relu` further down would become the label."""
+    text = "dlspec 1\nmodel M: (x: [B, 8]) -> (y: [B, 8]) { up: Linear(8) -> relu -> Linear(8) -> gelu() }\n"
+    editor = Editor(client, "file:///words.dlspec", text).open()
+    assert await refusal(editor, "{ up", "relu") == "`relu` is used in line 2 for something else"
+    assert await editor.rename("{ up", "gelu") == text.replace("up:", "gelu:")
+    await editor.close()
+
+
+async def test_a_word_that_can_be_renamed_is_told_beforehand(gpt: Editor) -> None:
+    params = types.PrepareRenameParams(gpt.document, gpt.after("weight = wt"))
+    found = await gpt.client.text_document_prepare_rename_async(params)
+    assert isinstance(found, types.Range)
+    assert gpt.cut(found) == "wte"
+    with pytest.raises(JsonRpcException, match="words of the language"):
+        await gpt.client.text_document_prepare_rename_async(
+            types.PrepareRenameParams(gpt.document, gpt.after("fc: Lin"))
+        )  # fmt: skip
