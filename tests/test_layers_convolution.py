@@ -583,3 +583,13 @@ def test_words_of_other_tools_are_mended_by_machine(line: str, mended: str) -> N
             break
         text = text[: fixes[0].span.start] + fixes[0].text + text[fixes[0].span.end :]
     assert mended in text
+
+
+@settings(max_examples=300)
+@given(lengths, st.integers(-5, 5), st.integers(1, 6), lengths, st.integers(0, 60), st.integers(0, 60))
+def test_lengths_that_are_said_to_be_equal_are(n: Number, shift: int, by: int, m: Number, t: int, h: int) -> None:
+    """A floor as it is folded here, and as a signature would have it."""
+    written_out = Operation("//", (Operation("+", (n, number(shift))), number(by)))
+    assert equal(written_out, floor_divided(n, shift, by))
+    at = Sizes({"T": t, "H": h})
+    assert not equal(n, m) or at.of(n) == at.of(m)

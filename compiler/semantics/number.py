@@ -242,11 +242,19 @@ def polynomial(n: Number) -> Polynomial:
 
 
 def _floor_division(p: Polynomial, divisor: Fraction) -> Polynomial:
-    """`p // divisor`: what certainly divides leaves the brackets, `(16 * H - 1) // 2` is `8 * H - 1`."""
+    """`p // divisor`: what certainly divides leaves the brackets, `(16 * H - 1) // 2` is `8 * H - 1`.
+
+    A floor of a floor is one: `(H // 2 + 1) // 2` is `(H + 2) // 4`.
+    """
     whole = {m: c for m, c in p.items() if m and (c / divisor).denominator == 1}
     rest = {m: c for m, c in p.items() if m not in whole}
     if set(rest) <= {()}:
         return _sum(_scaled(whole, 1 / divisor), _constant(Fraction(math.floor(rest.get((), Fraction(0)) / divisor))))
+    added = rest.get((), Fraction(0))
+    match [(m, c) for m, c in rest.items() if m]:
+        case [((Atom("//", (inner, step)),), 1)] if all(n.denominator == 1 for n in (added, step, divisor)):
+            below = _sum(dict(inner), _constant(added * step))
+            return _sum(_scaled(whole, 1 / divisor), _floor_division(below, step * divisor))
     # What remains is kept small, so that two ways of saying one length are equal: 0 <= its constant < divisor.
     over = Fraction(math.floor(rest.get((), Fraction(0)) / divisor))
     rest = _sum(rest, _constant(-over * divisor))
