@@ -162,18 +162,18 @@ def read_options(
     """The options of a call as an object; None where one is wrong or missing (reported).
 
     `defaults` come from `default` lines; `none` takes such an option away. `ready` are options that the caller has
-    worked out itself, or FAULT for what it has reported. `misfits` are what `given_arguments` could not give: the
-    others are checked, and no object is made.
+    worked out itself, or FAULT for what it has reported. `misfits` are what `given_arguments` could not give, and
+    what is not missing then.
     """
     values: dict[str, Any] = {name: value for name, value in (ready or {}).items() if value is not FAULT}
     places = {name: option.flow.span for name, option in {**defaults, **given}.items()}
-    told = {*(name for name in ready or {} if name not in values), *misfits}
+    faulty = {name for name in ready or {} if name not in values}
     for name, option in {**defaults, **given}.items():
-        if name in values or name in told:
+        if name in values or name in faulty:
             continue
         value = evaluate(option.flow, option.scope or scope, report, words_of(kind, name))
         if value is FAULT:
-            told.add(name)
+            faulty.add(name)
         elif value is None and ((name in given and name in defaults) or not _takes_none(kind, name)):
             continue
         else:
@@ -183,7 +183,7 @@ def read_options(
     except BadOptions as fault:
         for problem in fault.problems:
             name = problem.option
-            if problem.takes is None and name in told:
+            if problem.takes is None and name in (*faulty, *misfits):
                 continue
             if problem.takes is None:
                 report.error(
@@ -202,7 +202,7 @@ def read_options(
                 help=f"`{word}({name} = ...)` with {problem.takes}",
             )
         return None
-    return None if told else options
+    return None if faulty else options
 
 
 def words_of(kind: type[OptionSet], name: str) -> frozenset[str]:

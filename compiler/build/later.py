@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from ...grammar import tree
 from ...grammar.source import Span
@@ -27,7 +28,33 @@ def put_off(what: str, stage: tree.Stage, ctx: Context) -> Value:
     return ctx.unknown()
 
 
-def check_names(node: object, ctx: Context, local: frozenset[str] = frozenset()) -> None:
+@dataclass(frozen=True)
+class Local:
+    """Names of a body, over those of the bodies around it: a thousand small bodies do not copy what is around them."""
+
+    names: frozenset[str]
+    around: Local | None = None
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in scope.names for scope in self._scopes())
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for scope in self._scopes() for name in scope.names)
+
+    def _scopes(self) -> Iterator[Local]:
+        scope: Local | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.around
+
+    def within(self, names: frozenset[str]) -> Local:
+        return Local(names, self) if names else self
+
+
+NO_NAMES = Local(frozenset())
+
+
+def check_names(node: object, ctx: Context, local: Local = NO_NAMES) -> None:
     """Report names that nothing has and options that a call has not; what is named counts as used."""
     match node:
         case tree.Stage(path=path, args=args, body=body):
@@ -35,11 +62,11 @@ def check_names(node: object, ctx: Context, local: frozenset[str] = frozenset())
             if args is not None and path.parts[0] not in local:
                 _check_options(tree.Stage(path, args, None, span=node.span), ctx)
             for arg in args or ():
-                check_names(arg, ctx, local | _option_words(path, arg))
+                check_names(arg, ctx, local.within(_option_words(path, arg)))
             if body is not None:
                 check_names(body, ctx, local)
         case tree.Body(lines=lines):
-            inner = local | _given(lines)
+            inner = local.within(_given(lines))
             for line in lines:
                 check_names(line, ctx, inner)
         case tree.Node():
@@ -95,7 +122,7 @@ def _capitals(node: object) -> frozenset[str]:
     return frozenset()
 
 
-def _check_path(path: tree.Path, called: bool, ctx: Context, local: frozenset[str]) -> None:
+def _check_path(path: tree.Path, called: bool, ctx: Context, local: Local) -> None:
     word = path.parts[0]
     found = ctx.env.lookup(word)
     if isinstance(found, Value):

@@ -159,7 +159,7 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
     if ready is None:
         return None
     layer = read_options(kind, kind.word, given, kept, ctx.env, ctx.report, stage.span, ready=ready, misfits=misfits)
-    if layer is None:
+    if layer is None or misfits:
         return None
     named = None if tie is None or isinstance(tie.flow, tree.Nothing) else tie.flow
     return ReadLayer(layer, sides.values, named)

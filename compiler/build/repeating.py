@@ -15,7 +15,7 @@ from .context import Context, Flowing, Placed
 from .defaults import REPEAT_OPTIONS
 from .draft import UnitDraft, labels_in
 from .env import Env
-from .later import check_names
+from .later import Local, check_names
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
 
@@ -34,7 +34,7 @@ def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         return ctx.unknown()
     count, index = read
     if count.value == 0:
-        check_names(stage.body, ctx, frozenset({index.text} if index is not None else ()))
+        check_names(stage.body, ctx, Local(frozenset({index.text} if index is not None else ())))
         return x
     before = ctx.made_before(stage)
     if before is not None:

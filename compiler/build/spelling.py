@@ -16,7 +16,7 @@ from .context import Context
 from .draft import UnitDraft
 from .env import Env
 from .labels import check_name
-from .later import check_names, parameters
+from .later import Local, check_names, parameters
 
 
 def check_spelling(scope: FileScope, report: Report) -> None:
@@ -34,11 +34,11 @@ def check_spelling(scope: FileScope, report: Report) -> None:
             case tree.Block(body=body):
                 given = frozenset(name for name, _ in parameters(item)) | _ports(item.signature)
                 for param in item.params or ():
-                    check_names(param.default, ctx, given)
-                check_names(body, ctx, given)
+                    check_names(param.default, ctx, Local(given))
+                check_names(body, ctx, Local(given))
                 _check_parameters(item, report)
             case tree.Model(body=body, signature=signature):
-                check_names(body, ctx, _ports(signature))
+                check_names(body, ctx, Local(_ports(signature)))
 
 
 def check_used(scope: FileScope, report: Report) -> None:
