@@ -98,7 +98,7 @@ def read_call(kind: type[Kind], stage: tree.Stage, scope: Scope, report: Report)
     faults = list(options.faults())
     for fault in faults:
         report.error(fault.code, fault.message, chosen.place(fault.option), fault.label, help=fault.help)
-    if faults:
+    if faults or misfits:
         return None
     for what, option in options.missing():
         report.later(what, stage.path.span if option is None else chosen.place(option))

@@ -26,9 +26,11 @@ class Data:
     fields: Fields | None
     places: Mapping[str, Span]
 
-    def place(self, name: str) -> Span:
-        """Where the dims of a field come from."""
+    def place(self, name: str, axis: int) -> Span:
+        """Where a dim of a field comes from."""
         option = None if self.fields is None else self.fields[name].option
+        if option == "size" and axis == 0:
+            option = None  # the channels of a picture
         return self.places.get(name) or self.source.place(option)
 
     def settings(self) -> dict[str, Any]:

@@ -124,11 +124,11 @@ def _fit(
             "shape-mismatch", facts, data.places.get(name, data.source.span), f"{shown} here", help=help, labels=labels
         )
         return False
-    for dim, size in zip(wanted.dims[1:], have.dims, strict=True):
+    for axis, (dim, size) in enumerate(zip(wanted.dims[1:], have.dims, strict=True)):
         problem = _bind(dim, size, dims)
         if problem is not None:
             message, help = problem
-            report.error("shape-mismatch", facts, data.place(name), message, help=help, labels=labels)
+            report.error("shape-mismatch", facts, data.place(name, axis), message, help=help, labels=labels)
             return False
     return True
 

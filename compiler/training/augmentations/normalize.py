@@ -21,7 +21,8 @@ def _read_mean(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
     match flow:
         case tree.Stage(path=tree.Path(parts=("imagenet",)), args=None, body=None):
             return IMAGENET
-    value = evaluate(flow, scope, report)
+    unknown = isinstance(flow, tree.Stage) and flow.args is None and scope.find(flow.path.parts[0]) is None
+    value = None if unknown else evaluate(flow, scope, report)
     listed = value if isinstance(value, tuple) else ()
     if value == IMAGENET or value is FAULT or (listed and all(is_number(n) and n.value is not None for n in listed)):
         return value

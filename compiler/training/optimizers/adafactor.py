@@ -16,7 +16,7 @@ class Adafactor(Optimizer):
     `t ^ beta2_decay` of itself, and steps are relative to the size of the weights. `clip`, 1 or more, is the largest
     root mean square of a step. `lr` is the peak rate, which the schedule scales; at step `t` it is at most
     `t ^ -0.5`. `decay` takes `lr * decay` of themselves off the weights; it acts on matrices only unless
-    `decay_on = all`. What is left out is PyTorch's. What is left out is PyTorch's.
+    `decay_on = all`. What is left out is PyTorch's.
     """
 
     word: ClassVar[str] = "Adafactor"
