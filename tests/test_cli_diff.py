@@ -158,7 +158,7 @@ def test_a_constant_comes_first_and_what_follows_is_marked(diff: Differ) -> None
     [
         ("experts(4, top = 2) { Linear(16) }", "experts(4, top = 1) { Linear(16) }", "experts", "top = 2 -> 1"),
         ("experts(4, top = 2) { Linear(16) }", "experts(8, top = 2) { Linear(16) }", "experts", "4 -> 8 experts"),
-        ("share(3) { Linear(16) }", "share(4) { Linear(16) }", "", "share(3) -> share(4)"),
+        ("share(3) { Linear(16) }", "share(4) { Linear(16) }", "first", "share(3) -> share(4)"),
         ("residual(scale = 2) { f: Linear(16) }", "residual(scale = 3) { f: Linear(16) }", "f", "scale = 2 -> 3"),
         (
             "residual(out = LayerNorm) { f: Linear(16) }",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..backends.plan import plan
+from ..backends.plan import layers_together
 from ..depth import room_for_depth
 from ..ir.graph import Graph
 from ..ir.weights import parameter_count
@@ -84,8 +84,11 @@ def _pairs(a: Spec, b: Spec) -> Iterator[tuple[str | None, str | None]]:
 
 
 def _pair(a: Graph, b: Graph) -> ModelPair:
-    flops = plan(a).flops_per_sample, plan(b).flops_per_sample
-    return ModelPair(b.model.name, (parameter_count(a), parameter_count(b)), flops, fit(a, b))
+    return ModelPair(b.model.name, (parameter_count(a), parameter_count(b)), (_flops(a), _flops(b)), fit(a, b))
+
+
+def _flops(graph: Graph) -> int:
+    return sum(layer.flops for layer in layers_together(graph))
 
 
 def _constants(a: Spec, b: Spec) -> Iterator[Change]:
