@@ -102,6 +102,15 @@ SPELLINGS = {
     "rms_norm": "RMSNorm",
     "LayerNormalization": "LayerNorm",
     "PositionalEmbedding": "Positions",
+    "PositionalEncoding": "Sinusoid",
+    "SinusoidalPositionalEncoding": "Sinusoid",
+    "SinusoidalEmbedding": "Sinusoid",
+    "TimestepEmbedding": "fourier",
+    "CLSToken": "ClassToken",
+    "RelativePositionBias": "RelativeBias",
+    "T5RelativePositionBias": "RelativeBias",
+    "MultiHeadCrossAttention": "CrossAttention",
+    "scaled_dot_product_attention": "attend",
     "prelu": "PReLU",
     "Reshape": "reshape",
     "view": "reshape",
@@ -162,6 +171,18 @@ OPTION_SPELLINGS = {
     "rope": "rotary",
     "rope_theta": "rotary",
     "rotary_base": "rotary",
+    "logit_softcapping": "softcap",
+    "attn_logit_softcapping": "softcap",
+    "attn_bias": "score",
+    "position_bias": "score",
+    "encoder_hidden_states": "memory",
+    "encoder_output": "memory",
+    "context": "memory",
+    "key": "keys",
+    "value": "values",
+    "hx": "state",
+    "seq_lens": "lengths",
+    "sequence_length": "lengths",
     "use_bias": "bias",
     "epsilon": "eps",
     "layer_norm_eps": "eps",
@@ -246,5 +267,5 @@ OPTIONS: dict[str, tuple[str, ...] | None] = {
 }
 """The options of what this version has not yet, in order; None where any may stand."""
 
-WORDS = frozenset("same nearest bilinear bicubic tanh zeros ones normal xavier he orthogonal imagenet".split())
+WORDS = frozenset("deepnorm same nearest bilinear bicubic tanh zeros ones normal xavier he orthogonal imagenet".split())
 """Bare words that options take."""
