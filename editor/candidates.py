@@ -114,7 +114,7 @@ class Candidates:
         """The names that are given values between a bracket and the one that closes it, but for the one being
         typed: options of a call, keys of a section."""
         depth = 0
-        tokens = [token for token in self.document.tokens if token.start > opening]
+        tokens = [token for token in self.spot.words if token.start > opening]
         for token, after in pairwise(tokens):
             depth += (token.kind in "([{") - (token.kind in ")]}")
             if depth < 0:

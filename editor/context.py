@@ -14,7 +14,6 @@ from .document import Document
 Section = Literal["file", "body", "train", "export"]
 
 _WORD = re.compile(r"\w*\Z")
-_ITEMS = frozenset({"import", "block", "model", "train", "export"})
 _OF_BODY = frozenset({"block", "model"})
 
 
@@ -48,6 +47,8 @@ class Spot:
     tail: tuple[Token, ...]
     position: int
     """How many commas stand before the cursor in the innermost bracket."""
+    words: tuple[Token, ...]
+    """All of the item, behind the cursor too."""
 
     @property
     def line(self) -> tuple[Token, ...]:
@@ -111,14 +112,12 @@ def spot_at(document: Document, offset: int) -> Spot | None:
     if _is_aside(document, offset):
         return None
     open_: list[_Open] = [_Open(None)]
-    for token in document.tokens:
+    words = document.tokens(offset)
+    for token in words:
         if token.start >= start:
             break
         kind, inner = token.kind, open_[-1]
-        if kind in _ITEMS and (not inner.tail or len(open_) > 1) and _begins_line(text, token):
-            # An item begins: whatever is still open above it was never closed.
-            open_ = [_Open(None, [token])]
-        elif kind in OPENERS:
+        if kind in OPENERS:
             bracket = Bracket(kind, token.start, tuple(inner.tail))
             inner.tail.append(token)
             open_.append(_Open(bracket))
@@ -133,7 +132,7 @@ def spot_at(document: Document, offset: int) -> Spot | None:
         else:
             inner.tail.append(token)
     brackets = tuple(one.bracket for one in open_ if one.bracket is not None)
-    return Spot(start, brackets, tuple(open_[-1].tail), open_[-1].commas)
+    return Spot(start, brackets, tuple(open_[-1].tail), open_[-1].commas, tuple(words))
 
 
 @dataclass
@@ -170,10 +169,6 @@ def _is_aside(document: Document, offset: int) -> bool:
         elif char == "#" and not quoted:
             return True
     return quoted
-
-
-def _begins_line(text: str, token: Token) -> bool:
-    return not text[text.rfind("\n", 0, token.start) + 1 : token.start].strip()
 
 
 def _path(tokens: Sequence[Token]) -> list[Token]:

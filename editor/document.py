@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..compiler.pipeline import Analysis
 from ..grammar import Diagnostic, Source, parse, tree
+from ..grammar.lexer import tokens
 from ..grammar.tokens import Token
 from .imports import Files
 from .index import Index, Symbol
 from .names import read_names
 from .positions import Encoding, Lines
 from .shapes import Fact, Facts
+
+# A line that begins an item, whatever is still open above it: these words stand nowhere else.
+_ITEM = re.compile(r"^[ \t]*(?:block|model|train|export|import)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +57,13 @@ class Document:
         """The names that its imports bring."""
         return self.files.outside(self.file)
 
-    @cached_property
-    def tokens(self) -> list[Token]:
-        from ..grammar.lexer import tokens
-
-        return tokens(self.source)[0]
+    def tokens(self, offset: int) -> list[Token]:
+        """The words of the item around an offset, and of what follows it up to the next: reading all takes longer."""
+        starts = [0, *(match.start() for match in _ITEM.finditer(self.text)), len(self.text)]
+        place = max(1, bisect_right(starts[:-1], offset))
+        start, end = starts[place - 1], starts[place]
+        found, _ = tokens(Source(self.source.name, self.text[start:end]))
+        return [token._replace(start=token.start + start, end=token.end + start) for token in found]
 
     @property
     def broken(self) -> bool:

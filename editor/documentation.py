@@ -157,6 +157,15 @@ def formats() -> tuple[Page, ...]:
     return calls("formats")
 
 
+def load() -> None:
+    """Read all pages, so that the first question does not wait for them."""
+    for word in layer_words():
+        layer(word)
+    for word in KEY_PAGES:
+        calls_of_key(word)
+    formats()
+
+
 # --- pages -------------------------------------------------------------------------------------------------------
 
 

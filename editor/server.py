@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
@@ -10,6 +12,7 @@ from .. import __version__
 from .completion import complete
 from .definition import definition
 from .desk import PAUSE, Desk
+from .documentation import load
 from .formatting import layout
 from .hover import hover
 from .outline import outline
@@ -37,6 +40,10 @@ def make_server() -> LanguageServer:
 
 
 def _follow_documents(server: LanguageServer, desk: Desk) -> None:
+    @server.feature(types.INITIALIZED)
+    async def initialized(params: types.InitializedParams) -> None:
+        await asyncio.to_thread(load)
+
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     async def opened(params: types.DidOpenTextDocumentParams) -> None:
         it = params.text_document
