@@ -76,6 +76,32 @@ SPECS = {
     "rows in multiples": """
         model M: (image: [B, 16 * H, 8]) -> (y: [B, 16 * H, 4]) { Linear(4) }
     """,
+    "every part of a residual": """
+        model M: (x: [B, T, 8]) -> (y: [B, T, 8]) {
+          residual(pre = RMSNorm, out = LayerNorm, post = LayerNorm, skip = Linear(8), scale = 0.5, gain = 0.3,
+                   layer_scale = 0.2, drop = 0.1, drop_path = 0.1) { mlp: Linear(8) -> tanh }
+          residual(gate = Linear(8) -> sigmoid) { checkpoint { f: Linear(8) } }
+        }
+    """,
+    "loops, branches and modules used elsewhere": """
+        sq(x) = max(x, 0) ^ 2
+        cap(x, limit = 30) = limit * tanh(sq(x) / limit)
+        model Inner: (z: [B, T, 8]) -> (a: [B, T, 8], b: [B, T, 4]) {
+          l: Linear(8) as a
+          Linear(4) as b
+        }
+        model M: (x: [B, T, 8]) -> (y: [B, T, 8]) {
+          w: Linear(8)
+          share(3) { f: Linear(8) -> cap(limit = 3) }
+          dense { Linear(4) }
+          [Linear(5), Linear(3) -> sq] -> concat
+          inner: Inner
+          part: { g: Linear(8) -> w -> h: Linear(8, weight = g.weight) }
+          repeat(2) { residual { w } }
+          part.h -> exp -> min(identity, 3) -> max(identity, 0.5) -> sqrt -> abs -> log -> sin -> cos
+          floor(100 * identity) -> ceil -> round_up(identity, 8)
+        }
+    """,
     "nothing in evaluation": "model M: (x: [B, 8]) -> (y: [B, 8]) { Dropout(0.2) }",
 }
 

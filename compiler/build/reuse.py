@@ -132,9 +132,16 @@ def _not_made(label: Labelled, path: tuple[str, ...], stage: tree.Stage, ctx: Co
     for end in range(2, len(path) + 1):
         if label.unit.descend(path[:end]) is None:
             inside = label.unit.descend(path[: end - 1])
-            known = _parts(inside)
-            ctx.report.unknown(f"module in `{'.'.join(path[: end - 1])}`", path[end - 1], stage.path.span, known)
+            if not _has_fault(inside):
+                where = f" in `{'.'.join(path[: end - 1])}`"
+                ctx.report.unknown("module", path[end - 1], stage.path.span, _parts(inside), where=where)
             return
+
+
+def _has_fault(module: Module | None) -> bool:
+    """Whether some of what is inside could not be made: then what is missing was told."""
+    units = _units(module) if isinstance(module, UnitModule | Copies) else ()
+    return any(not isinstance(o.type, Tensor) for unit in units for o in unit.outputs)
 
 
 def _parts(module: Module | None) -> list[str]:

@@ -1,0 +1,126 @@
+"""Imports: what a file brings in, under which names, and what is said where it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dlspec.compiler.ir.text import graph_text
+from dlspec.compiler.pipeline import Analysis, analyse
+from dlspec.grammar import Source, render
+
+pytestmark = pytest.mark.no_torch
+
+
+def analysed(folder: Path, *overrides: str, **files: str) -> Analysis:
+    """`files` are texts without the first line; the one called `main` is analysed."""
+    for name, text in files.items():
+        (folder / f"{name}.dlspec").write_text(f"dlspec 1\n{text}\n")
+    path = folder / "main.dlspec"
+    return analyse(Source(str(path), path.read_text()), overrides)
+
+
+def said(analysis: Analysis) -> list[str]:
+    return [f"{Path(d.span.source.name).name}:{d.span.line} {d.code}" for d in analysis.diagnostics]
+
+
+MODEL = "model M: (x: [B, 8]) -> (y: [B, 8]) {{ {} }}"
+BLOCKS = """
+wide = 16
+default Linear(bias = false)
+sq(x) = x * x
+block Mlp(hidden = wide): [B, D] -> [B, D] { up: Linear(hidden) -> sq -> down: Linear(D) }
+"""
+
+
+def test_blocks_functions_and_constants_come_with_their_own_defaults(tmp_path: Path) -> None:
+    main = 'import "blocks.dlspec"\n' + MODEL.format("Linear(wide) -> sq -> Linear(8) -> mlp: Mlp")
+    found = analysed(tmp_path, main=main, blocks=BLOCKS)
+    assert said(found) == []
+    text = graph_text(found.graphs["M"])
+    assert "up: Linear(hidden, bias = false)" in text
+    assert "linear: Linear(wide)(x)" in text  # no default reaches what is written here
+
+
+def test_an_override_changes_a_constant_that_comes_from_another_file(tmp_path: Path) -> None:
+    main = 'import "blocks.dlspec"\n' + MODEL.format("mlp: Mlp")
+    before = analysed(tmp_path, main=main, blocks=BLOCKS)
+    after = analysed(tmp_path, "wide=32", main=main, blocks=BLOCKS)
+    counts = [[c.value for c in found.graphs["M"].constants] for found in (before, after)]
+    assert counts == [[16], [32]]
+    wrong = analysed(tmp_path, "wid=32", main=main, blocks=BLOCKS)
+    assert [d.help for d in wrong.diagnostics] == ["write `wide`"]
+
+
+def test_a_file_that_two_import_is_one(tmp_path: Path) -> None:
+    main = 'import "a.dlspec"\nimport "b.dlspec"\n' + MODEL.format("A -> Bee -> Mlp")
+    found = analysed(
+        tmp_path,
+        main=main,
+        a='import "blocks.dlspec"\nblock A { Mlp }',
+        b='import "blocks.dlspec"\nblock Bee { Mlp }',
+        blocks=BLOCKS,
+    )
+    assert said(found) == []
+
+
+def test_a_name_is_one_things_in_all_files(tmp_path: Path) -> None:
+    own = analysed(tmp_path, main='import "blocks.dlspec"\nwide = 3\n' + MODEL.format("Mlp"), blocks=BLOCKS)
+    assert said(own) == ["main.dlspec:3 repeated-name"]
+    both = 'import "blocks.dlspec"\nimport "more.dlspec"\n' + MODEL.format("Mlp")
+    assert said(analysed(tmp_path, main=both, blocks=BLOCKS, more="wide = 4")) == ["main.dlspec:3 repeated-name"]
+
+
+def test_a_circle_is_told_where_it_closes(tmp_path: Path) -> None:
+    main = 'import "a.dlspec"\n' + MODEL.format("relu")
+    found = analysed(
+        tmp_path, main=main, a='import "b.dlspec"\nblock A { relu }', b='import "a.dlspec"\nblock C { relu }'
+    )
+    assert said(found) == ["b.dlspec:2 circular-import"]
+    assert "a.dlspec -> b.dlspec -> a.dlspec" in found.diagnostics[0].message
+
+
+def test_faults_of_an_imported_file_are_told_in_it(tmp_path: Path) -> None:
+    main = 'import "blocks.dlspec"\n' + MODEL.format("Mlp")
+    found = analysed(tmp_path, main=main, blocks="block Mlp { Liner(8) }\nbad = = 3")
+    assert [line.split()[0] for line in said(found)] == ["blocks.dlspec:2", "blocks.dlspec:3"]
+    assert said(found)[0].endswith("unknown-layer")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "help"),
+    [
+        ('import "block.dlspec"', "unknown-import", 'write "blocks.dlspec"'),
+        ('import "blocks"', "no-spec", 'write "blocks.dlspec"'),
+        ("import std.transfomer", "unknown-import", "write `std.transformer`"),
+        ("import blocks", "unknown-import", 'write `"blocks.dlspec"`'),
+        ('import "blocks.dlspec"\nimport "blocks.dlspec"', "repeated-import", "take it out"),
+        ('import "blocks.dlspec"\nimport std.nothing_like_it', "unknown-import", "there are std."),
+    ],
+)
+def test_an_import_that_cannot_be_had_says_what_to_write(tmp_path: Path, line: str, code: str, help: str) -> None:
+    body = "Mlp" if '"blocks.dlspec"' in line else "Linear(8)"
+    found = analysed(tmp_path, main=f"{line}\n{MODEL.format(body)}", blocks=BLOCKS)
+    told = found.diagnostics
+    assert [d.code for d in told] == [code], "\n".join(map(render, told))
+    assert told[0].help.startswith(help)
+    for fix in told[0].fixes[:1]:
+        text = found.source.text
+        mended = text[: fix.span.start] + fix.text + text[fix.span.end :]
+        (tmp_path / "main.dlspec").write_text(mended)
+        assert said(analyse(Source(str(tmp_path / "main.dlspec"), mended))) == []
+
+
+def test_what_an_unreadable_file_would_have_brought_is_not_unknown(tmp_path: Path) -> None:
+    found = analysed(tmp_path, main='import "gone.dlspec"\n' + MODEL.format("Mlp(3) -> other"))
+    assert said(found) == ["main.dlspec:2 unknown-import"]
+
+
+def test_texts_that_were_kept_are_read_instead_of_files(tmp_path: Path) -> None:
+    main = 'import "blocks.dlspec"\nimport std.transformer\n' + MODEL.format("Mlp")
+    found = analysed(tmp_path, main=main, blocks=BLOCKS)
+    assert sorted(found.imports) == ["blocks.dlspec", "std/transformer.dlspec"]
+    kept = analyse(Source("main.dlspec", found.source.text, found.imports))
+    assert said(kept) == []
+    assert graph_text(kept.graphs["M"]) == graph_text(found.graphs["M"])
