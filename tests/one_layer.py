@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import onnxruntime
 import torch
 import torch.nn.functional as F
@@ -137,7 +140,14 @@ class OneLayer:
             "    def init_weights(self, generator) -> None:",
             *(f"        {line}" for line in [*fill, "pass"]),
         ]
-        scope: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "Tensor": torch.Tensor, "math": math}
+        scope: dict[str, Any] = {
+            "__name__": "one_layer_text",
+            "torch": torch,
+            "nn": nn,
+            "F": F,
+            "Tensor": torch.Tensor,
+            "math": math,
+        }
         text = "\n".join(lines)
         _remember(text)
         exec(compile(text, _file(text), "exec", dont_inherit=True), scope)
@@ -157,10 +167,28 @@ class OneLayer:
         """The layer's ONNX file with the module's weights, checked and ready to run."""
         weights = {key: tensor.numpy() for key, tensor in module.state_dict().items()}
         path = folder / "m.onnx"
-        save(build(self.graph(), weights, metadata={}), path)
+        graph = build(self.graph(), weights, metadata={})
+        _check_stated_shapes(ir.to_proto(graph))
+        save(graph, path)
         assert verify_graph(path) == []
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         return partial(_run, session)
+
+
+def _check_stated_shapes(proto: onnx.ModelProto) -> None:
+    """With what we state taken out, inference finds our shapes again wherever it finds any."""
+    stated = {v.name: v.type for v in (*proto.graph.value_info, *copy.deepcopy(list(proto.graph.output)))}
+    del proto.graph.value_info[:]
+    for output in proto.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+    for value in (*inferred.graph.value_info, *inferred.graph.output):
+        ours, theirs = stated[value.name].tensor_type, value.type.tensor_type
+        assert ours.elem_type == theirs.elem_type, value.name
+        assert len(ours.shape.dim) == len(theirs.shape.dim), value.name
+        for a, b in zip(ours.shape.dim, theirs.shape.dim, strict=True):
+            known = b.HasField("dim_value")
+            assert not known or (a.HasField("dim_value") and a.dim_value == b.dim_value), value.name
 
 
 def _run(session: Any, x: torch.Tensor, sides: Values) -> list[np.ndarray]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
+import warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,16 @@ import pytest
 import torch
 from one_layer import OneLayer, open_dim, type_of
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
+from dlspec.compiler.backends.onnx.model import build
+from dlspec.compiler.backends.plan import Sizes
 from dlspec.compiler.layers import registry
+from dlspec.compiler.layers.base import ShapeFault
+from dlspec.compiler.pipeline import compile
+from dlspec.grammar import Source
+from dlspec.runtime.program import load_text
 
 B = open_dim("B")
 T, S = open_dim("T", 32), open_dim("S", 32)
@@ -248,3 +259,217 @@ def test_the_onnx_nodes_compute_what_the_class_does(case: Case, tmp_path: Path) 
         (found,) = run(x, sides)
         assert found.shape == tuple(expected.shape)
         assert (torch.from_numpy(found) - expected).abs().max() < 5e-6 * max(1.0, expected.abs().max().item())
+
+
+# --- what the class is made of ---------------------------------------------------------------------------------
+
+
+def text(word: str, **options: Any) -> str:
+    given = options.pop("given", ())
+    return Case(word, {"heads": 4, **options}, given).layer().text()
+
+
+def test_pytorchs_own_attention_is_called_where_it_can_say_the_options() -> None:
+    plain = text("SelfAttention", causal=True)
+    assert "y = F.scaled_dot_product_attention(q, k, v, is_causal=True)" in plain
+    assert "mask" not in plain
+    assert "F.scaled_dot_product_attention(q, k, v)" in text("SelfAttention")
+    assert "attn_mask=seen)" in text("SelfAttention", window=2)
+    assert "is_causal" not in text("CrossAttention", causal=True)
+    grouped = text("SelfAttention", kv_heads=2, scale=0.5, given=("score",))
+    assert "attn_mask=score.type_as(q), scale=self.scale, enable_gqa=True" in grouped
+    assert "scaled_dot_product_attention" not in text("SelfAttention", softcap=30)
+
+
+def test_nothing_is_made_that_no_option_asks_for() -> None:
+    plain = text("SelfAttention")
+    for word in ("arange", "distance", "seen", "dropout", "rotary", "repeat", "kv_heads"):
+        assert word not in plain
+    assert "may" not in plain
+    # A causal mask leaves each query itself to see, so that there is no softmax over nothing.
+    assert "softmax(-1).masked_fill" not in text("SelfAttention", causal=True, softcap=3)
+    assert "softmax(-1).masked_fill" in text("SelfAttention", softcap=3, given=("mask",))
+    assert "softmax(-1).masked_fill" in text("CrossAttention", softcap=3, causal=True)
+
+
+MANY = [case for case in CASES if case.word == "SelfAttention" or len(case.given) > 1]
+
+
+@pytest.mark.parametrize("case", MANY, ids=str)
+def test_the_class_is_compiled_whole_and_scripted(case: Case) -> None:
+    layer = case.layer()
+    module, scripted = layer.module(), layer.module(exporting=True)
+    t, s = case.sizes()[0]
+    x, sides = case.tensors(layer, t, s, torch.float32)
+    expected = module(x, *sides.values())
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="eager")
+    assert torch.allclose(compiled(x, *sides.values()), expected, atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        script = torch.jit.script(scripted)
+    assert list(scripted.state_dict()) == list(module.state_dict())
+    assert torch.allclose(script(x, *sides.values()), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", MANY, ids=str)
+def test_the_class_works_in_bfloat16_and_without_memory(case: Case) -> None:
+    layer = case.layer()
+    module = layer.module()
+    t, s = case.sizes()[0]
+    x, sides = case.tensors(layer, t, s, torch.float32)
+    half = copy.deepcopy(module).bfloat16()
+    lower = {name: value.bfloat16() if value.is_floating_point() else value for name, value in sides.items()}
+    y = half(x.bfloat16(), *lower.values())
+    expected = module(x, *sides.values())
+    assert y.dtype == torch.bfloat16
+    assert (y - expected).abs().max() < 0.06 * max(1.0, expected.abs().max().item())
+    with torch.autocast("cpu", torch.bfloat16):
+        y = module(x, *sides.values())
+    assert (y - expected).abs().max() < 0.06 * max(1.0, expected.abs().max().item())
+    with torch.device("meta"):
+        shapeless = layer.module()
+    meta = {name: value.to("meta") for name, value in sides.items()}
+    assert shapeless(x.to("meta"), *meta.values()).shape == expected.shape
+
+
+@pytest.mark.parametrize("options", [{}, {"softcap": 3}], ids=str)
+def test_dropout_acts_in_training_only(options: dict[str, Any]) -> None:
+    case = Case("SelfAttention", {"heads": 4, "dropout": 0.5, **options})
+    layer = case.layer()
+    module = layer.module()
+    x, _ = case.tensors(layer, 6, 6, torch.float32)
+    assert torch.equal(module(x), module(x))
+    module.train()
+    assert not torch.equal(module(x), module(x))
+    assert "dropout" not in layer.text(exporting=True)
+
+
+@pytest.mark.parametrize("word", ["SelfAttention", "CrossAttention", "attend"])
+def test_the_cost_is_what_pytorch_counts(word: str) -> None:
+    for options in ({"heads": 4}, {"heads": 4, "kv_heads": 2}):
+        layer = Case(word, options, ("mask",)).layer()
+        x, sides = Case(word, options, ("mask",)).tensors(layer, 5, 5 if word == "SelfAttention" else 7, torch.float32)
+        flops = layer.layer.flops(layer.x)
+        assert flops is not None
+        module = layer.module()
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            module(x, *sides.values())
+        sizes = Sizes({"B": 3, "T": 5, "S": 7})
+        assert sizes.of(flops) == counter.get_total_flops()
+
+
+def test_layers_with_one_mask_write_it_once(tmp_path: Path) -> None:
+    text = """\
+dlspec 1
+model M: (x: [B, T, 16], seen: bool[B, T]) -> (y: [B, T, 16]) {
+  x -> repeat(3) { SelfAttention(4, causal = true, mask = seen) }
+}
+"""
+    artefact = compile(Source("m.dlspec", text))
+    model = load_text("m", artefact.model_code).M()
+    weights = {name: p.detach().numpy() for name, p in model.named_parameters()}
+    graph = build(artefact.graph, weights, metadata={}).graph
+    kinds = Counter(node.op_type for node in graph)
+    assert kinds["Attention"] == 3
+    assert (kinds["Range"], kinds["GreaterOrEqual"], kinds["And"], kinds["Expand"]) == (1, 1, 1, 0)
+
+
+# --- what does not fit -----------------------------------------------------------------------------------------
+
+X = type_of("float", B, T, WIDTH)
+UNBOUNDED = open_dim("N")
+
+
+@pytest.mark.parametrize(
+    ("word", "x", "sides", "options", "message", "help", "option"),
+    [
+        ("SelfAttention", type_of("int", B, T), {}, {}, "SelfAttention takes [B, T, D], and int[B, T", "vectors", None),
+        ("SelfAttention", X, {}, {"heads": 3}, "16 does not divide into 3 heads", "`head_dim`", "heads"),
+        ("SelfAttention", X, {}, {"kv_heads": 3}, "4 heads do not share 3 key and value heads", "multiple", "kv_heads"),
+        ("SelfAttention", X, {}, {"prefix": 3}, "this attention is not causal", "`causal = true`", "prefix"),
+        ("SelfAttention", X, {}, {"head_dim": 3, "rotary": 10}, "a head is 3 wide", "even", "rotary"),
+        (
+            "CrossAttention",
+            X,
+            {"memory": type_of("float", B, UNBOUNDED, 8)},
+            {"rotary": 10},
+            "N may be any length",
+            "`N <= 2048`",
+            "rotary",
+        ),
+        (
+            "SelfAttention",
+            X,
+            {"mask": type_of("bool", B, S)},
+            {},
+            "`mask` takes true where a key may be seen: bool[B, T] or bool[B, T, T]; this is bool[B, S]",
+            "`tokens != pad`",
+            "mask",
+        ),
+        (
+            "CrossAttention",
+            X,
+            {"memory": type_of("float", B, S, 8), "mask": type_of("float", B, S)},
+            {},
+            "bool[B, S] or bool[B, T, S]; this is [B, S]",
+            "`tokens != pad`",
+            "mask",
+        ),
+        ("SelfAttention", X, {"prefix": type_of("int", B, T)}, {"causal": True}, "this is int[B, T]", "row", "prefix"),
+        ("SelfAttention", X, {"documents": type_of("bool", B, T)}, {}, "int[B, T]; this is bool", "whole", "documents"),
+        (
+            "CrossAttention",
+            X,
+            {"memory": type_of("float", B, S, 8), "documents": type_of("int", B, T)},
+            {},
+            "there are T queries and S keys",
+            "`mask`",
+            "documents",
+        ),
+        (
+            "SelfAttention",
+            X,
+            {"score": type_of("float", 3, T, T)},
+            {},
+            "[4, T, T], or one such table for each example; this is [3, T, T]",
+            "4",
+            "score",
+        ),
+        ("CrossAttention", X, {"memory": type_of("float", B, 8)}, {}, "and [B, 8] is the memory", "vectors", "memory"),
+        ("CrossAttention", X, {"memory": type_of("float", 2, S, 8)}, {}, "for each of B, and", "first", "memory"),
+        (
+            "attend",
+            X,
+            {"keys": type_of("float", B, S, 12), "values": type_of("float", B, S, 8)},
+            {},
+            "a head of the queries is 16 / 4 (4) wide, and one of the keys 12 / 4 (3)",
+            "as wide",
+            "keys",
+        ),
+        (
+            "attend",
+            X,
+            {"keys": type_of("float", B, S, 16), "values": type_of("float", B, T, 8)},
+            {},
+            "a value for each key",
+            "one length",
+            "values",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told(
+    word: str, x: Any, sides: Any, options: Any, message: str, help: str, option: str | None
+) -> None:
+    layer = OneLayer.make(word, x, sides, **{"heads": 4, **options})
+    with pytest.raises(ShapeFault) as fault:
+        layer.layer.infer(x)
+    assert message in fault.value.message
+    assert help in fault.value.help
+    assert fault.value.option == option
+
+
+def test_attend_has_no_options_of_matrices() -> None:
+    kind = registry.find("attend")
+    assert kind is not None
+    assert not {"bias", "head_dim", "qk_norm"} & set(kind.options)

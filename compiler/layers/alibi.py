@@ -9,7 +9,9 @@ def alibi_slopes(heads: int, device: torch.device) -> Tensor:
     For a power of two n they fall from head to head by 2^(-8 / n), to 2^-8; the heads
     beyond n have what lies between.
     """
-    n = 2 ** int(math.log2(heads))
+    n = 1
+    while 2 * n <= heads:
+        n *= 2
     first = 2.0 ** (-8.0 / n * torch.arange(1, n + 1, device=device))
     between = 2.0 ** (-4.0 / n * (2 * torch.arange(heads - n, device=device) + 1))
     return torch.cat((first, between))[:, None, None]
