@@ -148,6 +148,7 @@ class _Onnx(_Writer):
         from ..compiler.backends.onnx.model import build
         from ..compiler.backends.onnx.save import INLINE_LIMIT, save
         from ..compiler.backends.onnx.weights import WeightFault
+        from ..compiler.layers.base import NoOnnxForm
         from ..runtime.metadata import write_metadata
 
         limits = {"file": -1, "inline": 2**31 - 1}
@@ -156,6 +157,9 @@ class _Onnx(_Writer):
             save(model, path, inline_limit=limits.get(self.weights or "", INLINE_LIMIT))
         except WeightFault as fault:
             raise Refused(str(fault)) from None
+        except NoOnnxForm as missing:
+            message = f"this version of dlspec has no ONNX form of {missing}"
+            raise Refused(message, "`--to torchscript` leaves ONNX out.") from None
 
 
 class _TorchScript(_Writer):
@@ -163,8 +167,14 @@ class _TorchScript(_Writer):
         self.write_other(path, self.model)
 
     def write_other(self, path: Path, other: nn.Module) -> None:
+        from ..compiler.backends.pytorch.lending import lends
         from ..runtime.export import write_torchscript
 
+        lent = lends(self.artefact.graph.model)
+        if lent is not None:
+            # A `forward` cannot be handed a module there, and as an attribute it would have a second key.
+            message = f"TorchScript has no form of a module that another part of the model runs: `{lent}`"
+            raise Refused(message, "`--to onnx` leaves TorchScript out.")
         name = f"{self.artefact.name}_export"
         write_torchscript(path, name, self.artefact.export_code, self.artefact.graph.model.name, other)
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlspec.compiler.backends.pytorch.lending import lends
 from dlspec.compiler.pipeline import Artefact, compile
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
@@ -236,3 +237,11 @@ def test_models_stand_in_models() -> None:
     a, b = model.inner(x)
     same(model(x), torch.cat([a, b], 1))
     assert keys(model) == ["inner.l", "inner.linear", "inner.linear_2"]
+
+
+def test_what_torchscript_cannot_run_is_known_before() -> None:
+    _, shared = emitted("  first: Linear(8)\n  part: { a: { first } }")
+    _, own = emitted("  first: Linear(8)\n  part: { a: Linear(8) }\n  part.a")
+    assert lends(shared.graph.model) == "first"
+    assert lends(own.graph.model) is None
+    torch.jit.script(load_text("m", own.export_code).M())

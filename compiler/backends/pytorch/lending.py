@@ -51,6 +51,23 @@ def _needs(unit: Unit) -> Iterator[Lent]:
                     yield from (Lent(need.up - 1, need.path) for need in _needs(inner) if need.up > 1)
 
 
+def lends(unit: Unit) -> str | None:
+    """A module that some unit inside is handed, or None where each runs its own."""
+    for module in unit.modules:
+        match module:
+            case UnitModule(unit=inner):
+                inside = (inner,)
+            case Copies(units=units) | Experts(units=units):
+                inside = tuple(dict.fromkeys(units))
+            case _:
+                continue
+        for each in inside:
+            name = next(iter(lent_to(each).values()), None) or lends(each)
+            if name is not None:
+                return name
+    return None
+
+
 def handed_on(inner: Unit, own: dict[Lent, str]) -> list[str]:
     """What a unit hands to one inside it, as arguments: its own modules, and what it was handed itself."""
     arguments: list[str] = []
