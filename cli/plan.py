@@ -22,18 +22,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dlspec file")
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to plan for (the last of the file)")
     parser.add_argument("--batch", type=_count, metavar="N", help="examples computed at once (the recipe's)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: what there is here")
     parser.add_argument("--memory", type=_bytes, metavar="SIZE", help="find the largest batch for it: 24GB, 80GiB")
 
 
 def run(options: Namespace, console: Console) -> int:
     from ..compiler.backends.plan import plan
-    from .recipe_costs import chosen_graph, training_of
+    from .recipe_costs import chosen_graph, device_here, training_of
 
     analysis = analysed(options.file, options.set)
     graph, recipe = chosen_graph(analysis, options.recipe)
     if graph is None:
         return report_left_out(analysis, "nothing can be counted", options, console)
-    costs = plan(graph, training_of(recipe, options.batch))
+    costs = plan(graph, training_of(graph, recipe, options.batch, device_here(options.device)))
     fits = _largest(graph, costs, options.memory)
     if console.json:
         console.document(**_json(costs, fits))
@@ -57,8 +58,9 @@ def _json(costs: Plan, fits: int | None) -> dict[str, Any]:
         "batch": costs.training.batch,
         "accumulate": costs.training.accumulate,
         "precision": costs.training.precision,
+        "device": costs.training.device,
         "sizes": dict(costs.sizes),
-        "memory": {**vars(memory), "peak": memory.peak},
+        "memory": vars(memory),
         "layers": [
             {
                 "name": layer.name,
@@ -82,10 +84,11 @@ def _print(graph: Graph, costs: Plan, fits: int | None, memory: int | None, cons
     training, need = costs.training, costs.memory
     at = "".join(f", {name} = {size:,}" for name, size in costs.sizes.items())
     parts = f" in {training.accumulate} parts" if training.accumulate > 1 else ""
-    console.print(f"parameters    {costs.parameters:,}")
+    frozen = costs.parameters - costs.trainable_parameters
+    console.print(f"parameters    {costs.parameters:,}{f', {frozen:,} of them frozen' if frozen else ''}")
     console.print(f"forward pass  {count_text(costs.flops_per_sample)}FLOP an example{at}")
-    console.print(f"training      batch {training.batch:,}{parts}, {training.precision}")
-    for name, size in (*vars(need).items(), ("peak", need.peak)):
+    console.print(f"training      batch {training.batch:,}{parts}, {training.precision}, {training.device}")
+    for name, size in vars(need).items():
         console.print(f"  {name:<11} {bytes_text(size):>10}")
     if costs.unbounded:
         console.note(f"{', '.join(costs.unbounded)}: nothing bounds it, and it was counted as 1 (write `T <= 1024`)")

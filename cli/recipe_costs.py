@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from ..api.sources import WrongUse
 from ..compiler.backends.plan import Training
+from ..compiler.ir.weights import weights
+from ..compiler.training.objective import terms
 from ..runtime.errors import Refused
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
+    from ..compiler.layers.kept import Device
     from ..compiler.pipeline import Analysis
     from ..compiler.training.plan import TrainPlan
+
+
+_NVIDIA = "/dev/nvidiactl"
+"""There where the driver of an NVIDIA card is; `plan` asks no framework."""
 
 
 def chosen_graph(analysis: Analysis, recipe: str | None) -> tuple[Graph | None, TrainPlan | None]:
@@ -36,18 +45,37 @@ def chosen_graph(analysis: Analysis, recipe: str | None) -> tuple[Graph | None, 
     return analysis.graphs.get(model.name.text), analysis.recipes.get(name) if name is not None else None
 
 
-def training_of(plan: TrainPlan | None, batch: int | None) -> Training:
+def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device: Device) -> Training:
     """What a recipe costs; `batch` examples computed at once take the place of its own."""
-    training = Training()
+    training = Training(device=device)
     if plan is not None:
-        training = Training(plan.batch, plan.accumulate, plan.precision, _moments(plan))  # pyright: ignore[reportArgumentType]  the reader admits no other word
+        frozen = (w.key for w in weights(graph) if any(name.matches(w.key) for name in plan.freeze))
+        training = Training(
+            batch=plan.batch,
+            accumulate=plan.accumulate,
+            precision=plan.precision,  # pyright: ignore[reportArgumentType]  the reader admits no other word
+            moments=plan.optimizer.moments,
+            frozen=frozenset(frozen),
+            scored=_scored(plan),
+            averages=plan.ema is not None,
+            device=device,
+        )
     return training if batch is None else replace(training, batch=batch, accumulate=1)
 
 
-def _moments(plan: TrainPlan) -> int:
-    """How many numbers the optimizer keeps for each parameter."""
-    optimizer = plan.optimizer
-    momentum = getattr(optimizer, "momentum", None)
-    if momentum is not None:
-        return 1 if momentum.value else 0
-    return 2
+def _scored(plan: TrainPlan) -> frozenset[str] | None:
+    """The outputs that the loss reads, in whichever phase."""
+    losses = [plan.loss] if plan.loss is not None else [phase.loss for phase in plan.phases if phase.loss is not None]
+    values = (value for loss in losses for term in terms(loss) for value in term.values)
+    return frozenset(value.name for value in values if value.origin == "output")
+
+
+def device_here(asked: str) -> Device:
+    """`auto` is what `train` would take here: a GPU where there is one, and a PyTorch that runs on it."""
+    if asked == "cpu" or asked == "cuda":
+        return asked
+    try:
+        runs_on_gpus = not version("torch").endswith("+cpu")
+    except PackageNotFoundError:
+        runs_on_gpus = True
+    return "cuda" if runs_on_gpus and os.path.exists(_NVIDIA) else "cpu"

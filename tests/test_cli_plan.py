@@ -49,11 +49,13 @@ def test_a_pass_is_seen_between_ir_and_passes(write: Write, capsys: pytest.Captu
 
 
 def test_the_json_of_plan(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", str(repo / "specs" / "gpt.dlspec"), "--json", "--memory", "80GB"]) == 0
+    spec = str(repo / "specs" / "gpt.dlspec")
+    assert main(["plan", spec, "--json", "--memory", "80GB", "--device", "cuda"]) == 0
     document = json_of(capsys)
     assert document["parameters"] == document["trainable_parameters"] == 124_439_808
     assert document["memory"].keys() == {"weights", "gradients", "optimizer", "activations", "peak"}
-    assert document["memory"]["peak"] == sum(v for k, v in document["memory"].items() if k != "peak")
+    parts = {name: size for name, size in document["memory"].items() if name != "peak"}
+    assert max(parts.values()) < document["memory"]["peak"] <= sum(parts.values())
     assert sum(layer["parameters"] for layer in document["layers"]) == 124_439_808
     assert {"name", "type", "shape", "parameters"} <= document["layers"][0].keys()
     assert document["batch"] == 480 and 0 < document["largest_batch"] < 480
@@ -61,14 +63,15 @@ def test_the_json_of_plan(repo: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_plan_says_what_to_do_where_the_batch_does_not_fit(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = str(repo / "specs" / "gpt.dlspec")
-    assert main(["plan", spec, "--memory", "24GB"]) == 0
+    on = ["--device", "cuda"]
+    assert main(["plan", spec, *on, "--memory", "24GB"]) == 0
     found = re.search(r"up to (\d+) examples at once .* `accumulate = (\d+)`", capsys.readouterr().out)
     assert found is not None
     fits, parts = map(int, found.groups())
     assert 480 % parts == 0 and 480 // parts <= fits
-    assert main(["plan", spec, "--memory", "24GB", "--set", f"train.accumulate={parts}", "--json"]) == 0
+    assert main(["plan", spec, *on, "--memory", "24GB", "--set", f"train.accumulate={parts}", "--json"]) == 0
     assert json_of(capsys)["memory"]["peak"] <= 24e9
-    assert main(["plan", spec, "--memory", "1GB"]) == 0
+    assert main(["plan", spec, *on, "--memory", "1GB"]) == 0
     assert "not a single example fits into 1.00 GB" in capsys.readouterr().out
 
 

@@ -34,7 +34,7 @@ def weights(graph: Graph) -> Iterator[Weight]:
 
 def unit_weights(unit: Unit, prefix: str) -> Iterator[Weight]:
     for module, way in _layers(unit, (prefix,)):
-        yield from _weights(module, way)
+        yield from layer_weights(module, way)
 
 
 def buffers(graph: Graph) -> Iterator[Weight]:
@@ -45,7 +45,7 @@ def buffers(graph: Graph) -> Iterator[Weight]:
     for copy, way in _copies_of_modules(graph.model, ("",)):
         match copy.of:
             case LayerModule() as of:
-                yield from _weights(replace(of, name=copy.name, tie=None), way)
+                yield from layer_weights(replace(of, name=copy.name, tie=None), way)
             case UnitModule(unit=unit):
                 yield from unit_weights(unit, f"{way[-1]}{copy.name}.")
 
@@ -85,11 +85,11 @@ def module_weights(module: LayerModule, prefix: str) -> Iterator[Weight]:
     """The parameters of one layer, whose unit's keys begin with `prefix`; a weight of a unit further out is shared with
     what is not known here."""
     further_out = 0 if module.tie is None else module.tie.up
-    yield from _weights(module, (*("",) * further_out, prefix))
+    yield from layer_weights(module, (*("",) * further_out, prefix))
 
 
-def _weights(module: LayerModule, way: tuple[str, ...]) -> Iterator[Weight]:
-    """`way` is what begins the keys of the layer's unit, last, and of the units around that."""
+def layer_weights(module: LayerModule, way: tuple[str, ...]) -> Iterator[Weight]:
+    """The parameters of one layer; `way` is what begins the keys of its unit, last, and of the units around that."""
     for key, parameter in module.layer.parameters(module.inputs[0]).items():
         tie = module.tie if key == "weight" else None
         tied_to = way[-1 - tie.up] + ".".join(tie.path) if tie is not None else None

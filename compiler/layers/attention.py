@@ -21,6 +21,7 @@ from ..semantics.number import (
 from ..semantics.tensor import Tensor, same
 from .attention_torch import definition
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept, Part
 from .options import (
     Flag,
     NormOrNone,
@@ -182,6 +183,32 @@ class Attention(Layer):
             return both
         widths = Operation("+", (width, value_width))
         return product([number(2), x.dims[0], x.dims[1], keys, widths])
+
+    # --- what autograd keeps ---
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(input=True, sides=True, more=self.pair_parts(x, device))
+
+    def pair_parts(self, x: Tensor, device: Device) -> tuple[Part, ...]:
+        """What comes of queries and keys that meet. PyTorch's own attention keeps a number for each query, the
+        logarithm of its softmax's sum; where scores are written out, and on a CPU that drops some, they are kept."""
+        batch, queries, keys = *x.dims[:2], self.keys_from(x).dims[1]
+        scores = (batch, self.heads, queries, keys)
+        written_out = self.softcap is not None or isinstance(self.score, ScoreFunction)
+        drops = self.dropout.value != 0
+        if not written_out and (device == "cuda" or not drops):
+            bias = [Part(scores[1:])] if self.alibi else []
+            return (Part(scores[:3]), *bias)
+        kept = [Part(scores, 4 if written_out else None)]  # the softmax
+        if self.softcap is not None:
+            kept.append(Part(scores, None))  # the hyperbolic tangent
+        if isinstance(self.score, ScoreFunction):
+            kept.append(Part(scores, None))  # the scores that the function reads
+        if drops:
+            kept += [Part(scores, 1 if device == "cuda" else 4), Part(scores, None)]  # the mask, and what it left
+        if not self.plainly_causal(x):
+            kept.append(Part((batch, queries, keys), 1))  # what is seen
+        return tuple(kept)
 
     # --- what has to be masked, for all backends ---
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from ..options import OptionSet
 from ..semantics.number import Number
 from ..semantics.tensor import Tensor
+from .kept import Autocast, Device, Gives, Kept
 from .side import Side
 
 if TYPE_CHECKING:
@@ -123,6 +124,11 @@ class Layer(OptionSet):
     """The option (`SideInputs`) that takes all values that stand without a name: `concat(a, b)`."""
     keywords: ClassVar[str | None] = None
     """The option (`Sizes`) that takes all that is given by a name that is no option's: `rearrange("...", p = 7)`."""
+    gives: ClassVar[Gives] = "new"
+    """Where what goes out lies: in memory of its own, in that of what comes in, in that of its weight; or it is a table
+    of numbers, whatever comes in."""
+    autocast: ClassVar[Autocast] = "same"
+    """What it computes in with bf16 and fp16: in these, as matrices are; in float32, as norms are; in what comes in."""
     not_emitted: ClassVar[str] = ""
     """What this version cannot emit: empty where PyTorch text is there for all options."""
 
@@ -164,6 +170,10 @@ class Layer(OptionSet):
     def flops(self, x: Tensor) -> Number | None:
         """Floating-point operations of a forward pass over `x`, two a multiply-add; None where they do not count."""
         return None
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        """What its backward pass needs of its forward pass over `x`, in training: see `plan`."""
+        return Kept(input=True)
 
     # --- PyTorch ---
 

@@ -8,6 +8,7 @@ from ..semantics.number import real
 from ..semantics.tensor import Tensor
 from .base import Code, Parameter
 from .channel_norm import ChannelNorm
+from .kept import Device, Kept, Part
 from .norms import with_eps
 from .options import Positive, Probability
 
@@ -40,6 +41,10 @@ class BatchNorm(ChannelNorm):
     def buffers(self, x: Tensor) -> dict[str, Parameter]:
         running = dict.fromkeys(("running_mean", "running_var"), Parameter(x.dims[1:2]))
         return running | {"num_batches_tracked": Parameter(())}
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        statistics = Part(x.dims[1:2])
+        return Kept(input=True, more=(statistics, statistics))
 
     def constructor(self, x: Tensor, code: Code) -> str:
         momentum = "" if real(self.momentum) == 0.1 else f", momentum={code.real(self.momentum)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import number, total
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
+from .kept import Device, Kept
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -41,6 +42,9 @@ class ClassToken(Layer):
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return {"weight": Parameter((x.dims[-1],))}
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     @property
     def is_module(self) -> bool:

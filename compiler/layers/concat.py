@@ -8,6 +8,7 @@ from ..semantics.number import equal, total, written
 from ..semantics.tensor import Tensor
 from .axes import find_axis
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept
 from .options import AxisOrNone, SideInputs
 from .side import Side
 
@@ -37,6 +38,9 @@ class Concat(Layer):
         for other in self.others:
             _check_beside(x, other, axis)
         return (x.with_dim(axis, total([x.dims[axis], *(other.type.dims[axis] for other in self.others)])),)
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"torch.cat([{', '.join([x, *map(str, self.others)])}], {self.place(x_type)})"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import Literal, Number, Operation, divides, number, product, whole, written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
+from .kept import Autocast, Device, Kept
 from .lengths import slid
 from .options import Flag, InitialValuesOrNone, PerAxis, PerAxisOrSame, Whole
 from .sliding import check_channels, check_fits, check_picture, keyword, per_axis, spelled_out, wholes
@@ -20,6 +21,7 @@ _TWO = number(2)
 class Convolution(Layer):
     """A convolution along `axes` axes, as PyTorch's, but that `pad = same` works with a stride too."""
 
+    autocast: ClassVar[Autocast] = "low"
     axes: ClassVar[int]
 
     features: Whole
@@ -72,6 +74,9 @@ class Convolution(Layer):
         (y,) = self.infer(x)
         _, channels, *kernels = self.parameters(x)["weight"].dims
         return product([*y.dims, channels, *kernels, _TWO])
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(input=True)
 
     # --- PyTorch ---
 

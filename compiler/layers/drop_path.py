@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.tensor import Tensor
 from .base import Code, Layer
+from .kept import Device, Kept, Part
 from .options import Probability
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class DropPath(Layer):
 
     def idle(self) -> bool:
         return self.p.value == 0
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(more=(Part(x.dims[:1]),))
 
     @property
     def is_module(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.tensor import Tensor
 from .base import Code, Layer
+from .kept import Device, Kept, Part
 from .options import Probability
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class Dropout(Layer):
 
     def idle(self) -> bool:
         return self.p.value == 0
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        # The mask: PyTorch's own kernel for CUDA keeps truth values, elsewhere it is drawn as floats.
+        return Kept(more=(Part(x.dims, 1 if device == "cuda" else 4),))
 
     @property
     def is_module(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+from .kept import Gives
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -15,6 +16,7 @@ class End(Layer):
     """The entry at `place` along axis 1."""
 
     place: ClassVar[int]
+    gives: ClassVar[Gives] = "view"
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         if x.rank < 2:

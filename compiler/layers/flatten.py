@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import product
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+from .kept import Gives
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -17,6 +18,7 @@ class Flatten(Layer):
 
     word: ClassVar[str] = "flatten"
     example: ClassVar[str] = "flatten"
+    gives: ClassVar[Gives] = "view"
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         if x.rank < 2:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import number, whole
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept
 from .options import Whole
 from .waves import angles, check_even
 
@@ -50,6 +51,9 @@ class Fourier(Layer):
             )
         check_even(self.word, self.dim)
         return (Tensor("float", (x.dims[0], self.dim)),)
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     @property
     def is_module(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.tensor import Tensor
 from .base import Code, Function
+from .kept import Device, Kept
 from .options import NotNegative
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class GaussianNoise(Function):
 
     def idle(self) -> bool:
         return self.std.value == 0
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     @property
     def is_module(self) -> bool:

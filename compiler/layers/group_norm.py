@@ -8,6 +8,7 @@ from ..semantics.number import divides, real, whole, written
 from ..semantics.tensor import Tensor
 from .base import Code, Parameter, ShapeFault
 from .channel_norm import ChannelNorm
+from .kept import Autocast, Device, Kept, Part
 from .norms import with_eps
 from .options import Positive, Whole
 
@@ -24,6 +25,7 @@ class GroupNorm(ChannelNorm):
 
     word: ClassVar[str] = "GroupNorm"
     example: ClassVar[str] = "GroupNorm(4)"
+    autocast: ClassVar[Autocast] = "full"
     example_input: ClassVar[str] = "[B, 16, H, W]"
 
     groups: Whole
@@ -41,6 +43,10 @@ class GroupNorm(ChannelNorm):
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return dict.fromkeys(("weight", "bias"), Parameter(x.dims[1:2]))
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        statistics = Part((x.dims[0], self.groups))
+        return Kept(input=True, more=(statistics, statistics))
 
     def constructor(self, x: Tensor, code: Code) -> str:
         widths = f"{code.number(self.groups)}, {code.number(x.dims[1])}"

@@ -8,6 +8,7 @@ from ..semantics.number import real
 from ..semantics.tensor import Tensor
 from .base import Code, ShapeFault
 from .channel_norm import ChannelNorm
+from .kept import Device, Kept, Part
 from .norms import with_eps
 from .options import Positive
 
@@ -36,6 +37,10 @@ class InstanceNorm(ChannelNorm):
                 "normalise before the picture shrinks to one entry, or use BatchNorm",
             )
         return (x,)
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        statistics = Part(x.dims[:2])
+        return Kept(input=True, more=(statistics, statistics))
 
     def constructor(self, x: Tensor, code: Code) -> str:
         return f"nn.InstanceNorm{x.rank - 2}d({code.number(x.dims[1])}{with_eps(self.eps, 1e-5, code)})"

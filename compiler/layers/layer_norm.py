@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import Number, number, product, real
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter
+from .kept import Autocast, Device, Kept, Part
 from .norms import check_width, with_eps
 from .options import Flag, Positive
 
@@ -21,6 +22,7 @@ class LayerNorm(Layer):
 
     word: ClassVar[str] = "LayerNorm"
     example: ClassVar[str] = "LayerNorm"
+    autocast: ClassVar[Autocast] = "full"
 
     eps: Positive = 1e-5
     bias: Flag = True
@@ -35,6 +37,10 @@ class LayerNorm(Layer):
 
     def flops(self, x: Tensor) -> Number | None:
         return product([*x.dims, _PER_ENTRY])
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        statistics = Part(x.dims[:-1])
+        return Kept(input=True, more=(statistics, statistics))
 
     @property
     def is_module(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..semantics.number import Number, number, product
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
+from .kept import Autocast, Device, Kept
 from .options import Flag, InitialValuesOrNone, Whole
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Linear(Layer):
 
     word: ClassVar[str] = "Linear"
     example: ClassVar[str] = "Linear(64)"
+    autocast: ClassVar[Autocast] = "low"
 
     features: Whole
     bias: Flag = True
@@ -49,6 +51,9 @@ class Linear(Layer):
 
     def flops(self, x: Tensor) -> Number | None:
         return product([*x.dims, self.features, _TWO])
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(input=True)
 
     @property
     def is_module(self) -> bool:

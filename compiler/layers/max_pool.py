@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.tensor import Tensor
+from .kept import Device, Kept, Part
 from .pooling import Pooling
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ class MaxPool(Pooling):
     word: ClassVar[str] = "max_pool"
     example: ClassVar[str] = "max_pool(3, stride = 2, pad = 1)"
     example_input: ClassVar[str] = "[B, 8, H, W]"
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        (y,) = self.infer(x)
+        return Kept(input=True, more=(Part(y.dims, 8),))  # where each maximum stood
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         return self.pooled(g, "MaxPool", x, x_type, name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, NoOnnxForm
+from .kept import Gives
 from .options import Dims
 from .reshape import names_of
 
@@ -21,6 +22,7 @@ class Normal(Layer):
 
     word: ClassVar[str] = "normal"
     example: ClassVar[str] = "normal([4, 64])"
+    gives: ClassVar[Gives] = "table"
     takes_running: ClassVar[bool] = False
 
     dims: Dims

@@ -8,6 +8,7 @@ from ..semantics.number import Number, is_whole, number, real, whole
 from ..semantics.tensor import Tensor
 from .axes import find_axes
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept
 from .lengths import shifted
 from .options import AxesOrNone, PerAxisOrZero, PerAxisOrZeroOrNone, Real
 from .sliding import per_axis
@@ -56,6 +57,9 @@ class Pad(Layer):
         before = per_axis(self.word, "size", self.size, len(axes))
         after = before if self.after is None else per_axis(self.word, "after", self.after, len(axes))
         return dict(zip(axes, zip(before, after, strict=True), strict=True))
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         pads = self._pads(x_type)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import Number, number, product, whole, written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept
 from .lengths import divided
 from .options import PerAxis
 from .sliding import check_picture, per_axis, spelled_out
@@ -53,6 +54,9 @@ class Patchify(Layer):
                 )
             counts.append(count)
         return counts
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         size = spelled_out(self.size, code.number)

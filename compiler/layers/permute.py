@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.tensor import Tensor
 from .axes import find_axis
 from .base import Code, Layer, ShapeFault
+from .kept import Gives
 from .options import Axes
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class Permute(Layer):
 
     word: ClassVar[str] = "permute"
     example: ClassVar[str] = "permute([B, 2, 1])"
+    gives: ClassVar[Gives] = "view"
 
     axes: Axes
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import limit, spell, written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
+from .kept import Gives
 from .options import Whole
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Positions(Layer):
 
     word: ClassVar[str] = "Positions"
     example: ClassVar[str] = "Positions(32, 16)"
+    gives: ClassVar[Gives] = "weight"
     example_input: ClassVar[str] = "int[B, T <= 32]"
 
     count: Whole

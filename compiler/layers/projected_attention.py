@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.number import Number, Operation, equal, product
 from ..semantics.tensor import Tensor
 from .attention import Attention, divided
 from .attention_onnx import attention
 from .base import Parameter
+from .kept import Autocast, Device, Kept, Part
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class ProjectedAttention(Attention):
     """Keys and values are made of what `keys_from` says, by `k` and `v`."""
+
+    autocast: ClassVar[Autocast] = "low"
 
     def width_of_head(self, x: Tensor) -> Number:
         return divided(x.dims[-1], self.heads) if self.head_dim is None else self.head_dim
@@ -42,6 +45,17 @@ class ProjectedAttention(Attention):
             gains = self.qk_norm.parameters(self.head_type(x))
             found |= {f"{part}_norm.{key}": gain for part in "qk" for key, gain in gains.items()}
         return found
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        """What comes in, queries, keys and values as they meet, and what comes of it."""
+        memory = self.keys_from(x)
+        query, key = x.with_last(self.query_width(x)).dims, memory.with_last(self.key_width(x)).dims
+        heads = [Part(query, None), Part(key, None), Part(key, None), Part(query, None)]
+        if self.qk_norm is not None:
+            heads += [Part(query), Part(key)]
+        # With bf16 what comes in is cast for each matrix anew.
+        casts = [Part(memory.dims, None, cast=True)] * 2
+        return Kept(input=True, sides=True, more=(*heads, *casts, *self.pair_parts(x, device)))
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         memory = g.side(self.sequences[0]) if self.sequences else x

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import Number, equal, number, product, written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept
 from .options import PatternText, Sizes
 from .permute import permuted
 from .rearrange_pattern import ONE, REST, Group, Pattern, PatternFault, parse
@@ -154,6 +155,9 @@ class Rearrange(Layer):
             )
             raise ShapeFault(message, f"{x} comes in", "pattern", part=group.part, label=f"{written(dim)} long")
         return tuple(_part(sizes[name], given=True) if name in sizes else _part(left, given=False) for name in names)
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     # --- PyTorch ---
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import Number, equal, number, product, total
 from ..semantics.tensor import Tensor, same
 from .base import Code, Layer, Parameter, ShapeFault
+from .kept import Device, Kept, Part
 from .options import Flag, Probability, SideInputOrNone, Whole
 from .recurrent_onnx import nodes
 from .recurrent_torch import definition
@@ -108,6 +109,15 @@ class Recurrent(Layer):
         matrices = [self.entering(x, layer) for layer in range(self.depth())] + [self.hidden] * self.depth()
         step = number(2 * self.gates * self.directions())
         return product([step, batch, length, self.hidden, total(matrices)])
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        """What comes into each layer, and for each step its gates and what it hands on."""
+        rows = x.dims[:2]
+        steps = [
+            Part((*rows, self.hidden)) for _ in range(self.directions() * self.depth() * (self.gates + self.parts))
+        ]
+        between = [Part((*rows, self.width())) for _ in range(self.depth() - 1)]
+        return Kept(input=True, sides=True, output=True, more=(*steps, *between))
 
     # --- PyTorch ---
 

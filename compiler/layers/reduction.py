@@ -8,6 +8,7 @@ from ..semantics.number import number
 from ..semantics.tensor import Tensor
 from .axes import find_axes
 from .base import Code, Layer
+from .kept import Device, Kept
 from .options import Axes, Flag
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class Reduction(Layer):
         for axis in axes:
             x = x.with_dim(axis, number(1))
         return (x,)
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         axes = find_axes(self.word, self.over, x_type)

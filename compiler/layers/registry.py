@@ -16,9 +16,9 @@ _PACKAGE = __name__.rpartition(".")[0]
 _NO_LAYER = frozenset(
     """
     __init__ alibi attention attention_mask_onnx attention_onnx attention_steps_onnx attention_torch axes base
-    channel_norm convolution ends gains initial kept lengths norms options places pooling projected_attention
-    rearrange_pattern recurrent recurrent_onnx recurrent_torch reduction registry rotary_torch score side sliding
-    transposed_convolution waves
+    channel_norm convolution ends gains initial kept lengths norms options own_function places pooling
+    projected_attention rearrange_pattern recurrent recurrent_onnx recurrent_torch reduction registry
+    rotary_torch score side sliding transposed_convolution waves
     """.split()
 )
 

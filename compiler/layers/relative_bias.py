@@ -9,6 +9,7 @@ from ..semantics.number import divides, equal, number, whole
 from ..semantics.tensor import Tensor
 from .attention import shown
 from .base import Code, Layer, Parameter, ShapeFault
+from .kept import Device, Kept
 from .options import Flag, SideInputOrNone, Whole
 from .places import distances
 
@@ -70,6 +71,9 @@ class RelativeBias(Layer):
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return {"weight": Parameter((self.buckets, self.heads))}
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     @property
     def is_module(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.tensor import Tensor
 from .base import Code, Function
+from .kept import Device, Kept
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -16,6 +17,9 @@ class Relu(Function):
 
     word: ClassVar[str] = "relu"
     example: ClassVar[str] = "relu"
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(output=True)
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"F.relu({x})"

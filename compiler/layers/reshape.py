@@ -21,6 +21,7 @@ from ..semantics.number import (
 )
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, NoOnnxForm, ShapeFault
+from .kept import Gives
 from .options import NewShape
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Reshape(Layer):
 
     word: ClassVar[str] = "reshape"
     example: ClassVar[str] = "reshape([B, 4, -1])"
+    gives: ClassVar[Gives] = "view"
     example_input: ClassVar[str] = "[B, 8, 16]"
 
     dims: NewShape

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import Number, number, product, real
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter
+from .kept import Autocast, Device, Kept, Part
 from .norms import check_width
 from .options import Positive, Real
 
@@ -39,6 +40,7 @@ class RMSNorm(Layer):
 
     word: ClassVar[str] = "RMSNorm"
     example: ClassVar[str] = "RMSNorm(eps = 1e-5)"
+    autocast: ClassVar[Autocast] = "full"
 
     eps: Positive = 1e-6
     offset: Real = 0
@@ -52,6 +54,9 @@ class RMSNorm(Layer):
 
     def flops(self, x: Tensor) -> Number | None:
         return product([*x.dims, _PER_ENTRY])
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(input=True, more=(Part(x.dims[:-1]),))
 
     @property
     def is_module(self) -> bool:

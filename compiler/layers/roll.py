@@ -8,6 +8,7 @@ from ..semantics.number import number, operation, whole
 from ..semantics.tensor import Tensor
 from .axes import find_axis
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept
 from .options import Axes, Shifts
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class Roll(Layer):
 
     def idle(self) -> bool:
         return all(shift.value == 0 for shift in self.n)
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         axes = [axis for axis, _ in self.moves(x_type)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.tensor import Tensor, same
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept, Part
 from .options import SideInput
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class SampleNormal(Layer):
                 "logvar",
             )
         return (mean,)
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        # exp of half the logarithm, and the numbers drawn
+        return Kept(more=(Part(self.mean.type.dims), Part(self.mean.type.dims)))
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         if code.exporting:

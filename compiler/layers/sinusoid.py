@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import number, whole
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+from .kept import Gives
 from .options import Whole
 from .places import places
 from .waves import angles, check_even
@@ -40,6 +41,7 @@ class Sinusoid(Layer):
 
     word: ClassVar[str] = "Sinusoid"
     example: ClassVar[str] = "Sinusoid(16)"
+    gives: ClassVar[Gives] = "table"
     example_input: ClassVar[str] = "int[B, T]"
 
     dim: Whole

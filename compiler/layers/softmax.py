@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.tensor import Tensor
 from .axes import find_axis
 from .base import Code, Function
+from .kept import Device, Kept
 from .options import Axis
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class Softmax(Function):
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         find_axis("softmax", self.axis, x)
         return super().infer(x)
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(output=True)
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         axis = self.axis if isinstance(self.axis, int) else find_axis("softmax", self.axis, x_type)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import divides, operation, whole, written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+from .kept import Gives
 from .options import Whole
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ class Split(Layer):
 
     word: ClassVar[str] = "split"
     example: ClassVar[str] = "split(2)"
+    gives: ClassVar[Gives] = "view"
     example_outputs: ClassVar[int] = 2
+    flows_whole: ClassVar[bool] = True
 
     n: Whole
 

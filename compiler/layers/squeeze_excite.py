@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from ..semantics.evaluate import is_number
 from ..semantics.number import Number, number, product
 from ..semantics.tensor import Tensor, same
 from .base import Code, Layer, Parameter, ShapeFault
+from .kept import Device, Kept, Part
 from .options import InnerLayer, Whole
 from .relu import Relu
 from .sliding import check_channels, check_picture
@@ -61,6 +63,11 @@ class SqueezeExcite(Layer):
     def flops(self, x: Tensor) -> Number | None:
         return product([_FOUR, x.dims[0], x.dims[1], self.hidden])
 
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        squeezed = self._squeezed(x).dims
+        factors = Part(x.dims[:2])
+        return Kept(input=True, more=(factors, factors, Part(squeezed), Part(squeezed)))
+
     # --- PyTorch ---
 
     @property
@@ -74,12 +81,13 @@ class SqueezeExcite(Layer):
     def _class(self, x: Tensor, code: Code) -> str:
         squeezed = self._squeezed(x)
         axes = x.rank - 2
-        module = "self.act" if self.act.is_module else ""
-        make = [f"{module} = {self.act.constructor(squeezed, code)}"] if module else []
+        act = _spelled_out(self.act)
+        module = "self.act" if act.is_module else ""
+        make = [f"{module} = {act.constructor(squeezed, code)}"] if module else []
         draw = code.init_linear()
         fill = [
             f"{draw}(self.fc1, generator)",
-            *(self.act.initialise(module, squeezed, code) if module else []),
+            *(act.initialise(module, squeezed, code) if module else []),
             f"{draw}(self.fc2, generator)",
         ]
         over = ", ".join(str(axis) for axis in range(2, x.rank))
@@ -95,7 +103,7 @@ class SqueezeExcite(Layer):
             "",
             "    def forward(self, x: Tensor) -> Tensor:",
             f"        h = self.fc1(x.mean({f'({over})' if axes > 1 else over}))  # [B, hidden]",
-            f"        h = {self.act.call(module, 'h', squeezed, code)}",
+            f"        h = {act.call(module, 'h', squeezed, code)}",
             f"        return x * torch.sigmoid(self.fc2(h))[:, :{', None' * axes}]",
             "",
             "    def init_weights(self, generator: torch.Generator | None) -> None:",
@@ -122,3 +130,11 @@ class SqueezeExcite(Layer):
         one = (number(1),) * (x_type.rank - 2)
         h = g.op("Unsqueeze", [h, axes], Tensor("float", (*means.dims, *one)), f"{name}.excite")
         return (g.op("Mul", [x, h], x_type, name),)
+
+
+def _spelled_out(act: Layer) -> Layer:
+    """The layer with its numbers as plain ones: a class of the library knows no constants of the file."""
+    if not act.options:
+        return act
+    values = {name: getattr(act, name) for name in act.options}
+    return type(act)(**{n: number(v.value) if is_number(v) and v.value is not None else v for n, v in values.items()})

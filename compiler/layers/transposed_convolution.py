@@ -8,6 +8,7 @@ from ..semantics.number import Number, number, product, whole, written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .convolution import check_groups, share
+from .kept import Autocast, Device, Kept
 from .lengths import spread
 from .options import Flag, InitialValuesOrNone, PerAxis, PerAxisOrZero, Whole
 from .sliding import check_channels, check_picture, keyword, per_axis, spelled_out, wholes
@@ -21,6 +22,7 @@ _TWO = number(2)
 class TransposedConvolution(Layer):
     """The gradient of a convolution along `axes` axes, as PyTorch's."""
 
+    autocast: ClassVar[Autocast] = "low"
     axes: ClassVar[int]
 
     features: Whole
@@ -73,6 +75,9 @@ class TransposedConvolution(Layer):
     def flops(self, x: Tensor) -> Number | None:
         _, features, *kernels = self.parameters(x)["weight"].dims
         return product([*x.dims, features, *kernels, _TWO])
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(input=True)
 
     # --- PyTorch ---
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from ..semantics.number import whole
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
+from .kept import Device, Kept
 from .lengths import times
 from .options import PerAxis, one_of
 from .sliding import check_picture, per_axis, spelled_out
@@ -49,6 +50,9 @@ class Upsample(Layer):
 
     def _factors(self, x: Tensor) -> list[int]:
         return [whole(n) for n in per_axis(self.word, "factor", self.factor, check_picture(self.word, x))]
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept()
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         # TorchScript takes no whole number for a factor.

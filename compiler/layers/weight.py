@@ -8,6 +8,7 @@ from ..semantics.number import written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .initial import OF_MATRICES, Initial
+from .kept import Gives
 from .options import Dims, InitialValues
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Weight(Layer):
 
     word: ClassVar[str] = "Weight"
     example: ClassVar[str] = "Weight([4, 16], init = normal(0.02))"
+    gives: ClassVar[Gives] = "weight"
     takes_running: ClassVar[bool] = False
 
     dims: Dims

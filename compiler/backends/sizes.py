@@ -1,0 +1,76 @@
+"""What open dims are counted with: the batch as it is asked for, others at their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..ir.graph import Graph, Unit
+from ..semantics.number import Number, Operation, Reference, apply, limit, number, written
+from ..semantics.number import Value as Exact
+from ..semantics.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What open dims are counted with, by name."""
+
+    known: Mapping[str, int]
+
+    def with_rows(self, unit: Unit, rows: int) -> Sizes:
+        """With the first dim of what comes into a unit, [rows, D], that no input of the model says: tokens of an
+        expert."""
+        (entering, *_) = unit.inputs
+        assert isinstance(entering.type, Tensor)
+        return Sizes({**self.known, written(entering.type.dims[0]): rows})
+
+    def of(self, n: Number) -> int:
+        return int(self._exact(n))
+
+    def _exact(self, n: Number) -> Exact:
+        if n.value is not None:
+            return n.value
+        match n:
+            case Reference(target=None, name=name):
+                return number(self.known[name]).value
+            case Reference(target=target):
+                assert target is not None
+                return self._exact(target)
+            case Operation(operator=operator, operands=operands):
+                return apply(operator, *map(self._exact, operands))
+        raise AssertionError(n)
+
+
+def open_dims(graph: Graph) -> tuple[dict[str, int], dict[str, int], tuple[str, ...]]:
+    """The batch, as one example; all other open dims with their limits; the names of those that have none.
+
+    The batch is what the first axis of the inputs is called.
+    """
+    batch: dict[str, int] = {}
+    sizes: dict[str, int] = {}
+    unbounded: list[str] = []
+    types = [value.type for value in graph.model.inputs if isinstance(value.type, Tensor)]
+    for type_ in types:
+        for axis, dim in enumerate(type_.dims):
+            for reference in _open_references(dim):
+                name, most = reference.name, limit(reference)
+                if name in sizes or name in batch:
+                    continue
+                if axis == 0:
+                    batch[name] = 1
+                    continue
+                sizes[name] = 1 if most is None else int(most)
+                if most is None:
+                    unbounded.append(name)
+    return batch, sizes, tuple(unbounded)
+
+
+def _open_references(n: Number) -> Iterator[Reference]:
+    match n:
+        case Reference(target=None):
+            yield n
+        case Reference(target=target) if target is not None:
+            yield from _open_references(target)
+        case Operation(operands=operands):
+            for operand in operands:
+                yield from _open_references(operand)

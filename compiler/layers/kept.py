@@ -1,0 +1,40 @@
+"""What autograd keeps of a layer's forward pass until its backward pass has run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..semantics.number import Number
+
+Device = Literal["cpu", "cuda"]
+Gives = Literal["new", "view", "weight", "table"]
+Autocast = Literal["low", "full", "same"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A tensor that is there for a while: its dims, and how many bytes an entry has.
+
+    None is as many as what matrices give: 2 with bf16 and fp16, else 4. `cast`: it is there with bf16 and fp16 only.
+    """
+
+    dims: tuple[Number, ...]
+    width: int | None = 4
+    cast: bool = False
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`input`, `sides` and `output`: whether what comes by the arrow, what comes by keyword and what goes out is needed
+    again. `more` is what the layer made for itself and keeps, `work` what its backward pass makes for a while, besides
+    the gradients of what came in and of its weights.
+
+    A tensor that several layers need is there once.
+    """
+
+    input: bool = False
+    sides: bool = False
+    output: bool = False
+    more: tuple[Part, ...] = ()
+    work: tuple[Part, ...] = ()
