@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # What ships: the root's own modules and these folders, whole. Whatever else stands in the tree stays there.
 PACKAGE_FOLDERS = ("api", "cli", "compiler", "editor", "grammar", "runtime", "specs")
+# An editor's shop ships it, not the wheel.
+ELSEWHERE = "editor/vscode/"
 CACHES = (".venv/", ".hypothesis/", ".pytest_cache/", ".ruff_cache/", "__pycache__/", "dlspec.egg-info/")
 
 # One test process runs on each core; torch reads this when it is imported.
@@ -63,6 +65,8 @@ def package_files(git_files: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the files that ship."""
 
     def ships(name: str) -> bool:
+        if name.startswith(ELSEWHERE):
+            return False
         top, slash, _ = name.partition("/")
         return top in PACKAGE_FOLDERS if slash else top.endswith(".py") or top == "py.typed"
 
