@@ -44,18 +44,14 @@ class Mask:
         if type_.rank == 2 or type_.dims[2] is not _ONE:
             return seen
         full = Tensor("bool", (self.batch, _ONE, self.queries, self.keys))
+        queries = self.g.length(*self.q, 1)
 
         def make() -> OnnxValue:
-            lengths = [
-                self.g.length(*self.q, 0),
-                self.g.whole(1),
-                self.g.length(*self.q, 1),
-                self.g.length(*self.k, 1),
-            ]
+            lengths = [self.g.length(*self.q, 0), self.g.whole(1), queries, self.g.length(*self.k, 1)]
             shape = self.g.op("Concat", lengths, Tensor("int", (number(4),)), f"{self.name}.mask.shape", axis=0)
             return self.g.op("Expand", [seen, shape], full, f"{self.name}.mask")
 
-        return self.g.once(("each query", seen), make)
+        return self.g.once(("each query", seen, queries), make)
 
     # --- what is seen ---
 
