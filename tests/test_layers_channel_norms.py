@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
 from one_layer import Dim, OneLayer, open_dim, type_of
 from torch import nn
 
+from dlspec import check, compile
+from dlspec.compiler.backends.onnx.model import build
+from dlspec.compiler.backends.onnx.save import save
 from dlspec.compiler.layers.base import ShapeFault
 from dlspec.compiler.layers.prelu import PReLU
 from dlspec.compiler.layers.silu import Silu
 from dlspec.compiler.layers.softmax import Softmax
 from dlspec.compiler.layers.split import Split
 from dlspec.compiler.semantics.number import whole
+from dlspec.runtime.program import load_text
 
 B, T, H, W = (open_dim(name) for name in "BTHW")
 OPEN: dict[int, tuple[Dim, ...]] = {2: (B, 8), 3: (B, 8, T), 4: (B, 8, H, W), 5: (B, 8, T, H, W)}
@@ -233,3 +238,37 @@ def test_what_does_not_fit_is_refused_with_both_sides(
         _ = OneLayer.make(word, type_of("float", *dims), **options).types
     assert fault.value.message == message
     assert fault.value.help == help
+
+
+def test_an_act_may_be_a_function_of_the_file_and_name_constants(tmp_path: Path) -> None:
+    spec = """dlspec 1
+slope = 0.3
+bent(x, top = 3) = min(max(x, 0) ^ 2, top * slope)
+model Net: (x: [B, 8, H, W]) -> (y: [B, 8, H, W]) {
+  a: SqueezeExcite(4, act = bent(top = 2)) -> b: SqueezeExcite(4, act = leaky_relu(2 * slope))
+}
+"""
+    artefact = compile(spec)
+    made: Any = load_text("net", artefact.model_code).Net()
+    model: Any = shaken(made).eval()
+    acts = {"a": lambda h: (h.clamp(min=0) ** 2).clamp(max=0.6), "b": lambda h: F.leaky_relu(h, 0.6)}
+    x = y = random(2, 8, 3, 5)
+    for label, act in acts.items():
+        part = getattr(model, label)
+        y = y * torch.sigmoid(part.fc2(act(part.fc1(y.mean((2, 3))))))[:, :, None, None]
+    assert far(model(x), y.detach()) < 1e-6
+    weights = {key: tensor.numpy() for key, tensor in model.state_dict().items()}
+    save(build(artefact.graph, weights, metadata={}), tmp_path / "net.onnx")
+    (found,) = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(None, {"x": x.numpy()})
+    assert far(found, y.detach()) < 1e-5
+
+
+def test_a_function_given_what_is_no_number_is_refused() -> None:
+    spec = """dlspec 1
+f(x, top = 3) = min(x, top)
+model N: (x: [B, 8, H, W]) -> (y: [B, 8, H, W]) {
+  SqueezeExcite(4, act = f(top = relu))
+}
+"""
+    (found,) = check(spec)
+    assert found.message == "`top` of `f` is a number here, known when the model is built"

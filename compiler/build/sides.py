@@ -75,18 +75,42 @@ class Sides:
         if isinstance(value, Recipe):
             inner, ctx = value.flow, ctx.within(env=env_of(value))
             if isinstance(inner, tree.Stage) and inner.body is None and len(inner.path.parts) == 1:
-                kind = registry.find(inner.path.parts[0])
+                word = inner.path.parts[0]
+                kind = registry.find(word)
+                if word in ctx.env.file.functions and (kind is None or inner.args is None):
+                    return _own_function(inner, ctx)
                 if kind is not None:
                     read = placing.read_layer(kind, inner, ctx)
                     return FAULT if read is None else read.layer
         ctx.report.error(
             "wrong-value",
-            f"`{name}` of `{self.word}` takes a layer or function of the library",
+            f"`{name}` of `{self.word}` takes a layer, or a function of the library or of this file",
             flow.span,
             "not one of them",
             help=f"write one with its options, such as `{name} = relu`",
         )
         return FAULT
+
+
+def _own_function(stage: tree.Stage, ctx: Context) -> Any:
+    """A function of the file, its parameters after the first given as numbers."""
+    function = ctx.env.file.scalars.find(str(stage.path))
+    if function is None:
+        return FAULT
+    from ..layers.own_function import OwnFunction
+    from ..scalars import match_arguments  # most files have no functions
+
+    given = match_arguments(stage, function.parameters, ctx.report, supplied=[function.parameters[0].name])
+    if given is None:
+        return FAULT
+    arguments = {name: evaluate(flow, ctx.env, ctx.report) for name, flow in given.items()}
+    for name, value in arguments.items():
+        if value is not FAULT and not is_number(value):
+            flow = given[name]
+            message = f"`{name}` of `{stage.path}` is a number here, known when the model is built"
+            ctx.report.error("wrong-value", message, flow.span, "not a number", help="write a number or a constant")
+            arguments[name] = FAULT
+    return FAULT if FAULT in arguments.values() else OwnFunction(function, arguments)
 
 
 def value_of(flow: tree.Flow, name: str, word: str, ctx: Context) -> Value | None:
