@@ -6,12 +6,13 @@ import pytest
 from training_cases import PICTURES, TEXT, read, read_case, spec
 from training_mistakes import MISTAKES, Mistake
 from training_mistakes_data import DATA_MISTAKES
+from training_mistakes_learning import LEARNING_MISTAKES
 
 from dlspec.grammar import Diagnostic
 
 pytestmark = pytest.mark.no_torch
 
-ALL = [*MISTAKES, *DATA_MISTAKES]
+ALL = [*MISTAKES, *DATA_MISTAKES, *LEARNING_MISTAKES]
 
 
 def told(diagnostic: Diagnostic) -> str:
@@ -87,6 +88,85 @@ def test_what_does_not_go_together_is_told_once(case: str, model: str) -> None:
     found = read(spec(case, {"metrics": metrics}, model))
     assert found.codes == ["head-width"]
     assert found.diagnostics[0].span.line == found.source.text[: found.source.text.index("loss =")].count("\n") + 1
+
+
+FAULTS = """\
+dlspec 1
+classes = 10
+model MLP: (image: [B, 1, 8, 8]) -> (logits: [B, classes]) {
+  flatten -> Linear(classes)
+}
+train MLP {
+  data      = digits(split = [0.9, 0.2]) -> random_crop(0, paddin = 2) -> mixp(0.2)
+  loss      = cross_entropy(logit, data.label, smoothing = 2, ignored = 1)
+  metrics   = [accuracy(logits, data.label, top = 0), f2(logits, data.label)]
+  optimizer = AdamW(lr = 0, beta1 = 0.8, decay = 0 - 1)
+  schedule  = warmup(120%) -> cosin(to = 0)
+  batch_sz  = 64
+  steps     = 0
+  precision = fp17
+  start     = weights("", skp = [head])
+}
+"""
+TOLD = """
+wrong-value [0.9, 0.2]
+wrong-value 0
+unknown-option paddin
+unknown-name mixp
+unknown-name logit
+wrong-value 2
+unknown-option ignored
+wrong-value 0
+unknown-name f2
+wrong-value 0
+unknown-option beta1
+wrong-value 0 - 1
+wrong-value 120%
+unknown-name cosin
+unknown-key batch_sz
+wrong-value 0
+unknown-name fp17
+wrong-value ""
+unknown-option skp
+""".strip().splitlines()
+
+
+def test_each_of_many_faults_is_told_once_in_the_order_of_the_file() -> None:
+    """Also where several stand in one call."""
+    found = read(FAULTS)
+    assert [f"{d.code} {d.span.text}" for d in found.diagnostics] == TOLD
+
+
+ELSEWHERE = {
+    "learning_rate = 1e-4": {"optimizer": None},
+    "lr = 1e-4": {"optimizer": "Adam"},
+    "weight_decay = 0.1": {},
+    "betas = [0.9, 0.95]": {},
+    "warmup_steps = 500": {},
+    "min_lr = 10%": {"schedule": "cosine"},
+    "window = 32": {"data": 'text("*.txt")'},
+    "tokenizer = bytes": {"data": 'text("*.txt", window = context)'},
+    "label_smoothing = 0.1": {},
+    "patience = 3": {},
+    "keep = 5": {"checkpoint": "every(100)"},
+    'prompt = "A"': {"sample": "every(100)"},
+}
+
+
+@pytest.mark.parametrize("line", ELSEWHERE)
+@pytest.mark.parametrize("first", [True, False], ids=["above", "below"])
+def test_an_option_that_stands_as_a_key_is_moved_into_its_call(line: str, first: bool) -> None:
+    """The edit that is offered leaves nothing to be said, wherever the line stands."""
+    text = spec("text", dict(ELSEWHERE[line]), more="" if first else f"  {line}\n")
+    if first:
+        text = text.replace("train LM {\n", f"train LM {{\n  {line}\n")
+    found = read(text)
+    (unknown,) = [d for d in found.diagnostics if d.code == "unknown-key"]
+    assert "it is an option" in unknown.help
+    (fix,) = unknown.fixes
+    cured = read(text[: fix.span.start] + fix.text + text[fix.span.end :])
+    assert cured.diagnostics == []
+    assert line.split(" = ")[1] in cured.source.text
 
 
 def test_a_word_with_parentheses_is_not_the_word() -> None:

@@ -36,14 +36,14 @@ model LM: (tokens: int[B, T]) -> (logits: [B, T, 12]) {
   Embedding(12, 8) -> Linear(12)
 }
 """
-PAIRS = (
-    WORDY.replace("tokens:", "source: int[B, S], target:")
-    .replace(
-        "  Embedding(12, 8) ->",
-        "  source -> Embedding(8_000, 8) -> mean(over = 1, keep = true) as a\n  target -> Embedding(8_000, 8) as b\n  a + b ->",
-    )
-    .replace("12", "8_000")
-)
+PAIRS = """\
+dlspec 1
+model LM: (source: int[B, S], target: int[B, T]) -> (logits: [B, T, 8_000]) {
+  source -> Embedding(8_000, 8) -> mean(over = 1, keep = true) as a
+  target -> Embedding(8_000, 8) as b
+  a + b -> Linear(8_000)
+}
+"""
 SOUND = "dlspec 1\nmodel Net: (audio: [B, T, 1]) -> (logits: [B, 10]) {\n  first -> Linear(10)\n}\n"
 MODELS = {"pairs": PAIRS, "audio": SOUND}
 

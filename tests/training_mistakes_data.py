@@ -16,7 +16,8 @@ SCORES = PICTURES.replace("image: [B, 1, 8, 8]", "features: [B, 2]").replace("  
 SPEAKS = PICTURES.replace("image: [B, 1, 8, 8]", "audio: [B, T, 1]").replace("  flatten ->", "  first ->")
 PAIRS = TEXT.replace("(tokens: int[B, T <= context])", "(source: int[B, S <= context], target: int[B, T])").replace(
     "  Embedding(vocab, 16) ->",
-    "  source -> Embedding(vocab, 16) -> mean(over = 1, keep = true) as a\n  target -> Embedding(vocab, 16) as b\n  a + b ->",
+    "  source -> Embedding(vocab, 16) -> mean(over = 1, keep = true) as a\n"
+    "  target -> Embedding(vocab, 16) as b\n  a + b ->",
 )
 MASKED = TEXT.replace("vocab = 256", "vocab = 200")
 GOOD_PAIRS = 'pairs("a.de", "a.en", window = 64)'

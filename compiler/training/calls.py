@@ -15,6 +15,7 @@ from ..semantics.report import Report
 from . import registry
 from .base import Options, ReadBy
 from .language import Vocabulary
+from .plain import plain_options
 
 Kind = TypeVar("Kind", bound=Options)
 
@@ -30,6 +31,10 @@ class Chosen(Generic[Kind]):
     def place(self, option: str | None) -> Span:
         """Where an option was written; the whole call where it was left out."""
         return self.spans.get(option or "", self.span)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that settings hold."""
+        return {"word": self.options.word, "options": plain_options(self.options)}
 
 
 def resolved(flow: tree.Flow, scope: Scope) -> tuple[tree.Flow, Scope]:

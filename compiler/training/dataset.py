@@ -13,7 +13,7 @@ from ..semantics.report import Report
 from .augmentation import Augmentation, Fields, Unfit, fields_after, read_augmentations
 from .calls import Chosen, choose, read_call, resolved
 from .language import SOURCES
-from .source import DataSource, plain_options
+from .source import DataSource
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Data:
     def settings(self) -> dict[str, Any]:
         """The section about the data, as plain JSON values."""
         source = {"source": self.source.options.word, "options": self.source.options.settings()}
-        stages = [{"word": a.options.word, "options": plain_options(a.options)} for a in self.augmentations]
+        stages = [augmentation.as_json() for augmentation in self.augmentations]
         return source | ({"augmentations": stages} if stages else {})
 
 

@@ -113,6 +113,8 @@ class Measure(Options):
 class Loss(Measure):
     """A mean over all entries that count."""
 
+    spellings: ClassVar[dict[str, str]] = {"reduction": "reduce"}
+
     @property
     def ignored(self) -> Number | None:
         """The target that does not count, beside -100."""

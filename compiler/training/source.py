@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..semantics.evaluate import is_number
-from ..semantics.number import Number, Reference, is_whole, real, whole
+from ..semantics.number import Number, Reference, real
 from ..semantics.tensor import DType
 from .base import Options
+from .plain import plain_options
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,6 @@ class DataSource(Options):
     def tokenizes(self) -> bool:
         """Whether text can be turned into what it gives, and back."""
         return False
-
-
-def plain_options(options: Options) -> dict[str, Any]:
-    """Options as plain JSON values, less those that are None."""
-    values = {name: _plain(getattr(options, name)) for name in options.options}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _plain(value: object) -> Any:
-    if is_number(value):
-        return whole(value) if is_whole(value) else real(value)
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return value.as_json() if hasattr(value, "as_json") else value  # type: ignore[attr-defined]
 
 
 def picture(size: tuple[Number, Number] | None, channels: Number) -> Field:
