@@ -27,12 +27,16 @@ data loss metrics optimizer schedule steps epochs batch accumulate clip clip_val
 checkpoint early_stop sample init parallel compile kernels digits text tokens arrays task characters bytes bpe copy
 cross_entropy mse mae accuracy perplexity AdamW SGD Adam warmup stable cosine linear constant every patience normal
 logits output image x tokens label targets data.label data.targets data data.x.y epoch classes context pad peak
+images idx pairs table audio iris huber focal l1 weights kl_normal triplet ctc f1 Muon Lion Adafactor step_decay
+inverse_sqrt plateau one_cycle exponential polynomial freeze rates ema start hub he fsdp tensor random_crop normalize
+imagenet two_views mask_tokens mixup phase update linear "linear" "*" [linear] fp16 triton others flow at restarts map
 true false none 0 1 2 64 0.5 1e-3 5% 150% "a.txt" "" [1,2] [] [a=1] (1) - + * / == -> ( ) , = lr to top window length
 """.split()
 EXTRA = {
-    "pictures": "schedule = warmup(5%) -> cosine(to = 10%)\n  validate = every(5 * epoch)\n",
+    "pictures": "schedule = warmup(5%) -> step_decay(0.1, at = [20 * epoch])\n  validate = every(5 * epoch)\n"
+    '  freeze = [linear]\n  start = weights("a", map = ["b" -> "linear"])\n  parallel = fsdp + tensor(2)\n',
     "text": "",
-    "table": "",
+    "table": "rates = [linear = 2]\n  phase one {\n    update = [linear]\n    loss = kl_normal(output, output)\n  }\n",
 }
 
 
@@ -54,7 +58,7 @@ def findings(text: str, overrides: list[str] | None = None) -> list[Diagnostic] 
         plan = read_train(train, names.scope, build_model(names, model, outside).ports, report)
         assert plan is not None or report.diagnostics
         assert (plan is None) or not report.failed
-        if plan is not None:
+        if plan is not None and plan.runs:
             model_section = {"class": "M", "inputs": [], "outputs": [], "limits": {}, "parameters": 0}
             values = settings_of(plan, "a", model_section)
             read_settings(json.loads(json.dumps(values, allow_nan=False)))
