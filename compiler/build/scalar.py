@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from ...grammar import tree
 from ..ir.graph import Call, Value
-from ..scalars import match_arguments
 from ..semantics.number import Number
 from ..semantics.tensor import Tensor, TypeFault, broadcast
 from . import flows
@@ -15,6 +14,8 @@ from .context import Context, Flowing
 
 def run_function(written: tree.Function, stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     """Arguments are flows like the sides of `+`; bare, or with keywords only, the first is the running value."""
+    from ..scalars import match_arguments  # most files have no functions
+
     function = ctx.env.file.scalars.find(written.name.text)
     if stage.body is not None:
         word = written.name.text

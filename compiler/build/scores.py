@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...grammar import tree
-from ..layers.score import ScoreFunction
 from ..layers.side import Side
-from ..scalars import SCORE, check_score, match_arguments
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import Number
 from .context import Context
@@ -32,6 +30,9 @@ def read_score(flow: tree.Flow, place: PlaceSide, ctx: Context) -> Any:
     word, file = stage.path.parts[0], ctx.env.file
     if word not in file.functions:
         return None
+    from ..layers.score import ScoreFunction
+    from ..scalars import SCORE, check_score, match_arguments  # most files have no functions
+
     function = file.scalars.find(word)
     if function is None or not check_score(function, file.functions[word], stage, ctx.report):
         return FAULT

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ...grammar.source import Span
 from ..layers.base import NOTHING, Layer
-from ..scalars.expression import ScalarFunction
 from ..semantics.number import Number, Reference
 from ..semantics.tensor import Tensor, Type
+
+if TYPE_CHECKING:
+    from ..scalars.expression import ScalarFunction
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..scalars import variables
-from ..scalars.print_torch import print_torch
 from ..semantics.number import Number, equal, is_whole, spelled
 from ..semantics.tensor import Tensor
 from .alibi import SLOPES
@@ -198,7 +196,11 @@ class _ClassText:
 
     def _read_by_function(self) -> frozenset[str]:
         """Which of s, q, k, h and of its own arguments the score's function reads."""
-        return frozenset() if self.function is None else variables(self.function.expression)
+        if self.function is None:
+            return frozenset()
+        from ..scalars import variables  # most attentions have no such score
+
+        return variables(self.function.expression)
 
     def _seen(self) -> list[str]:
         """What a key must be to be seen, each an expression that spreads over [B, heads, T, S]."""
@@ -291,6 +293,8 @@ class _ClassText:
 
         def number(n: Number) -> str:
             return spelled(n, lambda reference: f"self.{own_name(reference.name)}", python=True)
+
+        from ..scalars.print_torch import print_torch
 
         value = print_torch(score.expression, names.keys(), number=number, name=names.__getitem__)
         return [*lines, f"scores = {value}"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from ..scalars import SCORE, Constant, Expression, ScalarFunction, Variable, applied
-from ..scalars.expression import nodes
 from ..semantics.number import Number, Reference, references
 from .side import Side
 
+if TYPE_CHECKING:
+    from ..scalars import Expression, ScalarFunction
 
 @dataclass(frozen=True, eq=False)
 class ScoreFunction:
@@ -29,6 +30,8 @@ class ScoreFunction:
     @cached_property
     def expression(self) -> Expression:
         """Over s, q, k, h and the names of `sides`; numbers are put in, calls written out."""
+        from ..scalars import SCORE, Constant, Variable, applied  # most attentions have no such score
+
         named = {
             name: Variable(name) if isinstance(value, Side) else Constant(value)
             for name, value in self.arguments.items()
@@ -37,6 +40,8 @@ class ScoreFunction:
 
     def names(self) -> tuple[Reference, ...]:
         """The constants, parameters and indices that the numbers are written with, each once."""
+        from ..scalars.expression import Constant, nodes
+
         constants = [node for node in nodes(self.expression) if isinstance(node, Constant)]
         return tuple(dict.fromkeys(name for constant in constants for name in references(constant.number)))
 

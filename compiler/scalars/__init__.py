@@ -30,10 +30,15 @@ written, `name` how a parameter is called where the text will stand.
     functions_called(cap.value, {"x"})                            # what has to stand above it (print_torch)
 """
 
-# A check reads functions and prints none: the other files are loaded by those that need them.
-from .arguments import SCORE, check_score, match_arguments
-from .expression import Constant, Expression, ScalarFunction, Variable, applied, substitute, variables
-from .read import Functions, read_expression
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .arguments import SCORE, check_score, match_arguments
+    from .expression import Constant, Expression, ScalarFunction, Variable, applied, substitute, variables
+    from .read import Functions, read_expression
 
 __all__ = [
     "SCORE",
@@ -49,3 +54,17 @@ __all__ = [
     "substitute",
     "variables",
 ]
+
+_FILES = {
+    "arguments": ("SCORE", "check_score", "match_arguments"),
+    "expression": ("Constant", "Expression", "ScalarFunction", "Variable", "applied", "substitute", "variables"),
+    "read": ("Functions", "read_expression"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Most specs have no functions of their own: a check loads only what is asked for.
+    for file, names in _FILES.items():
+        if name in names:
+            return getattr(import_module(f".{file}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
