@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
-from .backends.pytorch.not_emitted import not_emitted
 from .advice import with_advice
+from .backends.pytorch.not_emitted import not_emitted
 from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .build.spelling import check_spelling, check_used

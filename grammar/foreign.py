@@ -31,7 +31,7 @@ _WITHOUT: dict[str, str] = {
     "||": _OR,
     **dict.fromkeys(("+=", "-=", "*=", "/="), _CHANGE),
     "!": "`a == false` turns a choice round",
-    "?": "a choice is written `a if c else b`",
+    "?": "write `a if c else b` for `c ? a : b`",
     "@": "matrices are multiplied by layers, such as `Linear`",
     "...": "write out every argument and every line",
 }
@@ -68,6 +68,12 @@ PATTERN = "|".join(
 )
 # A line of prose: two words side by side, which no expression has.
 _PROSE = re.compile(r"//[ \t]*[A-Za-z][\w']*[ \t]+(?!(?:if|else|as)\b)[A-Za-z]")
+# A word alone, set apart as remarks are.
+_APART = re.compile(r"(?:  |\t| \t)//[ \t]*[A-Za-z]\w*[ \t]*(?=\r?\n|\Z)")
+_TERNARY = re.compile(
+    r"[ \t]*(?:\w+[ \t]*=[ \t]*)?(?P<condition>[^?:#={}]+?)[ \t]*(?P<sign>\?)[ \t]*(?P<then>[^?:#{}]+?)[ \t]*:[ \t]*"
+    r"(?P<otherwise>[^?:#{}]+?)[ \t]*(?:#.*)?"
+)
 # Numbers up to this length need no second look.
 PLAIN = 300
 _NUMBER = re.compile(r"(0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]+)?([eE][+-]?[0-9]+)?%?")
@@ -168,12 +174,13 @@ def character(source: Source, start: int) -> Diagnostic:
     if char.isalpha():
         help_ = "names begin with a letter from a to z, those of layers and blocks with one from A to Z"
         return Diagnostic("unknown-character", f"a name cannot begin with {shown}", span, label, help=help_)
-    return Diagnostic("unknown-character", f"{shown} means nothing here", span, label, help="leave it out")
+    fixes = (Fix(span, ""),)
+    return Diagnostic("unknown-character", f"{shown} means nothing here", span, label, help="leave it out", fixes=fixes)
 
 
 def is_prose(text: str, start: int) -> bool:
     """Whether a remark follows `//`, and no divisor."""
-    return _PROSE.match(text, start) is not None
+    return _PROSE.match(text, start) is not None or _APART.match(text, max(start - 2, 0)) is not None
 
 
 def comment(source: Source, start: int) -> Diagnostic:
@@ -210,8 +217,20 @@ def _unclosed(quote: Span, gap: Span) -> Diagnostic:
 
 
 def _no_sign(span: Span, sign: str) -> Diagnostic:
-    help_ = _WITHOUT[sign]
-    return Diagnostic("foreign-sign", f"`{sign}` is not a sign of this language", span, "here", help=help_)
+    help_, fixes = _WITHOUT[sign], _choice(span) if sign == "?" else ()
+    message = f"`{sign}` is not a sign of this language"
+    return Diagnostic("foreign-sign", message, span, "here", help=help_, fixes=fixes)
+
+
+def _choice(sign: Span) -> tuple[Fix, ...]:
+    """`c ? a : b` on a line of its own, or behind `=`, as `a if c else b`."""
+    source = sign.source
+    line = source.span(sign.start - sign.column + 1, end_of_line(source.text, sign.start))
+    found = _TERNARY.fullmatch(line.text)
+    if found is None or line.start + found.start("sign") != sign.start:
+        return ()
+    whole = source.span(line.start + found.start("condition"), line.start + found.end("otherwise"))
+    return (Fix(whole, f"{found['then']} if {found['condition']} else {found['otherwise']}"),)
 
 
 def _between(source: Source, span: Span) -> Diagnostic:

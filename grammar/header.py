@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import tree
-from .diagnostics import Diagnostic, Fix
+from .diagnostics import Diagnostic, Fix, rewrite
 from .layout import CLOSERS, OPENERS
 from .source import Source
 from .tokens import NEWLINE, Token
@@ -14,6 +14,13 @@ VERSION = "1"
 def read_header(source: Source, stream: list[Token]) -> tuple[list[Token], tree.Number | None, list[Diagnostic]]:
     """The tokens with `dlspec 1` in front of the rest, the version that is written, and what is wrong with it."""
     first = 1 if stream[0].kind == NEWLINE else 0
+    if _is_misspelt(stream[first : first + 3]):
+        word = stream[first]
+        stream[first] = Token("dlspec", word.text, word.start, word.end)
+        stream, version, findings = read_header(source, stream)
+        message, label = "the first word of a spec is `dlspec`", "not a word of the language"
+        misspelt = rewrite("misspelt-word", message, source.span(word.start, word.end), label, "dlspec")
+        return stream, version, [misspelt, *findings]
     if stream[first].kind != "dlspec":
         place = 1 if source.text.startswith("\ufeff") else 0
         return _with_header(place, stream[first:]), None, [_missing(source, place)]
@@ -37,6 +44,15 @@ def read_header(source: Source, stream: list[Token]) -> tuple[list[Token], tree.
         fixes=(Fix(whole, f"dlspec {VERSION}"),),
     )
     return _with_header(whole.start, stream[end + (stream[end].kind == NEWLINE) :]), None, [finding]
+
+
+def _is_misspelt(line: list[Token]) -> bool:
+    """`dlpsec 1`, `DLSpec 1`."""
+    if [token.kind for token in line[1:]] != ["NUMBER", NEWLINE] or line[0].kind not in ("NAME", "TYPE"):
+        return False
+    from difflib import SequenceMatcher  # only a spec with a mistake waits for it
+
+    return SequenceMatcher(None, line[0].text.lower(), "dlspec").ratio() > 0.7
 
 
 def _end(source: Source, stream: list[Token], first: int) -> int:

@@ -23,8 +23,9 @@ from .mistakes_in_heads import (
     misplaced,
     misspelt_as,
     misspelt_head,
+    quoted_name,
 )
-from .mistakes_in_names import already_reported, logic_word, reserved_word, wrong_case
+from .mistakes_in_names import already_reported, capital_word, logic_word, reserved_word, wrong_case
 from .mistakes_in_signs import (
     chained_comparison,
     colon_or_equals,
@@ -45,6 +46,8 @@ RULES: tuple[Rule, ...] = (
     bare_port,
     assignment,
     second_label,
+    capital_word,
+    quoted_name,
     misplaced,
     type_in_parentheses,
     type_of_tensors,

@@ -25,10 +25,13 @@ _INSTEAD: dict[str, str] = {
     **dict.fromkeys(("from", "using", "include", "use"), _IMPORT),
     **dict.fromkeys(("elif", "switch", "match"), CHOICE),
 }
+_TYPES = ("int", "float", "bool", "str", "double", "auto")
+_FUNCTION_WORDS = ("def", "fn", "func", "function", "fun")
 # What can be left out, and why.
 _NEEDLESS: dict[str, str] = {
     **dict.fromkeys(("return", "yield"), _LAST),
     **dict.fromkeys(("let", "var", "const", "val"), _ALONE),
+    **dict.fromkeys(_TYPES, _ALONE),
 }
 
 
@@ -43,14 +46,43 @@ def foreign_head(fault: Fault) -> Outcome | None:
     if head.kind != "NAME" or fault.place != 1:
         return None
     label = f"`{head.text}` is not a word of this language"
+    if head.text in _FUNCTION_WORDS and (outcome := _function(fault)):
+        return outcome
     if head.text in _INSTEAD:
         return Diagnostic("foreign-word", label, span, "here", help=_INSTEAD[head.text]), None
     if head.text not in _NEEDLESS:
         return None
     drop = Repair(back=1)
+    label = "no type stands before a name" if head.text in _TYPES else label
     fixes = (Fix(fault.source.span(head.start, fault.token.start), ""),)
     finding = Diagnostic("foreign-word", _NEEDLESS[head.text], span, label, help="leave it out", fixes=fixes)
     return finding, drop if fault.fits(drop, 2) else None
+
+
+def _function(fault: Fault) -> Outcome | None:
+    """`def double(x) = 2 * x`."""
+    end = next(i for i in range(fault.at, len(fault.stream)) if fault.stream[i].kind == NEWLINE)
+    drop = Repair(back=1)
+    if fault.in_body or not fault.fits(drop, end - fault.at):
+        return None
+    head, fixes = fault.head, (Fix(fault.source.span(fault.head.start, fault.token.start), ""),)
+    message, label = "a function begins with its name", f"`{head.text}` is not a word of this language"
+    return Diagnostic("foreign-word", message, fault.span(head), label, help="leave it out", fixes=fixes), drop
+
+
+def quoted_name(fault: Fault) -> Outcome | None:
+    """`"width": 768`, `"width" = 768`."""
+    token, after = fault.token, fault.after
+    name = token.text.strip('"')
+    if fault.place or token.kind != "STRING" or after.kind not in (":", "=") or not name.isidentifier():
+        return None
+    kinds = (Token("NAME", name, token.start, token.end), Token("=", "=", after.start, after.end))
+    repair = Repair(0, 2, kinds)
+    if not name[0].islower() or not fault.fits(repair, 1):
+        return None
+    whole = fault.source.span(token.start, after.end)
+    message = "a name stands without quotes, and is given its value with `=`"
+    return rewrite("wrong-sign", message, whole, "a name in quotes", f"{name} ="), repair
 
 
 def misspelt_head(fault: Fault) -> Outcome | None:

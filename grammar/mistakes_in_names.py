@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from .diagnostics import Diagnostic, rewrite
+from .diagnostics import Diagnostic, Fix, rewrite
 from .fault import Fault, Outcome, Repair
 from .layout import CLOSERS
 from .lexer import keywords
-from .tokens import WRONG, Token
+from .tokens import NEWLINE, WRONG, Token
 
 _LOGIC = {
-    "and": "`a if b else false` chooses, and numbers are multiplied with `*`",
-    "or": "`true if a else b` chooses, and numbers are joined with `max(a, b)`",
+    "and": "write `b if a else false` for `a and b`",
+    "or": "write `true if a else b` for `a or b`",
     "not": "`a == false` turns a choice round",
     "is": "two values are compared with `==`",
     "in": "two values are compared with `==`",
@@ -25,6 +25,18 @@ def already_reported(fault: Fault) -> Outcome | None:
         return None, drop if fault.fits(drop) else None
     put_in = (not token.text and token.kind in CLOSERS) or (fault.place and not fault.before.text)
     return (None, None) if put_in or fault.head.kind == "-" else None
+
+
+def capital_word(fault: Fault) -> Outcome | None:
+    """`Model N: ...`."""
+    token, word = fault.token, fault.token.text.lower()
+    if fault.place or token.kind != "TYPE" or word not in keywords():
+        return None
+    repair = fault.instead(word)
+    if not fault.fits(repair, 2):
+        return None
+    message, label = f"no line begins with `{token.text}`", "the words of the language are in small letters"
+    return rewrite("misspelt-word", message, fault.span(), label, word), repair
 
 
 def reserved_word(fault: Fault) -> Outcome | None:
@@ -70,9 +82,32 @@ def _small(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_").replace("__", "_")
 
 
+def _in_our_logic(fault: Fault, word: Token) -> tuple[Fix, ...]:
+    """The condition between `if` and `else` as it is written here, where it has the one word of logic."""
+    stream = fault.stream
+    at = next(i for i in range(fault.start, len(stream)) if stream[i] is word)
+    first = next((i for i in range(at - 1, fault.start - 1, -1) if stream[i].kind == "if"), None)
+    last = next((i for i in range(at + 1, len(stream)) if stream[i].kind in ("else", NEWLINE)), len(stream) - 1)
+    if first is None or stream[last].kind != "else":
+        return ()
+    if any(stream[i].text in _LOGIC for i in range(first, last) if i != at):
+        return ()
+    text = fault.source.text
+    left, right = text[stream[first].end : word.start].strip(), text[word.end : stream[last].start].strip()
+    ways = {
+        "and": f"({right} if {left} else false)",
+        "or": f"(true if {left} else {right})",
+        "is": f"{left} == {right}",
+    }
+    better = f"{right} == false" if word.text == "not" and not left else ways.get(word.text)
+    whole = fault.source.span(stream[first].end, stream[last].start)
+    return () if better is None else (Fix(whole, f" {better} "),)
+
+
 def logic_word(fault: Fault) -> Outcome | None:
     for token in (fault.token, fault.before) if fault.place else (fault.token,):
         if token.kind == "NAME" and token.text in _LOGIC:
             message = f"`{token.text}` is not a word of this language"
-            return Diagnostic("foreign-word", message, fault.span(token), "here", help=_LOGIC[token.text]), None
+            help_, fixes = _LOGIC[token.text], _in_our_logic(fault, token)
+            return Diagnostic("foreign-word", message, fault.span(token), "here", help=help_, fixes=fixes), None
     return None

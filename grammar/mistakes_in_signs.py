@@ -75,7 +75,8 @@ def unfinished_line(fault: Fault) -> Outcome | None:
 
 def leading_operator(fault: Fault) -> Outcome | None:
     token = fault.token
-    if token.kind == "->" and not fault.takes("->") and (not fault.place or fault.before.kind in "([{,=:"):
+    starts = not fault.place or fault.before.kind in ("(", "[", "{", ",", "=", ":", "->")
+    if token.kind == "->" and not fault.takes("->") and starts:
         drop = Repair(skip=1)
         fix = Fix(fault.source.span(token.start, fault.after.start), "")
         message, label = "nothing stands before the arrow", "no stage to come from"
@@ -173,5 +174,5 @@ def chained_comparison(fault: Fault) -> Outcome | None:
         return None
     if not any(token.kind == "COMPARE" for token in fault.stream[fault.start : fault.at]):
         return None
-    message, help_ = "comparisons are not chained", "compare twice: `(a < b) * (b < c)`"
+    message, help_ = "comparisons are not chained", "compare twice: `b < c if a < b else false`"
     return Diagnostic("chained-comparison", message, fault.span(), "a second comparison", help=help_), None

@@ -18,54 +18,73 @@ from .report import UNKNOWN_NAMES
 _MISSING = UNKNOWN_NAMES | {"missing-output"}
 _WORD = re.compile(r"\w+")
 _EQUALS = re.compile(r"[ \t]*=[^=]")
+_FLOWING = re.compile(r"`(\w+)` flows")
 
 
 def without_follow_ups(
     found: Sequence[Diagnostic], spelling: Sequence[Diagnostic], file: tree.File
 ) -> list[Diagnostic]:
     """`found` less what follows from the rest of it; `spelling` are the parser's own findings among them."""
-    own = set(spelling)
-    told = {d.span for d in own}
-    unread = _Stretches(file.unread)
-    # What stands on a line that could not be read may have been given or used there.
-    lost = {word for span in file.unread for word in _WORD.findall(span.text)}
-    items = _Stretches(item.span for item in file.items)
-    misspelt = _meant_elsewhere(found, items)
-    unused = {(items.around(d.span), _word(d)) for d in found if d.code == "unused-name"}
-    not_run = {items.around(d.span) for d in found if d.code in ("unused-name", "repeated-name") and _names_a_flow(d)}
+    findings = _Findings(found, spelling, file)
+    return [d for d in found if not findings.follows(d)]
 
-    def follows(finding: Diagnostic) -> bool:
-        if finding in own:
+
+class _Findings:
+    """What has been found in each item, so that every finding is held against those beside it at no cost."""
+
+    def __init__(self, found: Sequence[Diagnostic], spelling: Sequence[Diagnostic], file: tree.File) -> None:
+        self.spelling = set(spelling)
+        self.told = _Stretches(d.span for d in spelling if d.span.start < d.span.end)
+        self.unread = _Stretches(file.unread)
+        # What stands on a line that could not be read may have been given or used there.
+        self.lost = {word for span in file.unread for word in _WORD.findall(span.text)}
+        self.items = _Stretches(item.span for item in file.items)
+        self.words: dict[tuple[int | None, str], set[str]] = {}
+        self.not_run: set[int | None] = set()
+        for d in found:
+            item = self.items.around(d.span)
+            self.words.setdefault((item, d.code), set()).add(_word(d))
+            if d.code in ("unused-name", "repeated-name") and _names_a_flow(d):
+                self.not_run.add(item)
+        self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
+        self.misspelt = self._meant_elsewhere(found)
+
+    def follows(self, finding: Diagnostic) -> bool:
+        if finding in self.spelling:
             return False
-        if unread.around(finding.span) is not None or finding.span in told:
+        if self.unread.around(finding.span) is not None or self.told.around(finding.span) is not None:
             return True
-        item, word = items.around(finding.span), _word(finding)
+        item, word = self.items.around(finding.span), _word(finding)
         match finding.code:
             case "unused-name":
-                return word in lost or (finding.severity == "error" and (item, word) in misspelt)
+                of_item = finding.severity == "error" and (item, word) in self.misspelt
+                return word in self.lost or of_item or (item, "nothing-flows") in self.words
             case "shape-mismatch":
-                return item in not_run and "is promised as" in finding.message
+                return item in self.not_run and "is promised as" in finding.message
             case "empty-body":
-                return any(finding.span.start <= span.start <= finding.span.end for span in file.unread)
+                return any(finding.span.start <= span.start <= finding.span.end for span in self.unread.spans)
+            case "not-a-value":
+                return finding.span.start in self.unknown
             case "lost-value":
-                return any(finding.message.startswith(f"`{name}` flows") for at, name in unused if at == item)
-        return finding.code in _MISSING and word in lost
+                return self._lost_with_another(finding, item)
+        return finding.code in _MISSING and word in self.lost
 
-    return [d for d in found if not follows(d)]
+    def _lost_with_another(self, finding: Diagnostic, item: int | None) -> bool:
+        """A value is lost since its name is, or since the outputs that it may be one of have none."""
+        flowing = _FLOWING.match(finding.message)
+        if flowing is None:
+            return finding.message.startswith("the outputs") and (item, "missing-output") in self.words
+        return any(flowing[1] in self.words.get((item, code), ()) for code in ("unused-name", "repeated-name"))
 
-
-def _meant_elsewhere(found: Sequence[Diagnostic], items: _Stretches) -> set[tuple[int | None, str]]:
-    """Names that nothing uses, by their items, where a name that is missing there is near to theirs."""
-    unused: dict[int | None, set[str]] = {}
-    for d in found:
-        if d.code == "unused-name":
-            unused.setdefault(items.around(d.span), set()).add(_word(d))
-    meant: set[tuple[int | None, str]] = set()
-    for d in found:
-        item = items.around(d.span)
-        if d.code in _MISSING and item in unused and (name := nearest(_word(d), unused[item])) is not None:
-            meant.add((item, name))
-    return meant
+    def _meant_elsewhere(self, found: Sequence[Diagnostic]) -> set[tuple[int | None, str]]:
+        """Names that nothing uses, by their items, where a name that is missing there is near to theirs."""
+        meant: set[tuple[int | None, str]] = set()
+        for d in found:
+            item = self.items.around(d.span)
+            unused = self.words.get((item, "unused-name"))
+            if d.code in _MISSING and unused and (name := nearest(_word(d), unused)) is not None:
+                meant.add((item, name))
+        return meant
 
 
 def _names_a_flow(finding: Diagnostic) -> bool:

@@ -55,7 +55,7 @@ def _traits(name: str) -> tuple[str, int]:
 def _slips_allowed(letters: int, of_other_kind: bool) -> int:
     """One in a short name, two from seven letters on, and so forth: `swiglu` is not `silu`."""
     if letters < 3:
-        return 0
+        return 0 if of_other_kind else letters - 1
     return 1 if of_other_kind else max(1, (letters - 1) // 3)
 
 

@@ -1,0 +1,87 @@
+"""What stands around a finding, and the edits that rules put together from it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
+
+from ...grammar import tree
+from ...grammar.diagnostics import Diagnostic, Fix
+from ...grammar.source import Span
+
+Nodes: TypeAlias = "Sequence[tree.Node]"
+"""From the item that holds a place to the smallest node that does."""
+Rule: TypeAlias = Callable[[Diagnostic, Nodes], "Diagnostic | None"]
+Kind = TypeVar("Kind", bound=tree.Node)
+
+
+class Around:
+    """The nodes around a place, found without a look at their neighbours."""
+
+    def __init__(self, file: tree.File) -> None:
+        self.file = file
+        self._children: dict[int, tuple[list[tree.Node], list[int]]] = {}
+
+    def nodes(self, span: Span) -> list[tree.Node]:
+        found: list[tree.Node] = []
+        node: tree.Node = self.file
+        while (inner := self._child(node, span)) is not None:
+            found.append(inner)
+            node = inner
+        return found
+
+    def _child(self, node: tree.Node, span: Span) -> tree.Node | None:
+        if id(node) not in self._children:
+            below = [n for n in tree.children(node) if n.span.source is span.source]
+            self._children[id(node)] = (below, [n.span.start for n in below])
+        below, starts = self._children[id(node)]
+        i = bisect_right(starts, span.start) - 1
+        return below[i] if i >= 0 and span.end <= below[i].span.end else None
+
+
+def innermost(nodes: Nodes, kind: type[Kind]) -> Kind | None:
+    return next((node for node in reversed(nodes) if isinstance(node, kind)), None)
+
+
+def call_of(finding: Diagnostic, nodes: Nodes) -> tuple[tree.Stage, int] | None:
+    """The call of which the finding's place is an argument, or the name of one, and which it is."""
+    for node in reversed(nodes):
+        for i, arg in enumerate(node.args or () if isinstance(node, tree.Stage) else ()):
+            place = arg.name.span if isinstance(arg, tree.Keyword) else arg.span
+            if finding.span in (arg.span, place) and isinstance(node, tree.Stage):
+                return node, i
+    return None
+
+
+def value_of(arg: tree.Flow | tree.Keyword) -> tree.Flow:
+    return arg.value if isinstance(arg, tree.Keyword) else arg
+
+
+def with_comma(elements: Sequence[tree.Node], i: int) -> Span:
+    """What goes with an element of a list: the comma before it, or behind it where it is the first."""
+    span = elements[i].span
+    if i:
+        return Span(span.source, elements[i - 1].span.end, span.end)
+    return Span(span.source, span.start, elements[1].span.start if len(elements) > 1 else span.end)
+
+
+def whole_line(span: Span) -> Span:
+    """The lines on which something stands, with the end of the last."""
+    text = span.source.text
+    end = text.find("\n", span.end)
+    return Span(span.source, text.rfind("\n", 0, span.start) + 1, len(text) if end < 0 else end + 1)
+
+
+def instead(
+    finding: Diagnostic, better: str, span: Span | None = None, *, help: str = "", **changes: str
+) -> Diagnostic:
+    """The finding, cured by `better` in place of what stands at `span` (its own place, if left out)."""
+    fix = Fix(finding.span if span is None else span, better)
+    return replace(finding, help=help or f"write `{better}`", fixes=(fix,), **changes)
+
+
+def also(finding: Diagnostic, better: str, span: Span | None = None) -> Diagnostic:
+    """The finding with an edit that does what its help says."""
+    return replace(finding, fixes=(Fix(finding.span if span is None else span, better),))

@@ -1,0 +1,307 @@
+"""What one writes who knows another tool, and how the same is said here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...grammar import tree
+from ...grammar.diagnostics import Diagnostic
+from ...grammar.source import Span
+from ..semantics.language import FUNCTIONS, LAYERS, SPELLINGS
+from ..semantics.nearest import nearest
+from .around import Nodes, Rule, also, call_of, innermost, instead, value_of, with_comma
+
+PACKAGES = frozenset("nn torch F tf keras layers jax jnp np numpy flax linen functional optim self K".split())
+"""What other tools put before a layer or function."""
+
+NEEDLESS = {
+    **dict.fromkeys(
+        "in_features in_channels input_dim input_size input_shape in_dim num_features normalized_shape".split(),
+        "the width of what comes in is known",
+    ),
+    **dict.fromkeys("inplace batch_first key rngs".split(), "how it is computed is not part of a spec"),
+    **dict.fromkeys("device dtype".split(), "where and how precisely it is computed is a matter of the recipe"),
+}
+"""Options that are to be left out, and why."""
+
+_OPEN_DIMS = "BTSHWNMK"
+
+
+# --- names ---------------------------------------------------------------------------------------------------------
+
+
+def package(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`nn.Linear`, `F.relu`, `self.head`, `torch.optim.AdamW`."""
+    path, call = innermost(nodes, tree.Path), innermost(nodes, tree.Stage)
+    if path is None and call is not None and call.span == finding.span:
+        path = call.path
+    known = finding.fixes or finding.help.startswith("write ")
+    if path is None or len(path.parts) < 2 or path.parts[0] not in PACKAGES or known:
+        return None
+    last = path.parts[-1]
+    if path.parts[0] == "self":
+        message = "a module is called by its label alone"
+        return instead(finding, last, path.span, message=message, label="there is no `self`")
+    meant = nearest(last, LAYERS | FUNCTIONS, SPELLINGS) or last
+    better, span = meant, path.span
+    if call is not None and call.args and call.body is None:
+        if meant == "Linear" and len(call.args) == 2 and all(_is_size(arg) for arg in call.args):
+            better, span = f"Linear({call.args[1].span.text})", call.span
+        elif meant in FUNCTIONS and len(call.args) == 1 and isinstance(call.args[0], tree.Stage):
+            better, span = f"{call.args[0].span.text} -> {meant}", call.span
+    message = "layers and functions stand without a package"
+    return instead(finding, better, span, message=message, label="a name of another tool")
+
+
+def method(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`x.relu()`, where `x` is a value."""
+    path, call = innermost(nodes, tree.Path), innermost(nodes, tree.Stage)
+    if path is None or call is None or len(path.parts) != 2 or path.parts[0] not in _values(nodes[0]):
+        return None
+    value, word = path.parts
+    meant = nearest(word, LAYERS | FUNCTIONS, SPELLINGS)
+    if meant is None:
+        return None
+    span = call.span if call.args == () else path.span
+    message = "a function is applied by the arrow"
+    return instead(finding, f"{value} -> {meant}", span, message=message, label=f"`{value}` is a value")
+
+
+def _values(item: tree.Node) -> set[str]:
+    """The names of an item's ports and values."""
+    found: set[str] = set()
+    for node in tree.walk(item):
+        if isinstance(node, tree.Port | tree.Binding) and node.name is not None:
+            found.add(node.name.text)
+        elif isinstance(node, tree.Named):
+            found.update(name.text for name in node.names)
+    return found
+
+
+def chain(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Sequential(f, g)`."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or not call.args or call.path.parts[-1] not in ("Sequential", "Compose", "Chain", "Stack"):
+        return None
+    args = call.args[0].entries if len(call.args) == 1 and isinstance(call.args[0], tree.List) else call.args
+    if not args or any(isinstance(arg, tree.Keyword | tree.Entry) for arg in args):
+        return None
+    better = " -> ".join(arg.span.text for arg in args)
+    message = "stages follow each other by arrows, or line by line"
+    return instead(finding, better, call.span, message=message, label="not needed")
+
+
+def reassigned(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`x = relu(x)`, where `x` is a value already."""
+    line = innermost(nodes, tree.Binding)
+    if line is None or line.name.span != finding.span:
+        return None
+    start = Span(line.span.source, line.name.span.start, line.value.span.start)
+    message = f"`{line.name}` is given already, and what a line gives flows on without a name"
+    return instead(finding, "", start, message=message, help="leave out the name and the `=`")
+
+
+def open_flow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`fc = Linear(10)`, and nothing runs it."""
+    line = innermost(nodes, tree.Binding)
+    if line is None or line.name.span != finding.span or finding.severity != "error":
+        return None
+    message = f"`{line.name} = ...` names a flow for later, and nothing runs it"
+    gap = Span(line.span.source, line.name.span.end, line.value.span.start)
+    if isinstance(line.value, tree.Stage) and line.value.path.parts[-1][:1].isupper():
+        help_ = f"write `{line.name}: {line.value.span.text}` to run it here"
+        return instead(finding, ": ", gap, message=message, help=help_)
+    whole = Span(gap.source, line.name.span.start, gap.end)
+    return instead(finding, "", whole, message=message, help="leave out the name and the `=` to run it here")
+
+
+def flow_called_like_the_output(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`logits = Linear(10)` as the last line, where `logits` is an output."""
+    port = innermost(nodes, tree.Port)
+    if port is None or port.name is None or not isinstance(nodes[0], tree.Model) or "flows out" not in finding.message:
+        return None
+    line = nodes[0].body.lines[-1]
+    if not isinstance(line, tree.Binding) or line.name.text != port.name.text:
+        return None
+    start = Span(line.span.source, line.name.span.start, line.value.span.start)
+    message = f"`{line.name} = ...` names a flow, and nothing runs it: {finding.message}"
+    labels = ((line.name.span, "a name for later"),)
+    return replace(
+        instead(finding, "", start, message=message, help="leave out the name and the `=` to run it"), labels=labels
+    )
+
+
+# --- calls ---------------------------------------------------------------------------------------------------------
+
+
+def nested_call(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`relu(x)`."""
+    found = call_of(finding, nodes)
+    if found is None or len(found[0].args or ()) != 1 or "no options" not in finding.message:
+        return None
+    call, line, given = found[0], innermost(nodes, tree.Binding), finding.span.text
+    again = line is not None and line.value is call and line.name.text == given
+    better = str(call.path) if again else f"{given} -> {call.path}"
+    message = "what goes through a function comes by the arrow"
+    return instead(finding, better, call.span, message=message, label="in parentheses", code="foreign-call")
+
+
+def width_in(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(8, 4)`."""
+    found = call_of(finding, nodes)
+    if found is None or found[0].path.parts != ("Linear",) or found[1] != 1 or not found[0].args:
+        return None
+    call, args = found[0], found[0].args
+    if "true or false" not in finding.message or not _is_size(args[0]) or not _is_size(args[1]):
+        return None
+    drop = Span(call.span.source, args[0].span.start, args[1].span.start)
+    better = f"{call.path}({', '.join(arg.span.text for arg in args[1:])})"
+    message = "`Linear` is told the width that comes out; the one that comes in is known"
+    return instead(finding, "", drop, message=message, label="this would be `bias`", help=f"write `{better}`")
+
+
+def _is_size(node: tree.Node) -> bool:
+    return isinstance(node, tree.Number | tree.Binary) or (isinstance(node, tree.Stage) and node.args is None)
+
+
+def decimal_comma(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Dropout(0,1)`."""
+    found = call_of(finding, nodes)
+    args = () if found is None else (found[0].args or ())[max(found[1] - 1, 0) : found[1] + 1]
+    if len(args) != 2 or not all(isinstance(arg, tree.Number) for arg in args):
+        return None
+    before, after = args[0].span, args[1].span
+    if after.start != before.end + 1:
+        return None
+    message = "a comma separates arguments; a fraction is written with a point"
+    return instead(finding, f"{before.text}.{after.text}", before.to(after), message=message)
+
+
+def needless(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(4, in_features = 8)`."""
+    found = call_of(finding, nodes)
+    option = None if found is None else (found[0].args or ())[found[1]]
+    if found is None or not isinstance(option, tree.Keyword) or option.name.text not in NEEDLESS:
+        return None
+    message = f"`{found[0].path}` has no option `{option.name}`: {NEEDLESS[option.name.text]}"
+    return instead(finding, "", with_comma(found[0].args or (), found[1]), message=message, help="leave it out")
+
+
+def activation(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(8, activation = relu)`."""
+    found = call_of(finding, nodes)
+    option = None if found is None else (found[0].args or ())[found[1]]
+    if found is None or not isinstance(option, tree.Keyword):
+        return None
+    if option.name.text not in ("activation", "act", "act_fn", "nonlinearity"):
+        return None
+    word = nearest(_written(option), FUNCTIONS, SPELLINGS)
+    if word is None:
+        return None
+    better = f"{_without(*found)} -> {word}"
+    message = "an activation is a stage of its own"
+    return instead(finding, better, found[0].span, message=message, label="not an option here")
+
+
+def named_by_option(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(8, name = "fc1")`."""
+    found = call_of(finding, nodes)
+    option = None if found is None else (found[0].args or ())[found[1]]
+    if found is None or not isinstance(option, tree.Keyword) or option.name.text not in ("name", "id"):
+        return None
+    name = _written(option)
+    labelled = any(isinstance(node, tree.Label) and node.target is found[0] for node in nodes)
+    if labelled or not name.isidentifier() or not name[0].islower():
+        return None
+    message = "a module is given its name by a label"
+    return instead(finding, f"{name}: {_without(*found)}", found[0].span, message=message, label="not an option here")
+
+
+def _written(option: tree.Keyword) -> str:
+    return option.value.value if isinstance(option.value, tree.String) else option.value.span.text
+
+
+def _without(call: tree.Stage, i: int) -> str:
+    """A call as it is written, without one of its arguments."""
+    cut, whole = with_comma(call.args or (), i), call.span
+    return whole.source.text[whole.start : cut.start] + whole.source.text[cut.end : whole.end]
+
+
+def compared_option(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(4, bias == false)`."""
+    compared = innermost(nodes, tree.Binary)
+    if compared is None or compared.operator != "==" or compared.left.span != finding.span:
+        return None
+    if not any(isinstance(node, tree.Stage) and compared in (node.args or ()) for node in nodes):
+        return None
+    gap = Span(compared.span.source, compared.left.span.end, compared.right.span.start)
+    message = f"`{finding.span.text}` is given its value with `=`"
+    return instead(finding, " = ", gap, message=message, label="compared here", help="write `=`")
+
+
+# --- dims ----------------------------------------------------------------------------------------------------------
+
+
+def open_dim(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`[None, 8]`, `[-1, 8]`, `[?, 8]`."""
+    before = finding.span.source.text[: finding.span.start].rstrip()[-1:]
+    if finding.span.text not in ("?", "-1", "None", "none") or before not in ("[", ","):
+        return None
+    shape = innermost(nodes, tree.Shape)
+    if shape is None and finding.span.text != "?":
+        return None
+    taken = set() if shape is None else {node.parts[0] for node in tree.walk(shape) if isinstance(node, tree.Path)}
+    letter = "B" if before == "[" else next(c for c in (*_OPEN_DIMS[1:], "D") if c not in taken)
+    message = "a dim that stays open until run time has a name with a capital first letter"
+    return instead(finding, letter, message=message, label="no name")
+
+
+def lowercase_dim(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`[batch, 8]`."""
+    dim = innermost(nodes, tree.Path)
+    if dim is None or finding.fixes or innermost(nodes, tree.Shape) is None or "`, or a Capital" in finding.help:
+        return None
+    name = dim.parts[0]
+    if innermost(nodes, tree.Signature) is None or not name[0].isalpha():
+        return None
+    message = f"there is no constant `{name}`, and a dim that stays open has a Capital name"
+    return instead(finding, name[0].upper(), dim.span, message=message, label="not known here")
+
+
+# --- recipes -------------------------------------------------------------------------------------------------------
+
+
+def quoted(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`data = "digits"`, `metrics = ["accuracy"]`, a stage `"relu"`."""
+    text = innermost(nodes, tree.String)
+    if text is None or text.span != finding.span or not text.value.isidentifier():
+        return None
+    in_recipe = isinstance(nodes[0], tree.Train) and finding.label.startswith("not a")
+    said = in_recipe or (finding.code == "not-a-flow" and text.value in FUNCTIONS)
+    return also(replace(finding, help=f"write `{text.value}`, without quotes"), text.value) if said else None
+
+
+def path_without_quotes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`onnx(n.onnx)`."""
+    found = call_of(finding, nodes)
+    value = None if found is None else value_of((found[0].args or ())[found[1]])
+    if not isinstance(value, tree.Stage) or "in quotes" not in finding.message or len(value.path.parts) < 2:
+        return None
+    return instead(finding, f'"{value.span.text}"', value.span)
+
+
+IDIOMS: dict[str, tuple[Rule, ...]] = {
+    "unknown-name": (chain, package, method, compared_option, lowercase_dim),
+    "unknown-layer": (package, chain),
+    "unknown-function": (package, method, chain),
+    "unknown-option": (needless, activation, named_by_option),
+    "repeated-name": (reassigned,),
+    "unused-name": (open_flow,),
+    "shape-mismatch": (flow_called_like_the_output,),
+    "too-many-arguments": (nested_call, decimal_comma),
+    "wrong-value": (width_in, package, quoted, path_without_quotes),
+    "not-a-flow": (quoted,),
+    "bad-dim": (open_dim,),
+    "foreign-sign": (open_dim,),
+    "foreign-word": (open_dim,),
+}

@@ -1,0 +1,180 @@
+"""Edits of lines: what is to go, what is to be put in, names that are to be given or taken back."""
+
+from __future__ import annotations
+
+import re
+
+from ...grammar import tree
+from ...grammar.diagnostics import Diagnostic
+from ...grammar.source import Span
+from ..semantics.nearest import nearest
+from .around import Nodes, Rule, also, innermost, instead, whole_line
+
+
+def without_label(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`act: relu`."""
+    label = innermost(nodes, tree.Label)
+    if label is None or label.name.span != finding.span:
+        return None
+    start = Span(label.span.source, label.name.span.start, label.target.span.start)
+    return instead(finding, "", start, help=f"leave the label out, or {finding.help}")
+
+
+def without_name(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(8) as h`, where nothing uses `h`."""
+    line = innermost(nodes, tree.Named)
+    if line is None or finding.severity != "error":
+        return None
+    if len(line.names) > 1:
+        return also(finding, "_")
+    return also(finding, "", Span(line.span.source, line.flow.span.end, line.span.end))
+
+
+def without_surplus_names(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`split(2) as a, b, c`."""
+    line = innermost(nodes, tree.Named)
+    i = 0 if line is None else next((i for i, name in enumerate(line.names) if name.span == finding.span), 0)
+    if line is None or not i:
+        return None
+    surplus = Span(line.span.source, line.names[i - 1].span.end, line.span.end)
+    return instead(finding, "", surplus, help=f"leave it out; {finding.help}")
+
+
+def another_label(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """Two modules with one label."""
+    name = finding.span.text
+    taken = {node.name.text for node in tree.walk(nodes[0]) if isinstance(node, tree.Label)}
+    stem, joint = name, "_" if name[-1].isdigit() else ""
+    other = next(f"{stem}{joint}{n}" for n in range(2, len(taken) + 3) if f"{stem}{joint}{n}" not in taken)
+    return instead(finding, other, help=f"{finding.help}, such as `{other}`")
+
+
+def output_meant(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`as lgoits`, where an output is called `logits`."""
+    port = innermost(nodes, tree.Port)
+    if port is None or port.name is None or not isinstance(nodes[0], tree.Model):
+        return None
+    given = {
+        name.text: name.span
+        for node in tree.walk(nodes[0].body)
+        for name in (node.names if isinstance(node, tree.Named) else ())
+    }
+    others = {p.name.text for p in (nodes[0].signature.outputs or ()) if p.name}
+    meant = nearest(port.name.text, given.keys() - others)
+    if meant is None:
+        return None
+    return instead(finding, port.name.text, given[meant], help=f"write `as {port.name}` for `as {meant}`")
+
+
+def from_an_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`begin with an input: x -> ...`."""
+    found = re.match(r"begin with an input: `(\w+ -> )", finding.help)
+    return None if found is None else also(finding, f"{found[1]}{finding.span.text}")
+
+
+def factor(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(4) -> 2`."""
+    chain = innermost(nodes, tree.Then)
+    i = 0 if chain is None else next((i for i, s in enumerate(chain.stages) if s.span == finding.span), 0)
+    if chain is None or not i or i + 1 < len(chain.stages) or not isinstance(chain.stages[i], tree.Number):
+        return None
+    gap = Span(chain.span.source, chain.stages[i - 1].span.end, finding.span.start)
+    return instead(finding, " * ", gap, help=f"multiply by it: `{chain.stages[i - 1].span.text} * {finding.span.text}`")
+
+
+def identity(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`{ }`."""
+    body = innermost(nodes, tree.Body)
+    if body is None or body.span != finding.span or "identity" not in finding.help:
+        return None
+    return also(finding, "{ identity }")
+
+
+def without_line(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """A setting that is there already, that contradicts another, or that belongs on the command line."""
+    line = next((n for n in nodes if isinstance(n, tree.Binding)), None)
+    if line is None or not isinstance(nodes[0], tree.Train):
+        return None
+    if finding.code == "unknown-key" and not finding.help.startswith(("it is", "`dlspec", "say")):
+        return None
+    return also(finding, "", whole_line(line.span))
+
+
+def without_default(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    return instead(finding, "", whole_line(finding.span), help="give an option, or leave the line out")
+
+
+def missing_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """What a recipe lacks, as its help writes it."""
+    lines = re.findall(r"`(\w+ = .+)`", finding.help)
+    item = nodes[0] if nodes else None
+    if not lines or not isinstance(item, tree.Train) or "\n" not in item.body.span.text:
+        return None
+    end = item.body.span.end - 1
+    text = "".join(f"  {line}\n" for line in lines)
+    return also(finding, text, Span(item.span.source, end, end))
+
+
+def validations(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """Something that looks at validations, where there are none."""
+    item = nodes[0] if nodes else None
+    if not isinstance(item, tree.Train) or "\n" not in item.body.span.text:
+        return None
+    end = item.body.span.end - 1
+    return also(finding, "  validate = every(epoch)\n", Span(item.span.source, end, end))
+
+
+def only_one(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """A model that there is not, where there is one."""
+    found = re.fullmatch(r"one of `(\w+)`", finding.help)
+    return None if found is None or "no model" not in finding.message else instead(finding, found[1])
+
+
+def name_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """An input that the data has under another name."""
+    found = re.fullmatch(r"call the input `(\w+)`", finding.help)
+    port = next((span for span, text in finding.labels if text.startswith("the input is")), None)
+    if found is None or port is None:
+        return None
+    return also(finding, found[1], Span(port.source, port.start, port.start + len(port.text.partition(":")[0])))
+
+
+def without_softmax(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """The last stage of the model, which the loss has too."""
+    word = re.match(r"take `(\w+)` out of the model", finding.help)
+    port = finding.labels[0][0] if finding.labels else None
+    if word is None or port is None:
+        return None
+    text = port.source.text
+    found = re.compile(rf"[ \t\n]*->[ \t]*{word[1]}(?:\([^()\n]*\))?(?=[ \t]*(?:as \w+)?\s*\}})").search(text, port.end)
+    return None if found is None else also(finding, "", Span(port.source, found.start(), found.end()))
+
+
+def first_export(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`export N { }`."""
+    item = nodes[0] if nodes else None
+    if not isinstance(item, tree.Export):
+        return None
+    return instead(finding, f'{{\n  onnx("{item.model.text.lower()}.onnx")\n}}', item.body.span, help=finding.help)
+
+
+LINES: dict[str, tuple[Rule, ...]] = {
+    "label-without-module": (without_label,),
+    "unused-name": (without_name,),
+    "too-many-names": (without_surplus_names,),
+    "repeated-label": (another_label,),
+    "missing-output": (output_meant,),
+    "nothing-flows": (from_an_input,),
+    "number-as-stage": (factor,),
+    "empty-body": (identity, first_export),
+    "repeated-key": (without_line,),
+    "conflict": (without_line,),
+    "unknown-key": (without_line,),
+    "needs-text": (without_line,),
+    "empty-default": (without_default,),
+    "missing-key": (missing_setting,),
+    "needs-validation": (validations,),
+    "unknown-name": (only_one,),
+    "unbound-input": (name_of_input,),
+    "softmax-head": (without_softmax,),
+}

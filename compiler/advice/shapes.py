@@ -1,0 +1,175 @@
+"""Edits of shapes: widths that have to be equal, dims without a name, limits."""
+
+from __future__ import annotations
+
+import re
+
+from ...grammar import tree
+from ...grammar.diagnostics import Diagnostic
+from ...grammar.source import Span
+from .around import Around, Nodes, Rule, also, innermost, instead
+
+_TYPE = r"((?:int|bool)?\[[^\]]*\])"
+# Which argument says how wide the result is.
+_WIDTHS = {"Linear": 0, "Embedding": 1, "Positions": 1, "Conv1d": 0, "Conv2d": 0, "Conv3d": 0}
+
+
+def last_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """A promise that the last layer does not keep: its width, or else the promise, is to be changed."""
+    flows = re.search(f"and {_TYPE} flows out", finding.message)
+    shape = innermost(nodes, tree.Shape)
+    if flows is None or shape is None:
+        return None
+    dim = finding.span.text
+    made = next((span for span, text in finding.labels if text.startswith("this makes")), None)
+    width = None if made is None or dim.startswith("[") else _width(nodes[0], made)
+    if width is not None:
+        return instead(finding, dim, width, help=f"make it {dim} wide, or promise {flows[1]}")
+    return instead(finding, flows[1], shape.span, help=f"promise {flows[1]}, or change what flows out")
+
+
+def _width(item: tree.Node, place: Span) -> Span | None:
+    """Where the width of the stage at a place is written."""
+    whole = tree.File(None, (item,), span=item.span)  # type: ignore[arg-type]
+    for node in Around(whole).nodes(place):
+        stage = node.target if isinstance(node, tree.Label) else node
+        if stage.span.end != place.end or not isinstance(stage, tree.Stage):
+            continue
+        i = _WIDTHS.get(str(stage.path))
+        args = stage.args or ()
+        if i is not None and i < len(args) and not isinstance(args[i], tree.Keyword):
+            return args[i].span
+    return None
+
+
+def equal_sides(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(4) + Linear(6)`."""
+    sides = [(span, text) for span, text in finding.labels if text.startswith("this side is [")]
+    if len(sides) != 2:
+        return None
+    wanted = sides[0][1].rstrip("]").rpartition(", ")[2]
+    width = _width(nodes[0], sides[1][0])
+    if width is None:
+        return None
+    return instead(finding, wanted, width, help=f"make both sides {wanted} wide; {finding.help.rpartition('; ')[2]}")
+
+
+def residual_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """A body that ends wider than what comes in."""
+    found = re.search(r"\[[^\]]*?([^,\]]+)\] comes in, \[", finding.message)
+    call = innermost(nodes, tree.Stage)
+    if found is None or call is None or call.body is None or not call.body.lines:
+        return None
+    last, width = call.body.lines[-1].span, found[1].strip()
+    end = Span(last.source, last.end, last.end)
+    return also(finding, f" -> Linear({width})", end)
+
+
+def heads(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """A width that does not divide into so many heads."""
+    found = re.match(r"(?:(\d+)|.+ \((\d+)\)) does not divide into (\d+) heads", finding.message)
+    call = innermost(nodes, tree.Stage)
+    if found is None or call is None or not call.args:
+        return None
+    width, count = int(found[1] or found[2]), int(found[3])
+    best = next(n for n in range(min(count, width), 0, -1) if width % n == 0)
+    first = call.args[0]
+    if best == 1 or isinstance(first, tree.Keyword) or first.span.text != str(count):
+        return None
+    return instead(finding, str(best), first.span, help=f"take {best} heads; or {finding.help}")
+
+
+def whole_numbers(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """A table that is given vectors, straight from an input."""
+    found = re.search(r"looks up whole numbers, and (\[[^\]]*\]) comes in", finding.message)
+    if found is None or not isinstance(nodes[0], tree.Model):
+        return None
+    shapes = [port.shape for port in nodes[0].signature.inputs if port.shape.dtype is None]
+    shape = next((shape for shape in shapes if shape.span.text == found[1]), None)
+    if shape is None:
+        return None
+    start = Span(shape.span.source, shape.span.start, shape.span.start)
+    return instead(finding, "int", start, help=f"write `int{found[1]}` in the input; {finding.help}")
+
+
+def limit_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`write T <= 16 in the input of the model`."""
+    found = re.search(r"write `((\w+) <= [^`]+)` in the input", finding.help)
+    if found is None or not isinstance(nodes[0], tree.Model):
+        return None
+    for port in nodes[0].signature.inputs:
+        for dim in port.shape.dims:
+            if dim.span.text == found[2]:
+                return also(finding, found[1], dim.span)
+    return None
+
+
+def table_as_long(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    found = re.fullmatch(r"make the table as long: `([^`]+)`", finding.help)
+    return None if found is None else also(finding, found[1])
+
+
+def shorter_window(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """Data that is longer than the model takes."""
+    found = re.search(r"is at most (?:\w+ \()?(\d+)", finding.label)
+    if found is None or not finding.span.text.replace("_", "").isdigit():
+        return None
+    return also(finding, found[1])
+
+
+def shape_of_data(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """An input of another shape than the field of its name."""
+    found = re.search(f"the field `\\w+` of `\\w+` is {_TYPE}$", finding.message)
+    port = next((span for span, text in finding.labels if text.startswith("the input is")), None)
+    if found is None or port is None or ":" not in port.text or finding.span.text[:1].isdigit():
+        return None
+    better = f"{port.text.partition(':')[0]}: {found[1]}"
+    return instead(finding, better, port, help=f"write `{better}`, or change the data")
+
+
+def dim_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """A dim of an output that no input has: the one at its place in the first input."""
+    item, shape = nodes[0], innermost(nodes, tree.Shape)
+    signature = item.signature if isinstance(item, tree.Model | tree.Block) else None
+    if shape is None or signature is None or not signature.inputs:
+        return None
+    place = next((i for i, dim in enumerate(shape.dims) if dim.span == finding.span), None)
+    dims = signature.inputs[0].shape.dims
+    if place is None or place >= len(dims):
+        return None
+    name = re.match(r"\w+", dims[place].span.text)
+    return None if name is None else instead(finding, name[0])
+
+
+def limit(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`T >= 16`."""
+    node = innermost(nodes, tree.Binary)
+    if node is None or node.span != finding.span or node.operator not in (">=", ">", "=="):
+        return None
+    return instead(finding, f"{node.left.span.text} <= {node.right.span.text}")
+
+
+def named_port(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`model N: [B, 8] -> [B, 4]`."""
+    port, signature = innermost(nodes, tree.Port), innermost(nodes, tree.Signature)
+    if port is None or signature is None:
+        return None
+    return instead(finding, f"({'x' if port in signature.inputs else 'y'}: {port.shape.span.text})", port.span)
+
+
+SHAPES: dict[str, tuple[Rule, ...]] = {
+    "shape-mismatch": (
+        last_width,
+        equal_sides,
+        residual_width,
+        heads,
+        whole_numbers,
+        limit_of_input,
+        table_as_long,
+        shorter_window,
+        shape_of_data,
+    ),
+    "unbound-dim": (dim_of_input,),
+    "bad-limit": (limit,),
+    "nameless-port": (named_port,),
+}
