@@ -35,7 +35,9 @@ class Desk:
         """A document was opened or changed: what was under way for its older text is given up."""
         encoding = encoding_of(self.server.workspace.position_encoding)
         source = Source(_name(uri), text)
-        self.documents[uri] = Document(uri, version, source, encoding, self.files)
+        before = self.documents.get(uri)
+        known = None if before is None else before.known
+        self.documents[uri] = Document(uri, version, source, encoding, self.files, known)
         self.files.opened[Path(source.name)] = source
         self._check_soon(uri, pause)
         self._reread_importers(Path(source.name))

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..compiler.pipeline import Analysis
-from ..grammar import Diagnostic, Source, parse, tree
+from ..grammar import Source, parse, tree
 from ..grammar.lexer import tokens
 from ..grammar.tokens import Token
 from .imports import Files
 from .index import Index, Symbol
 from .names import read_names
 from .positions import Encoding, Lines
+from .reparse import pieces, reparse
 from .shapes import Fact, Facts
-
-# A line that begins an item, whatever is still open above it: these words stand nowhere else.
-_ITEM = re.compile(r"^[ \t]*(?:block|model|train|export|import)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +27,8 @@ class Document:
     source: Source
     encoding: Encoding
     files: Files
+    before: tree.File | None = None
+    """The tree of an earlier version, which makes reading this one quicker."""
 
     @property
     def text(self) -> str:
@@ -41,12 +39,13 @@ class Document:
         return Lines(self.text, self.encoding)
 
     @cached_property
-    def parsed(self) -> tuple[tree.File, list[Diagnostic]]:
-        return parse(self.source)
+    def file(self) -> tree.File:
+        return parse(self.source)[0] if self.before is None else reparse(self.before, self.source)
 
     @property
-    def file(self) -> tree.File:
-        return self.parsed[0]
+    def known(self) -> tree.File | None:
+        """The newest tree that was read so far."""
+        return vars(self).get("file", self.before)
 
     @cached_property
     def index(self) -> Index:
@@ -59,16 +58,9 @@ class Document:
 
     def tokens(self, offset: int) -> list[Token]:
         """The words of the item around an offset, and of what follows it up to the next: reading all takes longer."""
-        starts = [0, *(match.start() for match in _ITEM.finditer(self.text)), len(self.text)]
-        place = max(1, bisect_right(starts[:-1], offset))
-        start, end = starts[place - 1], starts[place]
+        start, end = next(piece for piece in reversed(pieces(self.text)) if piece[0] <= offset)
         found, _ = tokens(Source(self.source.name, self.text[start:end]))
         return [token._replace(start=token.start + start, end=token.end + start) for token in found]
-
-    @property
-    def broken(self) -> bool:
-        """Whether the text cannot be read whole."""
-        return any(d.severity == "error" for d in self.parsed[1])
 
 
 @dataclass(frozen=True, eq=False)

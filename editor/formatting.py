@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from ..grammar import Fix, format
+from ..grammar import Fix, format, parse
 from .document import Document
 
 
 def layout(document: Document) -> list[Fix]:
     """Edits that lay a document out; none where it cannot be read whole. Its line ends stay as they are."""
-    if document.broken:
+    file, found = parse(document.source)
+    if any(finding.severity == "error" for finding in found):
         return []
-    laid_out = format(document.file, document.source)
+    laid_out = format(file, document.source)
     if "\r\n" in document.text:
         laid_out = laid_out.replace("\n", "\r\n")
     return list(_edits(document, laid_out))
