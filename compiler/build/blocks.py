@@ -11,6 +11,7 @@ from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.number import Reference
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
+from ..semantics.tensor import called_outside
 from . import flows, lines, reuse, sides
 from .arguments import Given, given_arguments
 from .context import Build, Context, Flowing, Placed
@@ -114,7 +115,10 @@ def _run(
     beside = (*placed.beside, *placed.draft.captures())
     local = ctx.make(UnitModule(name, placed.units[0], node.span), node, beside)
     ctx.owner.remember(name, build)
-    outputs = ctx.emit(Run(), (*first, *beside), placed.types, node.span, local)
+    types = placed.types
+    if first:
+        types = tuple(called_outside(t, placed.units[0].inputs[0].type, first[0].type) for t in types)
+    outputs = ctx.emit(Run(), (*first, *beside), types, node.span, local)
     return outputs[0] if len(outputs) == 1 else outputs
 
 

@@ -38,6 +38,15 @@ def find_tie(flow: tree.Flow | None, layer: Layer, x: Tensor, ctx: Context) -> T
             "weight", str(flow.path), flow.span, _weights(ctx), where=" above this line", code="unknown-weight"
         )
         return None
+    if getattr(layer, "init", None) is not None:
+        ctx.report.error(
+            "conflict",
+            "a weight that is another layer's is drawn there, so there is nothing for `init` to do",
+            flow.span,
+            f"the weight of `{'.'.join(modules)}`",
+            help="take `init` or `weight` out",
+        )
+        return None
     mine = layer.parameters(x)[TIED]
     if len(mine.dims) != len(target.dims) or not all(map(equal, mine.dims, target.dims)):
         assert isinstance(found, LayerModule)

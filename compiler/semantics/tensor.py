@@ -91,6 +91,15 @@ def seen_outside(t: Type, scope: object) -> Type:
     return replace(t, dims=tuple(outward(dim, scope) for dim in t.dims)) if isinstance(t, Tensor) else t
 
 
+def called_outside(t: Type, inside: Type, outside: Type) -> Type:
+    """The type of what leaves a unit with its axes called as around it, where the unit's input is `inside` in its own
+    words and `outside` in those around. A name that no axis of the input has is the unit's own affair."""
+    if not isinstance(t, Tensor) or not isinstance(inside, Tensor) or not isinstance(outside, Tensor):
+        return t
+    names = dict(zip(inside.axes, outside.axes, strict=False))
+    return replace(t, axes=tuple(names.get(name) for name in t.axes))
+
+
 def broadcast(a: Tensor, b: Tensor) -> Tensor:
     """The type of a pointwise operation: aligned from the right, a dim stretches only where it is written as 1.
 
