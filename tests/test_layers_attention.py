@@ -237,6 +237,8 @@ def test_the_class_computes_attention_written_out(case: Case) -> None:
         x.requires_grad_()
         found = module(x, *sides.values())
         expected = reference(case.word, module, x, case.options, sides)
+        sizes = Sizes({"B": 3, "T": t, "S": s})
+        assert tuple(found.shape) == tuple(map(sizes.of, layer.types[0].dims))
         # The tables of angles are float32.
         assert (found - expected).abs().max() < (1e-5 if "rotary" in case.options or "alibi" in case.options else 1e-12)
         (found.square().sum()).backward()

@@ -12,6 +12,7 @@ import torch
 from one_layer import OneLayer, open_dim, type_of
 from torch import Tensor, nn
 
+from dlspec.compiler.backends.plan import Sizes
 from dlspec.compiler.layers.base import ShapeFault
 from dlspec.compiler.semantics.tensor import Tensor as Type
 from dlspec.compiler.semantics.tensor import same
@@ -84,6 +85,8 @@ def test_the_class_computes_what_pytorchs_module_does(word: str, options: Any, g
         found = module(x, *sides.values())
         for ours, theirs in zip(found, by_pytorch(word, module, x, sides), strict=True):
             assert torch.equal(ours, theirs)
+        sizes = Sizes({"B": 3, "T": t})
+        assert [tuple(part.shape) for part in found] == [tuple(map(sizes.of, type_.dims)) for type_ in layer.types]
         if "lengths" in sides:
             beyond = torch.arange(t)[None] >= sides["lengths"][:, None]
             assert (found[0][beyond] == 0).all()

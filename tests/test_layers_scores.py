@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,10 +133,33 @@ def test_a_function_of_the_file_as_score(place: str, written: str, tmp_path: Pat
         assert np.abs(np.asarray(by_onnx) - expected.detach().numpy()).max() < 2e-5
 
 
+def on_one_line(code: str) -> str:
+    return re.sub(r"\s+", " ", code).replace("( ", "(").replace(" )", ")")
+
+
 def test_constants_of_the_file_keep_their_names() -> None:
     artefact, _ = compiled("SelfAttention(4, score = near)")
-    assert "SelfAttention(16, 4, scale_=config.scale)" in artefact.model_code
-    assert "torch.where(torch.abs(query - key) < 3, scores, scores - self.scale_)" in artefact.model_code
+    code = on_one_line(artefact.model_code)
+    assert "SelfAttention(16, 4, score_scale=config.scale)" in code
+    assert "torch.where(torch.abs(query - key) < 3, scores, scores - self.score_scale)" in code
+
+
+def test_names_alike_stay_apart() -> None:
+    """A constant of the file in the function, a parameter of the block in its argument, an attribute of nn.Module."""
+    text = """\
+dlspec 1
+half = 2
+f(s, q, k, h, a) = half * s + a
+block Layer(half) { SelfAttention(4, score = f(a = half + 1)) }
+model M: (x: [B, T, 16]) -> (y: [B, T, 16]) { x -> Layer(3) -> Layer(7) }
+"""
+    artefact = compile(Source("apart.dlspec", text))
+    code = on_one_line(artefact.model_code)
+    assert "SelfAttention(16, 4, score_half=config.half, score_half_2=half)" in code
+    assert "scores = self.score_half * scores + (self.score_half_2 + 1)" in code
+    model = load_text("apart", artefact.model_code).M()
+    model.init_weights(torch.Generator().manual_seed(0))
+    assert model(torch.randn(2, 5, 16)).isfinite().all()
 
 
 def test_a_learned_argument_learns() -> None:

@@ -275,7 +275,7 @@ class Attention(Layer):
         if self.prefix is not None and not isinstance(self.prefix, Side):
             found.append(f"prefix={code.number(self.prefix)}")
         if isinstance(self.score, ScoreFunction):
-            found += [f"{own_name(name.name)}={code.number(name)}" for name in self.score.names()]
+            found += [f"{name}={code.number(reference)}" for reference, name in self.score.names().items()]
         if self.drops(code):
             found.append(f"dropout={code.number(self.dropout)}")
         return found

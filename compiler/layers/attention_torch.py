@@ -107,8 +107,8 @@ class _ClassText:
             found["window"] = "int"
         if layer.prefix is not None and not isinstance(layer.prefix, Side):
             found["prefix"] = "int"
-        for name in self.function.names() if self.function is not None else ():
-            found[own_name(name.name)] = "int" if is_whole(name) else "float"
+        for reference, name in self.function.names().items() if self.function is not None else ():
+            found[name] = "int" if is_whole(reference) else "float"
         return found
 
     # --- __init__ ---
@@ -290,9 +290,10 @@ class _ClassText:
         names = {"s": "scores", "q": "query", "k": "key", "h": "head"}
         names |= {name: own_name(name) for name in score.sides}
         lines = [f"{names[name]} = {names[name]}[:, None, None]" for name in score.sides]
+        attributes = score.names()
 
         def number(n: Number) -> str:
-            return spelled(n, lambda reference: f"self.{own_name(reference.name)}", python=True)
+            return spelled(n, lambda reference: f"self.{attributes[reference]}", python=True)
 
         from ..scalars.print_torch import print_torch
 

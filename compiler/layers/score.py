@@ -13,6 +13,7 @@ from .side import Side
 if TYPE_CHECKING:
     from ..scalars import Expression, ScalarFunction
 
+
 @dataclass(frozen=True, eq=False)
 class ScoreFunction:
     """`f(s, q, k, h, ...)`: a new score from the score, the places of query and key, and the head.
@@ -38,12 +39,17 @@ class ScoreFunction:
         }
         return applied(self.function, map(Variable, SCORE), named)
 
-    def names(self) -> tuple[Reference, ...]:
-        """The constants, parameters and indices that the numbers are written with, each once."""
+    def names(self) -> dict[Reference, str]:
+        """The constants, parameters and indices that the numbers are written with -> what they are in the class."""
         from ..scalars.expression import Constant, nodes
 
         constants = [node for node in nodes(self.expression) if isinstance(node, Constant)]
-        return tuple(dict.fromkeys(name for constant in constants for name in references(constant.number)))
+        found: dict[Reference, str] = {}
+        for reference in (name for constant in constants for name in references(constant.number)):
+            if reference not in found:
+                alike = sum(other.name == reference.name for other in found)
+                found[reference] = f"score_{reference.name}{f'_{alike + 1}' if alike else ''}"
+        return found
 
 
 _TAKEN = frozenset(
