@@ -186,7 +186,7 @@ DATA_MISTAKES = [
     wrong("head-width", "logits", "3 classes", data="iris", model=SCORES.replace("[B, 2]", "[B, 4]")),
     # --- augmentations
     wrong("unknown-name", "RandomCrop", "write `random_crop`", data="digits -> RandomCrop(4)"),
-    wrong("wrong-value", "3", "`data` takes a augmentation", data="digits -> 3"),
+    wrong("wrong-value", "3", "`data` takes an augmentation", data="digits -> 3"),
     wrong("missing-option", "random_crop", "needs `size`", data="digits -> random_crop"),
     wrong(
         "unknown-option",

@@ -69,15 +69,13 @@ def choose(
     flow, scope = resolved(flow, scope)
     stage = word_of(flow)
     if stage is None:
-        label, help = f"not a {vocabulary.noun}", f"such as `{vocabulary.example}`"
-        report.error("wrong-value", f"`{key}` takes a {vocabulary.noun}", flow.span, label, help=help)
+        label, help = f"not {vocabulary.one}", f"such as `{vocabulary.example}`"
+        report.error("wrong-value", f"`{key}` takes {vocabulary.one}", flow.span, label, help=help)
         return None
     word = stage.path.parts[0]
     if stage.args is None and scope.find(word) is not None:
-        message = f"`{word}` is a constant of this file, and `{key}` takes a {vocabulary.noun}"
-        report.error(
-            "wrong-value", message, stage.span, f"not a {vocabulary.noun}", help="give the constant another name"
-        )
+        message = f"`{word}` is a constant of this file, and `{key}` takes {vocabulary.one}"
+        report.error("wrong-value", message, stage.span, f"not {vocabulary.one}", help="give the constant another name")
         return None
     found = registry.find(folder, word, kind)
     if found is not None:

@@ -28,7 +28,10 @@ def read_comparison(
     inputs, others = _inputs(measure, stage, names)
     given = None if inputs is None else [names.value(flow) for flow in inputs]
     read = read_call(measure, others, scope, names.report)
-    if inputs is None or given is None or read is None:
+    # With a fault in its options the inputs are still held against each other, as if these were left out.
+    optional = not any(field.required for field in measure.options.values())
+    options = read.options if read is not None else measure() if optional else None
+    if inputs is None or given is None or options is None:
         return None
     values = tuple(value for value in given if value is not None)
     if len(values) < len(given):
@@ -36,7 +39,8 @@ def read_comparison(
     if measure.one_sided and len(values) == 2 and values[0].origin != "output" and values[1].origin == "output":
         _swapped(measure, values, inputs, names)
         return None
-    return (read.options, values) if _fits(read.options, values, names) else None
+    fits = _fits(options, values, names)
+    return (options, values) if fits and read is not None else None
 
 
 def _inputs(measure: type[Measure], stage: tree.Stage, names: Names) -> tuple[tuple[tree.Flow, ...] | None, tree.Stage]:

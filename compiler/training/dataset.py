@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...grammar import tree
@@ -19,12 +19,17 @@ from .source import DataSource
 @dataclass(frozen=True)
 class Data:
     """`fields` is None where they are known only when the data is read; `places` says where those that an augmentation
-    has changed were changed last."""
+    has changed were changed last.
+
+    `settled` is False where an augmentation was not understood: then fields may have other shapes, and there may be
+    others.
+    """
 
     source: Chosen[DataSource]
     augmentations: tuple[Chosen[Augmentation], ...]
     fields: Fields | None
     places: Mapping[str, Span]
+    settled: bool = True
 
     def place(self, name: str, axis: int) -> Span:
         """Where a dim of a field comes from."""
@@ -47,20 +52,26 @@ def read_data(flow: tree.Flow, scope: Scope, report: Report) -> Data | None:
     chosen = choose(stages[0], "data", "data", DataSource, SOURCES, scope, report)
     source = None if chosen is None else read_call(*chosen, report)
     augmentations = read_augmentations(stages[1:], scope, report)
-    if source is None or augmentations is None:
+    if source is None:
         return None
     fields = source.options.fields()
     places: dict[str, Span] = {}
-    for augmentation in augmentations if fields is not None else ():
+    for augmentation in augmentations or ():
+        if fields is None:
+            break
         try:
-            after = fields_after(augmentation, fields or {})
+            after = fields_after(augmentation, fields)
         except Unfit as unfit:
-            help, labels = unfit.help, ((source.span, "the data"),)
-            report.error(
-                unfit.code, unfit.message, unfit.span or augmentation.span, unfit.label, help=help, labels=labels
-            )
-            return None
-        changed = [name for name in after if after[name] is not (fields or {}).get(name)]
-        places |= dict.fromkeys(changed, augmentation.span)
+            place, labels = unfit.span or augmentation.span, ((source.span, "the data"),)
+            report.error(unfit.code, unfit.message, place, unfit.label, help=unfit.help, labels=labels)
+            return _unsettled(source, fields)
+        places |= {name: augmentation.span for name in after if after[name] is not fields.get(name)}
         fields = after
-    return Data(source, augmentations, fields, places)
+    return _unsettled(source, fields) if augmentations is None else Data(source, augmentations, fields, places)
+
+
+def _unsettled(source: Chosen[DataSource], fields: Fields | None) -> Data:
+    """The source with what is left of its fields: how many classes they tell apart."""
+    if fields is not None:
+        fields = {name: known if known.dims == () else replace(known, dims=None) for name, known in fields.items()}
+    return Data(source, (), fields, {}, settled=False)

@@ -59,7 +59,7 @@ def fit_inputs(data: Data | None, ports: Ports, report: Report) -> Fit:
     if data is None:
         return Fit({}, batch)
     fields = data.fields
-    if fields is None:
+    if fields is None or not data.settled:
         return Fit({name: name for name in ports.inputs}, batch)
     bind: dict[str, str] = {}
     dims: Dims = {}

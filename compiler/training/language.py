@@ -17,6 +17,11 @@ class Vocabulary:
     spellings: dict[str, str] = field(default_factory=dict)
     example: str = ""
 
+    @property
+    def one(self) -> str:
+        """`a loss`, `an optimizer`."""
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())

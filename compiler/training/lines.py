@@ -106,6 +106,11 @@ def _unknown_key(line: tree.Binding, free: list[str], body: tree.Body, report: R
     if name.text in OUTSIDE:
         report.error("unknown-key", message, name.span, "not known here", help=OUTSIDE[name.text])
         return ""
+    given = TRAIN_SPELLINGS.get(name.text)
+    if given is not None and given not in free:
+        help = f"it is called `{given}`, and that is given already: take one of them out"
+        report.error("unknown-key", message, name.span, "not known here", help=help)
+        return ""
     meant = nearest(name.text, free, TRAIN_SPELLINGS)
     option = nearest(name.text, ELSEWHERE)
     if meant is not None and (option is None or name.text not in ELSEWHERE):

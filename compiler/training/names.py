@@ -72,6 +72,8 @@ class Names:
         if name in fields:
             return Value("data", name, self.fit.of_field(fields[name]), span, fields[name])
         assert self.data is not None
+        if not self.data.settled:
+            return Value("data", name, UNKNOWN, span)
         word = self.data.source.options.word
         meant = nearest(name, fields)
         listed = ", ".join(f"`data.{one}`" for one in fields)
