@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...grammar import tree
-from ...grammar.source import Span
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.number import Number, real
 from ..semantics.report import Report
@@ -20,23 +19,22 @@ class Factor:
     factor: Number
 
 
-def read_factors(flow: tree.Flow, scope: Scope, report: Report) -> tuple[Factor, ...] | None:
-    """The factors of a list, or None where one is wrong (reported)."""
+def read_factors(flow: tree.Flow, scope: Scope, report: Report) -> tuple[Factor, ...]:
+    """The factors of a list; what is wrong is reported and left out."""
     entries = flow.entries if isinstance(flow, tree.List) else ()
     if not entries:
         message = "`rates` takes a list of modules, each with what its rate is multiplied by"
         report.error("wrong-value", message, flow.span, "no such list", help=_EXAMPLE)
-        return None
-    found = [_factor(entry, scope, report) for entry in entries]
-    first: dict[str, Span] = {}
-    for factor in found:
-        before = None if factor is None else first.setdefault(factor.module.text, factor.module.span)
-        if factor is not None and before is not None and before is not factor.module.span:
-            message, labels = f"`rates` names `{factor.module.text}` twice", ((before, "given here first"),)
+    found: dict[str, Factor] = {}
+    for entry in entries:
+        factor = _factor(entry, scope, report)
+        if factor is None:
+            continue
+        before = found.setdefault(factor.module.text, factor)
+        if before is not factor:
+            message, labels = f"`rates` names `{factor.module.text}` twice", ((before.module.span, "given here first"),)
             report.error("repeated-name", message, factor.module.span, "given again here", labels=labels)
-            return None
-    factors = tuple(factor for factor in found if factor is not None)
-    return factors if len(factors) == len(found) else None
+    return tuple(found.values())
 
 
 def _factor(entry: tree.Flow | tree.Entry, scope: Scope, report: Report) -> Factor | None:

@@ -99,5 +99,5 @@ def read_rates(lines: Lines, ports: Ports, scope: Scope, report: Report) -> tupl
     """The factors on the rate, of modules that are the model's; none where the list is wrong (reported)."""
     if "rates" not in lines:
         return ()
-    factors = read_factors(lines["rates"].value, scope, report) or ()
+    factors = read_factors(lines["rates"].value, scope, report)
     return factors if check_modules([f.module for f in factors], "rates", ports, report) else ()

@@ -224,7 +224,7 @@ PRECISIONS = Vocabulary(
 )
 
 PARALLEL = Vocabulary(
-    "way to train in parallel",
+    "kind of parallelism",
     _words("none ddp fsdp tensor pipeline"),
     {"dp": "ddp", "fsdp2": "fsdp", "tp": "tensor"},
     "fsdp + tensor(2)",

@@ -97,7 +97,7 @@ def _decay_or_none(value: object) -> Any:
     try:
         return None if value is None else _below_one_above_zero(value)
     except ValueError:
-        raise ValueError("a number between 0 and 1, such as 0.999, or none") from None
+        raise ValueError("a number between 0 and 1 or none") from None
 
 
 def _several(value: object) -> Any:
