@@ -64,9 +64,16 @@ def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
         return flows.run_on(flow, before, ctx)
     x = None if before is None else flows.first(before, ctx, flow)
     says_nothing = isinstance(flow, tree.String | tree.Bool | tree.Nothing)  # told where it is placed
-    if x is not None and not says_nothing and not takes_running(flow, ctx) and not _names(flow, x, ctx):
+    if x is None or says_nothing or takes_running(flow, ctx):
+        return flows.run(flow, x, ctx)
+    if not _names(flow, x, ctx) and not _another_is_named(before):
         ctx.unit.left.append((x, flow.span))
     return flows.run(flow, x, ctx)
+
+
+def _another_is_named(flowing: Flowing | None) -> bool:
+    """Whether one of several results was named, as in `LSTM(8) as _, last`: the first is then left on purpose."""
+    return isinstance(flowing, tuple) and any(isinstance(value, Value) and value.name for value in flowing[1:])
 
 
 def _names(flow: tree.Flow, x: Value, ctx: Context) -> bool:
@@ -183,7 +190,8 @@ def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
         case tree.Choice(then=then, otherwise=otherwise):
             return takes_running(then, ctx) or takes_running(otherwise, ctx)
         case tree.List(entries=entries):
-            return any(takes_running(e, ctx) for e in entries if not isinstance(e, tree.Entry))
+            # An empty list is told where it is placed.
+            return not entries or any(takes_running(e, ctx) for e in entries if not isinstance(e, tree.Entry))
         case tree.Keyword(value=value):
             return takes_running(value, ctx)
         case tree.Unread():
