@@ -42,7 +42,7 @@ def chosen_graph(analysis: Analysis, recipe: str | None) -> tuple[Graph | None, 
     model = first_model(spec, [recipes[name].model.text] if name is not None else ())
     if model is None:
         raise Refused(f"{spec.source.name} has no model")
-    return analysis.graphs.get(model.name.text), analysis.recipes.get(name) if name is not None else None
+    return analysis.graphs.get(model.name.text), analysis.plans.get(name) if name is not None else None
 
 
 def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device: Device) -> Training:
