@@ -62,10 +62,9 @@ class ClassCode(Code):
             case "dim" if not self.dims_as_arguments and reference.target is not None:
                 text = python(reference.target, self._name)
                 return text if text.replace(".", "").replace("_", "").isalnum() else f"({text})"
-        known = next((a for a in self.arguments if a == reference), None)
-        if known is None:
+        if reference not in self.arguments:
             self.arguments.append(reference)
-        return argument_name(reference)
+        return argument_names(self.arguments)[self.arguments.index(reference)]
 
     def real(self, n: Number) -> str:
         text = self.number(n)
@@ -188,10 +187,14 @@ _IN_CLASSES = frozenset(
 """What the code of a class names itself, so that no argument may hide it."""
 
 
-def argument_name(reference: Reference) -> str:
-    """An argument of a class: a parameter under its own name, a dim of the signature in small letters."""
-    name = reference.name.lower()
-    return f"{name}_" if name in _IN_CLASSES else name
+def argument_names(references: Sequence[Reference]) -> list[str]:
+    """Arguments of a class: a parameter under its own name, a dim of the signature in small letters."""
+    names: list[str] = []
+    for reference in references:
+        name = reference.name.lower()
+        stem = f"{name}_" if name in _IN_CLASSES else name
+        names.append(next(name for name in _numbered(stem) if name not in names))
+    return names
 
 
 def write_class(
@@ -207,13 +210,17 @@ def write_class(
     forward = [*(f"{local} = {size}" for size, local in running.sizes.items()), *forward]
     fill = [line for module in unit.modules for line in _initialise(module, inner, running)]
     fill += _shrink(unit, running)
+    if not dims_as_arguments and len({a.name for a in code.arguments}) < len(code.arguments):
+        # A parameter of the caller is called like one of its own: `width` inside a `width`.
+        return write_class(unit, name, inner, file, doc, dims_as_arguments=True)
     takes_config = code.uses_config or any(inner[u].takes_config for m in unit.modules for u in _units(m))
     is_model = unit.kind == "model"
 
     arguments = ["self"]
     if takes_config:
         arguments.append("config: Config = Config()" if is_model else "config: Config")
-    arguments += [f"{argument_name(a)}: {'int' if is_whole(a) else 'float'}" for a in code.arguments]
+    kinds = ["int" if is_whole(argument) else "float" for argument in code.arguments]
+    arguments += [f"{name}: {kind}" for name, kind in zip(argument_names(code.arguments), kinds, strict=True)]
     lines = [f"class {name}(nn.Module):", *([f'    """{doc}"""', ""] if doc else [])]
     lines += [f"    def __init__({', '.join(arguments)}) -> None:", "        super().__init__()"]
     lines += [f"        self.{name} = {value}" for value, name in running.attributes.items()]
@@ -323,12 +330,12 @@ def make_unit(unit: Unit, inner: dict[Unit, ClassText], code: ClassCode, index: 
     """
     text = inner[unit]
     arguments = ["config"] if text.takes_config else []
-    for argument in text.arguments:
+    for argument, name in zip(text.arguments, argument_names(text.arguments), strict=True):
         if _is_own_index(argument, unit):
             given = index
         else:
             given = code.number(outward(argument, unit.scope))
-        arguments.append(f"{argument_name(argument)}={given}")
+        arguments.append(f"{name}={given}")
     code.uses_config |= text.takes_config
     return f"{text.name}({', '.join(arguments)})"
 
