@@ -70,7 +70,7 @@ def _behind_dot(here: Candidates, parts: tuple[str, ...]) -> Iterator[Item]:
         yield from (Item(name, "field", field_type(field)) for name, field in here.fields().items())
     elif here.spot.section == "train":
         yield from here.labels(parts)
-    else:
+    elif parts:
         yield from here.inside(parts)
 
 

@@ -70,7 +70,13 @@ class Desk:
 
     async def _check(self, uri: str, pause: float) -> None:
         await asyncio.sleep(pause)
-        found = await self.analyse(uri)
+        try:
+            found = await self.analyse(uri)
+        except Exception as bug:
+            # What was told before stays; all that needs no analysis goes on.
+            told = f"this is a bug of dlspec: {type(bug).__name__} while the file was checked"
+            self.server.window_log_message(types.LogMessageParams(types.MessageType.Error, told))
+            return
         if found is None:
             return
         document = found.document

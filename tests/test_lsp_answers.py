@@ -158,6 +158,7 @@ BODY = "  norm: LayerNorm"
         ("heads = 4", "\nblock A: [B, d", "Variable", "dim vocab heads", "Linear"),
         ("heads = 4", "\nmodel A: (x: ", "Keyword", "int[ bool[", "dim"),
         # Where nobody can know.
+        (BODY, "\n  Linear(.", None, "", "Linear dim"),
         ("heads = 4", "\n# Lin", None, "", "Linear"),
         ("heads = 4", "\nblock ", None, "", "Linear Mlp"),
         ('onnx("gpt.onnx")', '\n  onnx("', None, "", "onnx"),
