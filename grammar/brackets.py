@@ -33,7 +33,7 @@ def balanced(source: Source, stream: list[Token], doubt: bool = False) -> tuple[
         return stream, []
     out: list[Token] = []
     findings: list[Diagnostic] = []
-    borders = [0, *(i for i in range(1, len(stream)) if _begins_item(stream, i)), len(stream)]
+    borders = [0, *_items(stream), len(stream)]
     for start, stop in pairwise(borders):
         if start == stop:
             continue
@@ -60,6 +60,13 @@ def _match(stream: list[Token], start: int, stop: int) -> bool:
         elif kind in _NEVER_INSIDE and open_ and open_[-1] != "}" and stream[i - 1].kind == NEWLINE:
             return False
     return not open_
+
+
+def _items(stream: list[Token]) -> list[int]:
+    """Where the items of the file begin: not one that stands in the body of another."""
+    found = {i: _indent(stream[i - 1]) for i in range(1, len(stream)) if _begins_item(stream, i)}
+    least = min(found.values(), default=0)
+    return [i for i, indent in found.items() if indent == least]
 
 
 def _begins_item(stream: list[Token], i: int) -> bool:

@@ -36,9 +36,8 @@ class _Findings:
         self.spelling = set(spelling)
         self.told = _Stretches(d.span for d in spelling if d.span.start < d.span.end)
         self.unread = _Stretches(file.unread)
-        # What stands on a line that could not be read may have been given or used there.
-        self.lost = {word for span in file.unread for word in _WORD.findall(span.text)}
         self.items = _Stretches(item.span for item in file.items)
+        self.lost = self._lost_words(file)
         self.words: dict[tuple[int | None, str], set[str]] = {}
         self.not_run: set[int | None] = set()
         for d in found:
@@ -58,7 +57,7 @@ class _Findings:
         match finding.code:
             case "unused-name":
                 of_item = finding.severity == "error" and (item, word) in self.misspelt
-                return word in self.lost or of_item or (item, "nothing-flows") in self.words
+                return self._is_lost(word, item) or of_item or (item, "nothing-flows") in self.words
             case "shape-mismatch":
                 return item in self.not_run and "is promised as" in finding.message
             case "empty-body":
@@ -67,7 +66,21 @@ class _Findings:
                 return finding.span.start in self.unknown
             case "lost-value":
                 return self._lost_with_another(finding, item)
-        return finding.code in _MISSING and word in self.lost
+        return finding.code in _MISSING and self._is_lost(word, item)
+
+    def _lost_words(self, file: tree.File) -> dict[int | None, set[str]]:
+        """What stands on a line that could not be read may have been given or used there: in its item, or in the file
+        (None) where the line is one of the file or the head of an item, whose name then is lost too."""
+        lost: dict[int | None, set[str]] = {None: set()}
+        for span in file.unread:
+            item, words = self.items.around(span), _WORD.findall(span.text)
+            lost.setdefault(item, set()).update(words)
+            if item is not None and span.start == self.items.starts[item]:
+                lost[None].update(words[:2])
+        return lost
+
+    def _is_lost(self, word: str, item: int | None) -> bool:
+        return word in self.lost[None] or word in self.lost.get(item, ())
 
     def _lost_with_another(self, finding: Diagnostic, item: int | None) -> bool:
         """A value is lost since its name is, or since the outputs that it may be one of have none."""
