@@ -106,6 +106,8 @@ train MLP {
   steps     = 0
   precision = fp17
   start     = weights("", skp = [head])
+  freeze    = [3, hed]
+  rates     = [linear = 0, linea = 2]
 }
 """
 TOLD = """
@@ -128,6 +130,10 @@ wrong-value 0
 unknown-name fp17
 wrong-value ""
 unknown-option skp
+wrong-value 3
+unknown-module hed
+wrong-value 0
+unknown-module linea
 """.strip().splitlines()
 
 

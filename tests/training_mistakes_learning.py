@@ -483,4 +483,13 @@ LEARNING_MISTAKES = [
         freeze="[head, stem]",
     ),
     wrong("wrong-value", "0", "above 0", more=phase(UPDATE, "optimizer = SGD(lr = 0)"), model=PARTS, loss=None),
+    wrong(
+        "unknown-key",
+        "lr",
+        "it is an option: `optimizer = AdamW(lr",
+        more=phase(UPDATE, "lr = 1e-4"),
+        model=PARTS,
+        loss=None,
+    ),
+    wrong("wrong-value", "3 * epoch", "write `epochs = 3`", steps="3 * epoch", epochs=None, right={"epochs": "3"}),
 ]

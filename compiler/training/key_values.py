@@ -14,7 +14,7 @@ from .factors import Factor, read_factors
 from .init import Init
 from .language import INITIALISATIONS, KERNELS, PRECISIONS, STARTS
 from .lines import Lines
-from .modules import ModuleName, check_modules, read_modules
+from .modules import ModuleName, check_modules, names_of_modules
 from .ports import Ports
 from .start import Start
 from .words import read_word
@@ -87,11 +87,11 @@ def read_start(lines: Lines, ports: Ports, scope: Scope, report: Report) -> Star
     return read.options if check_modules(read.options.modules(), "start", ports, report) else None
 
 
-def read_freeze(lines: Lines, ports: Ports, scope: Scope, report: Report) -> tuple[ModuleName, ...]:
+def read_freeze(lines: Lines, ports: Ports, report: Report) -> tuple[ModuleName, ...]:
     """The modules that do not learn, of those that are the model's; none where the list is wrong (reported)."""
     if "freeze" not in lines:
         return ()
-    names = read_modules(lines["freeze"].value, "freeze", scope, report) or ()
+    names = names_of_modules(lines["freeze"].value, "freeze", report)
     return names if check_modules(names, "freeze", ports, report) else ()
 
 

@@ -1,6 +1,6 @@
 """Every name that a `train` or `export` section may hold, and what other tools call it.
 
-The registries say what this version has; a name that stands here and in no registry is reported as not yet there.
+Each has its class in the registries; they are loaded one by one, and these tables when a name is looked for in vain.
 """
 
 from __future__ import annotations

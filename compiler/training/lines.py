@@ -71,7 +71,7 @@ def read_phase_lines(phase: tree.Phase, report: Report) -> tuple[Lines, frozense
         elif not isinstance(line, tree.Binding):
             _no_line(line, "a phase", "update = [critic]", report)
         elif not _is_key(line, PHASE_KEYS, lines, report):
-            meant.add(_unknown_in_phase(line, [key for key in PHASE_KEYS if key not in lines], report))
+            meant.add(_unknown_in_phase(line, [key for key in PHASE_KEYS if key not in lines], phase.body, report))
     return lines, frozenset(meant)
 
 
@@ -117,13 +117,18 @@ def _unknown_key(line: tree.Binding, free: list[str], body: tree.Body, report: R
         report.unknown("key", name.text, name.span, free, TRAIN_SPELLINGS, code="unknown-key", where=where)
         return meant
     if option is not None:
-        help = f"it is an option: `{ELSEWHERE[option].example}`"
-        fix = _as_option(line, ELSEWHERE[option], body)
-        report.error("unknown-key", message, name.span, "not known here", help=help, fixes=(fix,) if fix else ())
-        return ELSEWHERE[option].key if fix else ""
+        return _is_an_option(line, ELSEWHERE[option], body, where, report)
     listed = ", ".join(f"`{key}`" for key in sorted(free))
     report.error("unknown-key", message, name.span, "not known here", help=f"one of {listed}")
     return ""
+
+
+def _is_an_option(line: tree.Binding, option: Option, body: tree.Body, where: str, report: Report) -> str:
+    """Reports an option that stands as a key; returns the key that it then is a part of, or an empty text."""
+    message, help = f"there is no key `{line.name}`{where}", f"it is an option: `{option.example}`"
+    fix = _as_option(line, option, body)
+    report.error("unknown-key", message, line.name.span, "not known here", help=help, fixes=(fix,) if fix else ())
+    return option.key if fix else ""
 
 
 def _as_option(line: tree.Binding, option: Option, body: tree.Body) -> Fix | None:
@@ -151,8 +156,11 @@ def _as_option(line: tree.Binding, option: Option, body: tree.Body) -> Fix | Non
     return Fix(source.span(row.start, call.span.end), source.text[row.end : call.span.start] + inside)
 
 
-def _unknown_in_phase(line: tree.Binding, free: list[str], report: Report) -> str:
+def _unknown_in_phase(line: tree.Binding, free: list[str], body: tree.Body, report: Report) -> str:
     name, where = line.name, " in a phase"
+    option = ELSEWHERE.get(name.text)
+    if option is not None and option.key in PHASE_KEYS:
+        return _is_an_option(line, option, body, where, report)
     if name.text not in TRAIN_KEYS:
         spellings = {
             **TRAIN_SPELLINGS,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
-from ..semantics.evaluate import Scope
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from .ports import Ports
@@ -31,18 +30,31 @@ class ModuleName:
         return re.fullmatch(rf"{pattern}(\..+)?", path) is not None
 
 
-def read_modules(flow: tree.Flow, key: str, scope: Scope, report: Report) -> tuple[ModuleName, ...] | None:
+def read_modules(flow: tree.Flow, key: str, report: Report) -> tuple[ModuleName, ...] | None:
     """The names of a list, or the one that stands without brackets; None where one is none (reported)."""
+    own = Report()
+    found = names_of_modules(flow, key, own)
+    for diagnostic in own.diagnostics:
+        report.add(diagnostic)
+    return None if own.failed else found
+
+
+def names_of_modules(flow: tree.Flow, key: str, report: Report) -> tuple[ModuleName, ...]:
+    """The names of a list, or the one that stands without brackets; what is no name is reported and left out."""
     entries = flow.entries if isinstance(flow, tree.List) else (flow,)
-    names = [_name(entry) for entry in entries]
-    for entry, name in zip(entries, names, strict=True):
-        if name is None:
-            report.error("wrong-value", f"`{key}` takes {_TAKES}", entry.span, "not one of these")
     if not entries:
         report.error("wrong-value", f"`{key}` takes {_TAKES}", flow.span, "an empty list", help="take the line out")
-        return None
-    found = tuple(name for name in names if name is not None)
-    return found if len(found) == len(names) and _once_each(found, key, report) else None
+    found: dict[str, ModuleName] = {}
+    for entry in entries:
+        name = _name(entry)
+        if name is None:
+            report.error("wrong-value", f"`{key}` takes {_TAKES}", entry.span, "not one of these")
+            continue
+        before = found.setdefault(name.text, name)
+        if before is not name:
+            message, labels = f"`{key}` names `{name.text}` twice", ((before.span, "given here first"),)
+            report.error("repeated-name", message, name.span, "given again here", labels=labels, help="take one out")
+    return tuple(found.values())
 
 
 def _name(entry: tree.Flow | tree.Entry) -> ModuleName | None:
@@ -52,19 +64,6 @@ def _name(entry: tree.Flow | tree.Entry) -> ModuleName | None:
         case tree.String(value=value) if value:
             return ModuleName(value, entry.span, quoted=True)
     return None
-
-
-def _once_each(names: Iterable[ModuleName], key: str, report: Report) -> bool:
-    first: dict[str, Span] = {}
-    once = True
-    for name in names:
-        before = first.setdefault(name.text, name.span)
-        if before is not name.span:
-            once = False
-            labels = ((before, "given here first"),)
-            message = f"`{key}` names `{name.text}` twice"
-            report.error("repeated-name", message, name.span, "given again here", labels=labels, help="take one out")
-    return once
 
 
 def check_modules(names: Iterable[ModuleName], key: str, ports: Ports, report: Report) -> bool:

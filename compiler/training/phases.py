@@ -15,7 +15,7 @@ from ..semantics.report import Report
 from .calls import Chosen, choose, read_call
 from .language import OPTIMIZERS
 from .lines import Lines, read_phase_lines
-from .modules import ModuleName, check_modules, read_modules
+from .modules import ModuleName, check_modules, names_of_modules
 from .names import Names
 from .objective import Objective, read_loss
 from .optimizer import Optimizer
@@ -71,15 +71,18 @@ def _phase(phase: tree.Phase, has_optimizer: bool, names: Names, report: Report)
         help = "such as\n" + "\n".join(f"`{_EXAMPLES[key]}`" for key in needed)
         label = "not given here" if len(needed) == 1 else "these are not given here"
         report.error("missing-key", f"the phase `{phase.name}` needs {listed}", phase.name.span, label, help=help)
-    update = read_modules(lines["update"].value, "update", names.scope, report) if "update" in lines else None
-    fits = update is None or check_modules(update, "update", names.ports, report)
+    own = Report()
+    update = names_of_modules(lines["update"].value, "update", own) if "update" in lines else ()
+    fits = check_modules(update, "update", names.ports, own) and not own.failed
+    for diagnostic in own.diagnostics:
+        report.add(diagnostic)
     loss = read_loss(lines["loss"].value, names) if "loss" in lines else None
     optimizer = None
     if "optimizer" in lines:
         optimizer = read_optimizer(lines["optimizer"].value, names.scope, report)
         fits &= optimizer is not None
     times = _times(lines, names.scope, report)
-    if needed or meant or not fits or update is None or loss is None or times is None:
+    if needed or meant or not fits or loss is None or times is None:
         return None
     return Phase(phase.name.text, update, loss, optimizer, times)
 

@@ -19,7 +19,7 @@ from .metric_list import Measured
 from .modules import ModuleName
 from .objective import LossTerm, Objective, terms
 from .optimizer import Optimizer
-from .parallels import Parallel
+from .parallelism import Parallel
 from .phases import Phase
 from .schedule import Schedule
 from .spelling import real_text

@@ -20,7 +20,7 @@ from .lines import Section, read_section
 from .metric_list import Measured, read_metrics
 from .names import Names
 from .objective import read_loss
-from .parallels import read_parallel
+from .parallelism import read_parallel
 from .phases import read_optimizer, read_phases
 from .plan import TrainPlan
 from .ports import Ports
@@ -97,7 +97,7 @@ class _Reading:
         sample = key_values.read_cadence("sample", EverySample, 'every(1_000, prompt = "Once")', lines, scope, report)
         init = key_values.read_init(lines, scope, report)
         start = key_values.read_start(lines, ports, scope, report)
-        freeze = key_values.read_freeze(lines, ports, scope, report)
+        freeze = key_values.read_freeze(lines, ports, report)
         rates = key_values.read_rates(lines, ports, scope, report)
         parallel = read_parallel(lines["parallel"].value, scope, report) if "parallel" in lines else ()
         if settings is not None:

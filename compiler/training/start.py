@@ -43,7 +43,7 @@ def _renamed(entry: tree.Flow | tree.Entry, report: Report) -> Renamed | None:
 
 
 def _read_skip(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
-    modules = read_modules(flow, name, scope, report)
+    modules = read_modules(flow, name, report)
     return FAULT if modules is None else modules
 
 

@@ -1,1 +1,1 @@
-"""What a model can be exported to in this version, one file each."""
+"""What a model can be exported to, one file each."""

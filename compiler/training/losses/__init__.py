@@ -1,1 +1,1 @@
-"""The losses of this version, one file each."""
+"""The losses, one file each."""

@@ -18,7 +18,7 @@ def _read_weights(flow: tree.Flow, name: str, scope: Scope, report: Report) -> A
     match flow:
         case tree.Stage(path=tree.Path(parts=("weights",)), args=None, body=None):
             return ()
-    modules = read_modules(flow, name, scope, report)
+    modules = read_modules(flow, name, report)
     return FAULT if modules is None else modules
 
 

@@ -1,1 +1,1 @@
-"""The metrics of this version, one file each."""
+"""The metrics, one file each."""

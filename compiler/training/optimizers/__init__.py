@@ -1,1 +1,1 @@
-"""The optimizers of this version, one file each."""
+"""The optimizers, one file each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..parallels import Parallel
+from ..parallelism import Parallel
 from ..values import Several
 
 
