@@ -492,4 +492,13 @@ LEARNING_MISTAKES = [
         loss=None,
     ),
     wrong("wrong-value", "3 * epoch", "write `epochs = 3`", steps="3 * epoch", epochs=None, right={"epochs": "3"}),
+    wrong(
+        "unknown-key",
+        "optimzer",
+        "write `optimizer`",
+        more="  optimzer = SGD(lr = 1)\n" + phase(UPDATE) + phase(UPDATE, name="two"),
+        model=PARTS,
+        loss=None,
+        optimizer=None,
+    ),
 ]

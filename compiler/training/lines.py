@@ -26,11 +26,15 @@ REQUIRED = {
 
 @dataclass(frozen=True)
 class Section:
-    """The lines of a `train` section, and its phases in order. `declined` are the lines that say `none`."""
+    """The lines of a `train` section, and its phases in order.
+
+    `declined` are the lines that say `none`, `meant` the keys that stand there misspelt.
+    """
 
     lines: Lines
     phases: tuple[tree.Phase, ...]
     declined: Lines
+    meant: frozenset[str]
 
 
 def read_section(train: tree.Train, report: Report) -> Section:
@@ -58,7 +62,7 @@ def read_section(train: tree.Train, report: Report) -> Section:
     _require({*lines, *meant}, train, bool(phases), report)
     none = [key for key, line in lines.items() if isinstance(line.value, tree.Nothing) and key not in REQUIRED]
     declined = {key: lines.pop(key) for key in none}
-    return Section(lines, tuple(phases), declined)
+    return Section(lines, tuple(phases), declined, frozenset(meant))
 
 
 def read_phase_lines(phase: tree.Phase, report: Report) -> tuple[Lines, frozenset[str]]:

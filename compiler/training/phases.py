@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...grammar import tree
@@ -14,7 +13,7 @@ from ..semantics.number import whole
 from ..semantics.report import Report
 from .calls import Chosen, choose, read_call
 from .language import OPTIMIZERS
-from .lines import Lines, read_phase_lines
+from .lines import Lines, Section, read_phase_lines
 from .modules import ModuleName, check_modules, names_of_modules
 from .names import Names
 from .objective import Objective, read_loss
@@ -38,8 +37,10 @@ class _Settings(OptionSet):
     times: Whole = 1
 
 
-def read_phases(phases: Sequence[tree.Phase], lines: Lines, names: Names, report: Report) -> tuple[Phase, ...] | None:
-    """The phases in order, or None where one has an error (reported). `lines` are those of the whole recipe."""
+def read_phases(section: Section, names: Names, report: Report) -> tuple[Phase, ...] | None:
+    """The phases of a recipe in order, or None where one has an error (reported)."""
+    phases, lines = section.phases, section.lines
+    has_optimizer = "optimizer" in {*lines, *section.meant}
     first: dict[str, Span] = {}
     read: list[Phase | None] = []
     for phase in phases:
@@ -47,7 +48,7 @@ def read_phases(phases: Sequence[tree.Phase], lines: Lines, names: Names, report
         if before is not phase.name.span:
             message, labels = f"two phases are called `{phase.name}`", ((before, "given here first"),)
             report.error("repeated-name", message, phase.name.span, "given again here", labels=labels)
-        read.append(_phase(phase, "optimizer" in lines, names, report))
+        read.append(_phase(phase, has_optimizer, names, report))
     if phases and "loss" in lines:
         message = "with phases each of them has a loss, and this one belongs to none"
         labels = ((phases[0].name.span, "a phase"),)

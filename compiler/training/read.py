@@ -72,7 +72,7 @@ class _Reading:
         data = read_data(lines["data"].value, scope, report) if "data" in lines else None
         fit = fit_inputs(data, ports, report)
         names = Names(ports, data, fit, scope, report)
-        phases = read_phases(self.section.phases, lines, names, report)
+        phases = read_phases(self.section, names, report)
         loss = read_loss(lines["loss"].value, names) if "loss" in lines and not self.section.phases else None
         compared = loss if loss is not None else phases[0].loss if phases else None
         metrics: tuple[Measured, ...] | None = ()
