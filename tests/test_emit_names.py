@@ -1,4 +1,4 @@
-"""The arguments of emitted classes have names of their own, whatever the spec calls alike."""
+"""Numbers in emitted classes: their arguments have names of their own, and what is added again is counted."""
 
 from __future__ import annotations
 
@@ -28,3 +28,18 @@ def test_two_numbers_of_one_name(text: str, says: str, width: int) -> None:
     assert f"def __init__(self, {says}) -> None:" in artefact.model_code
     model = load_text("net", artefact.model_code).Net()  # type: ignore[attr-defined]
     assert model(torch.zeros(2, 6)).shape == (2, width)
+
+
+def test_widths_that_grow_are_counted() -> None:
+    text = """dlspec 1
+growth = 3
+model Net: (x: [B, 6]) -> (y: [B, 1]) {
+  repeat(4) { dense { Linear(growth) } }
+  [identity, Linear(2), Linear(1)] -> concat
+  Linear(1)
+}
+"""
+    code = compile(Source("net.dlspec", text)).model_code
+    assert "Layer(config, in_features=6 + 3 * config.growth)" in code
+    assert "nn.Linear(6 + 4 * config.growth + 3, 1)" in code
+    assert load_text("net", code).Net()(torch.zeros(2, 6)).shape == (2, 1)  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Literal as Choice
 from typing import TypeAlias
 
@@ -319,14 +319,26 @@ def product(numbers: Iterator[Number] | list[Number] | tuple[Number, ...]) -> Nu
 
 
 def total(numbers: Iterable[Number]) -> Number:
-    """The sum, folded into one literal where all of it is written as plain numbers."""
-    parts = list(numbers)
-    if all(isinstance(part, Literal) and isinstance(part.value, Fraction) for part in parts):
-        return number(sum((Fraction(part.value) for part in parts if part.value is not None), Fraction(0)))
-    result = parts[0]
-    for part in parts[1:]:
-        result = Operation("+", (result, part))
-    return result
+    """The sum: plain numbers are added up, and what comes again is counted, `64 + 2 * growth`."""
+    first, *parts = numbers
+    return reduce(_plus, parts, first)
+
+
+def _plus(a: Number, b: Number) -> Number:
+    rest, last = a.operands if isinstance(a, Operation) and a.operator == "+" else (None, a)
+    if isinstance(last, Literal) and isinstance(b, Literal):
+        joined = number(Fraction(last.value) + Fraction(b.value))
+    elif last == b:
+        joined = Operation("*", (number(2), b))
+    elif isinstance(last, Operation) and last.operator == "*" and last.operands[1] == b and _counts(last.operands[0]):
+        joined = Operation("*", (number(whole(last.operands[0]) + 1), b))
+    else:
+        return Operation("+", (a, b))
+    return joined if rest is None else Operation("+", (rest, joined))
+
+
+def _counts(n: Number) -> bool:
+    return isinstance(n, Literal) and is_whole(n)
 
 
 def _divides(p: Polynomial, divisor: Fraction) -> bool:
@@ -428,7 +440,9 @@ def outward(n: Number, scope: object) -> Number:
             return n
         case Operation(operator, operands):
             moved = tuple(outward(operand, scope) for operand in operands)
-            return n if all(a is b for a, b in zip(moved, operands, strict=True)) else Operation(operator, moved)
+            if all(a is b for a, b in zip(moved, operands, strict=True)):
+                return n
+            return total(moved) if operator == "+" else Operation(operator, moved)
     return n
 
 
