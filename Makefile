@@ -7,7 +7,7 @@ WORKERS ?= 2
 # A file stays on one worker, so that what its tests share is made once.
 PYTEST := $(RUN) -m pytest tests -q -n $(WORKERS) --dist loadfile
 
-.PHONY: all test test-all check fmt wheel demo clean
+.PHONY: all test test-all check fmt docs wheel demo clean
 all: test
 
 # Format, lint, types, the fast tests: what a change has to pass.
@@ -26,6 +26,10 @@ check: $(VENV)/installed
 fmt: $(VENV)/installed
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
+
+# The language reference, from the classes of the language and docs/prose.
+docs: $(VENV)/installed
+	$(RUN) docs/generate.py
 
 # setuptools takes what an earlier build left in build/ for part of this one.
 wheel: $(VENV)/installed

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LogSoftmax(Function):
-    """`log_softmax(axis)`: the logarithm of softmax, computed without overflow (the last where none is given)."""
+    """`log_softmax(axis)`: the logarithm of softmax along an axis (the last where none is given), without overflow."""
 
     word: ClassVar[str] = "log_softmax"
     example: ClassVar[str] = "log_softmax(axis = 1)"
