@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ..compiler.semantics.imports import shipped
 from . import documentation as docs
 from .candidates import Candidates
 from .context import Bracket, spot_at
 from .document import Analysed, Document
 from .documentation import Page
 from .fields import field_type
-from .imports import library
 from .items import Item, behind, may_be_flow, page_item, word_items
 
 _ITEMS = {
@@ -103,7 +103,7 @@ def _in_file(here: Candidates) -> Iterator[Item]:
 
 
 def _modules(before: str) -> Iterator[Item]:
-    return (Item(f"{before}{name}", "keyword", "shipped with dlspec") for name in library())
+    return (Item(f"{before}{name}", "keyword", "shipped with dlspec") for name in shipped())
 
 
 def _in_head(here: Candidates) -> Iterator[Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..grammar import tree
 from ..grammar.source import Span
 from .document import Document
-from .imports import Files, target
+from .imports import Files, key, target
 from .places import chain_at
 
 
@@ -17,6 +17,9 @@ def definition(document: Document, offset: int, files: Files) -> Span | None:
     for node in chain_at(document.file, offset):
         if isinstance(node, tree.Import):
             path = target(node)
-            source = files.read(path) if path is not None else None
-            return None if source is None else source.span(0, 0)
+            return (
+                None
+                if path is None
+                else next((r.source.span(0, 0) for k, r in files.imported(document.file) if k == key(path)), None)
+            )
     return None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
 from ..compiler.pipeline import analyse
-from ..grammar import Source, tree
+from ..grammar import Source
 from .document import Analysed, Document
-from .imports import Files, target
-from .protocol import diagnostic, encoding_of
+from .imports import Files, key
+from .protocol import diagnostics, encoding_of
 
 PAUSE = 0.15
 """Seconds without a keystroke before a document is checked."""
@@ -38,24 +37,23 @@ class Desk:
         before = self.documents.get(uri)
         known = None if before is None else before.known
         self.documents[uri] = Document(uri, version, source, encoding, self.files, known)
-        self.files.opened[Path(source.name)] = source
+        self.files.opened[key(source.name)] = source
         self._check_soon(uri, pause)
-        self._reread_importers(Path(source.name))
+        self._reread_importers(key(source.name))
 
     def close(self, uri: str) -> None:
         self._give_up(uri)
         document = self.documents.pop(uri, None)
         self.analysed.pop(uri, None)
         if document is not None:
-            self.files.opened.pop(Path(document.source.name), None)
-            self._reread_importers(Path(document.source.name))
+            self.files.opened.pop(key(document.source.name), None)
+            self._reread_importers(key(document.source.name))
         self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
-    def _reread_importers(self, path: Path) -> None:
+    def _reread_importers(self, changed: str) -> None:
         """The documents that import a file have other names in sight when it changes."""
         for uri, document in list(self.documents.items()):
-            imports = [item for item in document.file.items if isinstance(item, tree.Import)]
-            if path in map(target, imports):
+            if any(path == changed for path, _ in self.files.imported(document.file)):
                 self.documents[uri] = replace(document)
                 self._check_soon(uri, PAUSE)
 
@@ -79,9 +77,9 @@ class Desk:
             return
         if found is None:
             return
-        document = found.document
-        told = [diagnostic(d, document) for d in found.analysis.diagnostics if d.span.source is document.source]
-        self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, told, document.version))
+        told = list(diagnostics(found.analysis.diagnostics, found.document))
+        version = found.document.version
+        self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, told, version))
 
     async def analyse(self, uri: str) -> Analysed | None:
         """The analysis of a document as it is now; None where it was closed or changed in the meantime."""
@@ -104,7 +102,7 @@ class Desk:
 
 
 def _analysed(document: Document) -> Analysed:
-    return Analysed(document, analyse(document.source))
+    return Analysed(document, analyse(document.source, read=document.files.read))
 
 
 def _name(uri: str) -> str:

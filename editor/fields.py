@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..compiler.semantics.imports import Importer
 from ..compiler.semantics.number import written
 from ..compiler.semantics.report import Unheard
 from ..compiler.semantics.resolve import resolve
@@ -19,7 +20,8 @@ def fields(train: tree.Train, document: Document) -> Mapping[str, Field]:
     if line is None:
         return {}
     report = Unheard()
-    data = read_data(line.value, resolve(document.source, document.file, report).scope, report)
+    imports = Importer(document.files.read, report).imports(document.source, document.file)
+    data = read_data(line.value, resolve(document.source, document.file, report, imports).scope, report)
     return {} if data is None else data.fields or {}
 
 

@@ -2,69 +2,95 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ..grammar import Source, parse, tree
-from ..grammar.reader import read
+from ..compiler.semantics.imports import STD, read_from_disk
+from ..grammar import Diagnostic, Source, parse, tree
 from .index import Symbol
 from .names import read_names
-
-STD = Path(__file__).parent.parent / "specs" / "std"
-"""Where the shipped library lies."""
 
 _SHARED = frozenset({"constant", "function", "block"})
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A file as it was read last: its tree, and what it gives to those that import it."""
+
+    source: Source
+    file: tree.File
+    given: Mapping[str, Symbol]
+
+
 @dataclass(eq=False)
 class Files:
-    """`opened` has the documents that an editor holds, by path; what was read is kept while its text stays."""
+    """`opened` has the documents that an editor holds, by `key`; what was read of others is kept while its text
+    stays."""
 
-    opened: dict[Path, Source] = field(default_factory=dict)
-    _names: dict[Path, tuple[str, dict[str, Symbol]]] = field(default_factory=dict)
+    opened: dict[str, Source] = field(default_factory=dict)
+    _known: dict[str, _Read] = field(default_factory=dict)
 
-    def read(self, path: Path) -> Source | None:
-        """The text of a file as it is in the editor, else on the disk; None where it cannot be read."""
-        if path in self.opened:
-            return self.opened[path]
-        try:
-            found = read(path)
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, Source) else None
+    def read(self, path: str) -> Source | Diagnostic:
+        """A file as it is in the editor, else on the disk; a Diagnostic for what is no text. Raises OSError."""
+        opened = self.opened.get(key(path))
+        return read_from_disk(path) if opened is None else opened
 
     def outside(self, file: tree.File) -> Mapping[str, Symbol]:
-        """The names that the imports of a file bring into it."""
+        """The names that the imports of a file bring into it, also those that they import themselves."""
         found: dict[str, Symbol] = {}
-        for item in file.items:
-            path = target(item) if isinstance(item, tree.Import) else None
-            if path is not None:
-                found |= self._given_by(path)
+        for _, read in self.imported(file):
+            found |= read.given
         return found
 
-    def _given_by(self, path: Path) -> dict[str, Symbol]:
-        source = self.read(path)
-        if source is None:
-            return {}
-        known = self._names.get(path)
-        if known is None or known[0] != source.text:
-            symbols = read_names(parse(source)[0]).symbols()
-            known = source.text, {symbol.name: symbol for symbol in symbols if symbol.kind in _SHARED}
-            self._names[path] = known
-        return known[1]
+    def imported(self, file: tree.File) -> Iterator[tuple[str, _Read]]:
+        """All files that a file leads to by imports, each once, under their keys; what cannot be read is left out."""
+        seen: set[str] = set()
+        todo = [file]
+        while todo:
+            for path in filter(None, map(target, _imports(todo.pop()))):
+                if key(path) in seen:
+                    continue
+                seen.add(key(path))
+                read = self._reading(path)
+                if read is not None:
+                    yield key(path), read
+                    todo.append(read.file)
+
+    def _reading(self, path: str) -> _Read | None:
+        try:
+            source = self.read(path)
+        except (OSError, ValueError):
+            return None
+        if isinstance(source, Diagnostic):
+            return None
+        known = self._known.get(key(path))
+        if known is None or known.source.text != source.text:
+            file, _ = parse(source)
+            given = {symbol.name: symbol for symbol in read_names(file).symbols() if symbol.kind in _SHARED}
+            known = self._known[key(path)] = _Read(source, file, given)
+        return known
 
 
-def target(item: tree.Import) -> Path | None:
-    """The file that an import names: relative to its own, or one of the shipped library."""
+def key(path: str) -> str:
+    """One spelling for all paths of a file."""
+    return os.path.normcase(os.path.abspath(path))
+
+
+def target(item: tree.Import) -> str | None:
+    """The path of the file that an import names: relative to its own, or one of the shipped library."""
     match item.what:
         case tree.String(value=value) if value.endswith(".dlspec"):
-            return Path(item.span.source.name).parent / value
+            return os.path.normpath(os.path.join(os.path.dirname(item.span.source.name), value))
         case tree.Path(parts=("std", *parts)) if parts:
-            return STD.joinpath(*parts[:-1], f"{parts[-1]}.dlspec")
+            return os.path.join(STD, f"{'.'.join(parts)}.dlspec")
     return None
 
 
-def library() -> Iterator[str]:
-    """The files of the shipped library, `transformer` for `import std.transformer`."""
-    return (file.stem for file in sorted(STD.glob("*.dlspec")))
+def import_of(file: tree.File, source: Source) -> tree.Import | None:
+    """The line of a file that imports another one itself."""
+    return next((i for i in _imports(file) if (path := target(i)) is not None and key(path) == key(source.name)), None)
+
+
+def _imports(file: tree.File) -> Iterator[tree.Import]:
+    return (item for item in file.items if isinstance(item, tree.Import))

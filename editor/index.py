@@ -121,20 +121,19 @@ class Index:
         return (mention.symbol for mention in self.mentions if mention.span == mention.symbol.span)
 
     def parameters(self, called: Symbol) -> tuple[Symbol, ...]:
-        """The parameters and inputs of a block, model or function of this file."""
-        if called.span.source is not self.file.span.source:
-            return ()
-        given = {mention.span.start: mention.symbol for mention in self.mentions}
-        return tuple(given[name.span.start] for name in parameter_names(called) if name.span.start in given)
+        """The parameters and inputs of a block, model or function."""
+        given = {mention.span: mention.symbol for mention in self.mentions}
+        return tuple(given.get(symbol.span, symbol) for symbol in parameters(called))
 
     def item_at(self, offset: int) -> tree.Item | None:
         return next((item for item in self.file.items if item.span.start <= offset <= item.span.end), None)
 
 
-def parameter_names(called: Symbol) -> list[tree.Name]:
-    """Where the parameters and inputs of a block, model or function are given."""
+def parameters(called: Symbol) -> list[Symbol]:
+    """The parameters and inputs of a block, model or function, read from its head: those of another file too."""
     node = called.node
     params = node.params or () if isinstance(node, tree.Block | tree.Function) else ()
     signature = node.signature if isinstance(node, tree.Block | tree.Model) else None
     ports = signature.inputs if signature is not None else ()
-    return [param.name for param in params] + [port.name for port in ports if port.name is not None]
+    found = [Symbol("parameter", param.name.text, param.name.span, param) for param in params]
+    return found + [Symbol("input", p.name.text, p.name.span, p) for p in ports if p.name is not None]

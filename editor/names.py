@@ -9,7 +9,7 @@ from ..compiler.semantics.language import COMBINATORS, FUNCTIONS, LAYERS
 from ..compiler.semantics.number import MATHS
 from ..grammar import tree
 from ..grammar.source import Span
-from .index import Index, Kind, Mention, Scope, Symbol, parameter_names
+from .index import Index, Kind, Mention, Scope, Symbol, parameters
 from .labels import follow, path_parts, pattern_parts
 
 # With parentheses these are the library's, whatever has their name.
@@ -286,17 +286,16 @@ class _Reader:
         at = name.span.start
 
         def look_up() -> None:
-            called = scope.find(path.parts[0], at)
-            if len(path.parts) == 1 and called is not None and called.span.source is name.span.source:
-                symbol = next((one for one in self.parameters_of(called) if one.name == name.text), None)
-                if symbol is not None:
-                    self.mention(Mention(name.span, symbol))
+            called = scope.find(path.parts[0], at) if len(path.parts) == 1 else None
+            found = parameters(called) if called is not None else []
+            symbol = next((one for one in found if one.name == name.text), None)
+            if symbol is None:
+                return
+            here = symbol.span.source is self.file.span.source
+            given = self.mentions.get(symbol.span.start) if here else None
+            self.mention(Mention(name.span, symbol if given is None else given.symbol))
 
         self.later.append(look_up)
-
-    def parameters_of(self, called: Symbol) -> Iterable[Symbol]:
-        """The parameters and inputs of what is called."""
-        return (self.mentions[name.span.start].symbol for name in parameter_names(called))
 
     def use(
         self, scope: Scope, name: str, span: Span, at: int, *, dotted: bool = False, told: bool = True

@@ -11,6 +11,7 @@ from ..grammar.diagnostics import Diagnostic, Fix, Severity
 from ..grammar.source import Span
 from .completion import Completion
 from .document import Document
+from .imports import import_of
 from .items import Sort
 from .outline import Entry
 from .positions import Encoding, Lines
@@ -60,6 +61,30 @@ def location(span: Span, document: Document) -> types.Location:
     lines = Lines(span.source.text, document.encoding)
     uri = from_fs_path(span.source.name) or ""
     return types.Location(uri, range_of(lines, span.start, span.end))
+
+
+def diagnostics(found: Iterable[Diagnostic], document: Document) -> Iterator[types.Diagnostic]:
+    """All findings of a document; those of a file that it imports are told once, at the import."""
+    elsewhere: dict[str, list[Diagnostic]] = {}
+    for finding in found:
+        if finding.span.source.name == document.source.name:
+            yield diagnostic(finding, document)
+        elif finding.severity == "error":
+            elsewhere.setdefault(finding.span.source.name, []).append(finding)
+    for errors in elsewhere.values():
+        item = import_of(document.file, errors[0].span.source)
+        if item is not None:
+            count = f"{len(errors)} errors" if len(errors) > 1 else "an error"
+            yield types.Diagnostic(
+                range_of(document.lines, item.span.start, item.span.end),
+                f"the imported file has {count}: {errors[0].message}",
+                severity=types.DiagnosticSeverity.Error,
+                code=errors[0].code,
+                source="dlspec",
+                related_information=[
+                    types.DiagnosticRelatedInformation(location(one.span, document), one.message) for one in errors
+                ],
+            )
 
 
 def diagnostic(finding: Diagnostic, document: Document) -> types.Diagnostic:

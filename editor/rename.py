@@ -53,7 +53,7 @@ def rename(document: Document, offset: int, name: str, before: Analysed) -> Rena
     if _structure(index) != _structure(document.index):
         raise Refusal(_taken(document.index, symbol, name))
     known = _messages(before.analysis.diagnostics, symbol.name, name)
-    for finding in analyse(source).diagnostics:
+    for finding in analyse(source, read=document.files.read).diagnostics:
         if finding.severity == "error" and _message(finding) not in known:
             raise Refusal(f"{finding.message[0].upper()}{finding.message[1:]}")
     return Renaming(symbol, edits)

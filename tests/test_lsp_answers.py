@@ -251,6 +251,36 @@ async def test_names_of_other_files(client: EditorClient, tmp_path: Path) -> Non
     await other.close()
 
 
+async def test_a_fault_in_an_imported_file_is_told_at_the_import(client: EditorClient, tmp_path: Path) -> None:
+    """And taken back when the open document of that file is mended."""
+    wrong = "dlspec 1\nblock Mlp(hidden) { Liner(hidden) }\n"
+    (tmp_path / "blocks.dlspec").write_text(wrong)
+    text = 'dlspec 1\nimport "blocks.dlspec"\nmodel M: (x: [B, 8]) -> (y: [B, 2]) { Mlp(2) }\n'
+    editor = Editor(client, (tmp_path / "main.dlspec").as_uri(), text).open()
+    (finding,) = await editor.findings()
+    assert editor.cut(finding.range) == 'import "blocks.dlspec"'
+    assert finding.message == "the imported file has an error: there is no layer or block `Liner`"
+    assert finding.related_information is not None
+    assert finding.related_information[0].location.uri == (tmp_path / "blocks.dlspec").as_uri()
+    client.published.clear()
+    other = Editor(client, (tmp_path / "blocks.dlspec").as_uri(), wrong.replace("Liner", "Linear")).open()
+    assert list(await editor.findings()) == []
+    await other.close()
+
+
+async def test_the_shipped_library(client: EditorClient) -> None:
+    text = "dlspec 1\nimport std.transformer\nmodel M: (x: [B, T, 8]) -> (y: [B, T, 8]) { FeedForward(16) }\n"
+    editor = Editor(client, "file:///library.dlspec", text).open()
+    place = await editor.definition("{ Feed")
+    assert place is not None and place.uri.endswith("/specs/std/transformer.dlspec")
+    assert "block FeedForward(" in await editor.hover_text("{ Feed")
+    items = await editor.typed("(y: [B, T, 8]) {", " FeedForward(")
+    assert next(iter(items.values())).kind == types.CompletionItemKind.Property
+    items = await editor.typed("dlspec 1\n", "import std.")
+    assert {"transformer", "resnet"} <= set(items)
+    await editor.close()
+
+
 # --- outline -----------------------------------------------------------------------------------------------------
 
 
