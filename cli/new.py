@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -25,9 +25,10 @@ NEXT_STEPS = """\
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    known = ", ".join(templates())
     parser.add_argument("name", metavar="NAME", help="NAME.dlspec is written")
-    parser.add_argument("--from", dest="template", default="digits", metavar="SPEC", help=f"{known} (digits)")
+    parser.add_argument("--from", dest="template", default="digits", metavar="SPEC", help="one of those below (digits)")
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.epilog = f"specs to start from:\n{_listed()}"
 
 
 def templates() -> list[str]:
@@ -35,14 +36,35 @@ def templates() -> list[str]:
     return sorted(path.stem for path in SPECS.glob("*.dlspec"))
 
 
+def _listed() -> str:
+    """The specs that ship, a line each, with what their first comment says of them."""
+    width = max(map(len, templates()))
+    return "\n".join(f"  {name:<{width}}  {_about(name)}" for name in templates())
+
+
+def _about(template: str) -> str:
+    with (SPECS / f"{template}.dlspec").open(encoding="utf-8") as file:
+        return next(line for line in file if line.startswith("#")).strip("# \n")
+
+
+def find_template(word: str) -> str:
+    """The spec that is meant: `resnet` is resnet18, `GPT-2` and `gpt2` are gpt, `gan` is dcgan. Raises WrongUse."""
+    plain = "".join(c for c in word.lower() if c.isalnum())
+    known = templates()
+    if plain in known:
+        return plain
+    begun = [name for name in known if plain.startswith(name) or (len(plain) > 2 and name.startswith(plain))]
+    ended = [name for name in known if len(plain) > 2 and name.endswith(plain)]
+    if begun or len(ended) == 1:
+        return (begun or ended)[0]  # the first of a family is its smallest
+    near = get_close_matches(plain, known, n=1)
+    help = f"`--from {near[0]}`" if near else f"there are:\n{_listed()}"
+    raise WrongUse(f"there is no spec {word} to start from", help)
+
+
 def run(options: Namespace, console: Console) -> int:
     refuse_set(options, "write the value into the new file")
-    if options.template not in templates():
-        near = get_close_matches(options.template, templates(), n=1)
-        raise WrongUse(
-            f"there is no spec {options.template} to start from",
-            f"`--from {near[0]}`" if near else f"there are: {', '.join(templates())}",
-        )
+    template = find_template(options.template)
     path = Path(options.name)
     name = path.name.removesuffix(".dlspec")
     path = path.with_name(f"{name}.dlspec")
@@ -52,14 +74,14 @@ def run(options: Namespace, console: Console) -> int:
             f"{name} cannot be the name of a spec: the emitted module is called after it",
             f"`dlspec new {meant}`" if meant.isidentifier() and not keyword.iskeyword(meant) else "use letters and `_`",
         )
-    text = _text(options.template, name)
+    text = _text(template, name)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise Refused(f"{path} exists already", "Give another name.") from None
-    console.say(f"{path}: from {options.template}; `dlspec check {path}`")
-    console.document(file=str(path), template=options.template)
+    console.say(f"{path}: from {template}; `dlspec check {path}`")
+    console.document(file=str(path), template=template)
     return 0
 
 

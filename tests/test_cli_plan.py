@@ -132,7 +132,7 @@ def test_a_folder_that_may_not_be_written(write: Write, tmp_path: Path, capsys: 
 # --- new, runs
 
 
-@pytest.mark.parametrize("template", ["digits", "gpt", "chargpt"])
+@pytest.mark.parametrize("template", ["digits", "gpt", "chargpt", "resnet", "transformer", "bert"])
 def test_a_new_spec_is_one_without_a_fault(
     template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +153,9 @@ def test_a_new_spec_is_one_without_a_fault(
         (["new", "my-net"], "`dlspec new my_net`"),
         (["new", "class"], "cannot be the name of a spec"),
         (["new", "a", "--from", "digts"], "`--from digits`"),
+        (["new", "a", "--from", "resnet101"], "`--from resnet50`"),
+        (["new", "a", "--from", "cnn"], "  lenet         LeNet-5 (LeCun et al. 1998)"),
+        (["new", "a", "--from", ""], "  vit           ViT-B/16"),
         (["new", "a", "--set", "x=3"], "--set x=3 has nothing to change"),
     ],
 )
@@ -163,6 +166,25 @@ def test_a_new_spec_that_cannot_be(
     assert main(words) == 2
     assert says in capsys.readouterr().err
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "template"),
+    [("resnet", "resnet18"), ("ResNet-50", "resnet50"), ("GPT-2", "gpt"), ("gan", "dcgan"), ("vgg16", "vgg")],
+)
+def test_a_spec_is_found_by_what_it_is_called_elsewhere(
+    word: str, template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "mine", "--from", word, "--json"]) == 0
+    assert json_of(capsys)["template"] == template
+
+
+def test_the_help_of_new_lists_what_there_is(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "--help"]) == 0
+    lines = capsys.readouterr().out.split("specs to start from:\n")[1].splitlines()
+    assert [line.split()[0] for line in lines] == sorted(path.stem for path in (repo / "specs").glob("*.dlspec"))
+    assert all(len(line.split()) > 4 for line in lines)
 
 
 def test_runs_where_there_are_none_or_a_damaged_one(
