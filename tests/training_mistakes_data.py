@@ -333,4 +333,12 @@ DATA_MISTAKES = [
         loss=LOGITS,
         model=VIEWS,
     ),
+    wrong(
+        "wrong-value",
+        "bpee",
+        "write `bpe`",
+        data='text("*.txt", tokenizer = bpee(256), window = 8)',
+        case="text",
+        right='text("*.txt", tokenizer = bpe(256), window = 8)',
+    ),
 ]

@@ -501,4 +501,6 @@ LEARNING_MISTAKES = [
         loss=None,
         optimizer=None,
     ),
+    wrong("wrong-value", "evry(500)", "write `every`", validate="evry(500)", right="every(500)"),
+    wrong("wrong-value", "nonne", "write `none`", sample="nonne", right="none"),
 ]

@@ -108,7 +108,7 @@ def check_watched(
 
 def check_sample(lines: Lines, data: Data | None, ports: Ports, report: Report) -> None:
     """A model that writes text, and data that has a tokenizer for it."""
-    if "sample" not in lines or data is None:
+    if data is None:
         return
     if data.source.options.tokenizes():
         _writes_on(lines, ports, report)

@@ -7,6 +7,7 @@ from typing import TypeVar
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..semantics.evaluate import Scope
+from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from .base import Options
 from .calls import Chosen, choose, read_call, resolved
@@ -49,16 +50,26 @@ def read_cadence(
     match flow:
         case tree.Stage(path=tree.Path(parts=(name,)), args=args, body=None) if name == word and args is not None:
             return read_call(kind, flow, scope, report)
-    text = f"{word}({flow.span.text})"
-    alone = isinstance(flow, tree.Number | tree.Percent | tree.Binary) and key in ("validate", "early_stop")
+    fix = _meant(flow, word, alone=key in ("validate", "early_stop"))
     report.error(
         "wrong-value",
         f"`{key}` takes `{example}`",
         flow.span,
         f"not `{word}(..)`",
-        help=f"write `{text if alone else example}`",
-        fixes=(Fix(flow.span, text),) if alone else (),
+        help=f"write `{example if fix is None else fix.text}`",
+        fixes=() if fix is None else (fix,),
     )
+    return None
+
+
+def _meant(flow: tree.Flow, word: str, *, alone: bool) -> Fix | None:
+    """The edit that makes the call of what was probably meant; `alone` says that a number is all of its options."""
+    match flow:
+        case tree.Number() | tree.Percent() | tree.Binary() if alone:
+            return Fix(flow.span, f"{word}({flow.span.text})")
+        case tree.Stage(path=tree.Path(parts=(name,)) as path, args=args, body=None):
+            meant = nearest(name, ["none"] if args is None else [word])
+            return None if meant is None else Fix(path.span, meant)
     return None
 
 

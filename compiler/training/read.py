@@ -106,7 +106,8 @@ class _Reading:
         watched = self._watched(schedule)
         conflicts.check_validation(self.section, data, watched, report)
         conflicts.check_watched(early_stop, schedule, metrics, lines, report)
-        conflicts.check_sample(lines, data, ports, report)
+        if sample is not None:
+            conflicts.check_sample(lines, data, ports, report)
         conflicts.check_learning(freeze, rates, phases or (), ports, lines, report)
         conflicts.check_schedule_free(optimizer, schedule, lines, report)
         if report.failed or data is None or (loss is None and not phases) or phases is None or metrics is None:

@@ -48,9 +48,9 @@ def read_tokenizer(flow: tree.Flow, name: str, scope: Scope, report: Report) -> 
             return FAULT
         case tree.Stage(path=tree.Path(parts=(("bytes" | "characters") as word,)), args=None | (), body=None):
             return Tokenizer(word)
-        case tree.Stage(path=tree.Path(parts=(word,)) as path) if scope.find(word) is None:
+        case tree.Stage(path=tree.Path(parts=(word,)) as path, args=args) if scope.find(word) is None:
             meant = nearest(word, TOKENIZERS.words, TOKENIZERS.spellings)
-            meant = "bpe(8_000)" if meant == "bpe" else meant
+            meant = "bpe(8_000)" if meant == "bpe" and args is None else meant
             help = f"write `{meant}`" if meant else ""
             fixes = (Fix(path.span, meant),) if meant else ()
             report.error(
