@@ -89,8 +89,14 @@ class Desk:
         known = self.analysed.get(uri)
         if known is not None and known.document is document:
             return known
-        running = self._running.get(uri)
-        if running is None or running[0] is not document:
+        while (running := self._running.get(uri)) is not None and running[0] is not document:
+            # One at a time: two would share a processor, and answers would wait for both.
+            await asyncio.wait([running[1]])
+            if self.documents.get(uri) is not document:
+                return None
+            if self._running.get(uri) is running:
+                del self._running[uri]
+        if running is None:
             # In a thread, so that other questions are answered meanwhile; whoever else asks waits for this one.
             running = document, asyncio.ensure_future(asyncio.to_thread(_analysed, document))
             self._running[uri] = running
