@@ -76,6 +76,13 @@ def tape(graph: Graph, setting: Setting) -> list[Step]:
     return walk.steps
 
 
+def kept_by(graph: Graph, sizes: Sizes) -> int:
+    """The bytes that autograd keeps of a model's forward pass on a CPU, where all that comes in gets gradients."""
+    walk = _Walk(Setting(sizes, FLOAT, "cpu"))
+    walk.unit(graph.model, [walk.buffer(_tensor(value), trained=True) for value in graph.model.inputs], "")
+    return sum(buffer.bytes for buffer in {buffer for step in walk.steps for buffer in step.kept})
+
+
 @dataclass
 class _Walk:
     """Runs a graph on buffers. `way` is what begins the keys of the unit that is walked, last, and of those around."""
@@ -253,8 +260,9 @@ class _Walk:
     def loss(self, output: Buffer) -> Buffer:
         """Cross-entropy: the logarithm of a probability for each number, and its gradient before that of the output."""
         logarithms = Buffer(output.count, FLOAT)
-        casts = output.width != FLOAT
-        return self.step([output], Buffer(1, FLOAT, True), [logarithms], work=logarithms.bytes * (2 if casts else 1))
+        # Both gradients are float32; that of an output in two bytes an entry comes of it when the rest is gone.
+        work = 2 * logarithms.bytes - output.gradient
+        return self.step([output], Buffer(1, FLOAT, True), [logarithms], work=work)
 
     # --- layers ---
 

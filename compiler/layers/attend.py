@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ..options import Field
@@ -11,6 +12,7 @@ from ..semantics.tensor import Tensor
 from .attention import Attention, check_batch, check_sequence, divided, shown
 from .attention_onnx import attention
 from .base import Code, ShapeFault
+from .kept import Device, Kept
 from .options import SideInput, Whole
 from .side import Side
 
@@ -67,6 +69,9 @@ class Attend(Attention):
     def _result_width(self) -> Number:
         width = self._value_width()
         return product([self.heads, width]) if self.grouped else self.values.type.dims[-1]
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return replace(super().keeps(x, device), output=True)
 
     def width_of_head(self, x: Tensor) -> Number:
         return divided(x.dims[-1], self.heads)

@@ -189,23 +189,30 @@ class Attention(Layer):
     def keeps(self, x: Tensor, device: Device) -> Kept:
         return Kept(input=True, sides=True, more=self.pair_parts(x, device))
 
+    @property
+    def written_out(self) -> bool:
+        """Whether scores are worked out step by step: PyTorch's own attention cannot say it."""
+        return self.softcap is not None or isinstance(self.score, ScoreFunction)
+
+    def keeps_scores(self, device: Device) -> bool:
+        """Whether PyTorch's own attention keeps its scores, and computes in float32: on a CPU that drops some."""
+        return not self.written_out and device == "cpu" and self.dropout.value != 0
+
     def pair_parts(self, x: Tensor, device: Device) -> tuple[Part, ...]:
-        """What comes of queries and keys that meet. PyTorch's own attention keeps a number for each query, the
-        logarithm of its softmax's sum; where scores are written out, and on a CPU that drops some, they are kept."""
+        """What comes of queries and keys that meet: of PyTorch's own attention a number for each query, the logarithm
+        of its softmax's sum, where it does not keep the scores."""
         batch, queries, keys = *x.dims[:2], self.keys_from(x).dims[1]
         scores = (batch, self.heads, queries, keys)
-        written_out = self.softcap is not None or isinstance(self.score, ScoreFunction)
-        drops = self.dropout.value != 0
-        if not written_out and (device == "cuda" or not drops):
-            bias = [Part(scores[1:])] if self.alibi else []
-            return (Part(scores[:3]), *bias)
-        kept = [Part(scores, 4 if written_out else None)]  # the softmax
+        if not self.written_out and not self.keeps_scores(device):
+            return (Part(scores[:3]), *([Part(scores[1:])] if self.alibi else []))
+        kept = [Part(scores)]  # the softmax, always in float32
         if self.softcap is not None:
             kept.append(Part(scores, None))  # the hyperbolic tangent
         if isinstance(self.score, ScoreFunction):
             kept.append(Part(scores, None))  # the scores that the function reads
-        if drops:
-            kept += [Part(scores, 1 if device == "cuda" else 4), Part(scores, None)]  # the mask, and what it left
+        if self.dropout.value != 0:
+            left = Part(scores, None if self.written_out else 4)
+            kept += [Part(scores, 1 if device == "cuda" else 4), left]  # the mask, and what it left
         if not self.plainly_causal(x):
             kept.append(Part((batch, queries, keys), 1))  # what is seen
         return tuple(kept)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import number, whole
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
-from .kept import Device, Kept
+from .kept import Device, Kept, Part
 from .options import Whole
 from .waves import angles, check_even
 
@@ -53,7 +53,7 @@ class Fourier(Layer):
         return (Tensor("float", (x.dims[0], self.dim)),)
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
-        return Kept()
+        return Kept(more=(Part((x.dims[0], self.dim)),))
 
     @property
     def is_module(self) -> bool:

@@ -18,5 +18,6 @@ class GRU(Recurrent):
     example: ClassVar[str] = "GRU(8, bidirectional = true)"
     title: ClassVar[str] = "GRU (Cho et al. 2014)"
     gates: ClassVar[int] = 3
+    kept_on_cpu: ClassVar[int] = 7
     onnx_gates: ClassVar[tuple[int, ...]] = (1, 0, 2)
     torch_function: ClassVar[str] = "gru"

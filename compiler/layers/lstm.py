@@ -24,6 +24,8 @@ class LSTM(Recurrent):
     example: ClassVar[str] = "LSTM(8, layers = 2)"
     title: ClassVar[str] = "LSTM (Hochreiter and Schmidhuber 1997)"
     gates: ClassVar[int] = 4
+    kept_on_cpu: ClassVar[int] = 15
+    inputs_kept_on_cpu: ClassVar[int] = 4
     parts: ClassVar[int] = 2
     onnx_gates: ClassVar[tuple[int, ...]] = (0, 3, 1, 2)
     torch_function: ClassVar[str] = "lstm"

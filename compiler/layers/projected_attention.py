@@ -50,7 +50,8 @@ class ProjectedAttention(Attention):
         """What comes in, queries, keys and values as they meet, and what comes of it."""
         memory = self.keys_from(x)
         query, key = x.with_last(self.query_width(x)).dims, memory.with_last(self.key_width(x)).dims
-        heads = [Part(query, None), Part(key, None), Part(key, None), Part(query, None)]
+        width = 4 if self.keeps_scores(device) else None
+        heads = [*(Part(dims, width) for dims in (query, key, key)), Part(query, None)]
         if self.qk_norm is not None:
             heads += [Part(query), Part(key)]
         # With bf16 what comes in is cast for each matrix anew.

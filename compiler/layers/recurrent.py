@@ -25,6 +25,10 @@ class Recurrent(Layer):
     """How many vectors as wide as `hidden` a step works out."""
     parts: ClassVar[int] = 1
     """How many vectors a layer hands from step to step."""
+    kept_on_cpu: ClassVar[int]
+    """How many vectors as wide as `hidden` PyTorch keeps of a step on a CPU: found out by looking."""
+    inputs_kept_on_cpu: ClassVar[int] = 0
+    """And how many as wide as what comes in, besides that."""
     onnx_gates: ClassVar[tuple[int, ...]]
     """Where in PyTorch's order each of ONNX's gates stands."""
     torch_function: ClassVar[str]
@@ -111,13 +115,18 @@ class Recurrent(Layer):
         return product([step, batch, length, self.hidden, total(matrices)])
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
-        """What comes into each layer, and for each step its gates and what it hands on."""
+        """What comes into each layer, and for each step what PyTorch's kernel writes down for the way back."""
         rows = x.dims[:2]
-        steps = [
-            Part((*rows, self.hidden)) for _ in range(self.directions() * self.depth() * (self.gates + self.parts))
-        ]
-        between = [Part((*rows, self.width())) for _ in range(self.depth() - 1)]
-        return Kept(input=True, sides=True, output=True, more=(*steps, *between))
+        vectors = self.kept_on_cpu if device == "cpu" else self.gates + 2 * self.parts
+        parts: list[Part] = []
+        for layer in range(self.depth()):
+            if layer:
+                parts.append(Part((*rows, self.width())))
+            for _ in range(self.directions()):
+                parts.append(Part((*rows, self.hidden, number(vectors))))
+                if device == "cpu":
+                    parts.append(Part((*rows, self.entering(x, layer), number(self.inputs_kept_on_cpu))))
+        return Kept(input=True, sides=True, more=tuple(parts))
 
     # --- PyTorch ---
 

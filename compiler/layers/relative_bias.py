@@ -9,7 +9,7 @@ from ..semantics.number import divides, equal, number, whole
 from ..semantics.tensor import Tensor
 from .attention import shown
 from .base import Code, Layer, Parameter, ShapeFault
-from .kept import Device, Kept
+from .kept import Device, Kept, Part
 from .options import Flag, SideInputOrNone, Whole
 from .places import distances
 
@@ -73,7 +73,7 @@ class RelativeBias(Layer):
         return {"weight": Parameter((self.buckets, self.heads))}
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
-        return Kept()
+        return Kept(more=(Part(self.infer(x)[0].dims[1:], 8),))  # the bucket of each pair
 
     @property
     def is_module(self) -> bool:

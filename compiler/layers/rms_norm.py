@@ -56,7 +56,9 @@ class RMSNorm(Layer):
         return product([*x.dims, _PER_ENTRY])
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
-        return Kept(input=True, more=(Part(x.dims[:-1]),))
+        # On a CPU PyTorch takes it step by step: what is normed is there before the gain multiplies it.
+        normed = (Part(x.dims),) if device == "cpu" else ()
+        return Kept(input=True, more=(Part(x.dims[:-1]), *normed))
 
     @property
     def is_module(self) -> bool:

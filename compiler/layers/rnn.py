@@ -17,5 +17,6 @@ class RNN(Recurrent):
     example: ClassVar[str] = "RNN(8)"
     title: ClassVar[str] = "Recurrent network with tanh (Elman 1990)"
     gates: ClassVar[int] = 1
+    kept_on_cpu: ClassVar[int] = 1
     onnx_gates: ClassVar[tuple[int, ...]] = (0,)
     torch_function: ClassVar[str] = "rnn_tanh"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import real
 from ..semantics.tensor import Tensor
 from .base import Code, Function
+from .kept import Device, Kept, Part
 from .options import Real
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ class Swish(Function):
     example: ClassVar[str] = "swish(1.5)"
 
     beta: Real = 1
+
+    def keeps(self, x: Tensor, device: Device) -> Kept:
+        return Kept(input=True, more=(Part(x.dims, None),))  # its sigmoid
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         if self.beta.value == 1:
