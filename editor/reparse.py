@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import takewhile
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..compiler.depth import room_for_depth
 from ..grammar import Source, parse, tree
@@ -65,15 +65,14 @@ def _astride(span: Span, offset: int) -> bool:
 def _moved(node: AnyNode, source: Source, by: int) -> AnyNode:
     """A copy of a node and all below it, `by` code points further on in another text."""
     copy = object.__new__(type(node))
-    copy.__dict__.update({name: _value(value, source, by) for name, value in vars(node).items()})
+    fields = copy.__dict__  # all nodes of a file are copied after each keystroke: their constructors take longer
+    for name, value in vars(node).items():
+        if name == "span":
+            fields[name] = Span(source, value.start + by, value.end + by)
+        elif isinstance(value, tree.Node):
+            fields[name] = _moved(value, source, by)
+        elif type(value) is tuple:
+            fields[name] = tuple([_moved(v, source, by) if isinstance(v, tree.Node) else v for v in value])
+        else:
+            fields[name] = value
     return copy
-
-
-def _value(value: Any, source: Source, by: int) -> Any:
-    if isinstance(value, Span):
-        return Span(source, value.start + by, value.end + by)
-    if isinstance(value, tree.Node):
-        return _moved(value, source, by)
-    if isinstance(value, tuple):
-        return tuple([_value(part, source, by) for part in value])
-    return value
