@@ -78,7 +78,7 @@ def _json(costs: Plan, fits: int | None) -> dict[str, Any]:
 def _print(graph: Graph, costs: Plan, fits: int | None, memory: int | None, console: Console) -> None:
     from ..compiler.backends.plan import layers_together
 
-    rows = layer_rows(layers_together(graph))
+    rows = layer_rows(layers_together(graph, costs.training))
     console.print(table(rows, right=frozenset({"parameters", "FLOPs"})))
     console.print()
     training, need = costs.training, costs.memory
@@ -91,7 +91,9 @@ def _print(graph: Graph, costs: Plan, fits: int | None, memory: int | None, cons
     for name, size in vars(need).items():
         console.print(f"  {name:<11} {bytes_text(size):>10}")
     if costs.unbounded:
-        console.note(f"{', '.join(costs.unbounded)}: nothing bounds it, and it was counted as 1 (write `T <= 1024`)")
+        one = costs.unbounded[0]
+        listed = ", ".join(costs.unbounded)
+        console.note(f"{listed}: nothing bounds it, and it was counted as 1 (write `{one} <= 1024`)")
     if memory is not None and fits is not None:
         console.print(_advice(training.batch, fits, memory))
 

@@ -59,6 +59,7 @@ def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device:
             scored=_scored(plan),
             averages=plan.ema is not None,
             device=device,
+            dims=plan.dims,
         )
     return training if batch is None else replace(training, batch=batch, accumulate=1)
 

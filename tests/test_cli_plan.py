@@ -75,6 +75,41 @@ def test_plan_says_what_to_do_where_the_batch_does_not_fit(repo: Path, capsys: p
     assert "not a single example fits into 1.00 GB" in capsys.readouterr().out
 
 
+PICTURES = """dlspec 1
+model Net: (image: [B, 3, H, W]) -> (logits: [B, 10]) {
+  Conv2d(8, kernel = 3, pad = 1) -> relu -> mean(over = [H, W]) -> Linear(10)
+}
+train Net {
+  data      = images("pictures", size = 32, classes = 10)
+  loss      = cross_entropy(logits, data.label)
+  optimizer = SGD(lr = 0.1)
+  epochs    = 1
+  batch     = 4
+}
+"""
+
+
+def test_plan_counts_with_the_sizes_of_the_data(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", write(PICTURES), "--json"]) == 0
+    document = json_of(capsys)
+    assert document["sizes"] == {"H": 32, "W": 32}
+    assert document["flops_per_sample"] == 2 * (32 * 32 * 3 * 9 * 8 + 8 * 10)
+    assert main(["plan", write(PICTURES.split("train")[0])]) == 0
+    assert "H, W: nothing bounds it, and it was counted as 1 (write `H <= 1024`)" in capsys.readouterr().err
+
+
+def test_plan_says_what_is_frozen(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    frozen = LEARNS.replace("flatten -> ", "flatten -> fc: Linear(8) -> ").replace(
+        "  loss ", "  freeze = [fc]\n  loss "
+    )
+    assert main(["plan", write(frozen), "--json"]) == 0
+    document = json_of(capsys)
+    assert document["parameters"] - document["trainable_parameters"] == 64 * 8 + 8
+    assert document["memory"]["gradients"] == 4 * document["trainable_parameters"]
+    assert main(["plan", write(frozen)]) == 0
+    assert "520 of them frozen" in capsys.readouterr().out
+
+
 def test_plan_counts_with_what_is_set(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(LEARNS)
     assert main(["plan", file, "--json", "--batch", "8"]) == 0

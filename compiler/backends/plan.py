@@ -23,7 +23,7 @@ megabytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..ir.graph import Graph
@@ -51,6 +51,8 @@ class Training:
     averages: bool = False
     """Whether a moving average of the weights is kept."""
     device: Device = "cpu"
+    dims: Mapping[str, int] = field(default_factory=dict)
+    """Open dims that the data makes known, by name."""
 
     @property
     def part(self) -> int:
@@ -85,7 +87,7 @@ class Plan:
 
 def plan(graph: Graph, training: Training = Training()) -> Plan:
     """The costs of a model that learns as `training` says, open dims at their limits."""
-    batch, sizes, unbounded = open_dims(graph)
+    batch, sizes, unbounded = open_dims(graph, training.dims)
     layers = tuple(unit_layers(graph.model, "", Sizes(sizes | batch), alike=False))
     parameters = _own(weights(graph))
     trained = [weight for weight in parameters if weight.key not in training.frozen]
@@ -95,9 +97,9 @@ def plan(graph: Graph, training: Training = Training()) -> Plan:
     return Plan(*counts, flops, memory, layers, training, sizes, unbounded)
 
 
-def layers_together(graph: Graph) -> list[LayerCost]:
+def layers_together(graph: Graph, training: Training = Training()) -> list[LayerCost]:
     """The layers for a table: neighbouring copies of a `repeat` that cost the same are one row, their costs added."""
-    batch, sizes, _ = open_dims(graph)
+    batch, sizes, _ = open_dims(graph, training.dims)
     return list(unit_layers(graph.model, "", Sizes(sizes | batch), alike=True))
 
 
@@ -124,7 +126,7 @@ def _memory(graph: Graph, training: Training) -> Memory:
     gradients = FLOAT * _count(trained)
     held = FLOAT * (_count(parameters) * (2 if training.averages else 1) + _count(buffers(graph)))
     optimizer = training.moments * gradients
-    batch, sizes, _ = open_dims(graph)
+    batch, sizes, _ = open_dims(graph, training.dims)
     known = Sizes(sizes | dict.fromkeys(batch, training.part))
     compute = 2 if training.precision in ("bf16", "fp16") else FLOAT
     steps = tape(graph, Setting(known, compute, training.device, training.frozen, training.scored))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..ir.graph import Graph, Unit
 from ..semantics.number import Number, Operation, Reference, apply, limit, number, written
@@ -41,8 +42,11 @@ class Sizes:
         raise AssertionError(n)
 
 
-def open_dims(graph: Graph) -> tuple[dict[str, int], dict[str, int], tuple[str, ...]]:
-    """The batch, as one example; all other open dims with their limits; the names of those that have none.
+def open_dims(
+    graph: Graph, known: Mapping[str, int] = MappingProxyType({})
+) -> tuple[dict[str, int], dict[str, int], tuple[str, ...]]:
+    """The batch, as one example; all other open dims as they are known, else at their limits; the names of those that
+    have none.
 
     The batch is what the first axis of the inputs is called.
     """
@@ -59,9 +63,9 @@ def open_dims(graph: Graph) -> tuple[dict[str, int], dict[str, int], tuple[str, 
                 if axis == 0:
                     batch[name] = 1
                     continue
-                sizes[name] = 1 if most is None else int(most)
-                if most is None:
+                if name not in known and most is None:
                     unbounded.append(name)
+                sizes[name] = known.get(name, 1 if most is None else int(most))
     return batch, sizes, tuple(unbounded)
 
 

@@ -38,6 +38,8 @@ class TrainPlan:
     recipe: str
     data: Data
     bind: Mapping[str, str]
+    dims: Mapping[str, int]
+    """Open dims of the model that the data makes known, by name."""
     loss: Objective | None
     phases: tuple[Phase, ...]
     metrics: tuple[Measured, ...]

@@ -119,6 +119,7 @@ class _Reading:
             recipe=(self.train.recipe or self.train.model).text,
             data=data,
             bind=fit.bind,
+            dims={name: whole(size) for (name, _), size in fit.dims.items()} if fit.whole else {},
             loss=loss,
             phases=phases,
             metrics=metrics,
