@@ -39,7 +39,8 @@ Rule: TypeAlias = "Callable[[Fault], Outcome | None]"
 class Fault:
     """The token at index `at` of a stream cannot stand there; its line begins at index `start`.
 
-    `tops` are the values on the stack since the line began: tokens that are in no node yet, None for nodes.
+    `section` is the word with which its item begins. `tops` are the values on the stack since the line began: tokens
+    that are in no node yet, None for nodes.
     `reads_on(repair, at, ahead)` tells whether the repaired line can be read for `ahead` tokens more.
     """
 
@@ -48,6 +49,7 @@ class Fault:
     at: int
     start: int
     in_body: bool
+    section: str
     tops: list[Token | None]
     reads_on: Callable[[Repair, int, int], bool]
 

@@ -182,6 +182,8 @@ def _candidates(fault: Fault) -> tuple[str, ...]:
         return ("=",)
     if fault.bracket in ("(", "["):
         return (",",)
+    if fault.section == "train" and fault.place == 1 and fault.before.kind == "NAME":
+        return ("=",)
     if token.kind in OPENERS or VALUES & {token.kind, fault.before.kind}:
         return ()  # a number is no stage
     return (":", "->") if fault.place == 1 and token.kind == "TYPE" and fault.before.kind == "NAME" else ("->",)

@@ -157,7 +157,8 @@ class _Parser:
         from .mistakes import explain
 
         line = self.lines[-1]
-        fault = Fault(self.source, self.stream, i, line.start, len(self.lines) > 1, self.tops(), self.fits)
+        section = self.stream[self.lines[0].start].kind
+        fault = Fault(self.source, self.stream, i, line.start, len(self.lines) > 1, section, self.tops(), self.fits)
         finding, repair = explain(fault)
         if finding is not None:
             self.findings.append(finding)

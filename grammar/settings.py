@@ -32,7 +32,9 @@ def _settled(body: tree.Body, findings: list[Diagnostic]) -> tree.Body:
 def _setting(label: tree.Label, findings: list[Diagnostic]) -> tree.Binding:
     name, value = label.name, label.target
     source = name.span.source
-    at = source.text.index(":", name.span.end, value.span.start)
+    at = source.text.find(":", name.span.end, value.span.start)
+    if at < 0:  # the sign is missing, which has been told
+        return tree.Binding(name, value, span=label.span)
     colon = Span(source, at, at + 1)
     gap = "" if colon.start > name.span.end else " "
     message, help_ = "a setting is given its value with `=`", "write `=`"

@@ -6,7 +6,9 @@ which is done here, and only where there are findings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
@@ -16,6 +18,8 @@ from .idioms import IDIOMS
 from .lines import LINES
 from .shapes import SHAPES
 
+_NO_NUMBERS = (tree.String, tree.Bool, tree.Nothing, tree.List)
+_WORD = re.compile(r"[a-z_]\w*")
 # By the code of a finding: the rules that may know better, in the order in which they are asked. Edits are for
 # findings that have none.
 _EDITS: tuple[dict[str, tuple[Rule, ...]], ...] = (CALLS, SHAPES, LINES)
@@ -26,7 +30,23 @@ def with_advice(found: Sequence[Diagnostic], file: tree.File) -> list[Diagnostic
     if not found:
         return []
     around = Around(file)
-    return [_advised(finding, around) for finding in found]
+    return [_with_origin(_advised(finding, around), around) for finding in found]
+
+
+def _with_origin(finding: Diagnostic, around: Around) -> Diagnostic:
+    """A wrong value that a constant or a parameter holds is shown where the name gets it."""
+    if finding.code not in ("wrong-value", "bad-dim") or finding.labels:
+        return finding
+    item = next(iter(around.nodes(finding.span)), None)
+    for word in _WORD.findall(finding.span.text):
+        value, how = around.constants.get(word), "is this"
+        if isinstance(item, tree.Block) and word in (names := [param.name.text for param in item.params or ()]):
+            value, how = around.handed(item, names.index(word)), "is given this"
+        if value is not None and (
+            word == finding.span.text or any(isinstance(n, _NO_NUMBERS) for n in tree.walk(value))
+        ):
+            return replace(finding, labels=((value.span, f"`{word}` {how}"),))
+    return finding
 
 
 def _advised(finding: Diagnostic, around: Around) -> Diagnostic:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from ...grammar import tree
@@ -22,6 +23,7 @@ class Around:
 
     def __init__(self, file: tree.File) -> None:
         self.file = file
+        self.constants = {item.name.text: item.value for item in file.items if isinstance(item, tree.Constant)}
         self._children: dict[int, tuple[list[tree.Node], list[int]]] = {}
 
     def nodes(self, span: Span) -> list[tree.Node]:
@@ -30,6 +32,26 @@ class Around:
         while (inner := self._child(node, span)) is not None:
             found.append(inner)
             node = inner
+        return found
+
+    def handed(self, block: tree.Block, i: int) -> tree.Flow | None:
+        """What is given for a block's parameter, no number where a call gives none; without a call its default."""
+        param = (block.params or ())[i]
+        given = [param.default] if param.default is not None else []
+        for call in self._calls.get(block.name.text, ()):
+            args = call.args or ()
+            named = [arg.value for arg in args if isinstance(arg, tree.Keyword) and arg.name.text == param.name.text]
+            placed = [arg for arg in args[i : i + 1] if not isinstance(arg, tree.Keyword)]
+            given = [*named, *placed, *given]
+        texts = [flow for flow in given if any(isinstance(node, tree.String | tree.Bool) for node in tree.walk(flow))]
+        return next(iter([*texts, *given]), None)
+
+    @cached_property
+    def _calls(self) -> dict[str, list[tree.Stage]]:
+        found: dict[str, list[tree.Stage]] = {}
+        for node in tree.walk(self.file):
+            if isinstance(node, tree.Stage):
+                found.setdefault(str(node.path), []).append(node)
         return found
 
     def _child(self, node: tree.Node, span: Span) -> tree.Node | None:

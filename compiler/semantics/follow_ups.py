@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
@@ -15,9 +16,15 @@ from ...grammar.source import Span
 from .nearest import nearest
 from .report import UNKNOWN_NAMES
 
+# A name and the item in which it is given: None for a constant of the file.
+_Given: TypeAlias = tuple[int | None, str]
 _MISSING = UNKNOWN_NAMES | {"missing-output"}
 _WORD = re.compile(r"\w+")
 _EQUALS = re.compile(r"[ \t]*=[^=]")
+_QUOTED = re.compile(r"`(\w+)`")
+_DEFAULT = re.compile(r"\s*default\s+(\w+)")
+# Layers whose options decide on shapes.
+_ANY, _SIZED = re.compile(""), re.compile(r"Conv|\w*pool|upsample|patchify|RNN|LSTM|GRU")
 _FLOWING = re.compile(r"`(\w+)` flows")
 
 
@@ -45,6 +52,13 @@ class _Findings:
             self.words.setdefault((item, d.code), set()).add(_word(d))
             if d.code in ("unused-name", "repeated-name") and _names_a_flow(d):
                 self.not_run.add(item)
+        self.misspelt_options = {
+            option
+            for d in found
+            if d.code == "unknown-option" and _in_a_default(d.span) and (option := d.fixes[0].text if d.fixes else "")
+        }
+        self.wrong_default = any(_in_a_default(d.span, _SIZED) for d in found if d.severity == "error")
+        self.blamed = self._first_of_names(found, file)
         self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
         self.misspelt = self._meant_elsewhere(found)
 
@@ -59,9 +73,15 @@ class _Findings:
                 of_item = finding.severity == "error" and (item, word) in self.misspelt
                 return self._is_lost(word, item) or of_item or (item, "nothing-flows") in self.words
             case "shape-mismatch":
-                return item in self.not_run and "is promised as" in finding.message
+                return self.wrong_default or (item in self.not_run and "is promised as" in finding.message)
             case "empty-body":
                 return any(finding.span.start <= span.start <= finding.span.end for span in self.unread.spans)
+            case "missing-option":
+                return any(f"needs `{option}`" in finding.message for option in self.misspelt_options)
+            case "missing-key":
+                return self._meant_by_unknown(finding, item)
+            case "wrong-value" | "bad-dim" if (name := self._name_to_blame(finding)) is not None:
+                return self.blamed[name] != finding
             case "not-a-value":
                 return finding.span.start in self.unknown
             case "lost-value":
@@ -81,6 +101,38 @@ class _Findings:
 
     def _is_lost(self, word: str, item: int | None) -> bool:
         return word in self.lost[None] or word in self.lost.get(item, ())
+
+    def _meant_by_unknown(self, finding: Diagnostic, item: int | None) -> bool:
+        """The keys that are missing are there, misspelt."""
+        missing = set(_QUOTED.findall(finding.message.partition(" needs ")[2]))
+        unknown = self.words.get((item, "unknown-key"), ())
+        return bool(missing) and missing <= {nearest(word, missing) for word in unknown}
+
+    def _first_of_names(self, found: Sequence[Diagnostic], file: tree.File) -> dict[_Given, Diagnostic]:
+        """The first of the findings about each name that holds a wrong value: one mistake, wherever it is used."""
+        self.constants = {
+            item.name.text
+            for item in file.items
+            if isinstance(item, tree.Constant) and isinstance(item.value, tree.String | tree.Bool | tree.Nothing)
+        }
+        self.params = {
+            self.items.around(item.span): {param.name.text for param in item.params or ()}
+            for item in file.items
+            if isinstance(item, tree.Block)
+        }
+        first: dict[_Given, Diagnostic] = {}
+        for d in found:
+            if d.code in ("wrong-value", "bad-dim") and (name := self._name_to_blame(d)) is not None:
+                first.setdefault(name, d)
+        return first
+
+    def _name_to_blame(self, finding: Diagnostic) -> _Given | None:
+        """The constant of no number, or the parameter, that stands where a finding is, if one does."""
+        item, text = self.items.around(finding.span), finding.span.text
+        if text in self.params.get(item, ()):
+            return item, text
+        words = _WORD.findall(text) if self.constants else ()
+        return next(((None, word) for word in words if word in self.constants), None)
 
     def _lost_with_another(self, finding: Diagnostic, item: int | None) -> bool:
         """A value is lost since its name is, or since the outputs that it may be one of have none."""
@@ -110,6 +162,12 @@ def _word(finding: Diagnostic) -> str:
     """The name that a finding is about stands where its span begins."""
     found = _WORD.match(finding.span.text)
     return found[0] if found else ""
+
+
+def _in_a_default(span: Span, of: re.Pattern[str] = _ANY) -> bool:
+    """Whether a place is on a `default` line, for a layer whose name matches."""
+    found = _DEFAULT.match(span.source.line(span.line))
+    return found is not None and of.match(found[1]) is not None
 
 
 class _Stretches:

@@ -1,0 +1,168 @@
+"""Slips in the names of sections, settings and options, and damage to whole lines, in real specs.
+
+Each slip is an error on its line, or the spec means the same; none becomes another model or recipe.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dlspec.compiler.ir.text import graph_text
+from dlspec.compiler.pipeline import Analysis, analyse
+from dlspec.grammar import Source, parse, tree
+
+pytestmark = pytest.mark.no_torch
+ROOT = Path(__file__).resolve().parent
+CONTRACT = ROOT.parent.parent / "shared" / "design" / "specs"
+SPECS = sorted([*(ROOT.parent / "specs").glob("*.dlspec"), *CONTRACT.glob("*.dlspec")])
+
+
+def analysed(path: Path, text: str) -> Analysis:
+    return analyse(Source(str(path), text))
+
+
+def meaning(analysis: Analysis) -> object:
+    """What is made of a spec: the graphs, and the plans of its recipes and exports."""
+    graphs = {name: graph_text(graph) for name, graph in analysis.graphs.items()}
+    notes = [d.message for d in analysis.diagnostics]
+    return graphs, repr(analysis.recipes), repr(analysis.exports), notes
+
+
+def names_of(text: str) -> Iterator[tree.Name]:
+    """Options, settings, sections' models, recipes and phases, labels apart: a new label is a new name."""
+    file, findings = parse(Source("n.dlspec", text))
+    assert findings == []
+    for item in file.items:
+        for node in tree.walk(item):
+            match node:
+                case tree.Keyword(name=name) | tree.Phase(name=name):
+                    yield name
+                case tree.Train(model=name) | tree.Export(model=name):
+                    yield name
+                case tree.Binding(name=name) if isinstance(item, tree.Train):
+                    yield name
+
+
+def slips(word: str) -> list[str]:
+    """One character dropped, doubled, swapped with the next, or replaced."""
+    dropped = [word[:i] + word[i + 1 :] for i in range(len(word))]
+    doubled = [word[:i] + word[i] + word[i:] for i in range(len(word))]
+    swapped = [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)]
+    replaced = [word[:i] + other + word[i + 1 :] for i in range(len(word)) for other in ("x", "e")]
+    return [slip for slip in dict.fromkeys([*dropped, *doubled, *swapped, *replaced]) if slip and slip != word]
+
+
+def caught(path: Path, most: int | None) -> Counter[str]:
+    """How many slips of a spec are told with which code, or mean the same; all of them, or `most` drawn at random."""
+    text = path.read_text(encoding="utf-8")
+    right = analysed(path, text)
+    assert not right.failed
+    made = [(name, slip) for name in names_of(text) for slip in slips(name.text)]
+    if most is not None:
+        made = random.Random(path.name).sample(made, min(most, len(made)))
+    codes: Counter[str] = Counter()
+    for name, slip in made:
+        found = analysed(path, text[: name.span.start] + slip + text[name.span.end :])
+        errors = [d for d in found.diagnostics if d.severity == "error"]
+        if not errors:
+            assert meaning(found) == meaning(right), (
+                f"{path.name}: `{name}` as `{slip}` passes and means something else"
+            )
+            codes["means the same"] += 1
+            continue
+        lines = {d.span.line for d in errors}
+        told = f"{path.name}:{name.span.line}: `{name}` as `{slip}`: {[(d.span.line, d.code) for d in errors]}"
+        assert name.span.line in lines or any(slip in d.message for d in errors), told
+        assert len(errors) <= 2, told
+        codes[next((d.code for d in errors if d.span.line == name.span.line), errors[0].code)] += 1
+    return codes
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_a_slip_is_an_error_on_its_line(path: Path) -> None:
+    assert caught(path, 60)
+
+
+@pytest.mark.slow
+def test_all_slips(capsys: pytest.CaptureFixture[str]) -> None:
+    codes: Counter[str] = Counter()
+    for path in SPECS:
+        codes += caught(path, None)
+    with capsys.disabled():
+        print(f"\n  {codes.total():,} slips in {len(SPECS)} specs:")
+        print("\n".join(f"  {count:6,} {code}" for code, count in codes.most_common()))
+
+
+# --- damage to lines -----------------------------------------------------------------------------------------------
+
+DAMAGE = {
+    "a bracket dropped": lambda line: [line[:i] + line[i + 1 :] for i, c in enumerate(line) if c in "()[]"],
+    "a brace dropped": lambda line: [line[:i] + line[i + 1 :] for i, c in enumerate(line) if c in "{}"],
+    "an operator doubled": lambda line: [
+        line[: m.start()] + m[0] + line[m.start() :]
+        for m in re.finditer(r"->|[+*=:]", line)
+        if line.count('"', 0, m.start()) % 2 == 0
+    ],
+    "an operator dropped": lambda line: [
+        f"{line[: m.start()]} {line[m.end() :]}" for m in re.finditer(r" (?:->|[+*=]) ", line)
+    ],
+    "a number replaced by a text": lambda line: [
+        f'{line[: m.start()]}"many"{line[m.end() :]}'
+        for m in re.finditer(r"(?<![\w.\"/])\d[\d_.e-]*(?![\w.\"]|%)", line)
+    ],
+    "a quote dropped": lambda line: [line[:i] + line[i + 1 :] for i, c in enumerate(line) if c == '"'],
+    "a name replaced": lambda line: [
+        f"{line[: m.start()]}nonesuch{line[m.end() :]}" for m in re.finditer(r"\b[a-z_]\w*(?=[,)\]]| ->| [-+*/])", line)
+    ],
+    "rubbish put in": lambda line: [f"{line} 7 8", f"{line} )", f"$ {line}"],
+}
+
+
+def damaged(path: Path) -> Iterator[tuple[str, int, str]]:
+    """What was done, on which line, and the text."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for i, line in enumerate(lines):
+        code = line.partition("#")[0].rstrip()
+        if i == 0 or not code:
+            continue
+        for kind, damage in DAMAGE.items():
+            for changed in damage(code):
+                yield kind, i + 1, "\n".join([*lines[:i], changed, *lines[i + 1 :], ""])
+
+
+def refused(path: Path, most: int | None) -> Counter[str]:
+    """How many damages of each kind are told at the line that has them; all of them, or `most` drawn at random."""
+    made = list(damaged(path))
+    if most is not None:
+        made = random.Random(path.name).sample(made, min(most, len(made)))
+    told: Counter[str] = Counter()
+    for kind, line, text in made:
+        errors = [d for d in analysed(path, text).diagnostics if d.severity == "error"]
+        changed = text.splitlines()[line - 1]
+        assert errors, f"{path.name}:{line}: {kind} passes: {changed}"
+        spans = [
+            span for d in errors for span in (d.span, *(span for span, _ in d.labels), *(fix.span for fix in d.fixes))
+        ]
+        near = {text.count("\n", 0, offset) + 1 for span in spans for offset in (span.start, span.end)}
+        assert {line - 1, line, line + 1} & near, f"{path.name}:{line}: {kind}: {changed} is told on {sorted(near)}"
+        told[kind] += 1
+    return told
+
+
+@pytest.mark.parametrize("path", sorted(CONTRACT.glob("*.dlspec")), ids=lambda path: path.stem)
+def test_damage_to_a_line_is_refused_there(path: Path) -> None:
+    assert refused(path, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(CONTRACT.glob("*.dlspec")), ids=lambda path: path.stem)
+def test_all_damage_to_a_line_is_refused_there(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refused(path, None)
+    with capsys.disabled():
+        print(f"\n  {path.name}: {', '.join(f'{count} {kind}' for kind, count in told.items())}")
