@@ -181,9 +181,11 @@ class _Reader:
         match node:
             case tree.Stage(path=path):
                 parts = path_parts(path)
-            case tree.String():
-                parts = pattern_parts(node)
-            case tree.Entry(path=path):
+            case tree.String() as pattern:
+                parts = pattern_parts(pattern)
+            case tree.Entry(path=tree.String() as pattern):
+                parts = pattern_parts(pattern)
+            case tree.Entry(path=tree.Path() as path):
                 parts = path_parts(path)
             case tree.List(entries=entries):
                 for entry in entries:

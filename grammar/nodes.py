@@ -109,7 +109,7 @@ def makers(source: Source) -> dict[str, Maker]:
         "args": present,
         "keyword": lambda c, a, b: tree.Keyword(name(c[0]), c[1], span=span(a, b)),
         "list": lambda c, a, b: tree.List(present(c, a, b), span=span(a, b)),
-        "entry": lambda c, a, b: tree.Entry(c[0], c[1], span=span(a, b)),
+        "entry": lambda c, a, b: tree.Entry(string(c[0]) if isinstance(c[0], Token) else c[0], c[1], span=span(a, b)),
     }
 
     def string(token: Token) -> tree.String:

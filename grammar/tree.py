@@ -130,9 +130,9 @@ class Keyword(Node):
 
 @dataclass(frozen=True)
 class Entry(Node):
-    """`path = value` in brackets."""
+    """`path = value` in brackets; the path may be a pattern in quotes."""
 
-    path: Path
+    path: Path | String
     value: Flow
 
 

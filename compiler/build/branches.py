@@ -20,7 +20,7 @@ def run_branches(flow: tree.List, entries: Sequence[tree.Flow | tree.Entry], x: 
                 "a branch has no name in a list",
                 entry.path.span,
                 "a name",
-                help=f"write `[...] as {entry.path}, ...` behind the list, or `{entry.path}: ...` for a label",
+                help="write `[...] as a, b` behind the list, or a label before the branch: `a: ...`",
             )
             found.append(ctx.unknown())
             continue

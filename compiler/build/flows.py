@@ -36,7 +36,7 @@ from .pointwise import combine
 def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
     """The one value that flows on: of several results the first; a number cannot flow on."""
     if isinstance(flowing, tuple):
-        return flowing[0]
+        return flowing[0] if flowing else ctx.unknown()  # what promises no outputs was told there
     if isinstance(flowing, Value):
         return flowing
     if isinstance(node, tree.Then):

@@ -47,8 +47,10 @@ def _factor(entry: tree.Flow | tree.Entry, scope: Scope, report: Report) -> Fact
         return None
     if not is_number(value) or value.value is None or real(value) <= 0:
         frozen = is_number(value) and value.value == 0
-        help = f"write `freeze = [{entry.path}]` for a module that does not learn" if frozen else _EXAMPLE
+        help = f"write `freeze = [{entry.path.span.text}]` for a module that does not learn" if frozen else _EXAMPLE
         message = "a rate is multiplied by a number above 0"
         report.error("wrong-value", message, entry.value.span, "not such a number", help=help)
         return None
-    return Factor(ModuleName(str(entry.path), entry.path.span), value)
+    quoted = isinstance(entry.path, tree.String)
+    text = entry.path.value if isinstance(entry.path, tree.String) else str(entry.path)
+    return Factor(ModuleName(text, entry.path.span, quoted=quoted), value)
