@@ -146,6 +146,13 @@ block Heads(n) : [B, L, D] -> [B, L, D] {
     assert y.shape == (3, 4, 6, 2)
 
 
+def test_an_open_dim_that_nothing_here_has_is_told() -> None:
+    line = "reshape([B, 1, 8]) -> g: { Linear(8) + normal([B, T, 8]) } -> identity + (t -> reshape([B, T, 1]))"
+    found = analyse(Case(line, {"x": "[B, 8]", "t": "[B, T]"}).spec("[B, T, 8]")).diagnostics
+    assert [(d.code, d.span.text) for d in found] == [("not-in-this-version", "normal([B, T, 8])")]
+    assert "`normal` with `T`" in found[0].message
+
+
 dims = st.lists(st.sampled_from(["B", "T", "2", "3", "4", "6", "12"]), min_size=1, max_size=4)
 
 

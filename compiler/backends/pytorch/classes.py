@@ -121,8 +121,9 @@ class ForwardCode(ForwardText):
             return self.number(reference)
         found = size_text(reference, self.inputs)
         if found is None:
-            assert reference.target is not None, reference.name
-            return f"({python(reference.target, self._open_name)})"
+            # What is out of reach altogether is told, and shown under its name (`not_emitted`).
+            target = reference.target
+            return safe_name(reference.name) if target is None else f"({python(target, self._open_name)})"
         if found not in self.sizes:
             taken = {*self.inputs.values(), *map(safe_name, named_values(self.made.unit)), *self.sizes.values()}
             stem = safe_name(reference.name)

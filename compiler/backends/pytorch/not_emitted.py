@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ....grammar.source import Span
 from ...ir.graph import Apply, Copies, Experts, Graph, Momentum, Node, Unit, UnitModule, regions
+from .places import out_of_reach
 
 
 def not_emitted(graph: Graph) -> Iterator[tuple[str, Span]]:
@@ -14,7 +15,7 @@ def not_emitted(graph: Graph) -> Iterator[tuple[str, Span]]:
 
 
 def _unit(unit: Unit) -> Iterator[tuple[str, Span]]:
-    yield from _nodes(unit.nodes)
+    yield from _nodes(unit.nodes, unit)
     for module in unit.modules:
         match module:
             case Experts(span=span):
@@ -28,9 +29,15 @@ def _unit(unit: Unit) -> Iterator[tuple[str, Span]]:
                     yield from _unit(inner)
 
 
-def _nodes(nodes: tuple[Node, ...]) -> Iterator[tuple[str, Span]]:
+def _nodes(nodes: tuple[Node, ...], unit: Unit) -> Iterator[tuple[str, Span]]:
     for node in nodes:
         if isinstance(node.op, Apply) and node.op.layer.not_emitted:
             yield f"`{node.op.layer.word}`{node.op.layer.not_emitted}", node.span
+        dim = out_of_reach(node.op.layer, unit) if isinstance(node.op, Apply) else None
+        if dim is not None and isinstance(node.op, Apply):
+            yield (
+                f"`{node.op.layer.word}` with `{dim}`, which no value that comes into this part has for a dim,",
+                node.span,
+            )
         for region in regions(node.op):
-            yield from _nodes(region.nodes)
+            yield from _nodes(region.nodes, unit)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ...ir.graph import Copies, LayerModule, Unit, UnitModule, Value
-from ...semantics.number import Reference, equal, number, operation, polynomial
+from ...layers.base import Layer
+from ...semantics.evaluate import is_number
+from ...semantics.number import Number, Reference, equal, number, operation, polynomial, references
 from ...semantics.tensor import Tensor
 
 
@@ -54,3 +56,28 @@ def first_weight(unit: Unit, path: str = "self") -> str | None:
         if found is not None:
             return found
     return None
+
+
+def out_of_reach(layer: Layer, unit: Unit) -> str | None:
+    """An open dim among a layer's options that no input of the unit says, by its name."""
+    inputs = {value: value.name or "" for value in unit.inputs}
+    for name in layer.options:
+        for n in _numbers(getattr(layer, name)):
+            for reference in references(n):
+                if n.value is None and not _reached(reference, inputs):
+                    return reference.name
+    return None
+
+
+def _numbers(option: object) -> Iterator[Number]:
+    if is_number(option):
+        yield option
+    elif isinstance(option, tuple):
+        for part in option:
+            yield from _numbers(part)
+
+
+def _reached(reference: Reference, inputs: Mapping[Value, str]) -> bool:
+    if reference.value is not None or size_text(reference, inputs) is not None:
+        return True
+    return reference.target is not None and all(_reached(inner, inputs) for inner in references(reference.target))
