@@ -286,7 +286,7 @@ class _Walk:
         if trained:
             held, work = self.held(kept, layer, x_type, inputs, fixed, learns=bool(weights))
             held += outputs if kept.output else []
-            self.steps.append(Step(inputs, outputs, held, weights, work=work))
+            self.steps.append(Step(inputs, outputs, held, weights, work=work, parts=kept.parts))
         return outputs
 
     def held(

@@ -39,9 +39,9 @@ class Buffer:
 class Step:
     """One operation. `weights` are the trained tensors it uses, by key, with the bytes of their gradients.
 
-    `passes`: the gradient of what goes out is that of what came in, unchanged and without memory of its own (`a + b`).
-    `work` is what its backward pass makes for a while. `inside` are the steps that are computed once more before they
-    go backward (`checkpoint`).
+    `passes`: the gradient of what goes out is that of what came in, unchanged and without memory of its own (`a + b`);
+    `parts`: a part of it is (`concat`). `work` is what its backward pass makes for a while. `inside` are the steps
+    that are computed once more before they go backward (`checkpoint`).
     """
 
     inputs: list[Buffer]
@@ -51,14 +51,13 @@ class Step:
     passes: bool = False
     work: int = 0
     inside: list[Step] | None = None
+    parts: bool = False
 
 
 @dataclass
 class Peak:
-    """The largest memory of a step, without what is there all the time (weights, the optimizer's state).
-
-    `gradients` of that are gradients of weights; `backward` is whether it lies in the backward pass, behind its begin.
-    """
+    """The largest memory of a step, without what is there all the time (weights, the optimizer's state); `gradients`
+    of that are gradients of weights."""
 
     total: int = 0
     gradients: int = 0
@@ -144,7 +143,7 @@ class _Run:
         """Make the gradients of what came in."""
         first = next(self.gradients[output] for output in step.outputs if output in self.gradients)
         trained = [b for b in dict.fromkeys(step.inputs) if b.gradient and b not in step.outputs]
-        shared = [b for b in trained if step.passes and b.gradient == first.size]
+        shared = [b for b in trained if step.parts or (step.passes and b.gradient == first.size)]
         made = {b: _Gradient(b.gradient) for b in trained if b not in shared}
         again = sum(size for key, size in step.weights.items() if self.left or key in self.known)
         for key, size in step.weights.items():

@@ -187,7 +187,7 @@ class Attention(Layer):
     # --- what autograd keeps ---
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
-        return Kept(input=True, sides=True, more=self.pair_parts(x, device))
+        return Kept(input=True, sides=True, more=self.pair_parts(x, device), work=self.pair_work(x, device))
 
     @property
     def written_out(self) -> bool:
@@ -195,8 +195,15 @@ class Attention(Layer):
         return self.softcap is not None or isinstance(self.score, ScoreFunction)
 
     def keeps_scores(self, device: Device) -> bool:
-        """Whether PyTorch's own attention keeps its scores, and computes in float32: on a CPU that drops some."""
-        return not self.written_out and device == "cpu" and self.dropout.value != 0
+        """Whether PyTorch's own attention keeps its scores, and computes in float32: on a CPU that drops some, or adds
+        to them what differs from head to head."""
+        adds = self.alibi or isinstance(self.score, Side)
+        return not self.written_out and device == "cpu" and (adds or self.dropout.value != 0)
+
+    def pair_work(self, x: Tensor, device: Device) -> tuple[Part, ...]:
+        """The gradient of scores, where they are kept."""
+        scores = Part((x.dims[0], self.heads, x.dims[1], self.keys_from(x).dims[1]))
+        return (scores,) if self.written_out or self.keeps_scores(device) else ()
 
     def pair_parts(self, x: Tensor, device: Device) -> tuple[Part, ...]:
         """What comes of queries and keys that meet: of PyTorch's own attention a number for each query, the logarithm

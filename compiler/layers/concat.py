@@ -40,7 +40,7 @@ class Concat(Layer):
         return (x.with_dim(axis, total([x.dims[axis], *(other.type.dims[axis] for other in self.others)])),)
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
-        return Kept()
+        return Kept(parts=True)
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"torch.cat([{', '.join([x, *map(str, self.others)])}], {self.place(x_type)})"

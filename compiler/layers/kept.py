@@ -30,7 +30,8 @@ class Kept:
     again. `more` is what the layer made for itself and keeps, `work` what its backward pass makes for a while, besides
     the gradients of what came in and of its weights.
 
-    A tensor that several layers need is there once.
+    A tensor that several layers need is there once. `parts`: the gradients of what came in are parts of that of what
+    goes out, without memory of their own.
     """
 
     input: bool = False
@@ -38,3 +39,4 @@ class Kept:
     output: bool = False
     more: tuple[Part, ...] = ()
     work: tuple[Part, ...] = ()
+    parts: bool = False

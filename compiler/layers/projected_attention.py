@@ -53,10 +53,14 @@ class ProjectedAttention(Attention):
         width = 4 if self.keeps_scores(device) else None
         heads = [*(Part(dims, width) for dims in (query, key, key)), Part(query, None)]
         if self.qk_norm is not None:
-            heads += [Part(query), Part(key)]
+            # On a CPU PyTorch takes RMSNorm step by step, and keeps what is normed before the gain multiplies it.
+            steps = 2 if device == "cpu" and self.qk_norm.word == "RMSNorm" else 1
+            heads += [Part(query), Part(key)] * steps
         # With bf16 what comes in is cast for each matrix anew.
         casts = [Part(memory.dims, None, cast=True)] * 2
-        return Kept(input=True, sides=True, more=(*heads, *casts, *self.pair_parts(x, device)))
+        gradients = (Part(query, width), Part(key, width), Part(key, width))
+        work = (*gradients, *self.pair_work(x, device))
+        return Kept(input=True, sides=True, more=(*heads, *casts, *self.pair_parts(x, device)), work=work)
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         memory = g.side(self.sequences[0]) if self.sequences else x

@@ -126,7 +126,8 @@ class Recurrent(Layer):
                 parts.append(Part((*rows, self.hidden, number(vectors))))
                 if device == "cpu":
                     parts.append(Part((*rows, self.entering(x, layer), number(self.inputs_kept_on_cpu))))
-        return Kept(input=True, sides=True, more=tuple(parts))
+        gradients = Part((*rows, self.hidden, number(self.directions() * (self.gates + self.parts - 1))))
+        return Kept(input=True, sides=True, more=tuple(parts), work=(gradients,))
 
     # --- PyTorch ---
 
