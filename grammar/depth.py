@@ -13,8 +13,11 @@ _OPERATORS = frozenset({"+", "-", "*", "/", "//", "%", "^", "COMPARE", "if"})
 _SEPARATORS = frozenset({",", "->", NEWLINE})
 
 
-def bounded(source: Source, stream: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
-    """The tokens without the items that nest too deeply, and a finding for each. Brackets have to match."""
+def bounded(source: Source, stream: list[Token]) -> tuple[list[Token], list[Diagnostic], list[Span]]:
+    """The tokens without the items that nest too deeply, a finding for each, and where they stand.
+
+    Brackets have to match.
+    """
     findings: list[Diagnostic] = []
     dropped: list[tuple[int, int]] = []
     operators = [0]  # so far, in each open bracket, since the last separator
@@ -37,9 +40,10 @@ def bounded(source: Source, stream: list[Token]) -> tuple[list[Token], list[Diag
         if depth > DEEPEST and not (dropped and dropped[-1][0] == item):
             findings.append(_too_deep(source.span(token.start, token.end)))
             dropped.append((item, _end(stream, i, len(operators) - 1)))
+    places = [source.span(stream[start].start, stream[stop - 1].end) for start, stop in dropped]
     for start, stop in reversed(dropped):
         del stream[start:stop]
-    return stream, findings
+    return stream, findings, places
 
 
 def _end(stream: list[Token], i: int, depth: int) -> int:

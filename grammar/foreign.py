@@ -68,8 +68,6 @@ PATTERN = "|".join(
 )
 # A line of prose: two words side by side, which no expression has.
 _PROSE = re.compile(r"//[ \t]*[A-Za-z][\w']*[ \t]+(?!(?:if|else|as)\b)[A-Za-z]")
-# A word alone, set apart as remarks are.
-_APART = re.compile(r"(?:  |\t| \t)//[ \t]*[A-Za-z]\w*[ \t]*(?=\r?\n|\Z)")
 _TERNARY = re.compile(
     r"[ \t]*(?:\w+[ \t]*=[ \t]*)?(?P<condition>[^?:#={}]+?)[ \t]*(?P<sign>\?)[ \t]*(?P<then>[^?:#{}]+?)[ \t]*:[ \t]*"
     r"(?P<otherwise>[^?:#{}]+?)[ \t]*(?:#.*)?"
@@ -180,7 +178,7 @@ def character(source: Source, start: int) -> Diagnostic:
 
 def is_prose(text: str, start: int) -> bool:
     """Whether a remark follows `//`, and no divisor."""
-    return _PROSE.match(text, start) is not None or _APART.match(text, max(start - 2, 0)) is not None
+    return _PROSE.match(text, start) is not None
 
 
 def comment(source: Source, start: int) -> Diagnostic:

@@ -54,12 +54,11 @@ def _read(source: Source, words: list[Token], doubt: bool = False) -> tuple[tree
     words, mismatched = balanced(source, words, doubt)
     stream, misplaced = statements(source, words)
     stream, version, header = read_header(source, stream)
-    stream, deep = bounded(source, stream)
+    stream, deep, dropped = bounded(source, stream)
     parser = _Parser(source, stream)
     _, *items = parser.run()
-    file = tree.File(
-        version, with_settings(items, parser.findings), tuple(parser.unread), span=source.span(0, len(source.text))
-    )
+    unread, whole = (*dropped, *parser.unread), source.span(0, len(source.text))
+    file = tree.File(version, with_settings(items, parser.findings), unread, span=whole)
     return file, [*indented, *mismatched, *misplaced, *header, *deep, *parser.findings]
 
 

@@ -150,14 +150,18 @@ class Stage(Node):
     body: Body | None = None
 
 
+UNREAD = "…"
+"""Stands for the name of what could not be read; nothing that can be read has it."""
+
+
 @dataclass(frozen=True)
 class Unread(Stage):
-    """Stands where a flow has a fault that nothing mends: a stage without a name, of which nothing more is said."""
+    """Stands where a flow has a fault that nothing mends: a stage of which nothing more is said."""
 
     path: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(("",), span=self.span))
+        object.__setattr__(self, "path", Path((UNREAD,), span=self.span))
 
 
 @dataclass(frozen=True)

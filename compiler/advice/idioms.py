@@ -239,6 +239,20 @@ def compared_option(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, " = ", gap, message=message, label="compared here", help="write `=`")
 
 
+def remark(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`relu  // wide`."""
+    divided = innermost(nodes, tree.Binary)
+    if divided is None or divided.operator != "//" or divided.right.span != finding.span:
+        return None
+    source = finding.span.source
+    gap = source.text[divided.left.span.end : finding.span.start]
+    at = divided.left.span.end + gap.index("//")
+    if not gap.startswith("  ") or "\n" in gap:
+        return None
+    message, sign = "a comment begins with `#`", Span(source, at, at + 2)
+    return instead(finding, "#", sign, message=message, label="`//` divides and rounds down", code="foreign-comment")
+
+
 # --- dims ----------------------------------------------------------------------------------------------------------
 
 
@@ -291,7 +305,7 @@ def path_without_quotes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 IDIOMS: dict[str, tuple[Rule, ...]] = {
-    "unknown-name": (chain, package, method, compared_option, lowercase_dim),
+    "unknown-name": (remark, chain, package, method, compared_option, lowercase_dim),
     "unknown-layer": (package, chain),
     "unknown-function": (package, method, chain),
     "unknown-option": (needless, activation, named_by_option),

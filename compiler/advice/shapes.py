@@ -133,6 +133,8 @@ def dim_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     signature = item.signature if isinstance(item, tree.Model | tree.Block) else None
     if shape is None or signature is None or not signature.inputs:
         return None
+    if len(re.findall(rf"\b{re.escape(finding.span.text)}\b", signature.span.text)) > 1:
+        return None
     place = next((i for i, dim in enumerate(shape.dims) if dim.span == finding.span), None)
     dims = signature.inputs[0].shape.dims
     if place is None or place >= len(dims):

@@ -103,7 +103,7 @@ def _name(flowing: Flowing, names: tuple[tree.Name, ...], line: tree.Named, ctx:
         named = _with_name(value, names[0].text, ctx)
         _give(names[0], named, ctx)
         return named if not isinstance(flowing, tuple) else (named, *flowing[1:])
-    values = flowing if isinstance(flowing, tuple) else (flowing,)
+    values = flowing if isinstance(flowing, tuple) else (flows.first(flowing, ctx, line.flow),)
     if len(names) > len(values):
         known = all(isinstance(v, Value) and isinstance(v.type, Tensor) for v in values)
         if known:

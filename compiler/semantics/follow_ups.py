@@ -58,8 +58,16 @@ class _Findings:
             if d.code == "unknown-option" and _in_a_default(d.span) and (option := d.fixes[0].text if d.fixes else "")
         }
         self.wrong_default = any(_in_a_default(d.span, _SIZED) for d in found if d.severity == "error")
+        # Constants of which something was said where they are given.
+        self.faulty = {
+            item.name.text
+            for item in file.items
+            if isinstance(item, tree.Constant)
+            and any((self.items.around(item.span), code) in self.words for code in UNKNOWN_NAMES | {"no-value"})
+        }
         self.blamed = self._first_of_names(found, file)
         self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
+        self.no_flows = {d.span.start for d in found if d.code == "not-a-flow"}
         self.misspelt = self._meant_elsewhere(found)
 
     def follows(self, finding: Diagnostic) -> bool:
@@ -80,12 +88,14 @@ class _Findings:
                 return any(f"needs `{option}`" in finding.message for option in self.misspelt_options)
             case "missing-key":
                 return self._meant_by_unknown(finding, item)
+            case "wrong-value" | "bad-dim" if self.faulty & set(_WORD.findall(finding.span.text)):
+                return True
             case "wrong-value" | "bad-dim" if (name := self._name_to_blame(finding)) is not None:
                 return self.blamed[name] != finding
             case "not-a-value":
                 return finding.span.start in self.unknown
             case "lost-value":
-                return self._lost_with_another(finding, item)
+                return finding.span.start in self.no_flows or self._lost_with_another(finding, item)
         return finding.code in _MISSING and self._is_lost(word, item)
 
     def _lost_words(self, file: tree.File) -> dict[int | None, set[str]]:

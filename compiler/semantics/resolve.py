@@ -47,7 +47,7 @@ class FileScope:
             return self._values[name]
         constant = self.constants.get(name)
         if constant is None:
-            return None if name else FAULT  # what could not be read has no name
+            return FAULT if name == tree.UNREAD else None
         if name in self.owners:
             return self.owners[name].find(name)
         if name in self._open:

@@ -1,0 +1,128 @@
+"""Long and deep specs: the work of a check grows with the text, and no depth that people reach is too deep for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from dlspec.compiler.pipeline import Analysis, analyse
+from dlspec.grammar import Source
+
+pytestmark = pytest.mark.no_torch
+DEEP = 200
+
+
+def model(body: str, before: str = "") -> str:
+    return f"dlspec 1\n{before}model Scale: (x: [B, 64]) -> (y: [B, 64]) {{\n{body}\n}}\n"
+
+
+def work(text: str) -> tuple[int, Analysis]:
+    """How many functions a check calls."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    source = Source("scale.dlspec", text)
+    sys.setprofile(note)
+    try:
+        analysis = analyse(source)
+    finally:
+        sys.setprofile(None)
+    return count, analysis
+
+
+def layers(count: int) -> str:
+    return model("\n".join(f"  fc{i}: Linear(64, bias = false) -> relu" for i in range(count)))
+
+
+def residuals(count: int) -> str:
+    return model("\n".join(f"  residual(pre = LayerNorm) {{ a{i}: Linear(64) -> gelu }}" for i in range(count)))
+
+
+def values(count: int) -> str:
+    lines = [f"  Linear(64) as v{i}\n  relu + v{i}" for i in range(count)]
+    return model("\n".join(lines))
+
+
+def constants(count: int) -> str:
+    given = "".join(f"c{i} = {f'c{i - 1} + 0' if i else '64'}\n" for i in range(count))
+    return model(f"  Linear(c{count - 1})", given)
+
+
+def blocks(count: int) -> str:
+    given = "".join(f"block B{i} {{ Linear(64) -> relu }}\n" for i in range(count))
+    return model("\n".join(f"  B{i}" for i in range(count)), given)
+
+
+def misspelt(count: int) -> str:
+    return model("\n".join(f"  fc{i}: Linaer(64, bais = wdth{i}) -> relu" for i in range(count)))
+
+
+def foreign(count: int) -> str:
+    return model("\n".join(f"  Linear(64) => relu b{i} c" for i in range(count)))
+
+
+def unclosed(count: int) -> str:
+    return model("\n".join("  Linear(64" for _ in range(count)))
+
+
+@pytest.mark.parametrize("make", [layers, residuals, values, constants, blocks, foreign, unclosed])
+def test_twice_the_text_is_twice_the_work(make: Callable[[int], str]) -> None:
+    (short, first), (long, second) = work(make(200)), work(make(400))
+    assert long < 2.2 * short
+    assert first.failed == second.failed == (make in (foreign, unclosed))
+
+
+def test_thousands_of_misspelt_names_are_told() -> None:
+    """Each is held against all names in sight, with no function called for most of them."""
+    (short, _), (long, analysis) = work(misspelt(200)), work(misspelt(400))
+    assert long < 3.2 * short
+    assert len(analysis.diagnostics) == 800
+
+
+def test_ten_thousand_layers_and_copies() -> None:
+    for text in (layers(10_000), model("  repeat(10_000) { Linear(64) -> relu }")):
+        analysis = analyse(Source("scale.dlspec", text))
+        assert analysis.diagnostics == []
+        assert set(analysis.graphs) == {"Scale"}
+
+
+DEPTHS = {
+    "groups": model(f"  {''.join(f'g{i}: {{ ' for i in range(DEEP))}Linear(64){' }' * DEEP}"),
+    "braces": model(f"  {'{ ' * DEEP}Linear(64){' }' * DEEP}"),
+    "residuals": model(f"  {'residual { ' * DEEP}Linear(64){' }' * DEEP}"),
+    "repeats": model(f"  {'repeat(1) { ' * DEEP}Linear(64){' }' * DEEP}"),
+    "parentheses": model(f"  {'(' * DEEP}Linear(64){')' * DEEP}"),
+    "sums": model(f"  {'(relu + ' * DEEP}Linear(64){')' * DEEP}"),
+    "lists": model(f"  {'[' * DEEP}Linear(64){'] -> concat' * DEEP}"),
+    "choices": model(f"  {'relu if 2 < 1 else ' * DEEP}Linear(64)"),
+    "powers": model("  Linear(n)", f"n = 64 * {'1 ^ ' * DEEP}1\n"),
+    "numbers": model("  Linear(n)", f"n = 64 * {'(1 * ' * DEEP}1{')' * DEEP}\n"),
+    "blocks": model(
+        "  B0", "".join(f"block B{i} {{ B{i + 1} }}\n" for i in range(DEEP)) + f"block B{DEEP} {{ Linear(64) }}\n"
+    ),
+    "arguments": model(f"  {'B(' * DEEP}identity{')' * DEEP}", "block B(inner) { Linear(64) -> inner }\n"),
+}
+
+
+@pytest.mark.parametrize("kind", DEPTHS)
+def test_two_hundred_deep(kind: str) -> None:
+    analysis = analyse(Source("deep.dlspec", DEPTHS[kind]))
+    assert analysis.diagnostics == []
+    assert set(analysis.graphs) == {"Scale"}
+
+
+@pytest.mark.parametrize("kind", DEPTHS)
+def test_two_hundred_deep_and_broken_off(kind: str) -> None:
+    text = DEPTHS[kind]
+    for end in (len(text) // 3, len(text) // 2, len(text) - 4):
+        assert analyse(Source("deep.dlspec", text[:end])).failed
+
+
+def test_what_is_too_deep_is_told_once() -> None:
+    text = model("  Linear(n)", f"n = {'(1 * ' * 600}64{')' * 600}\n")
+    assert [d.code for d in analyse(Source("deep.dlspec", text)).diagnostics] == ["too-deep"]
