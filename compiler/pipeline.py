@@ -20,6 +20,7 @@ from .backends.pytorch.not_emitted import not_emitted
 from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .build.spelling import check_spelling, check_used
+from .collector import no_collections
 from .depth import room_for_depth
 from .ir.graph import Graph
 from .ir.weights import parameter_count
@@ -84,6 +85,7 @@ class Artefact:
         return {f"{self.name}.py": self.model_code} | recipe
 
 
+@no_collections()
 @room_for_depth()
 def analyse(source: Source, overrides: Sequence[str] = (), read: Reader | None = None) -> Analysis:
     """Everything up to the passes, with all findings in source order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 
@@ -107,6 +108,18 @@ DEPTHS = {
     ),
     "arguments": model(f"  {'B(' * DEEP}identity{')' * DEEP}", "block B(inner) { Linear(64) -> inner }\n"),
 }
+
+
+def test_the_collector_is_as_it_was() -> None:
+    assert gc.isenabled()
+    analyse(Source("scale.dlspec", layers(3)))
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        analyse(Source("scale.dlspec", layers(3)))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("kind", DEPTHS)
