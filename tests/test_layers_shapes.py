@@ -592,6 +592,8 @@ ONNX = [
     Case("last"),
     Case("flatten", IMAGE),
     Case("identity * Weight([12], init = normal(0.5))"),
+    Case("concat(other, axis = 1)", {"x": "[B, T, 12]", "other": "[B, H, 12]"}),
+    Case("concat(other)", {"x": "[B, 3, H]", "other": "[B, 3, W]"}),
     LATENT,
 ]
 

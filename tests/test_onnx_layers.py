@@ -290,8 +290,10 @@ def test_rotary_tables_are_those_of_pytorch(length: int, width: int, base: float
         assert (ours != theirs.numpy()).mean() < 1e-4
 
 
-ELSEWHERE = {"CrossAttention", "attend"}
-"""What takes further values: `test_layers_attention.py`."""
+ATTENTION = {"CrossAttention", "attend"}
+SHAPES = {"Weight", "concat", "first", "last", "normal", "permute", "rearrange", "reshape", "roll", "sample_normal"}
+ELSEWHERE = ATTENTION | SHAPES
+"""What takes further values, open dims or a pattern: `test_layers_attention.py` and `test_layers_shapes.py`."""
 
 
 def test_every_layer_is_here() -> None:
