@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
-from .advice import with_advice
 from .backends.pytorch.not_emitted import not_emitted
 from .build.defaults import check_file_defaults
 from .build.model import build_model
@@ -130,7 +129,11 @@ def analyse(source: Source, overrides: Sequence[str] = (), read: Reader | None =
             exports[name] = plan
     if not report.failed:
         check_used(spec.scope, report)
-    said = with_advice(without_follow_ups(report.diagnostics, found, file), file)
+    said = without_follow_ups(report.diagnostics, found, file)
+    if said:
+        from .advice import with_advice  # most files have no fault, and do not wait for what knows about faults
+
+        said = with_advice(said, file)
     kept = {kept_name(one.source.name, source): one.source.text for one in all_imported(imports)}
     return Analysis(source, file, spec, graphs, plans, exports, said, kept)
 

@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 from mistake_pages import ROOT, Case, first_fixes, read_cases
 
+from dlspec.cli.codes import read_codes
 from dlspec.compiler.pipeline import analyse
 from dlspec.grammar import Diagnostic, Source, render
 
@@ -59,6 +60,12 @@ def test_every_message_says_what_to_write(case: Case) -> None:
         assert not finding.message[0].isupper() or finding.message.split()[0].isidentifier()
         for word in ("invalid", "illegal", "please", "sorry", "oops", "must not", "you "):
             assert word not in f"{finding.message} {finding.help}".lower()
+
+
+def test_every_code_can_be_explained() -> None:
+    told = {d.code for case in CASES for d in found_in(case.wrong)}
+    assert len(told) > 70
+    assert told <= read_codes().keys()
 
 
 def test_most_specs_are_mended_by_the_first_edits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from grammar_trees import Drawer, respaced
 
+from dlspec.cli.codes import read_codes
 from dlspec.compiler.pipeline import analyse
 from dlspec.grammar import Diagnostic, Source, format, parse, render
 from dlspec.grammar.reader import decode
@@ -19,6 +20,7 @@ from dlspec.grammar.reader import decode
 pytestmark = pytest.mark.no_torch
 ROOT = Path(__file__).resolve().parent
 NOWHERE = Source("nowhere", "")
+CODES = read_codes()
 
 SPECS = [
     path.read_text(encoding="utf-8")
@@ -92,9 +94,10 @@ KINDS: dict[str, tuple[Callable[[random.Random], str], int]] = {
 
 
 def check_place(found: Diagnostic, text: str) -> None:
-    """A finding can be shown, and stands in the text."""
+    """A finding can be shown and explained, and stands in the text."""
     for span in (found.span, *(span for span, _ in found.labels), *(fix.span for fix in found.fixes)):
         assert 0 <= span.start <= span.end <= len(text)
+    assert found.code in CODES
     assert found.message and render(found) and found.as_json()["line"] >= 1
 
 

@@ -86,7 +86,7 @@ def caught(path: Path, most: int | None) -> Counter[str]:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_slip_is_an_error_on_its_line(path: Path) -> None:
-    assert caught(path, 60)
+    assert caught(path, 20)
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def refused(path: Path, most: int | None) -> Counter[str]:
 
 @pytest.mark.parametrize("path", sorted(CONTRACT.glob("*.dlspec")), ids=lambda path: path.stem)
 def test_damage_to_a_line_is_refused_there(path: Path) -> None:
-    assert refused(path, 60)
+    assert refused(path, 40)
 
 
 @pytest.mark.slow
