@@ -24,7 +24,8 @@ def already_reported(fault: Fault) -> Outcome | None:
         drop = Repair(skip=1)
         return None, drop if fault.fits(drop) else None
     put_in = (not token.text and token.kind in CLOSERS) or (fault.place and not fault.before.text)
-    return (None, None) if put_in or fault.head.kind == "-" else None
+    led_by_minus = fault.head.kind == "-" and fault.stream[fault.start - 1].kind == NEWLINE
+    return (None, None) if put_in or led_by_minus else None
 
 
 def capital_word(fault: Fault) -> Outcome | None:

@@ -95,8 +95,9 @@ KINDS: dict[str, tuple[Callable[[random.Random], str], int]] = {
 
 def check_place(found: Diagnostic, text: str) -> None:
     """A finding can be shown and explained, and stands in the text."""
+    assert found.span.source.text == text
     for span in (found.span, *(span for span, _ in found.labels), *(fix.span for fix in found.fixes)):
-        assert 0 <= span.start <= span.end <= len(text)
+        assert 0 <= span.start <= span.end <= len(span.source.text)
     assert found.code in CODES
     assert found.message and render(found) and found.as_json()["line"] >= 1
 

@@ -160,6 +160,28 @@ def width_in(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, "", drop, message=message, label="this would be `bias`", help=f"write `{better}`")
 
 
+def width_of_norm(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`LayerNorm(8)`."""
+    found = call_of(finding, nodes)
+    if found is None or found[1] or not str(found[0].path).endswith("Norm") or not found[0].args:
+        return None
+    call, args = found[0], found[0].args
+    if isinstance(args[0], tree.Keyword) or not _is_size(args[0]):
+        return None
+    better = f"{call.path}({', '.join(arg.span.text for arg in args[1:])})".replace("()", "")
+    message = f"`{call.path}` is as wide as what comes in, and takes no width"
+    label = f"this would be `{finding.message.split('`')[1]}`"
+    drop = with_comma(args, 0) if len(args) > 1 else Span(call.span.source, call.path.span.end, call.span.end)
+    return instead(finding, "", drop, message=message, label=label, help=f"write `{better}`")
+
+
+def usual_base(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`rotary = true`."""
+    if finding.span.text != "true" or not finding.message.startswith("`rotary`"):
+        return None
+    return instead(finding, "10_000", help="write `10_000`, the usual base")
+
+
 def _is_size(node: tree.Node) -> bool:
     return isinstance(node, tree.Number | tree.Binary) or (isinstance(node, tree.Stage) and node.args is None)
 
@@ -313,7 +335,7 @@ IDIOMS: dict[str, tuple[Rule, ...]] = {
     "unused-name": (open_flow,),
     "shape-mismatch": (flow_called_like_the_output,),
     "too-many-arguments": (nested_call, decimal_comma),
-    "wrong-value": (width_in, package, quoted, path_without_quotes),
+    "wrong-value": (width_in, width_of_norm, usual_base, package, quoted, path_without_quotes),
     "not-a-flow": (quoted,),
     "bad-dim": (open_dim,),
     "foreign-sign": (open_dim,),

@@ -10,7 +10,7 @@ from .base import Code, Parameter
 from .channel_norm import ChannelNorm
 from .kept import Device, Kept, Part
 from .norms import with_eps
-from .options import Positive, Probability
+from .options import Probability, Small
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -29,7 +29,7 @@ class BatchNorm(ChannelNorm):
     example_input: ClassVar[str] = "[B, 16, H, W]"
 
     momentum: Probability = 0.1
-    eps: Positive = 1e-5
+    eps: Small = 1e-5
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         self.check(x, 2, 5)

@@ -10,7 +10,7 @@ from .base import Code, Parameter, ShapeFault
 from .channel_norm import ChannelNorm
 from .kept import Autocast, Device, Kept, Part
 from .norms import with_eps
-from .options import Positive, Whole
+from .options import Small, Whole
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -29,7 +29,7 @@ class GroupNorm(ChannelNorm):
     example_input: ClassVar[str] = "[B, 16, H, W]"
 
     groups: Whole
-    eps: Positive = 1e-5
+    eps: Small = 1e-5
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         self.check(x, 2, 5)

@@ -10,7 +10,7 @@ from .base import Code, ShapeFault
 from .channel_norm import ChannelNorm
 from .kept import Device, Kept, Part
 from .norms import with_eps
-from .options import Positive
+from .options import Small
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -27,7 +27,7 @@ class InstanceNorm(ChannelNorm):
     example: ClassVar[str] = "InstanceNorm"
     example_input: ClassVar[str] = "[B, 16, H, W]"
 
-    eps: Positive = 1e-5
+    eps: Small = 1e-5
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         self.check(x, 3, 5)

@@ -9,7 +9,7 @@ from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter
 from .kept import Autocast, Device, Kept, Part
 from .norms import check_width, with_eps
-from .options import Flag, Positive
+from .options import Flag, Small
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -24,7 +24,7 @@ class LayerNorm(Layer):
     example: ClassVar[str] = "LayerNorm"
     autocast: ClassVar[Autocast] = "full"
 
-    eps: Positive = 1e-5
+    eps: Small = 1e-5
     bias: Flag = True
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -6,6 +6,7 @@ or a recipe. It raises ValueError with what the option takes, worded to follow "
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ..options import Kind
@@ -38,7 +39,7 @@ def _whole(low: int, what: str) -> Kind:
     return Kind(validate)
 
 
-def _real(low: float | None, high: float | None, what: str, *, open_low: bool = False) -> Kind:
+def _real(low: float | None, high: float | Fraction | None, what: str, *, open_low: bool = False) -> Kind:
     def validate(value: object) -> Number:
         value = _coerced(value)
         if not _is_number(value) or value.value is None:  # type: ignore[union-attr]
@@ -80,6 +81,8 @@ Real = Annotated[Any, _REAL]
 RealOrNone = Annotated[Any, _or_none(_REAL)]
 Positive = Annotated[Any, _ABOVE_ZERO]
 PositiveOrNone = Annotated[Any, _or_none(_ABOVE_ZERO)]
+# What is added before a division; a width, as other tools ask for in its place, is none.
+Small = Annotated[Any, _real(0, Fraction(1, 10), "a small number, above 0 and at most 0.1", open_low=True)]
 NotNegative = Annotated[Any, _real(0, None, "a number of at least 0")]
 Probability = Annotated[Any, _real(0, 1, "a number from 0 to 1")]
 Flag = Annotated[bool, Kind(_flag)]

@@ -9,7 +9,7 @@ from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter
 from .kept import Autocast, Device, Kept, Part
 from .norms import check_width
-from .options import Positive, Real
+from .options import Real, Small
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -42,7 +42,7 @@ class RMSNorm(Layer):
     example: ClassVar[str] = "RMSNorm(eps = 1e-5)"
     autocast: ClassVar[Autocast] = "full"
 
-    eps: Positive = 1e-6
+    eps: Small = 1e-6
     offset: Real = 0
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
