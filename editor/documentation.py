@@ -249,4 +249,6 @@ def _spelled(value: Any) -> str:
             return written(value)
         case int() | float():
             return spell(exact_value(value))
+        case Layer():
+            return value.word
     return str(getattr(value, "kind", value))

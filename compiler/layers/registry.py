@@ -63,11 +63,11 @@ def get(word: str) -> type[Layer]:
 @cache
 def words() -> tuple[str, ...]:
     """The names of all layers of this version, in alphabetical order. Loads every file."""
-    found: list[str] = []
+    found: set[str] = set()
     for name in stems():
         module = import_module(f".{name}", _PACKAGE)
         classes = [
             c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Layer) and "word" in vars(c)
         ]
-        found += [c.word for c in classes]
+        found |= {c.word for c in classes}
     return tuple(sorted(found))

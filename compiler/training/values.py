@@ -123,7 +123,7 @@ def _whole_or_none(value: object) -> Any:
 
 def _part_above_zero(value: object) -> Any:
     if not is_number(value) or value.value is None or not 0 < value.value <= 1:
-        raise ValueError("a part of the peak rate above 0, up to 100%, such as 1%")
+        raise ValueError("a part above 0, up to 100%, such as 1%")
     return value
 
 

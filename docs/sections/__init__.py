@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from . import combinators, commands, errors, grammar, layers, training
+from . import combinators, commands, errors, grammar, layers, library, training
 
 SECTIONS: dict[str, Callable[[Sequence[str]], str]] = {
     "grammar": grammar.productions,
     "reserved": grammar.reserved,
+    "library": library.files,
     "layers": layers.entries,
     "activations": layers.activations,
     "others": layers.others,

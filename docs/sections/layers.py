@@ -28,7 +28,7 @@ def activations(words: Sequence[str]) -> str:
 
 def others(words: Sequence[str]) -> str:
     """What there is and no page names: a new layer has its entry at once."""
-    left = [word for word in dict.fromkeys(registry.words()) if word not in _shown]
+    left = [word for word in registry.words() if word not in _shown]
     return f"## Further layers\n\n{entries(left)}" if left else ""
 
 
@@ -47,8 +47,18 @@ def _entry(word: str) -> str:
     assert page is not None
     found = of_layer(kind)
     return entry(
-        word, "" if found.runs else LATER, page.text, option_table(page, kind.later), _example_text(kind, found)
+        word,
+        "" if found.runs else LATER,
+        page.text,
+        option_table(page, kind.later, _spread(kind)),
+        _example_text(kind, found),
     )
+
+
+def _spread(kind: type[Layer]) -> dict[str, str]:
+    """How the options are written that take all that has no name of their own."""
+    spread = {kind.variadic: "a, b, ...", kind.keywords: "name = n, ..."}
+    return {name: text for name, text in spread.items() if name is not None}
 
 
 def _example_text(kind: type[Layer], found: Sample) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from dlspec.editor.documentation import Option, Page
 
@@ -16,9 +17,15 @@ def entry(word: str, *paragraphs: str, level: int = 3) -> str:
     return "\n\n".join([f"{'#' * level} {word}", *filter(None, paragraphs)])
 
 
-def option_table(page: Page, later: Iterable[str] = ()) -> str:
-    """The options in the order in which they may stand without their names; empty where there are none."""
-    rows = [(f"`{_written(option)}`", _takes(option, option.name in set(later))) for option in page.options]
+def option_table(page: Page, later: Container[str] = (), spread: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The options in the order in which they may stand without their names; empty where there are none.
+
+    `spread` has how those are written that are not written by their name.
+    """
+    rows = [
+        (f"`{spread.get(option.name) or _written(option)}`", _takes(option, option.name in later))
+        for option in page.options
+    ]
     return table(("option", "takes"), rows) if rows else ""
 
 
