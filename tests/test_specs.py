@@ -13,6 +13,7 @@ from dlspec.compiler.backends.plan import plan
 from dlspec.compiler.backends.pytorch.not_emitted import not_emitted
 from dlspec.compiler.backends.sizes import Sizes
 from dlspec.compiler.ir.graph import Copies, Experts, Graph, Node, Unit, UnitModule, Value, regions
+from dlspec.compiler.ir.weights import weights
 from dlspec.compiler.pipeline import Analysis, analyse, emit
 from dlspec.compiler.semantics.tensor import Tensor
 from dlspec.grammar import Source, format, parse
@@ -27,6 +28,7 @@ SIZES = {
     "alexnet": 61_100_840,
     "autoencoder": 2_837_314,
     "bert": 109_482_240,
+    "bilstm": 1_683_970,
     "chargpt": 804_096,
     "dcgan": 6_342_272,
     "densenet": 7_978_856,
@@ -42,12 +44,14 @@ SIZES = {
     "lstm": 13_280_400,
     "mlp": 242_762,
     "moco": 27_966_656,
+    "preresnet": 1_730_522,
     "resnet18": 11_689_512,
     "resnet50": 25_557_032,
     "roberta": 124_695_129,
     "seq2seq": 33_783_424,
     "simclr": 27_966_656,
     "t5": 60_506_624,
+    "transfer": 11_195_493,
     "transformer": 63_082_496,
     "unet": 31_038_933,
     "vae": 652_824,
@@ -132,6 +136,14 @@ def test_a_spec_says_its_size(name: str) -> None:
 @pytest.mark.parametrize(("name", "overrides", "parameters"), OTHERS.values(), ids=OTHERS.keys())
 def test_the_size_of_a_relative(name: str, overrides: str, parameters: int) -> None:
     assert plan(trained_graph(name, overrides)).parameters == parameters
+
+
+@pytest.mark.no_torch
+def test_the_checkpoint_of_resnet18_fits_where_it_is_to_be_learned_from() -> None:
+    """transfer.dlspec takes all of it but the head, which has other classes."""
+    shapes = [{w.key: w.shape for w in weights(trained_graph(name))} for name in ("resnet18", "transfer")]
+    before, after = ({key: shape for key, shape in found.items() if not key.startswith("head.")} for found in shapes)
+    assert before == after
 
 
 @pytest.mark.no_torch
@@ -228,13 +240,16 @@ def run(graph: Graph, model: Any, device: str) -> None:
         assert device == "meta" or all(y.isfinite().all() for y in outputs)
 
 
-@pytest.mark.parametrize("name", sorted(SIZES.keys() - {"seq2seq"}))  # what is packed by its lengths has no meta form
+@pytest.mark.parametrize(
+    "name", sorted(SIZES.keys() - {"bilstm", "seq2seq"})
+)  # what is packed by its lengths has no meta form
 def test_the_emitted_model_gives_the_shapes_it_says(name: str) -> None:
     run(trained_graph(name), emitted_model(name), "meta")
 
 
 # What no other test runs, as small as it can be.
 SMALL = {
+    "bilstm": "vocab=300",
     "bert": "vocab=300 dim=32 heads=4 depth=2",
     "gemma2": "vocab=300 dim=32 hidden=64 depth=2",
     "highway": "",
