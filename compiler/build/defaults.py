@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...grammar import tree
 from ..layers import registry
-from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, SPELLINGS
+from ..semantics.language import SPELLINGS, functions, layers
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
 from .arguments import Given, Written
@@ -12,6 +12,8 @@ from .env import Env
 
 REPEAT_OPTIONS = ("count", "index")
 RESIDUAL_OPTIONS = ("pre", "out", "post", "drop", "skip", "scale", "gain", "layer_scale", "gate", "drop_path")
+DEEPNORM = "deepnorm"
+"""The bare word that `scale` of residual takes."""
 SHARE_OPTIONS = ("n",)
 DENSE_OPTIONS = ("axis",)
 MOMENTUM_OPTIONS = ("label", "rate")
@@ -83,11 +85,8 @@ def legal_defaults(line: tree.Default, file: FileScope, report: Report) -> list[
     block = file.blocks.get(word)
     if block is not None:
         return [param.name.text for param in block.params or ()]
-    if word in LAYERS | FUNCTIONS | COMBINATORS:
-        report.later(f"`{word}`", line.stage.path.span)
-    else:
-        legal = [*LAYERS, *FUNCTIONS, "residual", *file.blocks]
-        report.unknown("layer or block", word, line.stage.path.span, legal, SPELLINGS, code="unknown-layer")
+    legal = [*layers(), *functions(), "residual", *file.blocks]
+    report.unknown("layer or block", word, line.stage.path.span, legal, SPELLINGS, code="unknown-layer")
     return None
 
 

@@ -9,7 +9,6 @@ from ...grammar.diagnostics import Fix
 from ..ir.graph import Value
 from ..layers import registry
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
-from ..semantics.language import FUNCTIONS, LAYERS
 from ..semantics.number import MATHS
 from ..semantics.tensor import UNKNOWN
 from . import (
@@ -18,7 +17,6 @@ from . import (
     combinators,
     experts,
     foreign,
-    later,
     lines,
     maths,
     placing,
@@ -26,6 +24,7 @@ from . import (
     residuals,
     reuse,
     scalar,
+    written_names,
 )
 from .context import Branches, Context, Flowing
 from .draft import UnitDraft
@@ -130,9 +129,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         return maths.run_maths(stage, x, ctx)
     if word in file.functions:
         return scalar.run_function(file.functions[word], stage, x, ctx)
-    if word in LAYERS | FUNCTIONS:
-        return later.put_off(f"`{word}`", stage, ctx)
-    later.report_unknown(stage.path, called=stage.args is not None, ctx=ctx)
+    written_names.report_unknown(stage.path, called=stage.args is not None, ctx=ctx)
     return ctx.unknown()
 
 
@@ -283,7 +280,7 @@ def _choice(then: tree.Flow, condition: tree.Flow, otherwise: tree.Flow, x: Valu
     if picked is FAULT:
         return ctx.unknown()
     chosen, other = (then, otherwise) if picked else (otherwise, then)
-    later.check_names(other, ctx)
+    written_names.check_names(other, ctx)
     if isinstance(chosen, tree.Nothing) and x is not None:
         return x  # `none` on the side that was chosen leaves what flows as it is
     return run(chosen, x, ctx)

@@ -18,8 +18,8 @@ from . import ties
 from .arguments import gathered, given_arguments, read_options
 from .context import Branches, Context, Flowing
 from .defaults import defaults_for
-from .later import check_names
 from .sides import Sides
+from .written_names import check_names
 
 
 def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:

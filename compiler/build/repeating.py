@@ -15,9 +15,9 @@ from .context import Context, Flowing, Placed
 from .defaults import REPEAT_OPTIONS
 from .draft import UnitDraft, labels_in
 from .env import Env
-from .later import Local, check_names
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
+from .written_names import Local, check_names
 
 MOST_COPIES = 100_000
 """More than any network has; a slip of the finger does not fill the memory."""

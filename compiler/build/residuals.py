@@ -18,13 +18,12 @@ from ..semantics.tensor import Tensor, same
 from . import flows, lines, placing, project
 from .arguments import Written, given_arguments, show_value
 from .context import Context, Flowing
-from .defaults import RESIDUAL_OPTIONS, defaults_for
+from .defaults import DEEPNORM, RESIDUAL_OPTIONS, defaults_for
 from .draft import UnitDraft
 from .env import Env, Labelled, OpenFlow, env_of
 
 NORMS = ("pre", "out", "post")
 FLOWS = (*NORMS, "skip", "gate")
-DEEPNORM = "deepnorm"
 
 
 def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:

@@ -16,7 +16,7 @@ from .context import Context
 from .draft import UnitDraft
 from .env import Env
 from .labels import check_name
-from .later import Local, check_names, parameters
+from .written_names import Local, check_names, parameters
 
 
 def check_spelling(scope: FileScope, report: Report) -> None:

@@ -49,7 +49,7 @@ class _Factor(Layer):
 class Gain(_Factor):
     """`residual(gain = 0)` (ReZero, Bachlechner et al. 2021): a learned number times the branch."""
 
-    word: ClassVar[str] = "gain"
+    word: ClassVar[str] = "residual.gain"
 
     def shape(self, x: Tensor) -> tuple[Number, ...]:
         return ()
@@ -58,7 +58,7 @@ class Gain(_Factor):
 class LayerScale(_Factor):
     """`residual(layer_scale = 1e-4)` (Touvron et al. 2021): a learned number a channel times the branch."""
 
-    word: ClassVar[str] = "layer_scale"
+    word: ClassVar[str] = "residual.layer_scale"
 
     def shape(self, x: Tensor) -> tuple[Number, ...]:
         # Ones behind the channels, where they are not the last axis, so that the factor stretches over those.

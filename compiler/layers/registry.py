@@ -13,20 +13,8 @@ from importlib import import_module
 from .base import Layer
 
 _PACKAGE = __name__.rpartition(".")[0]
-_NO_LAYER = frozenset(
-    """
-    __init__ alibi attention attention_mask_onnx attention_onnx attention_steps_onnx attention_torch axes base
-    channel_norm convolution ends gains initial kept lengths norms options own_function places pooling
-    projected_attention rearrange_pattern recurrent recurrent_onnx recurrent_torch reduction registry
-    rotary_torch score side sliding transposed_convolution waves
-    """.split()
-)
-
-
-@cache
-def stems() -> frozenset[str]:
-    """The files that hold a layer each, without their ending."""
-    return frozenset(f[:-3] for f in os.listdir(os.path.dirname(__file__)) if f.endswith(".py")) - _NO_LAYER
+_FOLDER = os.path.dirname(__file__)
+_WORD = re.compile(r'^    word: ClassVar\[str\] = "(\w+)"$', re.MULTILINE)
 
 
 def stem(word: str) -> str:
@@ -40,7 +28,7 @@ def stem(word: str) -> str:
 def find(word: str) -> type[Layer] | None:
     """The class of a layer or function of this version, or None."""
     name = stem(word)
-    if name not in stems():
+    if not os.path.isfile(os.path.join(_FOLDER, f"{name}.py")):
         return None
     module = import_module(f".{name}", _PACKAGE)
     return next(
@@ -62,12 +50,10 @@ def get(word: str) -> type[Layer]:
 
 @cache
 def words() -> tuple[str, ...]:
-    """The names of all layers of this version, in alphabetical order. Loads every file."""
+    """The names of all layers and functions, in alphabetical order. Reads every file, and loads none."""
     found: set[str] = set()
-    for name in stems():
-        module = import_module(f".{name}", _PACKAGE)
-        classes = [
-            c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Layer) and "word" in vars(c)
-        ]
-        found |= {c.word for c in classes}
+    for file in os.listdir(_FOLDER):
+        if file.endswith(".py"):
+            with open(os.path.join(_FOLDER, file), encoding="utf-8") as text:
+                found.update(_WORD.findall(text.read()))
     return tuple(sorted(found))

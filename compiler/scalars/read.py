@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ...grammar import tree
 from ...grammar.source import Span
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
-from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS
+from ..semantics.language import is_library
 from ..semantics.nearest import nearest
 from ..semantics.number import COMPARISONS, MATHS, Number, NumberError, apply, number, operation
 from ..semantics.report import Report
@@ -264,7 +264,7 @@ class _Reader:
         return None
 
     def _is_flow(self, word: str) -> bool:
-        return word in LAYERS | FUNCTIONS | COMBINATORS or word in self._scope.flows()
+        return word in self._scope.flows() or is_library(word)
 
     def _call(self, stage: tree.Stage) -> Expression | None:
         word = str(stage.path)
@@ -274,7 +274,7 @@ class _Reader:
             return self._maths(word, stage)
         if word in OPTIONS:
             return self._activation(word, stage)
-        if word not in LAYERS:  # whose options are no numbers of this function
+        if not word[:1].isupper() or not is_library(word):  # whose options are no numbers of this function
             self._look_into(stage)
         if self._is_flow(word):
             refusals.not_pointwise(stage.path, self._report)

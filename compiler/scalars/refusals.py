@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
-from ..semantics.language import FUNCTIONS, LAYERS
+from ..semantics.language import is_library
 from ..semantics.number import MATHS
 from ..semantics.report import Report
 from .size import DEEPEST, LARGEST, Size
@@ -52,7 +52,7 @@ _COUNTS = {"max": (2, None), "min": (2, None), "round_up": (2, 2)}
 
 
 def check_function_name(name: tree.Name, report: Report) -> None:
-    if name.text in MATHS | FUNCTIONS:
+    if name.text in MATHS or is_library(name.text):
         owner, other = "a function of the language", f"my_{name.text}"
     elif keyword.iskeyword(name.text):
         owner, other = "a word of Python, so nothing that is emitted can be called so", f"{name.text}_"
@@ -197,9 +197,10 @@ def _nested(flow: tree.Then) -> str | None:
 def not_pointwise(path: tree.Path, report: Report) -> None:
     """A layer, a block, or a function that looks at more than one number."""
     word = str(path)
-    if word in LAYERS:
+    known = is_library(word)
+    if known and word[0].isupper():
         message, label = f"`{word}` has weights, and a function of the file's own has none", "a layer"
-    elif word in FUNCTIONS:
+    elif known:
         message = f"`{word}` looks at more than one number, and a function computes each number by itself"
         label = "not pointwise"
     else:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Protocol, TypeGuard
 
 from ...grammar import tree
-from .language import COMBINATORS, FUNCTIONS, LAYERS
+from .language import is_library, layers
 from .number import COMPARISONS, MATHS, Literal, Number, NumberError, Operation, Reference, exact_value, operation
 from .report import Report
 
@@ -43,9 +43,6 @@ class Scope(Protocol):
     def flows(self) -> Container[str]:
         """The names of the file's blocks, models and functions."""
         ...
-
-
-_LIBRARY = LAYERS | FUNCTIONS | COMBINATORS
 
 
 class _None:
@@ -117,10 +114,10 @@ def _name(path: tree.Path, flow: tree.Flow, scope: Scope, report: Report, words:
         return None
     if found is not None:
         return found
-    if name in _LIBRARY or name in scope.flows():
+    if name in scope.flows() or is_library(name):
         return Recipe(flow, scope)
     what, code = ("layer or block", "unknown-layer") if name[0].isupper() else ("name", "unknown-name")
-    legal = [*scope.names(), *words, "true", "false", "none", *(LAYERS if name[0].isupper() else ())]
+    legal = [*scope.names(), *words, "true", "false", "none", *(layers() if name[0].isupper() else ())]
     report.unknown(what, name, path.span, legal, code=code)
     return FAULT
 

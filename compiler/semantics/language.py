@@ -1,32 +1,48 @@
-"""Every name of the language, so that what this version has not yet is told from what does not exist.
-
-`compiler.layers` and `compiler.training` say what this version has; the tables here say what `docs` promise.
-"""
+"""The names of the language: what there is, what is reserved, and what other tools call it."""
 
 from __future__ import annotations
 
+from functools import cache
+
 RESERVED = frozenset("dlspec import default block model train export phase as if else true false none".split())
 
-LAYERS = frozenset(
-    """
-    Linear Embedding Positions Sinusoid ClassToken Weight
-    Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
-    LayerNorm RMSNorm BatchNorm GroupNorm InstanceNorm
-    SelfAttention CrossAttention RelativeBias RNN LSTM GRU
-    PReLU Dropout DropPath GaussianNoise SqueezeExcite
-    """.split()
-)
-"""What makes a module of its own."""
-
-FUNCTIONS = frozenset(
-    """
-    patchify max_pool avg_pool adaptive_avg_pool mean sum upsample attend
-    relu leaky_relu elu selu gelu silu swish sigmoid tanh softplus mish hardswish hardsigmoid softmax log_softmax
-    flatten reshape permute split concat pad roll first last rearrange fourier sample_normal normal identity
-    """.split()
-)
-
 COMBINATORS = frozenset("residual repeat dense share checkpoint experts momentum_copy project".split())
+
+IDENTITY = "identity"
+"""The value that runs, unchanged: the one stage that is neither a layer nor a name of the file."""
+
+
+def is_library(word: str) -> bool:
+    """Whether a word is a layer, function or combinator. Loads at most the one file that has it."""
+    from ..layers import registry  # layers stand on the numbers and types that are worked out here
+
+    return word in COMBINATORS or word == IDENTITY or registry.find(word) is not None
+
+
+@cache
+def layers() -> frozenset[str]:
+    """What makes a module of its own. Reads all layers' files: for messages, not for what is right."""
+    from ..layers import registry
+
+    return frozenset(word for word in registry.words() if word[0].isupper())
+
+
+@cache
+def functions() -> frozenset[str]:
+    """What is called in small letters, as `layers`."""
+    from ..layers import registry
+
+    return frozenset(word for word in registry.words() if word[0].islower()) | {IDENTITY}
+
+
+def __getattr__(name: str) -> frozenset[str]:
+    match name:
+        case "LAYERS":
+            return layers()
+        case "FUNCTIONS":
+            return functions()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 TRAIN_KEYS = frozenset(
     """
@@ -254,18 +270,3 @@ TRAIN_SPELLINGS = {
     "strategy": "parallel",
     "torch_compile": "compile",
 }
-
-OPTIONS: dict[str, tuple[str, ...] | None] = {
-    "concat": None,
-    "identity": (),
-    "dense": ("axis",),
-    "share": ("n",),
-    "checkpoint": (),
-    "experts": ("n", "top", "balance"),
-    "momentum_copy": ("label", "rate"),
-    "project": ("out", "stride"),
-}
-"""The options of what this version has not yet, in order; None where any may stand."""
-
-WORDS = frozenset("deepnorm same nearest bilinear bicubic tanh zeros ones normal xavier he orthogonal imagenet".split())
-"""Bare words that options take."""

@@ -16,7 +16,7 @@ from ...grammar import tree
 from ...grammar.source import Source, Span
 from .evaluate import FAULT, NONE, evaluate, is_number
 from .imports import Imported
-from .language import FUNCTIONS, LAYERS, RESERVED
+from .language import RESERVED, is_library
 from .number import Reference
 from .report import Report
 
@@ -241,7 +241,7 @@ def _recipe(table: dict[str, Any], name: tree.Name, item: tree.Train | tree.Expo
 
 
 def _not_a_layer(name: tree.Name, report: Report) -> None:
-    if name.text in LAYERS | FUNCTIONS:
+    if is_library(name.text):
         report.error(
             "taken-name",
             f"`{name.text}` is a layer of the language",

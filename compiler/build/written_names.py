@@ -1,4 +1,7 @@
-"""Parts of the language that this version cannot run: their names are checked, and a note is made."""
+"""Names in text that nothing builds: a block that no model places, the side of an `if` that is not chosen.
+
+They are held to the language all the same, and what they name counts as used.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,15 @@ from ..ir.graph import Value
 from ..layers import registry
 from ..layers.options import AXES
 from ..semantics.evaluate import FAULT
-from ..semantics.language import COMBINATORS, FUNCTIONS, LAYERS, OPTIONS, SPELLINGS, WORDS
+from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
 from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
 from .arguments import gathered, given_arguments, words_of
 from .context import Context
-from .defaults import COMBINATOR_OPTIONS
+from .defaults import COMBINATOR_OPTIONS, DEEPNORM
 
-_KNOWN = LAYERS | FUNCTIONS | COMBINATORS | MATHS | WORDS
-
-
-def put_off(what: str, stage: tree.Stage, ctx: Context) -> Value:
-    """Note that a stage needs a later version; what is written in it is still held to the language's names."""
-    ctx.report.later(what, stage.path.span)
-    check_names(stage, ctx)
-    return ctx.unknown()
+_WORDS = frozenset({DEEPNORM})
+"""Bare words of combinators; those of layers are known to their options."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +85,8 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
     elif word in COMBINATOR_OPTIONS:
         if word != "residual" or all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):
             given_arguments(stage, COMBINATOR_OPTIONS[word], ctx.report)
-    elif (names := OPTIONS.get(word)) is not None:
-        given_arguments(stage, names, ctx.report)
+    elif word == IDENTITY:
+        given_arguments(stage, (), ctx.report)
 
 
 def parameters(block: tree.Block) -> list[tuple[str, Span]]:
@@ -130,9 +127,7 @@ def _check_path(path: tree.Path, called: bool, ctx: Context, local: Local) -> No
     file = ctx.env.file
     if found is not None or found is FAULT or word in local or ctx.env.label(word) is not None:
         return
-    if word in _KNOWN or word in file.blocks or word in file.models or word in file.functions:
-        return
-    if registry.find(word) is not None or len(path.parts) > 1:
+    if word in MATHS or word in _WORDS or word in file.flows() or is_library(word) or len(path.parts) > 1:
         return
     report_unknown(path, called=called, ctx=ctx, local=local)
 
@@ -140,15 +135,15 @@ def _check_path(path: tree.Path, called: bool, ctx: Context, local: Local) -> No
 def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterable[str] = ()) -> None:
     """A stage that is nothing: no layer or block, no function, no name."""
     word, file = path.parts[0], ctx.env.file
-    layers = [*LAYERS, *FUNCTIONS, *COMBINATORS, *file.blocks]
+    library = [*layers(), *functions(), *COMBINATORS, *file.blocks]
     if word[0].isupper():
-        legal = [*layers, *(() if called else ctx.env.names())]
+        legal = [*library, *(() if called else ctx.env.names())]
         ctx.report.unknown("layer or block", word, path.span, legal, SPELLINGS, code="unknown-layer")
     elif called:
-        legal = [*layers, *MATHS, *file.functions]
+        legal = [*library, *MATHS, *file.functions]
         ctx.report.unknown("function", word, path.span, legal, SPELLINGS, code="unknown-function")
     else:
-        legal = [*ctx.env.names(), *local, *layers, "true", "false", "none"]
+        legal = [*ctx.env.names(), *local, *library, "true", "false", "none"]
         ctx.report.unknown("name", word, path.span, legal, SPELLINGS)
 
 
