@@ -70,9 +70,10 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Group:
-    """On one line, or on one line but for the braces in it, or broken at every break of its own."""
+    """On one line, or on one line but for the braces that it `hugs`, or broken at every break of its own."""
 
     doc: Doc
+    hugs: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def render(doc: Doc) -> list[Line]:
             case list():
                 rest.extend((indent, mode, part) for part in reversed(doc))
             case Group():
-                rest.append((indent, _group_mode(doc.doc, mode, len(line.code), base, rest), doc.doc))
+                rest.append((indent, _group_mode(doc, mode, len(line.code), base, rest), doc.doc))
             case Braces():
                 flat = mode is _Mode.FLAT or (
                     mode is _Mode.BROKEN and _fits(doc, _Mode.FLAT, len(line.code), base, rest)
@@ -142,10 +143,11 @@ def render(doc: Doc) -> list[Line]:
     return out
 
 
-def _group_mode(doc: Doc, outer: _Mode, column: int, base: int, rest: _Rest) -> _Mode:
+def _group_mode(group: Group, outer: _Mode, column: int, base: int, rest: _Rest) -> _Mode:
     if outer is _Mode.FLAT:
         return outer
-    return next((m for m in (_Mode.FLAT, _Mode.HUG) if _fits(doc, m, column, base, rest)), _Mode.BROKEN)
+    modes = (_Mode.FLAT, _Mode.HUG) if group.hugs else (_Mode.FLAT,)
+    return next((mode for mode in modes if _fits(group.doc, mode, column, base, rest)), _Mode.BROKEN)
 
 
 def _fits(doc: Doc, mode: _Mode, column: int, base: int, rest: _Rest) -> bool:

@@ -257,7 +257,9 @@ class _Printer:
         parts: list[Doc] = [Break("")]
         for doc in docs[:-1]:
             parts.extend((doc, ",", Break()))
-        return Anchor(Group([opener, Nest([*parts, docs[-1], IfBroken(",")]), Break(""), closer]))
+        # Branches side by side are read one below the other, each with its braces.
+        hugs = opener != "[" or len(docs) == 1
+        return Anchor(Group([opener, Nest([*parts, docs[-1], IfBroken(",")]), Break(""), closer], hugs))
 
     # --- bodies and files ------------------------------------------------------------------------------------
 

@@ -116,6 +116,14 @@ def test_long_lines_break_at_an_arrow_first() -> None:
     )
 
 
+def test_long_lists_break_one_branch_a_line() -> None:
+    branches = [f"way_{i}: {{ Conv2d({i}, kernel = 1) -> Conv2d({i}, kernel = 3) }}" for i in range(3)]
+    lines = "\n".join(f"    {branch}," for branch in branches)
+    assert check_layout(f"dlspec 1\nblock A {{\n  [{', '.join(branches)}] -> concat\n}}\n").endswith(
+        f"  [\n{lines}\n  ] -> concat\n}}\n"
+    )
+
+
 def test_long_sums_break_in_parentheses() -> None:
     terms = [f"binary_cross_entropy(output_{i}, {i})" for i in range(4)]
     lines = "\n".join(f"    {'+ ' if i else ''}{term}" for i, term in enumerate(terms))
