@@ -6,15 +6,20 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dlspec.cli.main import main
 from dlspec.compiler.layers import registry
-from dlspec.compiler.pipeline import compile
+from dlspec.compiler.pipeline import analyse, compile
+from dlspec.compiler.semantics.combinators import ENTRIES
 from dlspec.compiler.training import registry as training_registry
 from dlspec.compiler.training.base import Options as TrainingOptions
-from dlspec.grammar import Source
+from dlspec.compiler.training.key_pages import KEY_PAGES, ONLY_PHASES
+from dlspec.grammar import Source, render
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -23,12 +28,32 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
 
 
-def test_the_spec_is_the_one_that_ships(repo: Path) -> None:
-    assert blocks("dlspec") == [(repo / "specs" / "digits.dlspec").read_text(encoding="utf-8")]
+def test_the_specs_are_those_that_ship(repo: Path) -> None:
+    gpt, digits, _ = blocks("dlspec")
+    assert gpt in (repo / "specs" / "gpt.dlspec").read_text(encoding="utf-8")
+    assert digits == (repo / "specs" / "digits.dlspec").read_text(encoding="utf-8")
+
+
+def test_the_imported_blocks_fit(repo: Path) -> None:
+    _, _, small = blocks("dlspec")
+    assert compile(Source("small.dlspec", small)).diagnostics == []
+
+
+def test_the_messages_are_what_is_said(repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message, change = blocks("text")
+    digits = Source("digits.dlspec", (repo / "specs" / "digits.dlspec").read_text(encoding="utf-8"))
+    (found,) = analyse(digits, ["classes=9"]).diagnostics
+    assert render(found) == message.rstrip()
+    assert "`dlspec check digits.dlspec --set classes=9`" in README
+    gpt = (repo / "specs" / "gpt.dlspec").read_text(encoding="utf-8")
+    (tmp_path / "gpt.dlspec").write_text(gpt, encoding="utf-8")
+    (tmp_path / "post.dlspec").write_text(gpt.replace("residual(pre =", "residual(post ="), encoding="utf-8")
+    assert main(["diff", str(tmp_path / "gpt.dlspec"), str(tmp_path / "post.dlspec")]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == change.rstrip()
 
 
 def test_the_emitted_code_is_what_is_emitted(repo: Path) -> None:
-    (spec,) = blocks("dlspec")
+    _, spec, _ = blocks("dlspec")
     files = compile(Source("digits.dlspec", spec)).files
     layer = (repo / "compiler" / "layers" / "silu.py").read_text(encoding="utf-8")
     model, rate, _, _, silu = blocks("python")
@@ -63,28 +88,63 @@ def test_the_make_targets_that_are_named_exist(repo: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.M), target
 
 
-def named(row: str) -> dict[str, list[str]]:
-    """What a row of the table of this version names, with the options in its parentheses."""
-    (line,) = re.findall(rf"^\| {row} \| (.*) \|$", README, re.M)
-    return {
-        word: options.split(", ") if options else [] for word, options in re.findall(r"`(\w+)(?:\((.*?)\))?`", line)
-    }
+# --- what this version has ---------------------------------------------------------------------------------------
 
 
-def test_the_layers_and_functions_that_are_named_are_those_there_are() -> None:
-    layers = named("layers")
-    assert {*layers, *named("functions")} == set(registry.words())
-    for word, options in layers.items():
-        layer = registry.find(word)
-        assert layer is not None and list(layer.options) == options, word
+def named(row: str) -> tuple[set[str], set[str]]:
+    """What a row of the table of this version says is run, and what is checked only."""
+    ((run, later),) = re.findall(rf"^\| {row} \| (.*?) ?\| ?(.*?) ?\|$", README, re.M)
+    return set(re.findall(r"`(\w+)`", run)), set(re.findall(r"`(\w+)`", later))
 
 
-@pytest.mark.parametrize("row", ["data", "losses", "metrics", "optimizers", "schedules"])
+def parted(runs: dict[str, bool]) -> tuple[set[str], set[str]]:
+    return {word for word in runs if runs[word]}, {word for word in runs if not runs[word]}
+
+
+@pytest.fixture
+def samples(repo: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The examples of the reference, placed where they can be analysed."""
+    monkeypatch.syspath_prepend(repo / "docs")
+    return import_module("sections.samples")
+
+
+@pytest.mark.parametrize("row", ["layers", "functions"])
+def test_the_layers_and_functions_that_are_named_are_those_there_are(row: str, samples: Any) -> None:
+    words = [word for word in registry.words() if word[0].isupper() == (row == "layers")]
+    assert named(row) == parted({word: samples.of_layer(registry.get(word)).runs for word in words})
+
+
+def test_the_structure_that_is_named_is_what_there_is(samples: Any) -> None:
+    run, later = named("structure")
+    assert (run - {"default"}, later) == parted({word: samples.of_combinator(word).runs for word in ENTRIES})
+
+
+def test_the_keys_that_are_named_are_those_there_are(samples: Any) -> None:
+    """The two keys that only a phase has go with it."""
+    keys = {word: page.example for word, page in KEY_PAGES.items() if word not in ONLY_PHASES}
+    noted = {word: not samples.train_line(example).diagnostics for word, example in keys.items()}
+    assert named("keys of `train`") == parted(noted | {"phase": False})
+
+
+FOLDERS = {
+    **{row: row for row in "data augmentations losses metrics optimizers schedules formats".split()},
+    "initial weights": "inits",
+    "weights to start from": "starts",
+    "several devices": "parallel",
+}
+
+
+@pytest.mark.parametrize("row", FOLDERS)
 def test_what_a_recipe_can_be_written_with_is_what_there_is(row: str) -> None:
-    kinds = {word: training_registry.find(row, word, TrainingOptions) for word in training_registry.words(row)}
-    assert set(named(row)) == {word for word, kind in kinds.items() if kind is not None and kind.runs}
+    folder = FOLDERS[row]
+    kinds = {word: training_registry.find(folder, word, TrainingOptions) for word in training_registry.words(folder)}
+    assert named(row) == parted({word: kind is not None and kind.runs for word, kind in kinds.items()})
+
+
+# --- what it points to -------------------------------------------------------------------------------------------
 
 
 def test_no_link_of_the_readme_is_dead(repo: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+    for target in re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README):
+        target = "".join(target)
         assert (repo / target).exists(), target
