@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from scalar_cases import CAP, GRID, SQUARED_RELU, TILT, WINDOW, expressions, function, functions, value
+from scalar_cases import CAP, SQUARED_RELU, TILT, WINDOW, expressions, function, functions
+from scalar_values import GRID, value
 
 from dlspec.compiler.scalars import Constant, Expression, Variable, applied, read_expression
 from dlspec.compiler.scalars.differentiate import differentiate
@@ -19,8 +20,6 @@ from dlspec.compiler.scalars.print_triton import print_triton
 from dlspec.compiler.scalars.simplify import simplify
 from dlspec.compiler.scalars.source import function_source
 from dlspec.compiler.semantics.number import Reference, number, spelled
-
-pytestmark = pytest.mark.no_torch
 
 X, Y = Variable("x"), Variable("y")
 

@@ -9,7 +9,8 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 from hypothesis import given, settings
-from scalar_cases import CAP, GRID, SQUARED_RELU, TILT, WINDOW, expressions, function, moderate, value
+from scalar_cases import CAP, SQUARED_RELU, TILT, WINDOW, expressions, function
+from scalar_values import GRID, moderate, value
 
 from dlspec.compiler.backends.onnx.builder import OnnxBuilder
 from dlspec.compiler.backends.onnx.model import IR_VERSION, OPSET

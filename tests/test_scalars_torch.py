@@ -15,7 +15,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
-from scalar_cases import CAP, GRID, SQUARED_RELU, TILT, WINDOW, expressions, function, moderate, value
+from scalar_cases import CAP, SQUARED_RELU, TILT, WINDOW, expressions, function
+from scalar_values import GRID, moderate, value
 
 from dlspec.compiler.scalars import Constant, Expression, Variable, applied
 from dlspec.compiler.scalars.activations import ACTIVATIONS
