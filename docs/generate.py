@@ -11,20 +11,20 @@ import sys
 from pathlib import Path
 
 from sections import SECTIONS
-from sections.samples import check
+from sections.samples import check, with_messages
 
 HERE = Path(__file__).resolve().parent
 _MARK = re.compile(r"<!-- (\w+):?(.*?) -->", re.DOTALL)
 
 
 def page(prose: str) -> str:
-    """A page of prose with its sections filled in.
+    """A page of prose with its sections filled in, and below each wrong example what is said of it.
 
     Raises KeyError for a section that there is not, and WrongExample for an example that is not what the page says.
     """
     text = _MARK.sub(lambda mark: SECTIONS[mark[1]](mark[2].split()).strip(), prose)
     check(text)
-    return text
+    return with_messages(text)
 
 
 def main(folder: Path) -> None:

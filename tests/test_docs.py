@@ -92,7 +92,7 @@ def samples(repo: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 RIGHT = "model Net: (x: [B, 8]) -> (y: [B, 4]) {\n  Linear(4)\n}\n"
-WRONG = RIGHT.replace("4)\n", "5)\n")
+WRONG = "dlspec 1\n" + RIGHT.replace("4)\n", "5)\n")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,8 @@ def test_a_right_example_passes(samples: ModuleType, fence: str, text: str) -> N
     [
         ("", WRONG),
         ("", RIGHT.replace("Linear", "Liner")),
-        ("wrong shape-mismatch", RIGHT),
+        ("wrong shape-mismatch", f"dlspec 1\n{RIGHT}"),
+        ("wrong shape-mismatch", WRONG.removeprefix("dlspec 1\n")),
         ("wrong unknown-name", WRONG),
         ("wrong shape-mismatch", WRONG + "widht = 3\nwidht = 4\n"),
         ("in train", "batch = 3\nbtach = 3\n"),

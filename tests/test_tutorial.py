@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "tutorial.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BIN = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -51,28 +49,40 @@ def pattern(shown: str) -> re.Pattern[str]:
     return re.compile("".join(lines))
 
 
-def test_the_tutorial_is_what_happens(tmp_path: Path) -> None:
+def follow(page: str, folder: Path) -> None:
     said = ""
-    for language, name, text in BLOCKS:
+    for language, name, text in BLOCK.findall(page):
         match language:
             case "sh":
-                said = shell(text, tmp_path)
+                said = shell(text, folder)
             case "python":
-                (tmp_path / "program.py").write_text(text, encoding="utf-8")
-                said = shell("python program.py", tmp_path)
+                (folder / "program.py").write_text(text, encoding="utf-8")
+                said = shell("python program.py", folder)
             case "diff":
-                edit(tmp_path / name, text)
+                edit(folder / name, text)
             case "dlspec":
-                assert text in (tmp_path / name).read_text(encoding="utf-8")
+                assert text in (folder / name).read_text(encoding="utf-8")
             case "text":
                 assert pattern(text).fullmatch(said if said.endswith("\n") else f"{said}\n"), f"{text}\n---\n{said}"
             case _:
                 raise AssertionError(f"nothing is done with a block of {language}")
 
 
+def test_its_first_part_is_what_happens(tmp_path: Path) -> None:
+    """Without a framework: up to where something is trained."""
+    follow(PAGE.partition("## 4.")[0], tmp_path)
+
+
+@pytest.mark.slow
+def test_all_of_it_is_what_happens(tmp_path: Path) -> None:
+    follow(PAGE, tmp_path)
+
+
 def test_every_command_has_its_output() -> None:
     """But the one that copies a file, which has none."""
-    followed = [(text, after) for (language, _, text), (after, _, _) in pairwise(BLOCKS) if language == "sh"]
+    followed = [
+        (text, after) for (language, _, text), (after, _, _) in pairwise(BLOCK.findall(PAGE)) if language == "sh"
+    ]
     assert [text for text, after in followed if after != "text"] == ["cp zen.dlspec post.dlspec\n"]
 
 

@@ -12,7 +12,7 @@ from dlspec.compiler.layers.base import Layer, Parameter
 from dlspec.compiler.pipeline import Analysis, analyse
 from dlspec.compiler.semantics.combinators import ENTRIES
 from dlspec.compiler.semantics.report import Report
-from dlspec.grammar import Source
+from dlspec.grammar import Source, render
 
 
 class WrongExample(ValueError):
@@ -158,12 +158,24 @@ def check(page: str) -> None:
     """Hold every example of a page against the language.
 
     What stands behind `dlspec` in the fence says what it is: nothing for a file or items of one that are right, `wrong
-    CODE` for such that deserve this code and no other, `in train` for lines of a recipe; `with CODE` and `without CODE`
-    for the two specs of an entry about a code. Raises WrongExample.
+    CODE` for a file that deserves this code and no other, `in train` for lines of a recipe; `with CODE` and `without
+    CODE` for the two specs of an entry about a code. Raises WrongExample.
     """
     for fence, text in _BLOCK.findall(page):
         if not _holds(fence.split(), text):
             raise WrongExample(f"not {fence or 'right'}: {_said(read(_whole(text)))}\n{text}")
+
+
+def with_messages(page: str) -> str:
+    """A page with what is said of each wrong example below it."""
+
+    def shown(block: re.Match[str]) -> str:
+        if not block[1].startswith("wrong "):
+            return block[0]
+        said = "\n\n".join(map(render, read(block[2]).diagnostics))
+        return f"{block[0]}\n\n```text\n{said}\n```"
+
+    return _BLOCK.sub(shown, page)
 
 
 def _holds(fence: list[str], text: str) -> bool:
@@ -171,7 +183,7 @@ def _holds(fence: list[str], text: str) -> bool:
         case []:
             return not _codes(_whole(text))
         case ["wrong", code]:
-            return _codes(_whole(text)) == {code}
+            return _codes(text) == {code}
         case ["in", "train"]:
             return all(not train_line(line).failed for line in text.splitlines())
         case ["with", code]:
