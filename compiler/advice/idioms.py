@@ -139,6 +139,8 @@ def nested_call(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     found = call_of(finding, nodes)
     if found is None or len(found[0].args or ()) != 1 or "no options" not in finding.message:
         return None
+    if isinstance(nodes[0], tree.Train):
+        return None  # nothing flows there
     call, line, given = found[0], innermost(nodes, tree.Binding), finding.span.text
     again = line is not None and line.value is call and line.name.text == given
     better = str(call.path) if again else f"{given} -> {call.path}"

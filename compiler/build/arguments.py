@@ -102,14 +102,9 @@ def given_arguments(
             name, value, place = names[position], arg, arg.span
         overrides = place.source is not stage.path.span.source
         if name in given and not overrides:
-            report.error(
-                "repeated-option",
-                f"`{name}` is given twice",
-                arg.span,
-                "given again here",
-                labels=((given[name].place, "given here first"),),
-                help="keep one of them",
-            )
+            _report_repeated(name, stage, arg, given[name].place, report)
+            if given[name].place == (stage.args or (arg,))[0].span:
+                given[name] = Written(value, place)  # what stands first may be what is worked on
             unfit.append("")
         elif name in names or name in later:
             given[name] = Written(value, place)
@@ -120,6 +115,28 @@ def given_arguments(
         misfits += unfit
         return given
     return None if unfit else given
+
+
+def _report_repeated(name: str, stage: tree.Stage, arg: tree.Node, before: Span, report: Report) -> None:
+    better = _by_the_arrow(stage) if before == (stage.args or (arg,))[0].span else None
+    report.error(
+        "repeated-option",
+        f"`{name}` is given twice",
+        arg.span,
+        "given again here",
+        labels=((before, "given here first"),),
+        help="keep one of them" if better is None else f"what is worked on comes by the arrow: write `{better}`",
+        fixes=() if better is None else (Fix(stage.span, better),),
+    )
+
+
+def _by_the_arrow(stage: tree.Stage) -> str | None:
+    """`x -> sum(over = T)` for `sum(x, over = T)`: a value that stands where an option does."""
+    first = stage.args[0] if stage.args else None
+    if not isinstance(first, tree.Stage) or first.args is not None or not first.path.parts[0][:1].islower():
+        return None
+    rest = ", ".join(arg.span.text for arg in (stage.args or ())[1:])
+    return f"{first.path} -> {stage.path}({rest})"
 
 
 def _unknown_option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 
 from ...grammar import tree
 from ..ir.graph import Run, UnitModule, Value
@@ -165,6 +165,14 @@ def _ports(block: tree.Block | tree.Model) -> tuple[tree.Port, ...]:
     return block.signature.inputs if block.signature else ()
 
 
+def _dims(block: tree.Block | tree.Model) -> Iterator[str]:
+    """The Capital names that the inputs give to dims."""
+    for port in _ports(block):
+        for node in tree.walk(port.shape):
+            if isinstance(node, tree.Path) and node.parts[0][:1].isupper():
+                yield node.parts[0]
+
+
 def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, draft: UnitDraft, ctx: Context) -> bool:
     params = {param.name.text: param for param in block.params or ()}
     for name, param in params.items():
@@ -258,7 +266,8 @@ def leads_to_itself(file: FileScope, report: Report) -> bool:
 
 
 def _calls(block: tree.Block | tree.Model, known: Container[str]) -> dict[str, tree.Path]:
-    params = {param.name.text for param in _params(block)}
+    # A dim or a parameter of that name is meant, not the block or model.
+    params = {param.name.text for param in _params(block)} | set(_dims(block))
     found: dict[str, tree.Path] = {}
 
     def walk(node: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ..layers import registry
 from ..semantics.language import SPELLINGS, functions, layers
 from ..semantics.report import Report
@@ -68,6 +69,10 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
                 "which option is this?",
                 help=f"`default {word}(option = {arg.span.text})`, with one of {', '.join(legal)}",
             )
+        elif not legal:
+            fixes = (Fix(line.span, ""),)
+            message = f"`{word}` takes no options"
+            report.error("unknown-option", message, arg.span, "here", help="take the line out", fixes=fixes)
         elif arg.name.text not in legal:
             report.unknown("option", arg.name.text, arg.name.span, legal, where=f" of `{word}`", code="unknown-option")
     if not line.stage.args:

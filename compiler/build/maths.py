@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..ir.graph import Value
-from ..semantics.number import Number, NumberError, operation
+from ..semantics.number import Number, NumberError, arguments_of, operation
 from . import flows
 from .context import Context, Flowing
 from .pointwise import apply
@@ -35,6 +35,7 @@ def run_maths(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         sides: list[Value | Number] = [flows.needed(x, stage, ctx)]
     else:
         sides = [_one(flows.run(arg, x, ctx), ctx) for arg in flowing]
+    ctx.unit.consumed.update(ctx.unit.take(side) for side in sides if isinstance(side, Value))
     if not _fits(word, len(sides), stage, ctx):
         return ctx.unknown()
     if all(not isinstance(side, Value) for side in sides):
@@ -61,10 +62,7 @@ def _fits(word: str, count: int, stage: tree.Stage, ctx: Context) -> bool:
         return True
     if count == (2 if word in _TWO else 1):
         return True
-    wanted = "two arguments or more" if word in ("min", "max") else "two arguments" if word in _TWO else "one argument"
-    example = (
-        f"{word}(identity, 0)" if word in ("min", "max") else f"{word}(dim, 64)" if word in _TWO else f"{word}(dim)"
-    )
+    wanted, example = arguments_of(word)
     label = f"{count} here"
     ctx.report.error("wrong-arguments", f"`{word}` takes {wanted}", stage.span, label, help=f"such as `{example}`")
     return False

@@ -26,6 +26,7 @@ from ..semantics.number import (
 )
 from ..semantics.report import Report, Unheard
 from ..semantics.tensor import UNKNOWN, DType, Tensor, Type
+from .arguments import show_value
 from .context import Context
 from .env import Env
 
@@ -138,8 +139,14 @@ def check_dim(value: object, dim: tree.Flow, report: Report) -> Number | None:
         if known is None or (known == int(known) and known >= 1):
             return value  # type: ignore[return-value]
         what = f"this is {spell(known)}"
+    elif isinstance(value, Value):
+        # A port hides the constant of its name.
+        message = f"`{dim.span.text}` is a value here, and a dim is a number"
+        help = "give the input or output, or the constant, another name"
+        report.error("bad-dim", message, dim.span, "flows", help=help)
+        return None
     else:
-        what = "this is something else"
+        what = f"this is {show_value(value)}"
     report.error("bad-dim", "a dim is a whole number of at least 1", dim.span, what)
     return None
 

@@ -136,7 +136,15 @@ def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterab
     """A stage that is nothing: no layer or block, no function, no name."""
     word, file = path.parts[0], ctx.env.file
     library = [*layers(), *functions(), *COMBINATORS, *file.blocks]
-    if word[0].isupper():
+    if called and ctx.env.label(word) is not None:
+        ctx.report.error(
+            "not-a-flow",
+            f"`{word}` is a module that is there already, with the options and further inputs that it was made with",
+            path.span,
+            "made already",
+            help=f"write `{word}` alone; for other values, name the flow with `=` where it is made, and use that name",
+        )
+    elif word[:1].isupper():
         legal = [*library, *(() if called else ctx.env.names())]
         ctx.report.unknown("layer or block", word, path.span, legal, SPELLINGS, code="unknown-layer")
     elif called:

@@ -344,11 +344,17 @@ def check_batch(word: str, x: Tensor, side: Tensor, option: str) -> None:
         )
 
 
+def _heads(heads: Number) -> str:
+    """`5 heads`; a number under a name that says so is not told twice: `heads = 5`."""
+    text = written(heads)
+    return f"{shown(heads)} heads" if heads.value is None or "heads" not in text else f"{text} = {spell(heads.value)}"
+
+
 def divided(width: Number, heads: Number, option: str = "heads") -> Number:
     """The width of a head. Raises ShapeFault where the width does not divide."""
     if not divides(heads, width):
         raise ShapeFault(
-            f"{shown(width)} does not divide into {shown(heads)} heads",
+            f"{shown(width)} does not divide into {_heads(heads)}",
             "make the width a multiple of `heads`, or give `head_dim`",
             option,
         )

@@ -9,7 +9,18 @@ from typing import Any, Protocol, TypeGuard
 
 from ...grammar import tree
 from .language import is_library, layers
-from .number import COMPARISONS, MATHS, Literal, Number, NumberError, Operation, Reference, exact_value, operation
+from .number import (
+    COMPARISONS,
+    MATHS,
+    Literal,
+    Number,
+    NumberError,
+    Operation,
+    Reference,
+    arguments_of,
+    exact_value,
+    operation,
+)
 from .report import Report
 
 
@@ -144,5 +155,7 @@ def _worked_out(
         report.error("no-value", f"this cannot be worked out: {error}", flow.span, str(error))
         return FAULT
     except TypeError:
-        report.error("wrong-arguments", f"`{operator}` takes another number of arguments", flow.span, "here")
+        wanted, example = arguments_of(operator)
+        message, label = f"`{operator}` takes {wanted}", f"{len(values)} here"
+        report.error("wrong-arguments", message, flow.span, label, help=f"such as `{example}`")
         return FAULT

@@ -182,6 +182,18 @@ _APPLY: dict[str, Callable[..., Value]] = {
 }
 
 MATHS = frozenset({"sqrt", "exp", "log", "sin", "cos", "abs", "min", "max", "floor", "ceil", "round_up"})
+
+
+def arguments_of(word: str) -> tuple[str, str]:
+    """What a mathematical function takes, in words, and an example."""
+    match word:
+        case "min" | "max":
+            return "two arguments or more", f"{word}(a, b)"
+        case "round_up":
+            return "two arguments", "round_up(dim, 64)"
+    return "one argument", f"{word}(dim)"
+
+
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 
