@@ -34,7 +34,7 @@ VERBS = {
     "export": "write ONNX and TorchScript, with proof",
     "runs": "list runs and how far they are",
     "diff": "what changed in meaning between two specs or runs",
-    "explain": "what a code such as shape-mismatch means, with examples",
+    "explain": "what a code such as shape-mismatch or a word such as Linear means",
     "lsp": "answer an editor: findings, completion, documentation, rename",
 }
 

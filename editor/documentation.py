@@ -157,6 +157,22 @@ def formats() -> tuple[Page, ...]:
     return calls("formats")
 
 
+_FOLDERS = (*dict.fromkeys(f for page in KEY_PAGES.values() for f in (page.folder, page.behind) if f), "formats")
+
+
+def pages(word: str) -> tuple[Page, ...]:
+    """All that a word of the language means: `mse` is a loss and a metric."""
+    elsewhere = [call(folder, word) for folder in _FOLDERS]
+    found = [layer(word), maths(word), key(word), *elsewhere]
+    return tuple(page for page in found if page is not None)
+
+
+def words() -> tuple[str, ...]:
+    """Every word that has a page."""
+    called = (word for folder in _FOLDERS for word in training.words(folder))
+    return tuple(dict.fromkeys((*layer_words(), *maths_words(), *KEY_PAGES, *called)))
+
+
 def load() -> None:
     """Read all pages, so that the first question does not wait for them."""
     for word in layer_words():
@@ -176,12 +192,18 @@ def _combinator(word: str, entry: Combinator) -> Page:
 
 def _of_class(word: str, kind: type[OptionSet], example: str) -> Page:
     text = cleandoc(kind.__doc__ or "")
-    sentences = _SENTENCE.split(" ".join(text.split()))
+    sentences = _sentences(text)
     options = tuple(_option(name, field, sentences) for name, field in kind.options.items())
     listed = [*(kind.takes if issubclass(kind, Measure) else ()), *map(_listed, options)]
     if issubclass(kind, Layer) and kind.variadic is not None:
         listed = ["..." if option.name == kind.variadic else _listed(option) for option in options]
     return Page(word, f"{word}({', '.join(listed)})" if listed else word, text, example, options)
+
+
+def _sentences(text: str) -> list[str]:
+    """The sentences of a docstring; an item of a list, and what a semicolon parts in it, stands for itself."""
+    blocks = re.split(r"\n\s*\n|\n- ", text)
+    return [s for block in blocks for s in _SENTENCE.split(" ".join(block.removeprefix("- ").split())) if s]
 
 
 def _listed(option: Option) -> str:
@@ -195,6 +217,8 @@ def _option(name: str, field: Field, sentences: list[str]) -> Option:
     said = [sentence for sentence in sentences if re.search(rf"`[^`]*\b{name}\b[^`]*`", sentence)]
     if len(said) > 1 and said[0] is sentences[0]:
         del said[0]  # the first sentence is about the whole, and names options in passing
+    # Where some begin with the option, the others are about another one.
+    said = [sentence for sentence in said if re.match(rf"`{name}\b", sentence)] or said[:1]
     default = None if field.required else _spelled(field.default)
     known = tuple(sorted(words | reader.words if reader is not None else words))
     return Option(name, " ".join(said).rstrip(";"), takes, default, known, takes.startswith("true or false"))

@@ -11,6 +11,7 @@ import pytest
 from dlspec.cli.codes import PAGES, Code, read_codes
 from dlspec.cli.main import main
 from dlspec.compiler.pipeline import analyse
+from dlspec.editor.documentation import pages, words
 from dlspec.grammar import Source
 
 pytestmark = pytest.mark.no_torch
@@ -82,3 +83,20 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.split() == sorted(CODES)
     assert main(["explain", "unreadable-file"]) == 0
     assert "wrong" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", words())
+def test_every_word_of_the_language_is_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", word]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(word)
+    for page in pages(word):
+        assert page.signature in told
+        assert all(option.name in told for option in page.options)
+
+
+def test_a_word_with_two_meanings_has_both(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "mse", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["pages"]) == 2
+    assert main(["explain", "Liner"]) == 2
+    assert "`dlspec explain Linear`" in capsys.readouterr().err
