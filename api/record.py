@@ -63,7 +63,7 @@ def read_record(texts: Mapping[str, str]) -> Record:
             return Record(
                 name=stored["source"]["name"],
                 text=stored["source"]["text"],
-                imports=stored["source"]["imports"],
+                imports=stored["source"].get("imports", {}),
                 overrides=tuple(stored["overrides"]),
                 recipe=stored["recipe"],
                 settings=stored["settings"],

@@ -28,7 +28,7 @@ def test_a_run_says_where_it_comes_from(trained: Path) -> None:
     run = trained / "run"
     assert (run / "spec.dlspec").read_text() == STORY
     record = json.loads((run / "resolved.json").read_text())
-    assert record["schema"] == 1 and record["source"] == {"name": "story.dlspec", "text": STORY}
+    assert record["schema"] == 1 and record["source"] == {"name": "story.dlspec", "text": STORY, "imports": {}}
     assert record["recipe"] == "Story" and record["overrides"] == [] and record["settings"]["steps"] == 12
     assert {"story.py", "story_recipe.py", "metrics.jsonl", "manifest.json", "checkpoints"} <= set(os.listdir(run))
     assert str(trained) not in (run / "resolved.json").read_text()

@@ -64,10 +64,10 @@ model N: (x: [B, T, 16]) -> (y: [B, T, half]) {
     "whole numbers where floats are wanted": """
 one = 1
 two = 2.0
-block A(a) { leaky_relu(a) -> LayerNorm(eps = a) -> RMSNorm(eps = a, offset = a) }
+block A(a) { leaky_relu(a) -> swish(a) -> RMSNorm(offset = a) }
 model N: (x: [B, T, 8]) -> (y: [B, T, 8]) {
-  leaky_relu(1) -> leaky_relu(one) -> leaky_relu(two) -> swish(2) -> LayerNorm(eps = 1) -> LayerNorm(eps = two)
-  RMSNorm(eps = one) -> A(one) -> A(0.5)
+  leaky_relu(1) -> leaky_relu(one) -> leaky_relu(two) -> swish(2) -> swish(one) -> elu
+  RMSNorm(offset = one) -> RMSNorm(offset = 2) -> A(one) -> A(0.5)
 }""",
     "floor division of a number": """
 model N: (x: [B, T, 8], n: int[B, T]) -> (y: [B, T, 8], k: int[B, T], z: [B, T]) {
