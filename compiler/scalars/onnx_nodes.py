@@ -38,7 +38,7 @@ _KINDS = {
     "softplus": "Softplus",
 }
 """Those that ONNX has and ONNX Runtime runs; the others are written out."""
-_OPERATOR_NAMES = {
+OPERATOR_NAMES = {
     "+": "add",
     "-": "subtract",
     "*": "multiply",
@@ -54,6 +54,7 @@ _OPERATOR_NAMES = {
     ">": "greater",
     ">=": "at_least",
 }
+"""How the node of an operator is called."""
 
 
 def onnx_nodes(
@@ -99,8 +100,8 @@ class _Writer:
                 return self._op("HardSigmoid", operands, name or self._below("hardsigmoid"), alpha=1 / 6, beta=0.5)
             case Compute("if", operands):
                 return self._op("Where", operands, name or self._below("where"))
-            case Compute(operator) if operator in _OPERATOR_NAMES:
-                return self._operator(e, name or self._below(_OPERATOR_NAMES[operator]))
+            case Compute(operator) if operator in OPERATOR_NAMES:
+                return self._operator(e, name or self._below(OPERATOR_NAMES[operator]))
             case Compute(operator, operands) if operator in _KINDS:
                 return self._op(_KINDS[operator], operands, name or self._below(operator))
             case Compute():

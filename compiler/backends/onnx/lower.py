@@ -33,28 +33,11 @@ from ...ir.graph import Value as IrValue
 from ...layers.base import NoOnnxForm
 from ...layers.registry import stem
 from ...scalars.expression import Constant, substitute
-from ...scalars.onnx_nodes import onnx_nodes
+from ...scalars.onnx_nodes import OPERATOR_NAMES, onnx_nodes
 from ...semantics.number import real, whole
 from ...semantics.tensor import Tensor
 from .builder import OnnxBuilder, OnnxValue
 from .pointwise import pointwise
-
-_OPERATOR_NAMES = {
-    "+": "add",
-    "-": "subtract",
-    "*": "multiply",
-    "/": "divide",
-    "//": "divide_whole",
-    "%": "remainder",
-    "^": "power",
-    "neg": "negate",
-    "==": "equal",
-    "!=": "differ",
-    "<": "less",
-    "<=": "at_most",
-    ">": "greater",
-    ">=": "at_least",
-}
 
 
 def lower(
@@ -99,7 +82,7 @@ class _Body:
                 name = self._name(node, stem(layer.word))
                 return self._layer(node, inputs, name, self._path(node.module) if node.module else "")
             case Pointwise() as op:
-                name = self._name(node, _OPERATOR_NAMES.get(op.operator, op.operator))
+                name = self._name(node, OPERATOR_NAMES.get(op.operator, op.operator))
                 types = [tensor_type(value) for value in node.inputs]
                 return (pointwise(self._g, op, list(inputs), types, tensor_type(node.output), name),)
             case Call() as op:

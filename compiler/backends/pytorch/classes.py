@@ -14,7 +14,7 @@ from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
 from ...semantics.tensor import Tensor
 from .file import FileText, python
-from .forward import Forward, ForwardText, all_nodes, named_values, safe_name
+from .forward import Forward, ForwardText
 from .initial import (
     init_bias_source,
     init_conv_source,
@@ -23,8 +23,9 @@ from .initial import (
     init_table_line,
 )
 from .lending import attribute, lent_to, ties
-from .names import item_name
+from .names import item_name, safe_name
 from .places import first_weight, size_text
+from .reads import all_nodes, named_values
 
 
 @dataclass

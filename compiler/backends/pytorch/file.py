@@ -11,6 +11,7 @@ from ...scalars.source import function_source
 from ...semantics.number import Literal, Number, Operation, Reference, is_whole, references, spell, spelled
 from .initial import Scheme
 from .layout import fit
+from .names import safe_name
 
 _IMPORTS = (
     (r"\bmath\.", "import math"),
@@ -73,10 +74,11 @@ class FileText:
         return self._function(function, *tensors)
 
     def _function(self, function: ScalarFunction, *tensors: str) -> str:
-        number = 1
+        own, number = safe_name(function.name), 1
+        written = function_source(function, tensors=tensors, name=safe_name)
         while True:
-            name = function.name if number == 1 else f"{function.name}_{number}"
-            source = function_source(function, tensors=tensors).replace(f"def {function.name}(", f"def {name}(", 1)
+            name = own if number == 1 else f"{own}_{number}"
+            source = written.replace(f"def {own}(", f"def {name}(", 1)
             if self.functions.setdefault(name, source) == source:
                 return name
             number += 1

@@ -7,7 +7,7 @@ statement (`x = x + self.attn(self.attn_norm(x))`). The value that runs down the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ...ir.graph import (
@@ -26,7 +26,6 @@ from ...ir.graph import (
     UnitModule,
     Value,
     input_type,
-    regions,
 )
 from ...layers.base import Code
 from ...layers.side import hole
@@ -35,6 +34,8 @@ from ...semantics.number import MATHS, Number, references
 from ...semantics.tensor import Tensor
 from .expression import HOLE, Expression, fill, infix
 from .lending import Lent, handed_on, module_text
+from .names import safe_name
+from .reads import captured, named_values, uses
 
 _FRESH = ("x", "h", "y", "z", "u", "v", "w")
 _CHAIN = 3
@@ -66,7 +67,7 @@ class Forward:
         self.lines: list[str] = []
         self.locals: Counter[str] = Counter()
         self.given = set(map(safe_name, named_values(unit)))
-        self.left = _uses(unit)
+        self.left = uses(unit)
         self.known: dict[Value, Expression] = {v: Expression(n, frozenset({n})) for v, n in names.items()}
         self.holders: dict[str, Value] = {n: v for v, n in names.items()}
 
@@ -211,9 +212,9 @@ class Forward:
                 tensors.append(parameter.name)
                 text = operands[-1].text
                 in_order = len(arguments) == len(operands) - 1
-                arguments.append(text if in_order else f"{parameter.name}={text}")
+                arguments.append(text if in_order else f"{safe_name(parameter.name)}={text}")
             elif parameter.default is None or not same_text(parameter.default, n):
-                arguments.append(f"{parameter.name}={self.code.real(n)}")
+                arguments.append(f"{safe_name(parameter.name)}={self.code.real(n)}")
         name = self.code.function(op.function, tensors)
         reads = frozenset[str]().union(*(operand.reads for operand in operands))
         return Expression(f"{name}({', '.join(arguments)})", reads, sum(o.modules for o in operands))
@@ -453,50 +454,3 @@ def _joined(left: Expression, operator: str, right: Expression) -> Expression:
 def same_text(a: Number, b: Number) -> bool:
     """Whether two numbers are known and one."""
     return a.value is not None and a.value == b.value and not any(True for _ in references(b))
-
-
-def _uses(unit: Unit) -> Counter[Value]:
-    """How often each value is read in the unit."""
-    uses: Counter[Value] = Counter(unit.outputs)
-    for node in all_nodes(unit.nodes):
-        uses.update(node.inputs)
-        uses.update(region.output for region in regions(node.op))
-    return uses
-
-
-def all_nodes(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The nodes, and those of the flows inside them."""
-    for node in nodes:
-        yield node
-        for region in regions(node.op):
-            yield from all_nodes(region.nodes)
-
-
-def captured(region: Region) -> list[Value]:
-    """What a flow reads that it does not make itself."""
-    made, read = {region.input}, dict[Value, None]()
-    for node in all_nodes(region.nodes):
-        made.update(node.outputs, (inner.input for inner in regions(node.op)))
-        read.update(dict.fromkeys(node.inputs))
-    read[region.output] = None
-    return [value for value in read if value not in made]
-
-
-def _all_values(unit: Unit) -> Iterable[Value]:
-    yield from unit.inputs
-    for node in all_nodes(unit.nodes):
-        yield from node.outputs
-
-
-def named_values(unit: Unit) -> set[str]:
-    """The names that values of a unit were given."""
-    return {value.name for value in _all_values(unit) if value.name}
-
-
-_SHADOWING = frozenset({"self", "config", "torch", "nn", "math", "dataclass", "checkpoint"})
-_AMBIGUOUS = frozenset({"l", "I", "O"})
-
-
-def safe_name(name: str) -> str:
-    """A port's or value's name as a variable: one that hides an import or reads like a digit gets an underscore."""
-    return f"{name}_" if name in _SHADOWING | _AMBIGUOUS else name

@@ -36,3 +36,12 @@ def free_class(name: str, taken: set[str]) -> str:
         if candidate not in taken | FILE_NAMES:
             return candidate
         number += 1
+
+
+_SHADOWING = frozenset({"self", "config", "torch", "nn", "math", "dataclass", "checkpoint"})
+_AMBIGUOUS = frozenset({"l", "I", "O"})
+
+
+def safe_name(name: str) -> str:
+    """A port's or value's name as a variable: one that hides an import or reads like a digit gets an underscore."""
+    return f"{name}_" if name in _SHADOWING | _AMBIGUOUS else name
