@@ -8,10 +8,12 @@ from __future__ import annotations
 from .diagnostics import Diagnostic
 from .fault import OPERATORS, Fault, Outcome, Rule
 from .mistakes_in_calls import (
+    argument_without_parentheses,
     bracketed_names,
     call_or_index,
     labelled_parentheses,
     missing_sign,
+    tuple_of_values,
     type_in_parentheses,
     type_of_tensors,
 )
@@ -23,6 +25,7 @@ from .mistakes_in_heads import (
     misplaced,
     misspelt_as,
     misspelt_head,
+    parameters_of_model,
     quoted_name,
 )
 from .mistakes_in_names import already_reported, capital_word, logic_word, reserved_word, wrong_case
@@ -49,6 +52,7 @@ RULES: tuple[Rule, ...] = (
     capital_word,
     quoted_name,
     misplaced,
+    parameters_of_model,
     type_in_parentheses,
     type_of_tensors,
     wrong_case,
@@ -63,6 +67,8 @@ RULES: tuple[Rule, ...] = (
     unfinished_line,
     leading_operator,
     number,
+    argument_without_parentheses,
+    tuple_of_values,
     commas,
     chained_comparison,
     missing_else,

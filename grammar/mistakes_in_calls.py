@@ -5,7 +5,7 @@ from __future__ import annotations
 from .diagnostics import Diagnostic, Fix, rewrite
 from .fault import ITEMS, Fault, Outcome, Repair
 from .layout import CLOSERS, OPENERS
-from .tokens import VALUES, Token
+from .tokens import NEWLINE, VALUES, Token
 
 
 def labelled_parentheses(fault: Fault) -> Outcome | None:
@@ -49,6 +49,36 @@ def type_in_parentheses(fault: Fault) -> Outcome | None:
     better = f"[{whole.text[1:-1]}]"
     message = "a type is its dims in brackets"
     return rewrite("wrong-type", message, whole, "dims in parentheses", better), repair
+
+
+def argument_without_parentheses(fault: Fault) -> Outcome | None:
+    """`repeat 3 { ... }`."""
+    token, before = fault.token, fault.before
+    if token.kind != "NUMBER" or before.kind not in ("NAME", "TYPE") or fault.after.kind != "{" or not fault.place:
+        return None
+    ends = (Token("(", "(", token.start, token.start), token, Token(")", ")", token.end, token.end))
+    repair = Repair(0, 1, ends)
+    if not fault.fits(repair, 1):
+        return None
+    whole = fault.source.span(before.start, token.end)
+    message, better = "arguments stand in parentheses", f"{before.text}({token.text})"
+    return rewrite("missing-parentheses", message, whole, "no parentheses", better), repair
+
+
+def tuple_of_values(fault: Fault) -> Outcome | None:
+    """`betas = (0.9, 0.95)`."""
+    if fault.token.kind != "," or fault.bracket != "(":
+        return None
+    stream, depth, at = fault.stream, 0, fault.at
+    while depth >= 0 and at > fault.start:
+        at -= 1
+        depth += (stream[at].kind in CLOSERS) - (stream[at].kind in OPENERS)
+    close = fault.closing(at)
+    if close is None or stream[at - 1].kind not in ("=", "(", "[", ","):
+        return None
+    whole = fault.source.span(stream[at].start, stream[close].end)
+    better = f"[{whole.text[1:-1].rstrip().rstrip(',')}]"
+    return rewrite("wrong-bracket", "a list stands in brackets", whole, "parentheses", better), None
 
 
 def type_of_tensors(fault: Fault) -> Outcome | None:
@@ -155,10 +185,12 @@ def missing_sign(fault: Fault) -> Outcome | None:
     """Two values side by side."""
     if not fault.place or fault.token.kind not in VALUES | {"NAME", "TYPE"} | OPENERS.keys():
         return None
+    if (lines := _two_lines(fault)) is not None:
+        return lines
     fitting = [sign for sign in _candidates(fault) if fault.fits(fault.inserted(sign), 2)]
     if not fitting:
         return None
-    texts = {"=": " =", ":": ":", ",": ",", "->": " ->"}
+    texts = {"=": " =", ":": ":", ",": ",", "->": " ->", "*": " *"}
     space = "" if fault.before.end < fault.token.start else " "
     ways = " or ".join(f"`{sign}`" for sign in fitting)
     finding = Diagnostic(
@@ -172,6 +204,20 @@ def missing_sign(fault: Fault) -> Outcome | None:
     return finding, fault.inserted(fitting[0])
 
 
+def _two_lines(fault: Fault) -> Outcome | None:
+    """`onnx("a.onnx") torchscript("a.pt")`: what is no flow has each its own line."""
+    setting = fault.section == "train" and fault.token.kind == "NAME" and fault.after.kind == "="
+    if fault.section != "export" and not setting:
+        return None
+    repair = fault.inserted(NEWLINE)
+    if fault.bracket in ("(", "[") or not fault.in_body or not fault.fits(repair, 2):
+        return None
+    gap = fault.source.span(fault.before.end, fault.token.start)
+    message = "each setting has a line of its own" if setting else "each file has a line of its own"
+    help_, fixes = f"write `{fault.token.text}` on the next line", (Fix(gap, "\n  "),)
+    return Diagnostic("missing-sign", message, fault.span(), "on the same line", help=help_, fixes=fixes), repair
+
+
 def _candidates(fault: Fault) -> tuple[str, ...]:
     """The signs that may be missing, the likeliest first."""
     token, name = fault.token, fault.raw(1)
@@ -180,6 +226,8 @@ def _candidates(fault: Fault) -> tuple[str, ...]:
         return (":", ",")
     if name is not None and name.kind == "NAME" and begins and token.kind in VALUES and fault.bracket != "[":
         return ("=",)
+    if fault.section == "train" and fault.before.kind == "NUMBER" and token.text == "epoch":
+        return ("*",)
     if fault.bracket in ("(", "["):
         return (",",)
     if fault.section == "train" and fault.place == 1 and fault.before.kind == "NAME":

@@ -203,6 +203,28 @@ def head_of_item(fault: Fault) -> Outcome | None:
     return None
 
 
+def parameters_of_model(fault: Fault) -> Outcome | None:
+    """`model Net(width = 64): ...`."""
+    stream, at = fault.stream, fault.at
+    if fault.head.kind != "model" or fault.place != 2 or fault.token.kind != "(":
+        return None
+    close = fault.closing()
+    if close is None or [token.kind for token in stream[at + 1 : at + 3]] not in (
+        ["NAME", "="],
+        ["NAME", ","],
+        ["NAME", ")"],
+    ):
+        return None
+    repair = Repair(skip=close + 1 - at)
+    whole = fault.source.span(fault.token.start, stream[close].end)
+    message = "a model has no parameters: what it is built with are constants of the file"
+    first = stream[at + 1].text
+    value = stream[at + 3].text if stream[at + 2].kind == "=" else "64"
+    help_ = f"write `{first} = {value}` above the model, and leave the parentheses out"
+    finding = Diagnostic("unexpected", message, whole, "parameters", help=help_, fixes=(Fix(whole, ""),))
+    return finding, repair if fault.fits(repair, 2) else None
+
+
 def bare_port(fault: Fault) -> Outcome | None:
     head, before = fault.head, fault.before
     if head.kind not in ("block", "model") or fault.token.kind != ":" or before.kind != "NAME" or fault.bracket:

@@ -48,7 +48,7 @@ def test_files_are_planned_in_order() -> None:
         ("  torchscript(\"a\", 3)", "too-many-arguments", "3", "one option"),
         ("  path = \"a\"", "misplaced-line", 'path = "a"', "a call a line"),
         ("  onnx(\"a\")\n  onnx(\"a\")", "conflict", '"a"', "another name"),
-        ("  \"a.onnx\"", "wrong-value", '"a.onnx"', "takes a format to export to"),
+        ("  \"a.onnx\"", "wrong-value", '"a.onnx"', "takes an export format"),
         ("", "empty-body", "Line", "exports nothing"),
     ],
 )  # fmt: skip

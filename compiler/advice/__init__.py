@@ -7,6 +7,7 @@ which is done here, and only where there are findings.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,9 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from .around import Around, Rule
 from .calls import CALLS
+from .habits_in_flows import FLOWS
+from .habits_in_options import OPTIONS
+from .habits_in_recipes import RECIPES
 from .idioms import IDIOMS
 from .lines import LINES
 from .shapes import SHAPES
@@ -22,6 +26,7 @@ _NO_NUMBERS = (tree.String, tree.Bool, tree.Nothing, tree.List)
 _WORD = re.compile(r"[a-z_]\w*")
 # By the code of a finding: the rules that may know better, in the order in which they are asked. Edits are for
 # findings that have none.
+_RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (FLOWS, OPTIONS, RECIPES, IDIOMS)
 _EDITS: tuple[dict[str, tuple[Rule, ...]], ...] = (CALLS, SHAPES, LINES)
 
 
@@ -30,12 +35,27 @@ def with_advice(found: Sequence[Diagnostic], file: tree.File) -> list[Diagnostic
     if not found:
         return []
     around = Around(file)
-    return [_with_origin(_advised(finding, around), around) for finding in found]
+    return _each_once([_with_origin(_advised(finding, around), around) for finding in found])
+
+
+def _each_once(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The findings, each slip told once: it may break two rules in one place, and an option of another name is missed
+    under its own."""
+    misnamed = sorted(
+        (d.span.source.name, d.span.start) for d in found if d.code == "unknown-option" and d.help != "leave it out"
+    )
+    told: dict[tuple[str, str, int, int], Diagnostic] = {}
+    for finding in found:
+        file, start, end = finding.span.source.name, finding.span.start, finding.span.end
+        if finding.code == "missing-option" and bisect(misnamed, (file, start)) < bisect(misnamed, (file, end)):
+            continue
+        told.setdefault((finding.message, file, start, end), finding)
+    return list(told.values())
 
 
 def _with_origin(finding: Diagnostic, around: Around) -> Diagnostic:
     """A wrong value that a constant or a parameter holds is shown where the name gets it."""
-    if finding.code not in ("wrong-value", "bad-dim") or finding.labels:
+    if finding.code not in ("wrong-value", "bad-dim", "not-a-flow") or finding.labels:
         return finding
     item = next(iter(around.nodes(finding.span)), None)
     for word in _WORD.findall(finding.span.text):
@@ -50,7 +70,7 @@ def _with_origin(finding: Diagnostic, around: Around) -> Diagnostic:
 
 
 def _advised(finding: Diagnostic, around: Around) -> Diagnostic:
-    rules = list(IDIOMS.get(finding.code, ()))
+    rules = [rule for table in _RULES for rule in table.get(finding.code, ())]
     if not finding.fixes:
         rules.extend(rule for table in _EDITS for rule in table.get(finding.code, ()))
     if not rules:

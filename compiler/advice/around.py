@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias, TypeVar
@@ -75,6 +75,16 @@ def call_of(finding: Diagnostic, nodes: Nodes) -> tuple[tree.Stage, int] | None:
             if finding.span in (arg.span, place) and isinstance(node, tree.Stage):
                 return node, i
     return None
+
+
+def is_name(node: tree.Node) -> bool:
+    """Whether a node is a bare name with a small first letter."""
+    return isinstance(node, tree.Stage) and node.args is None and node.body is None and node.span.text[:1].islower()
+
+
+def bindings(item: tree.Node) -> Iterator[tree.Binding]:
+    """All lines `name = ...` of an item."""
+    return (node for node in tree.walk(item) if isinstance(node, tree.Binding))
 
 
 def value_of(arg: tree.Flow | tree.Keyword) -> tree.Flow:

@@ -10,6 +10,10 @@ from ...grammar.source import Span
 from ..semantics.nearest import nearest
 from .around import Nodes, Rule, also, call_of, innermost, instead, with_comma
 
+# What a description of values says besides the words that may be written.
+_FILLERS = frozenset(
+    "a above an and at axis below flow from least list most number of one or small text the them to whole".split()
+)
 _TRUTHS: dict[str, str] = {
     **dict.fromkeys(("0", "no", "off", "false"), "false"),
     **dict.fromkeys(("1", "yes", "on", "true"), "true"),
@@ -22,7 +26,7 @@ def leave_out(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if found is None or (len(found[0].args or ()) == 1 and isinstance(nodes[0], tree.Default)):
         return None
     drop = with_comma(found[0].args or (), found[1])
-    more = f"; {finding.help}" if finding.help.startswith("its options") else ""
+    more = f"; {finding.help}" if finding.help.startswith(("its options", "one of")) else ""
     return instead(finding, "", drop, help=f"leave it out{more}")
 
 
@@ -44,7 +48,7 @@ def truth(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 def number_in_quotes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`batch = "64"`."""
     text = finding.span.text
-    if not re.fullmatch(r'"\d+(\.\d+)?"', text) or "number" not in finding.message:
+    if not re.fullmatch(r'"\d+(\.\d+)?([eE][+-]?\d+)?"', text) or "number" not in finding.message:
         return None
     return instead(finding, text[1:-1])
 
@@ -75,8 +79,9 @@ def near_word(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         calls = set(re.findall(r"`([a-z_]+)\(", said))
         meant = nearest(str(call.path), calls)
         return None if meant is None or meant == str(call.path) else instead(finding, meant, call.path.span)
-    words = set(re.findall(r"[a-z_]\w*", said.replace("one of", ""))) - {"or", "and", "a", "of", "the", "number"}
-    meant = nearest(written, words) if written.isidentifier() else None
+    words = set(re.findall(r"[a-z_]\w*", said.replace("one of", ""))) - _FILLERS
+    is_word = written.isidentifier() and "such as" not in said
+    meant = nearest(written, words) if is_word else None
     if meant is None or meant == written or len(words) > 12:
         return None
     return instead(finding, f'"{meant}"' if finding.span.text.startswith('"') else meant)

@@ -95,7 +95,7 @@ def without_line(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     line = next((n for n in nodes if isinstance(n, tree.Binding)), None)
     if line is None or not isinstance(nodes[0], tree.Train):
         return None
-    if finding.code == "unknown-key" and not finding.help.startswith(("it is", "`dlspec", "say")):
+    if finding.code == "unknown-key" and not finding.help.startswith(("it is", "`dlspec", "say", "leave it out")):
         return None
     return also(finding, "", whole_line(line.span))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..layers import registry
-from ..semantics.language import SPELLINGS, functions, layers
+from ..semantics.language import OPTION_SPELLINGS, SPELLINGS, functions, layers
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
 from .arguments import Given, Written
@@ -74,7 +74,8 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
             message = f"`{word}` takes no options"
             report.error("unknown-option", message, arg.span, "here", help="take the line out", fixes=fixes)
         elif arg.name.text not in legal:
-            report.unknown("option", arg.name.text, arg.name.span, legal, where=f" of `{word}`", code="unknown-option")
+            name, place = arg.name.text, arg.name.span
+            report.unknown("option", name, place, legal, OPTION_SPELLINGS, where=f" of `{word}`", code="unknown-option")
     if not line.stage.args:
         report.error("empty-default", f"this default gives `{word}` no option", line.span, "nothing is set here")
 

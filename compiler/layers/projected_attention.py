@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.number import Number, Operation, equal, product
+from ..semantics.number import Number, Operation, equal, product, written
 from ..semantics.tensor import Tensor
-from .attention import Attention, divided
+from .attention import Attention, divided, shown
 from .attention_onnx import attention
-from .base import Parameter
+from .base import Parameter, ShapeFault
 from .kept import Autocast, Device, Kept, Part
 
 if TYPE_CHECKING:
@@ -19,6 +19,17 @@ class ProjectedAttention(Attention):
     """Keys and values are made of what `keys_from` says, by `k` and `v`."""
 
     autocast: ClassVar[Autocast] = "low"
+
+    def check_options(self, x: Tensor) -> None:
+        # What other tools write: the width first, then the heads. Heads that are one number wide are never meant.
+        if self.kv_heads is not None and self.head_dim is None and equal(self.heads, x.dims[-1]):
+            raise ShapeFault(
+                f"{shown(self.heads)} heads on a width of {shown(x.dims[-1])} are 1 wide each",
+                f"the width of what comes in is known: write `{self.word}({written(self.kv_heads)})`"
+                " for that many heads, or give `head_dim`",
+                "heads",
+            )
+        super().check_options(x)
 
     def width_of_head(self, x: Tensor) -> Number:
         return divided(x.dims[-1], self.heads) if self.head_dim is None else self.head_dim

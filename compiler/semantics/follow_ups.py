@@ -6,7 +6,7 @@ What is left out is never alone: the finding that it follows from stays, and a s
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -21,6 +21,8 @@ _Given: TypeAlias = tuple[int | None, str]
 _MISSING = UNKNOWN_NAMES | {"missing-output"}
 _WORD = re.compile(r"\w+")
 _EQUALS = re.compile(r"[ \t]*=[^=]")
+_KEYWORD = re.compile(r"\w+[ \t]*=[ \t]*$")
+_LONGEST_OPTION = 80
 _QUOTED = re.compile(r"`(\w+)`")
 _DEFAULT = re.compile(r"\s*default\s+(\w+)")
 # Layers whose options decide on shapes.
@@ -67,12 +69,16 @@ class _Findings:
         }
         self.blamed = self._first_of_names(found, file)
         self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
+        self.no_function = {d.span.start for d in found if d.code == "unknown-function"}
+        self.no_option = {d.span.start for d in found if d.code == "unknown-option"}
+        self.nothing = sorted(self.unknown | {d.span.start for d in found if d.code == "unknown-key"})
+        self.no_values = self._names_of_faulty_values(file)
         self.no_flows = {d.span.start for d in found if d.code == "not-a-flow"}
         self.misspelt = self._meant_elsewhere(found)
 
     def follows(self, finding: Diagnostic) -> bool:
         if finding in self.spelling:
-            return False
+            return finding.code == "wrong-case" and self._of_no_call(finding)
         if self.unread.around(finding.span) is not None or self.told.around(finding.span) is not None:
             return True
         item, word = self.items.around(finding.span), _word(finding)
@@ -92,6 +98,12 @@ class _Findings:
                 return True
             case "wrong-value" | "bad-dim" if (name := self._name_to_blame(finding)) is not None:
                 return self.blamed[name] != finding
+            case "wrong-value" | "bad-dim" if self._of_no_option(finding):
+                return True
+            case "nothing-flows":
+                return (item, word) in self.no_values
+            case "unknown-name" if finding.span.start in self.no_function:
+                return True
             case "not-a-value":
                 return finding.span.start in self.unknown
             case "lost-value":
@@ -149,7 +161,34 @@ class _Findings:
         flowing = _FLOWING.match(finding.message)
         if flowing is None:
             return finding.message.startswith("the outputs") and (item, "missing-output") in self.words
-        return any(flowing[1] in self.words.get((item, code), ()) for code in ("unused-name", "repeated-name"))
+        codes = ("unused-name", "repeated-name", "value-as-parameter")
+        return any(flowing[1] in self.words.get((item, code), ()) for code in codes)
+
+    def _names_of_faulty_values(self, file: tree.File) -> set[_Given]:
+        """The names of values, with their items, that were to be worked out with a name that nothing has."""
+        starts = sorted(self.unknown)
+        return {
+            (self.items.around(item.span), line.name.text)
+            for item in file.items
+            if starts and isinstance(item, tree.Block | tree.Model)
+            for line in tree.walk(item)
+            if isinstance(line, tree.Binding)
+            and bisect_left(starts, line.span.start) < bisect_left(starts, line.span.end)
+        }
+
+    def _of_no_call(self, finding: Diagnostic) -> bool:
+        """The name of an option, behind the name of something that there is not: it has options of other names."""
+        span = finding.span
+        start = span.source.text.rfind("\n", 0, span.start) + 1
+        is_option = _EQUALS.match(span.source.text, span.end) is not None
+        return is_option and bisect_left(self.nothing, start) < bisect_left(self.nothing, span.start)
+
+    def _of_no_option(self, finding: Diagnostic) -> bool:
+        """The value stands behind the name of an option that there is not."""
+        text, end = finding.span.source.text, finding.span.start
+        start = max(0, end - _LONGEST_OPTION)
+        before = _KEYWORD.search(text[start:end]) if self.no_option else None
+        return before is not None and start + before.start() in self.no_option
 
     def _meant_elsewhere(self, found: Sequence[Diagnostic]) -> set[tuple[int | None, str]]:
         """Names that nothing uses, by their items, where a name that is missing there is near to theirs."""

@@ -122,7 +122,15 @@ def _recipe(file: tree.File, path: list[str], value: tree.Flow, span: tree.Span,
         report.error("bad-override", "this file has no `train` section", span, "nothing to set here")
         return file
     if key not in TRAIN_KEYS:
-        report.unknown("key of `train`", key, span, TRAIN_KEYS, TRAIN_SPELLINGS)
+        from ..training.language import ELSEWHERE  # only a mistake waits for it
+
+        elsewhere = ELSEWHERE.get(key)
+        if elsewhere is not None and elsewhere.name:
+            place = f"train.{elsewhere.key}.{elsewhere.name}"
+            message = f"`{key}` is no key of `train`, but an option of `{elsewhere.key}`"
+            report.error("unknown-name", message, span, "not known here", help=f"write `{place}`")
+            return file
+        report.unknown("key in `train` called", key, span, TRAIN_KEYS, TRAIN_SPELLINGS)
         return file
     edit = _setter(key, options, value, span, report)
     items = tuple(replace(i, body=edit(i.body)) if isinstance(i, tree.Train) else i for i in file.items)

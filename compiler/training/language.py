@@ -98,7 +98,7 @@ OPTIMIZERS = Vocabulary(
 )
 
 SCHEDULES = Vocabulary(
-    "stage of a schedule",
+    "schedule",
     _words("warmup stable linear cosine step_decay exponential inverse_sqrt polynomial one_cycle plateau constant"),
     {
         "CosineAnnealingLR": "cosine",
@@ -233,7 +233,7 @@ PARALLEL = Vocabulary(
 KERNELS = Vocabulary("kind of kernels", _words("auto triton torch"), {"pytorch": "torch", "eager": "torch"})
 
 EXPORTS = Vocabulary(
-    "format to export to",
+    "export format",
     _words("onnx torchscript pt2 bundle"),
     {
         "jit": "torchscript",
@@ -298,6 +298,8 @@ ELSEWHERE: dict[str, Option] = {
 }
 """What is no key of `train` but an option of one -> how that is written."""
 
+_AUGMENT = "augmentations stand behind the data: `data = digits -> random_crop(8, pad = 1)`"
+
 OUTSIDE = {
     **dict.fromkeys("device accelerator devices gpus".split(), "`dlspec train SPEC --device cuda` says that"),
     **dict.fromkeys("output_dir run_dir log_dir run_name".split(), "`dlspec train SPEC --run DIR` says that"),
@@ -308,6 +310,17 @@ OUTSIDE = {
         """.split(),
         "the model says that; a number that both need is a constant of the file, such as `dim = 768` at its top",
     ),
+    **dict.fromkeys(
+        "num_workers pin_memory prefetch prefetch_factor persistent_workers drop_last".split(),
+        "leave it out: how the data is read is not part of a spec",
+    ),
+    "shuffle": "leave it out: examples come in a new order in every pass",
+    **dict.fromkeys("augment augmentation augmentations transform transforms".split(), _AUGMENT),
+    **dict.fromkeys(
+        "log_every log_interval logging_steps log logger wandb tensorboard report_to verbose".split(),
+        "leave it out: every step is a line of `metrics.jsonl` in the run directory",
+    ),
+    "callbacks": "leave it out: `early_stop`, `checkpoint`, `validate` and `sample` are keys of their own",
     **dict.fromkeys(["update", "times"], "that belongs into a phase: `phase name { update = [critic] ... }`"),
 }
 """What is no key of `train` and said elsewhere -> where."""

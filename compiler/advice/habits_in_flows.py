@@ -1,0 +1,256 @@
+"""Flows and values as other tools write them: called like functions, handed over without the name of an option, named
+where they should run. Each slip is told once, with the line as it is written here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ...grammar import tree
+from ...grammar.diagnostics import Diagnostic
+from ...grammar.source import Span
+from ..layers import registry
+from ..layers.options import VALUE
+from ..semantics.language import FUNCTIONS
+from .around import Nodes, Rule, bindings, call_of, innermost, instead, is_name
+
+_FLOWS = ("this is a flow", "this is a value that flows")
+_ENCODERS = re.compile(
+    r"Transformer\w*(?:Layer|Block)|(?:Encoder|Decoder)(?:Layer|Block)|(?:GPT|Llama|Bert)Block|Block"
+)
+
+
+def own_flow_called(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`embed(x)`, where `embed` is a flow, a value or a module of this body."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or call.path.span != finding.span or call.body is not None:
+        return None
+    if call.args is None or len(call.args) != 1:
+        return None
+    given = call.args[0]
+    if isinstance(given, tree.Keyword) or str(call.path) not in _own_names(nodes[0]):
+        return None
+    message = f"`{call.path}` is a name of this body: what goes through it comes by the arrow"
+    better = f"{given.span.text} -> {call.path}"
+    return instead(finding, better, call.span, message=message, label="called like a function", code="foreign-call")
+
+
+def _own_names(item: tree.Node) -> set[str]:
+    return {node.name.text for node in tree.walk(item) if isinstance(node, tree.Binding | tree.Label)}
+
+
+def flow_in_parentheses(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`gelu(Linear(4))`, `softmax(x)`: the flow stands where the first option does."""
+    found = call_of(finding, nodes)
+    if found is None or found[0].args is None or len(found[0].args) != 1 or not finding.label.startswith(_FLOWS):
+        return None
+    call, given = found[0], found[0].args[0]
+    if str(call.path) not in FUNCTIONS or isinstance(given, tree.Keyword) or isinstance(nodes[0], tree.Train):
+        return None
+    message = "what goes through a function comes by the arrow"
+    better = f"{given.span.text} -> {call.path}"
+    return instead(finding, better, call.span, message=message, label="in parentheses", code="foreign-call")
+
+
+def value_by_place(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`LSTM(8, lengths)`, `CrossAttention(8, memory)`: values go by name."""
+    found = call_of(finding, nodes)
+    call = innermost(nodes, tree.Stage) if found is None else found[0]
+    kind = None if call is None else registry.find(str(call.path))
+    if call is None or kind is None or not call.args:
+        return None
+    fields = kind.options.items()
+    takers = [name for name, field in fields if field.kind is not None and field.kind.reads == VALUE]
+    takers.sort(key=lambda name: not kind.options[name].required)
+    i = found[1] if found else max((i for i, arg in enumerate(call.args) if is_name(arg)), default=0)
+    given = call.args[i]
+    if not i or not takers or isinstance(given, tree.Keyword) or not is_name(given):
+        return None
+    if found is not None and not finding.label.startswith(_FLOWS):
+        return None
+    if found is None and not any(f"needs `{name}`" in finding.message for name in takers):
+        return None
+    meant = given.span.text if given.span.text in takers else takers[0]
+    better = f"{meant} = {given.span.text}"
+    message = "the first value comes by the arrow, and each further one by the name of its option"
+    first = replace(finding, span=given.span)
+    return instead(first, better, given.span, message=message, label="without a name", code="wrong-value")
+
+
+def flow_where_a_value_is_taken(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`d1 = Double(64)` begins with nothing; `concat(d1)` takes a value."""
+    name, lines = finding.span.text, {line.name.text: line for line in bindings(nodes[0])}
+    if name not in lines:
+        return None
+    root = lines[name]
+    while (head := _head(root.value)) in lines and lines[head] is not root:
+        root = lines[head]
+    signature = nodes[0].signature if isinstance(nodes[0], tree.Model | tree.Block) else None
+    ports = [port.name.text for port in signature.inputs if port.name] if signature else []
+    message = f"`{root.name} = ...` names a flow for later, and `{name}` has no value without one"
+    if name == root.name.text:
+        message = f"`{name} = ...` names a flow for later, and a value is taken here"
+    labels = ((root.name.span, "this flow begins with no value"),)
+    if len(ports) != 1:
+        help_ = f"begin it with a value: `{root.name} = x -> ...`; or let it run, `... as {root.name}`"
+        return replace(finding, message=message, labels=labels, label="no value", help=help_, fixes=())
+    better = f"{ports[0]} -> {root.value.span.text}"
+    help_ = f"write `{root.name} = {better}`"
+    return replace(
+        instead(finding, better, root.value.span, message=message, label="no value", help=help_), labels=labels
+    )
+
+
+def _head(flow: tree.Flow) -> str:
+    first = flow.stages[0] if isinstance(flow, tree.Then) else flow
+    return str(first.path) if isinstance(first, tree.Stage) and first.args is None else ""
+
+
+def only_names(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`{ y = Linear(8) }`: a body that names flows and runs none."""
+    body = innermost(nodes, tree.Body)
+    lines = [] if body is None else [line for line in body.lines if isinstance(line, tree.Binding)]
+    if body is None or body.span != finding.span or not lines:
+        return None
+    last = lines[-1]
+    start = Span(last.span.source, last.name.span.start, last.value.span.start)
+    message = f"`{last.name} = ...` names a flow for later, and nothing runs it"
+    at, label = replace(finding, span=last.name.span), "names flows, and runs none"
+    if isinstance(last.value, tree.Stage) and str(last.value.path)[:1].isupper():
+        better = f"{last.name}: {last.value.span.text}"
+        return instead(at, better, last.span, message=message, label=label, help=f"write `{better}` to run it")
+    help_ = "leave out the name and the `=` to run it"
+    return instead(at, "", start, message=message, label=label, help=help_)
+
+
+def label_of_the_output(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`recon: Linear(8)`, where `recon` is one of several outputs: the label is the module's."""
+    port, model = innermost(nodes, tree.Port), nodes[0]
+    if port is None or port.name is None or not isinstance(model, tree.Model):
+        return None
+    for line in model.body.lines:
+        last = line.stages[-1] if isinstance(line, tree.Then) else line
+        if isinstance(last, tree.Label) and last.name.text == port.name.text:
+            end = Span(line.span.source, line.span.end, line.span.end)
+            message = f"`{port.name}:` names the module, and the output `{port.name}` needs a value"
+            better, help_ = f" as {port.name}", f"write `{last.span.text} as {port.name}`"
+            found = instead(finding, better, end, message=message, help=help_)
+            return replace(found, labels=((last.name.span, "the module's name"),))
+    return None
+
+
+def concat_of_inputs(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`concat(x, z)`, where nothing runs yet: the first comes by the arrow."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or call.span != finding.span or str(call.path) != "concat" or not call.args:
+        return None
+    first = call.args[0]
+    args = first.entries if isinstance(first, tree.List) else call.args
+    values = [arg.span.text for arg in args if is_name(arg)]
+    options = [arg.span.text for arg in call.args if isinstance(arg, tree.Keyword)]
+    if len(values) < 2:
+        return None
+    better = f"{values[0]} -> concat({', '.join([*values[1:], *options])})"
+    return instead(finding, better, call.span)
+
+
+def body_in_parentheses(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`repeat(3, residual(..))`."""
+    call = innermost(nodes, tree.Stage) if (found := call_of(finding, nodes)) is None else found[0]
+    if call is None or call.body is not None or call.args is None or len(call.args) != 2:
+        return None
+    if str(call.path) not in ("repeat", "share", "experts"):
+        return None
+    count, body = call.args
+    if isinstance(body, tree.Keyword) or isinstance(count, tree.Keyword) or is_name(body):
+        return None
+    better = f"{call.path}({count.span.text}) {{ {body.span.text} }}"
+    at = replace(finding, span=body.span)
+    message = f"the body of `{call.path}` stands in braces"
+    return instead(at, better, call.span, message=message, label="in parentheses", code="missing-body")
+
+
+def width_of_attention(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`MultiheadAttention(512, 8)`: the width, then the heads."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or call.path.span != finding.span or call.args is None or len(call.args) < 2:
+        return None
+    if call.path.parts[-1] not in ("MultiheadAttention", "MultiHeadAttention"):
+        return None
+    width, heads, *rest = call.args
+    if isinstance(width, tree.Keyword) or isinstance(heads, tree.Keyword):
+        return None
+    better = f"SelfAttention({', '.join(arg.span.text for arg in (heads, *rest))})"
+    message = f"{finding.message}; the width of what comes in is known"
+    return instead(finding, better, call.span, message=message)
+
+
+def transformer_layer(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`TransformerEncoderLayer(512, 8)`."""
+    if finding.fixes or finding.help or not _ENCODERS.fullmatch(finding.span.text):
+        return None
+    return replace(
+        finding,
+        help="it is two residuals: `residual(pre = LayerNorm) { SelfAttention(8) }`,"
+        " and one around `Linear(4 * D) -> gelu -> Linear(D)`",
+    )
+
+
+def dim_of_nothing(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`SqueezeExcite(C // 4)`, where no input calls a dim `C`."""
+    sum_ = innermost(nodes, tree.Binary)
+    if sum_ is None or finding.fixes or not re.fullmatch(r"[A-Z]", finding.span.text):
+        return None
+    message = f"there is no dim `{finding.span.text}` here"
+    help_ = "dims have their names from the inputs of the model or block, such as `[B, C, H, W]`; else give the number"
+    return replace(finding, message=message, help=help_)
+
+
+def lowercase_axis(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`mean(over = [h, w])`."""
+    option = innermost(nodes, tree.Keyword)
+    if option is None or finding.fixes or finding.help or option.name.text not in ("over", "axis"):
+        return None
+    return replace(
+        finding, help="an axis is the name of its dim as an input has it, or its position, 0 being the batch"
+    )
+
+
+def further_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Dec(memory = m)`, where `memory` is a parameter of the block."""
+    call, name = innermost(nodes, tree.Stage), finding.message.split("`")[1]
+    for node in reversed(nodes):
+        if isinstance(node, tree.Stage) and node.args:
+            call = node
+            break
+    if call is None:
+        return None
+    help_ = (
+        f"make it an input: `block {call.path}: (x: [...], {name}: [...]) -> [...]`, called `{call.path}({name} = ...)`"
+    )
+    return replace(finding, help=help_)
+
+
+def python_package(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`import torch`."""
+    if finding.span.text.partition(".")[0] not in ("torch", "numpy", "keras", "tensorflow", "jax", "flax"):
+        return None
+    line = Span(finding.span.source, nodes[0].span.start, nodes[0].span.end + 1) if nodes else finding.span
+    message = f"`{finding.span.text}` is Python: layers and functions are here without an import"
+    return instead(finding, "", line, message=message, label="not needed", help="leave the line out")
+
+
+FLOWS: dict[str, tuple[Rule, ...]] = {
+    "unknown-function": (own_flow_called,),
+    "unknown-name": (own_flow_called, lowercase_axis),
+    "unknown-layer": (width_of_attention, transformer_layer, dim_of_nothing),
+    "unknown-import": (python_package,),
+    "wrong-value": (body_in_parentheses, flow_in_parentheses, value_by_place),
+    "missing-option": (value_by_place,),
+    "missing-body": (body_in_parentheses,),
+    "nothing-flows": (concat_of_inputs,),
+    "not-a-value": (flow_where_a_value_is_taken,),
+    "empty-body": (only_names,),
+    "missing-output": (label_of_the_output,),
+    "value-as-parameter": (further_input,),
+}

@@ -1,0 +1,122 @@
+"""Options of layers as other tools have them: without their names, under other names, in other numbers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ...grammar import tree
+from ...grammar.diagnostics import Diagnostic
+from ...grammar.source import Span
+from ..layers import registry
+from ..semantics.language import FUNCTIONS, SPELLINGS
+from ..semantics.nearest import nearest
+from .around import Nodes, Rule, call_of, innermost, instead
+
+_AXIS_WORDS = ("dim", "axis", "over")
+_WIDTHS = ("embed_dim", "d_model", "hidden_size", "n_embd", "kdim", "vdim")
+_RATIOS = ("reduction", "ratio", "r", "se_ratio", "reduction_ratio", "squeeze_factor")
+# An argument of a layer's example, which holds no calls.
+_ARGUMENT = re.compile(r"(?:\w+ = )?(?:\[[^\]]*\]|\"[^\"]*\"|[^,()\s]+)")
+
+
+def activation_by_place(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(16, relu)`."""
+    found = call_of(finding, nodes)
+    given = None if found is None else (found[0].args or ())[found[1]]
+    if found is None or not found[1] or isinstance(given, tree.Keyword) or given is None:
+        return None
+    call, args = found[0], found[0].args or ()
+    word = nearest(given.span.text.strip('"'), FUNCTIONS, SPELLINGS)
+    if word is None or not str(call.path)[:1].isupper() or found[1] + 1 != len(args):
+        return None
+    before = call.span.source.text[call.span.start : args[found[1] - 1].span.end]
+    message = "an activation is a stage of its own"
+    return instead(finding, f"{before}) -> {word}", call.span, message=message, label="not an option here")
+
+
+def one_list(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`reshape(B, 4, 4)`: its one option is a list."""
+    call = innermost(nodes, tree.Stage) if (found := call_of(finding, nodes)) is None else found[0]
+    if call is None or str(call.path) not in ("reshape", "permute", "Weight", "normal") or not call.args:
+        return None
+    if any(isinstance(arg, tree.Keyword | tree.List) for arg in call.args):
+        return None
+    inside = Span(call.span.source, call.args[0].span.start, call.args[-1].span.end)
+    better = f"{call.path}([{inside.text}])"
+    first = replace(finding, span=inside)
+    message = f"`{call.path}` takes a list in brackets"
+    return instead(first, f"[{inside.text}]", inside, message=message, label="no brackets", help=f"write `{better}`")
+
+
+def axis(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`softmax(dim = -1)`, `concat(a, dim = 1)`."""
+    found = call_of(finding, nodes)
+    kind = None if found is None else registry.find(str(found[0].path))
+    if kind is None or finding.fixes or finding.span.text not in _AXIS_WORDS:
+        return None
+    meant = next((word for word in ("axis", "over") if word in kind.options), None)
+    return None if meant is None else instead(finding, meant)
+
+
+def known_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`SelfAttention(8, embed_dim = 512)`."""
+    found = call_of(finding, nodes)
+    if found is None or "Attention" not in str(found[0].path) or finding.span.text not in _WIDTHS:
+        return None
+    message = f"`{found[0].path}` has no option `{finding.span.text}`: the width of what comes in is known"
+    return replace(finding, message=message, help="leave it out")
+
+
+def squeeze(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`SqueezeExcite(reduction = 16)`."""
+    found = call_of(finding, nodes)
+    option = None if found is None else (found[0].args or ())[found[1]]
+    if found is None or not isinstance(option, tree.Keyword) or str(found[0].path) != "SqueezeExcite":
+        return None
+    if option.name.text not in _RATIOS:
+        return None
+    message = "`SqueezeExcite` is told how many features there are between its two layers, not a ratio"
+    help_ = f"write `SqueezeExcite(channels // {option.value.span.text})`, with the channels that come in"
+    return replace(finding, message=message, help=help_, fixes=())
+
+
+def whole_example(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Dropout`, `Conv2d(8)`: what is written already, and what is missing as the example of the layer has it."""
+    call = innermost(nodes, tree.Stage)
+    kind = None if call is None else registry.find(str(call.path))
+    missing = re.match(r"`\w+` needs `(\w+)`", finding.message)
+    if call is None or kind is None or missing is None or kind.options[missing[1]].kind is None:
+        return None
+    required = [name for name, field in kind.options.items() if field.required]
+    shown = [arg for arg in _ARGUMENT.findall(kind.example.partition("(")[2]) if _option(arg) in ("", *required)]
+    if not call.args:
+        return replace(finding, help=f"such as `{call.path}({', '.join(shown)})`") if shown else None
+    more = next((arg for arg in shown if _option(arg) == missing[1]), None)
+    if more is None:
+        return None
+    written = ", ".join(arg.span.text for arg in call.args)
+    return replace(finding, help=f"such as `{call.path}({written}, {more})`")
+
+
+def _option(arg: str) -> str:
+    """The name of the option that an argument is given for, as it is written."""
+    return arg.partition(" = ")[0] if " = " in arg else ""
+
+
+def quoted_flow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`residual(pre = "LayerNorm")`."""
+    text = innermost(nodes, tree.String)
+    if text is None or text.span != finding.span or "takes a flow" not in finding.message:
+        return None
+    if not registry.find(text.value):
+        return None
+    return instead(finding, text.value, help=f"write `{text.value}`, without quotes")
+
+
+OPTIONS: dict[str, tuple[Rule, ...]] = {
+    "unknown-option": (known_width, squeeze, axis),
+    "wrong-value": (quoted_flow, activation_by_place),
+    "missing-option": (whole_example,),
+    "too-many-arguments": (one_list,),
+}

@@ -1,0 +1,129 @@
+"""Recipes and exports as other tools write them: rates in place of parts, flags, objects that are called, quotes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+from ...grammar import tree
+from ...grammar.diagnostics import Diagnostic
+from ...grammar.source import Span
+from ..semantics.nearest import nearest
+from .around import Nodes, Rule, bindings, call_of, innermost, instead
+
+_LOSS = re.compile(r"[ \t]*loss[ \t]*=[ \t]*((?:\w+\.)*(\w+)\(\)\(([^()\n]*)\))")
+
+
+def lowest_rate(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`cosine(min_lr = 6e-5)`: the end is a part of the peak."""
+    found = call_of(finding, nodes)
+    option = None if found is None else (found[0].args or ())[found[1]]
+    if not isinstance(option, tree.Keyword) or not isinstance(nodes[0], tree.Train):
+        return None
+    if option.name.text not in ("min_lr", "eta_min", "final_lr", "end_lr", "lr_end", "min_learning_rate"):
+        return None
+    message = f"{finding.message}: a schedule ends at a part of the peak rate"
+    part = _part_of_peak(option.value, nodes[0])
+    if part is None:
+        return replace(finding, message=message, help="write `to` with that part, such as `to = 10%`", fixes=())
+    return instead(finding, f"to = {part}", option.span, message=message)
+
+
+def _part_of_peak(rate: tree.Flow, train: tree.Train) -> str | None:
+    """`10%` for a rate of 6e-5 below a peak of 6e-4, where both are written as numbers."""
+    optimizer = next((line.value for line in bindings(train) if line.name.text == "optimizer"), None)
+    args = optimizer.args or () if isinstance(optimizer, tree.Stage) else ()
+    peak = next((a.value for a in args if isinstance(a, tree.Keyword) and a.name.text == "lr"), None)
+    if not isinstance(rate, tree.Number) or not isinstance(peak, tree.Number):
+        return None
+    low, high = (Fraction(number.span.text.replace("_", "")) for number in (rate, peak))
+    part = 100 * low / high if high else Fraction(200)
+    return f"{float(part):g}%" if part <= 100 else None
+
+
+def precision(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`amp = true`, `fp16 = true`."""
+    line = innermost(nodes, tree.Binding)
+    if line is None or line.name.span != finding.span or not isinstance(line.value, tree.Bool):
+        return None
+    if line.name.text not in ("amp", "bf16", "fp16", "mixed_precision", "use_amp"):
+        return None
+    word = "fp16" if line.name.text == "fp16" else "bf16"
+    if not line.value.value:
+        word = "fp32"
+    return instead(finding, f"precision = {word}", line.span)
+
+
+def quoted_recipe(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`optimizer = "adamw"`, `metrics = ["accuracy"]`: where a name alone is not enough, the whole call."""
+    text = innermost(nodes, tree.String)
+    line = innermost(nodes, tree.Binding)
+    if text is None or text.span != finding.span or line is None or not isinstance(nodes[0], tree.Train):
+        return None
+    from ..training import language  # only a mistake waits for it
+
+    key = line.name.text
+    vocabularies = {"optimizer": language.OPTIMIZERS, "loss": language.LOSSES, "metrics": language.METRICS}
+    found = vocabularies.get(key)
+    meant = None if found is None else nearest(text.value, found.words, found.spellings)
+    if found is None or meant is None:
+        return None
+    call = f"{meant}(lr = 3e-4)" if key == "optimizer" else f"{meant}({found.example.partition('(')[2]}"
+    help_ = f"write `{call}`, without quotes"
+    return instead(finding, call, help=help_)
+
+
+def added_schedule(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`warmup(100) + cosine`."""
+    added = innermost(nodes, tree.Binary)
+    if added is None or added.span != finding.span or added.operator != "+" or "a schedule" not in finding.message:
+        return None
+    gap = Span(added.span.source, added.left.span.end, added.right.span.start)
+    better = f"{added.left.span.text} -> {added.right.span.text}"
+    message = "one schedule follows another by the arrow"
+    return instead(finding, " -> ", gap, message=message, label="added up", help=f"write `{better}`")
+
+
+def sampled(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`sample = every(100)`."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or "needs `prompt`" not in finding.message or len(call.args or ()) != 1:
+        return None
+    return instead(finding, f'{call.span.text[:-1]}, prompt = "ROMEO:")', call.span)
+
+
+def called_loss(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`loss = nn.CrossEntropyLoss()(logits, label)`."""
+    found = _LOSS.match(finding.span.source.line(finding.span.line))
+    if found is None:
+        return None
+    from ..training.language import LOSSES  # only a mistake waits for it
+
+    meant = nearest(found[2], LOSSES.words, LOSSES.spellings)
+    if meant is None:
+        return None
+    start = finding.span.source.text.rfind("\n", 0, finding.span.start) + 1 + found.start(1)
+    message = "a loss is called once, with what it compares"
+    place = Span(finding.span.source, start, start + len(found[1]))
+    return instead(finding, f"{meant}({found[3]})", place, message=message)
+
+
+def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`onnx = "net.onnx"`."""
+    line = innermost(nodes, tree.Binding)
+    if line is None or line.span != finding.span or not isinstance(nodes[0], tree.Export):
+        return None
+    if line.name.text not in ("onnx", "torchscript", "pt2", "bundle") or not isinstance(line.value, tree.String):
+        return None
+    return instead(finding, f"{line.name}({line.value.span.text})")
+
+
+RECIPES: dict[str, tuple[Rule, ...]] = {
+    "unknown-option": (lowest_rate,),
+    "unknown-key": (precision,),
+    "wrong-value": (quoted_recipe, added_schedule),
+    "missing-option": (sampled,),
+    "foreign-call": (called_loss,),
+    "misplaced-line": (export_setting,),
+}
