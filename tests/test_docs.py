@@ -78,7 +78,7 @@ def test_every_option_of_every_verb_is_there(reference: dict[str, str], dlspec: 
     for section in sections:
         verb = section.split()[0]
         flags = set(re.findall(r"(?<=\s)--[a-z-]+", dlspec(verb, "--help").split("options:", 1)[1]))
-        told = set(re.findall(r"`(--[a-z-]+)", top + section))
+        told = set(re.findall(r"`(?:-[a-z], )?(--[a-z-]+)", top + section))
         assert flags <= told, verb
 
 

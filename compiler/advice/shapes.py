@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
@@ -22,10 +23,25 @@ def last_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         return None
     dim = finding.span.text
     made = next((span for span, text in finding.labels if text.startswith("this makes")), None)
-    width = None if made is None or dim.startswith("[") else _width(nodes[0], made)
+    width = None if made is None or dim.startswith("[") or "," in dim else _width(nodes[0], made)
     if width is not None:
         return instead(finding, dim, width, help=f"make it {dim} wide, or promise {flows[1]}")
-    return instead(finding, flows[1], shape.span, help=f"promise {flows[1]}, or change what flows out")
+    even = _even(flows[1])
+    help_ = f"{even}; or promise {flows[1]}" if even else f"promise {flows[1]}, or change what flows out"
+    return instead(finding, flows[1], shape.span, help=help_)
+
+
+def _even(text: str) -> str:
+    """How a length comes back as it was that is halved and doubled: `2 * (H // 2)`."""
+    found = dict.fromkeys((n, name) for n, name in re.findall(r"\b(\d+) \* \((\w+) // \1\)", text))
+    lengths = [f"`{n} * {name}` for `{name}`" for n, name in found]
+    return f"write {' and '.join(lengths)} in the input: what is a multiple comes back whole" if lengths else ""
+
+
+def halved(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """A skip connection of a U-Net whose lengths need not be even."""
+    even = _even(finding.message) if isinstance(nodes[0], tree.Model) else ""
+    return replace(finding, help=even) if even and finding.message.startswith("concat ") else None
 
 
 def _width(item: tree.Node, place: Span) -> Span | None:
@@ -162,6 +178,7 @@ def named_port(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 SHAPES: dict[str, tuple[Rule, ...]] = {
     "shape-mismatch": (
         last_width,
+        halved,
         equal_sides,
         residual_width,
         heads,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...grammar import tree
@@ -190,20 +190,26 @@ def bind_type(port: tree.Port, actual: Type, env: Env, owner: object, what: str,
             promised = port.shape.span.text
             message = f"{what} takes {promised}, and {actual} comes in"
             report.error("shape-mismatch", message, call, f"{actual} comes in", labels=((port.span, "promised here"),))
-        # What the port would have named is known to be unknown, so that nothing is reported twice.
-        for name, place in (found for dim in dims for found in _capitals(dim)):
-            if env.lookup(name) is None:
-                env.give(name, FAULT, place.span)
+        _unbound(dims, env)
         return UNKNOWN
-    found = [_bind_dim(dim, here, env, owner, what, report) for dim, here in zip(dims, actual.dims, strict=True)]
+    found = [_bind_dim(dim, here, env, owner, what, call, report) for dim, here in zip(dims, actual.dims, strict=True)]
     if None in found:
         return UNKNOWN
     return Tensor(dtype, tuple(d for d in found if d is not None), _axis_names(port.shape))
 
 
-def _bind_dim(dim: tree.Flow, actual: Number, env: Env, owner: object, what: str, report: Report) -> Number | None:
+def _unbound(dims: Sequence[tree.Flow], env: Env) -> None:
+    """What a port that does not fit would have named is known to be unknown, so that nothing is reported twice."""
+    for name, place in (found for dim in dims for found in _capitals(dim)):
+        if env.lookup(name) is None:
+            env.give(name, FAULT, place.span)
+
+
+def _bind_dim(
+    dim: tree.Flow, actual: Number, env: Env, owner: object, what: str, call: Span, report: Report
+) -> Number | None:
     if isinstance(dim, tree.Binary) and dim.operator in ("<=", "<"):
-        bound = _bind_dim(dim.left, actual, env, owner, what, report)
+        bound = _bind_dim(dim.left, actual, env, owner, what, call, report)
         most = evaluate(dim.right, env, report)
         if bound is None or most is FAULT:
             return None
@@ -212,9 +218,8 @@ def _bind_dim(dim: tree.Flow, actual: Number, env: Env, owner: object, what: str
             top = most.value - 1 if dim.operator == "<" else most.value
             if longest is None or longest > top:
                 size = "may be any length" if longest is None else f"may be {spell(longest)}"
-                report.error(
-                    "shape-mismatch", f"{what} takes `{dim.span.text}`, and {written(actual)} {size}", dim.span
-                )
+                message = f"{what} takes `{dim.span.text}`, and {written(actual)} {size}"
+                _promised(message, actual, dim, call, report)
         return bound
     name = _capital(dim)
     if name is not None and env.lookup(name) is None:
@@ -223,19 +228,21 @@ def _bind_dim(dim: tree.Flow, actual: Number, env: Env, owner: object, what: str
         return reference
     unbound = [(n, place) for n, place in _capitals(dim) if env.lookup(n) is None]
     if unbound:
-        return _solve(dim, unbound, actual, env, owner, what, report)
+        return _solve(dim, unbound, actual, env, owner, what, call, report)
     value = evaluate(dim, env, report)
-    if value is FAULT or not is_number(value):
+    if value is FAULT:
         return None
-    if not equal(value, actual):
-        report.error(
-            "shape-mismatch",
-            f"{what} takes {written(value)} here, and {written(actual)} comes in",
-            dim.span,
-            f"{written(actual)} comes in",
-        )
+    size = check_dim(value, dim, report)
+    if size is not None and not equal(size, actual):
+        _promised(f"{what} takes {written(size)} here, and {written(actual)} comes in", actual, dim, call, report)
         return None
-    return value
+    return size
+
+
+def _promised(message: str, actual: Number, dim: tree.Flow, call: Span, report: Report) -> None:
+    """What comes in at a call is not what the block's signature says; both places are shown."""
+    labels = ((dim.span, f"`{dim.span.text}` is promised here"),)
+    report.error("shape-mismatch", message, call, f"{written(actual)} comes in", labels=labels)
 
 
 def _solve(
@@ -245,6 +252,7 @@ def _solve(
     env: Env,
     owner: object,
     what: str,
+    call: Span,
     report: Report,
 ) -> Number | None:
     """`16 * H`: what comes in must be a multiple of 16, and H is that many times less."""
@@ -257,12 +265,8 @@ def _solve(
         report.error("bad-dim", f"`{dim.span.text}` cannot be solved for {name}", dim.span, "write `16 * H`")
         return None
     if not divides(factor, actual):
-        report.error(
-            "shape-mismatch",
-            f"{what} takes a multiple of {written(factor)} here, and {written(actual)} comes in",
-            dim.span,
-            f"{written(actual)} comes in",
-        )
+        message = f"{what} takes a multiple of {written(factor)} here, and {written(actual)} comes in"
+        _promised(message, actual, dim, call, report)
         return None
     try:
         part = operation("/", actual, factor)
@@ -319,15 +323,23 @@ def check_outputs(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx:
                 labels=_maker(value, ctx),
             )
             continue
-        for dim, want, have in zip(port.shape.dims, promised.dims, value.type.dims, strict=True):
-            if not equal(want, have):
-                ctx.report.error(
-                    "shape-mismatch",
-                    f"{what} is promised as {promised}, and {value.type} flows out",
-                    dim.span,
-                    f"{written(want)} is promised, {written(have)} flows out",
-                    labels=_maker(value, ctx),
-                )
+        dims = zip(port.shape.dims, promised.dims, value.type.dims, strict=True)
+        unlike = [(dim.span, want, have) for dim, want, have in dims if not equal(want, have)]
+        if unlike:
+            places, wanted, found = zip(*unlike, strict=True)
+            be, flow = ("is", "flows") if len(unlike) == 1 else ("are", "flow")
+            ctx.report.error(
+                "shape-mismatch",
+                f"{what} is promised as {promised}, and {value.type} flows out",
+                places[0].to(places[-1]),
+                f"{_joined(wanted)} {be} promised, {_joined(found)} {flow} out",
+                labels=_maker(value, ctx),
+            )
+
+
+def _joined(dims: Sequence[Number]) -> str:
+    *most, last = map(written, dims)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _maker(value: Value, ctx: Context) -> tuple[tuple[Span, str], ...]:

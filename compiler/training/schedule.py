@@ -112,7 +112,7 @@ def _fit_the_run(stages: list[Chosen[ScheduleStage]], run: Length, report: Repor
             part = _part_of(point, run)
             if part is not None and part < taken:
                 message = f"`{chosen.options.word}` names a place that lies before it begins"
-                help = "places are counted from the begin of the run"
+                help = "places are counted from the beginning of the run"
                 report.error("misplaced-stage", message, chosen.place("at"), f"{point}", help=help)
                 return False
             if part is not None and part >= 1:

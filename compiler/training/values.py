@@ -48,6 +48,13 @@ def _files(value: object) -> tuple[str, ...]:
     return texts
 
 
+def _columns(value: object) -> tuple[str, ...] | None:
+    try:
+        return None if value is None else _files(value)
+    except ValueError:
+        raise ValueError('the name of a column in quotes, or a list of them, such as ["rooms", "area"]') from None
+
+
 def _split(value: object) -> tuple[Any, ...] | None:
     if value is None:
         return None
@@ -203,6 +210,7 @@ File = Annotated[str, Kind(_file)]
 FileOrNone = Annotated[str | None, Kind(_file_or_none)]
 Files = Annotated[tuple[str, ...], Kind(_files)]
 FilesOrNone = Annotated[Any, Kind(_files_or_none)]
+ColumnsOrNone = Annotated[Any, Kind(_columns)]
 Split = Annotated[Any, Kind(_split)]
 Betas = Annotated[Any, Kind(_betas)]
 BelowOne = Annotated[Any, Kind(_below_one)]

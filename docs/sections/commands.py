@@ -43,7 +43,7 @@ def _entry(name: str, summary: str) -> str:
 
 
 def _written(names: tuple[str, ...], options: dict[str, Any]) -> str:
-    flag = " ".join(names[-1:]) if names[0].startswith("-") else ""
+    flag = ", ".join(names) if names[0].startswith("-") else ""
     choices = options.get("choices")
     value = options.get("metavar") or ("|".join(map(str, choices)) if choices else names[-1].strip("-").upper())
     if options.get("action") in ("store_true", "store_false"):

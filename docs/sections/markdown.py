@@ -50,4 +50,6 @@ def _written(option: Option) -> str:
 
 def _takes(option: Option, later: bool) -> str:
     takes = option.takes or "as said above"
+    if option.default == "none" and not takes.endswith(", or none"):
+        takes = takes.removesuffix(" or none")  # the default says so
     return f"{takes}; not in this version" if later else takes

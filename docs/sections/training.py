@@ -8,6 +8,7 @@ from dlspec.compiler.options import Kind
 from dlspec.compiler.training import registry
 from dlspec.compiler.training.base import Options
 from dlspec.compiler.training.key_pages import KeyPage
+from dlspec.compiler.training.lines import REQUIRED
 from dlspec.compiler.training.run import Run
 from dlspec.editor import documentation
 
@@ -46,6 +47,7 @@ def _values(word: str, page: KeyPage) -> str:
     if field is None or field.kind is None:
         return ""
     usual = str(field.default).lower() if isinstance(field.default, bool) else field.default
+    usual = None if word in REQUIRED else usual
     default = "" if usual is None else f" ({usual} if left out)"
     return f"It takes {_refusal(field.kind)}{default}."
 

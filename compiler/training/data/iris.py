@@ -1,4 +1,4 @@
-"""iris: 150 flowers of three kinds, by the lengths and widths of their leaves."""
+"""iris: 150 flowers of three kinds, by the lengths and widths of their sepals and petals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .embedded import Embedded
 
 
 class Iris(Embedded):
-    """`iris`: 150 flowers of three kinds, by the lengths and widths of their leaves (Fisher 1936).
+    """`iris`: 150 flowers of three kinds, by the lengths and widths of their sepals and petals (Fisher 1936).
 
     Fields: `features`, [4], scaled to a mean of 0 and a deviation of 1, and `label`, 0 to 2.
     `split` is [0.8, 0.2] where it is left out.

@@ -9,7 +9,7 @@ from ...layers.options import WholeOrNone
 from ...semantics.number import number
 from ..base import OptionFault
 from ..source import DataSource, Field, keeps_some, label
-from ..values import File, FileOrNone, FilesOrNone, Split, TextOrNone
+from ..values import ColumnsOrNone, File, FileOrNone, Split, TextOrNone
 from .tokens import one_validation_part
 
 _ENDINGS = (".csv", ".parquet", ".jsonl")
@@ -31,7 +31,7 @@ class Table(DataSource):
     spellings: ClassVar[dict[str, str]] = {"label": "target", "columns": "features", "y": "target", "x": "features"}
 
     file: File
-    features: FilesOrNone = None
+    features: ColumnsOrNone = None
     target: TextOrNone = None
     classes: WholeOrNone = None
     validation: FileOrNone = None

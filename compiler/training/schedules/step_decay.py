@@ -16,7 +16,7 @@ from ..values import BelowOneAboveZero, TrainLengths
 class StepDecay(ScheduleStage):
     """`step_decay(0.1, at = [30 * epoch, 60 * epoch])`: the rate is multiplied by `factor` at each place of `at`.
 
-    The places are counted from the begin of the run, and stand in order. It takes the rest of the run.
+    The places are counted from the beginning of the run, and stand in order. It takes the rest of the run.
     """
 
     word: ClassVar[str] = "step_decay"
