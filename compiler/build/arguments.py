@@ -183,9 +183,10 @@ def read_options(
     what is not missing then.
     """
     values: dict[str, Any] = {name: value for name, value in (ready or {}).items() if value is not FAULT}
-    places = {name: option.flow.span for name, option in {**defaults, **given}.items()}
+    written = {**defaults, **given}
+    places = {name: option.flow.span for name, option in written.items()}
     faulty = {name for name in ready or {} if name not in values}
-    for name, option in {**defaults, **given}.items():
+    for name, option in written.items():
         if name in values or name in faulty:
             continue
         value = evaluate(option.flow, option.scope or scope, report, words_of(kind, name))
@@ -217,9 +218,16 @@ def read_options(
                 places.get(name, span),
                 f"this is {show_value(values.get(name))}",
                 help=f"`{word}({name} = ...)` with {problem.takes}",
+                labels=_origins(written.get(name), scope),
             )
         return None
     return None if faulty else options
+
+
+def _origins(option: Written | None, scope: Scope) -> tuple[tuple[Span, str], ...]:
+    from .env import origins  # names of bodies stand on units, which stand on options
+
+    return () if option is None else origins(option.flow, option.scope or scope)
 
 
 def words_of(kind: type[OptionSet], name: str) -> frozenset[str]:

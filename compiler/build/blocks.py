@@ -208,7 +208,8 @@ def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, d
             return False
         if is_number(value):
             value = Reference(name, "parameter", draft.scope, value)
-        env.give(name, NONE if value is None else value, param.span)
+        origin = None if option is None else (option.flow, option.scope or ctx.env)
+        env.give(name, NONE if value is None else value, param.span, origin=origin)
     return True
 
 

@@ -11,6 +11,7 @@ from . import flows, lines, placing
 from .arguments import Written, given_arguments, show_value
 from .context import Context, Flowing
 from .defaults import DENSE_OPTIONS, MOMENTUM_OPTIONS, SHARE_OPTIONS
+from .env import origins
 
 
 def run_share(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
@@ -140,7 +141,8 @@ def whole_option(
     if is_number(value) and is_whole(value) and whole(value) >= least:
         return value
     message = f"`{name}` of {word} takes a whole number of at least {least}"
-    ctx.report.error("wrong-value", message, option.flow.span, f"this is {show_value(value)}", help=f"`{example}`")
+    label, labels = f"this is {show_value(value)}", origins(option.flow, option.scope or ctx.env)
+    ctx.report.error("wrong-value", message, option.flow.span, label, help=f"`{example}`", labels=labels)
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...grammar import tree
 from ...grammar.source import Span
-from ..semantics.evaluate import NONE, Recipe
+from ..semantics.evaluate import NONE, Recipe, Scope, is_number
 from ..semantics.resolve import FileScope
 from .draft import UnitDraft
 
@@ -39,6 +39,8 @@ class Bound:
     span: Span
     used: bool = False
     must_be_used: bool = False
+    origin: tuple[tree.Flow, Scope] | None = None
+    """Of a parameter: what the caller wrote for it, and where the caller's names are looked up."""
 
 
 class Env:
@@ -55,11 +57,20 @@ class Env:
         self.inside_library = False
         """Whether what is placed here belongs to a combinator of the library, which `default` lines do not reach."""
 
-    def give(self, name: str, what: Any, span: Span, *, must_be_used: bool = False) -> Bound | None:
+    def give(
+        self,
+        name: str,
+        what: Any,
+        span: Span,
+        *,
+        must_be_used: bool = False,
+        origin: tuple[tree.Flow, Scope] | None = None,
+    ) -> Bound | None:
         """Enter a name; returns what had it in this body before, if anything had."""
         before = self.bound.get(name)
         if before is None:
-            self.bound[name] = Bound(NONE if what is None else what, span, must_be_used=must_be_used)
+            value = NONE if what is None else what
+            self.bound[name] = Bound(value, span, must_be_used=must_be_used, origin=origin)
         return before
 
     def lookup(self, name: str) -> object | None:
@@ -106,6 +117,37 @@ class Env:
         for name, bound in self.bound.items():
             if bound.must_be_used and not bound.used:
                 yield name, bound
+
+
+def origins(flow: tree.Flow, scope: Scope) -> tuple[tuple[Span, str], ...]:
+    """Labels for a wrong value that a flow names: where a caller wrote it, or the constant that holds it.
+
+    In an expression the name is meant that is no number, since numbers would have done.
+    """
+    alone = isinstance(flow, tree.Stage) and flow.args is None and flow.body is None
+    for node in tree.walk(flow):
+        if not isinstance(node, tree.Stage) or node.args is not None or len(node.path.parts) != 1:
+            continue
+        name = node.path.parts[0]
+        bound = _bound(name, scope)
+        if bound is None:
+            file = scope.file if isinstance(scope, Env) else scope
+            constant = file.constants.get(name) if isinstance(file, FileScope) else None
+            if constant is not None and (alone or not is_number(scope.find(name))):
+                return ((constant.value.span, f"`{name}` is this"),)
+        elif bound.origin is not None and (alone or not is_number(bound.what)):
+            written, around = bound.origin
+            return origins(written, around) or ((written.span, f"`{name}` is given this"),)
+    return ()
+
+
+def _bound(name: str, scope: Scope) -> Bound | None:
+    env = scope if isinstance(scope, Env) else None
+    while env is not None:
+        if name in env.bound:
+            return env.bound[name]
+        env = env.parent
+    return None
 
 
 def env_of(recipe: Recipe) -> Env:

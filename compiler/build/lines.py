@@ -206,7 +206,8 @@ def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
                     return any(takes_running(arg, ctx) for arg in args)
                 return True
             found = ctx.env.lookup(word)
-            return not (isinstance(found, Value | tuple) or is_number(found) or found is FAULT) or isinstance(
-                found, Recipe
+            # A name that nothing has is taken for a stage.
+            return isinstance(found, Recipe) or not (
+                isinstance(found, Value | tuple | str | bool) or is_number(found) or found is FAULT
             )
     return not isinstance(flow, tree.Number | tree.Percent | tree.String | tree.Bool | tree.Nothing)

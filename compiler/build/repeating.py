@@ -14,7 +14,7 @@ from .arguments import given_arguments, show_value
 from .context import Context, Flowing, Placed
 from .defaults import REPEAT_OPTIONS
 from .draft import UnitDraft, labels_in
-from .env import Env
+from .env import Env, origins
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
 from .written_names import Local, check_names
@@ -127,6 +127,7 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
             "repeat takes a whole number of copies",
             given["count"].flow.span,
             f"this is {show_value(count)}",
+            labels=origins(given["count"].flow, ctx.env),
         )
         return None
     if whole(count) > MOST_COPIES:

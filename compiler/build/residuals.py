@@ -20,7 +20,7 @@ from .arguments import Written, given_arguments, show_value
 from .context import Context, Flowing
 from .defaults import DEEPNORM, RESIDUAL_OPTIONS, defaults_for
 from .draft import UnitDraft
-from .env import Env, Labelled, OpenFlow, env_of
+from .env import Env, Labelled, OpenFlow, env_of, origins
 
 NORMS = ("pre", "out", "post")
 FLOWS = (*NORMS, "skip", "gate")
@@ -244,7 +244,8 @@ def _all_named(stage: tree.Stage, ctx: Context) -> bool:
 
 def _wrong(name: str, takes: str, value: object, flow: tree.Flow, ctx: Context) -> Any:
     span: Span = flow.span
-    ctx.report.error("wrong-value", f"`{name}` of residual takes {takes}", span, f"this is {show_value(value)}")
+    label, labels = f"this is {show_value(value)}", origins(flow, ctx.env)
+    ctx.report.error("wrong-value", f"`{name}` of residual takes {takes}", span, label, labels=labels)
     return FAULT
 
 

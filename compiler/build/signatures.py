@@ -194,6 +194,7 @@ def bind_type(port: tree.Port, actual: Type, env: Env, owner: object, what: str,
         return UNKNOWN
     found = [_bind_dim(dim, here, env, owner, what, call, report) for dim, here in zip(dims, actual.dims, strict=True)]
     if None in found:
+        _unbound(dims, env)
         return UNKNOWN
     return Tensor(dtype, tuple(d for d in found if d is not None), _axis_names(port.shape))
 

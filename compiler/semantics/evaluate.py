@@ -138,6 +138,13 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, str | bool) or value is None or is_number(value)
 
 
+def _never_equal(a: object, b: object) -> bool:
+    """Whether one side is a text and the other a number that could be nothing else: a parameter may hold either."""
+    number = next((side for side in (a, b) if is_number(side)), None)
+    may_be_text = isinstance(number, Reference) and number.kind in ("parameter", "constant")
+    return number is not None and not may_be_text and any(isinstance(side, str) for side in (a, b))
+
+
 def _worked_out(
     operator: str, sides: list[Any], flow: tree.Flow, scope: Scope, report: Report
 ) -> Number | bool | Fault | Recipe:
@@ -146,6 +153,11 @@ def _worked_out(
         return FAULT
     if not all(is_number(value) for value in values):
         if operator in ("==", "!=") and all(_is_plain(value) for value in values):
+            if _never_equal(*values):
+                text = next(value for value in values if isinstance(value, str))
+                message, label = f'a number is never equal to the text "{text}"', "a number and a text"
+                report.error("wrong-value", message, flow.span, label, help="compare it with a number")
+                return FAULT
             return (values[0] == values[1]) == (operator == "==")
         return Recipe(flow, scope)
     try:
