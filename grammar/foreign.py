@@ -32,7 +32,7 @@ _WITHOUT: dict[str, str] = {
     **dict.fromkeys(("+=", "-=", "*=", "/="), _CHANGE),
     "!": "`a == false` turns a choice round",
     "?": "write `a if c else b` for `c ? a : b`",
-    "@": "matrices are multiplied by layers, such as `Linear`",
+    "@": "matrices are multiplied by layers, such as `Linear` and `attend`",
     "...": "write out every argument and every line",
 }
 WORDS = {"True": "true", "False": "false", "None": "none"}

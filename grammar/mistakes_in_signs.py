@@ -145,6 +145,8 @@ def commas(fault: Fault) -> Outcome | None:
         return finding, drop if fault.fits(drop, 1) else None
     if token.kind == "," and fault.after.kind in (NEWLINE, "}") and fault.fits(drop, 1):
         return fault.surplus(token, "a line ends without a comma", "a comma"), drop
+    if token.kind == "," and fault.bracket in (None, "{") and (found := _unpacked(fault) or _listed(fault)):
+        return found
     if token.kind == "," and fault.bracket in (None, "{"):
         message = "commas separate what stands in ( ) and [ ]"
         help_ = "write `->` between stages that follow each other, `[f, g]` for branches"
@@ -153,6 +155,36 @@ def commas(fault: Fault) -> Outcome | None:
     if token.kind in (NEWLINE, "}") and comma is not None and comma.kind == "," and fault.fits(Repair(back=1), 1):
         return fault.surplus(comma, "nothing stands behind this comma", "one comma too many"), Repair(back=1)
     return None
+
+
+def _unpacked(fault: Fault) -> Outcome | None:
+    """`q, k, v = split(3)`."""
+    stream, start = fault.stream, fault.start
+    end = _end(fault)
+    equals = next((i for i in range(start, end) if stream[i].kind == "="), end)
+    names = stream[start:equals:2]
+    signs = stream[start + 1 : equals : 2]
+    if equals == end or not signs or {t.kind for t in names} != {"NAME"} or {t.kind for t in signs} != {","}:
+        return None
+    value = fault.source.text[stream[equals + 1].start : stream[end - 1].end]
+    better = f"{value} as {', '.join(token.text for token in names)}"
+    whole = fault.source.span(stream[start].start, stream[end - 1].end)
+    message = "several results get their names behind `as`"
+    return rewrite("wrong-sign", message, whole, "names before the flow", better), None
+
+
+def _listed(fault: Fault) -> Outcome | None:
+    """`metrics = accuracy(..), f1(..)`."""
+    stream, start, end = fault.stream, fault.start, _end(fault)
+    if fault.section != "train" or fault.place < 3 or stream[start + 1].kind != "=":
+        return None
+    whole = fault.source.span(stream[start + 2].start, stream[end - 1].end)
+    return rewrite("missing-parentheses", "several stand in brackets", whole, "no brackets", f"[{whole.text}]"), None
+
+
+def _end(fault: Fault) -> int:
+    """The index behind the last token of the line."""
+    return next(i for i in range(fault.at, len(fault.stream)) if fault.stream[i].kind in (NEWLINE, "}"))
 
 
 def missing_else(fault: Fault) -> Outcome | None:

@@ -11,7 +11,8 @@ from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..layers import registry
 from ..layers.options import VALUE
-from ..semantics.language import FUNCTIONS
+from ..semantics.language import FUNCTIONS, SPELLINGS
+from ..semantics.nearest import nearest
 from .around import Nodes, Rule, bindings, call_of, innermost, instead, is_name
 
 _FLOWS = ("this is a flow", "this is a value that flows")
@@ -139,6 +140,38 @@ def label_of_the_output(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return None
 
 
+def three_inputs(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`attend(q, k, v)`."""
+    call = innermost(nodes, tree.Stage) if (found := call_of(finding, nodes)) is None else found[0]
+    if call is None or str(call.path) != "attend" or call.args is None or len(call.args) < 3:
+        return None
+    first, keys, values, *rest = call.args
+    if not (is_name(first) and is_name(keys) and is_name(values)):
+        return None
+    given = [f"keys = {keys.span.text}", f"values = {values.span.text}", *(arg.span.text for arg in rest)]
+    better = f"{first.span.text} -> attend({', '.join(given)})"
+    message = "the first value comes by the arrow, and each further one by the name of its option"
+    return instead(replace(finding, span=call.span), better, message=message, label="without names", code="wrong-value")
+
+
+def label_as_value(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`wte + wpe`, where these are labels of modules."""
+    if not any(isinstance(n, tree.Label) and n.name.text == finding.span.text for n in tree.walk(nodes[0])):
+        return None
+    label = f"`{finding.span.text}` is the module, which runs once more here"
+    help_ = f"its value has a name of its own: `... as {finding.span.text}` on the line of the module"
+    return replace(finding, label=label, help=help_)
+
+
+def activation_layer(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Activation("relu")`."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or call.path.span != finding.span or str(call.path) != "Activation" or len(call.args or ()) != 1:
+        return None
+    word = nearest((call.args or (call,))[0].span.text.strip('"'), FUNCTIONS, SPELLINGS)
+    return None if word is None else instead(finding, word, call.span)
+
+
 def concat_of_inputs(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`concat(x, z)`, where nothing runs yet: the first comes by the arrow."""
     call = innermost(nodes, tree.Stage)
@@ -243,12 +276,13 @@ def python_package(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 FLOWS: dict[str, tuple[Rule, ...]] = {
     "unknown-function": (own_flow_called,),
     "unknown-name": (own_flow_called, lowercase_axis),
-    "unknown-layer": (width_of_attention, transformer_layer, dim_of_nothing),
+    "unknown-layer": (width_of_attention, activation_layer, transformer_layer, dim_of_nothing),
     "unknown-import": (python_package,),
-    "wrong-value": (body_in_parentheses, flow_in_parentheses, value_by_place),
-    "missing-option": (value_by_place,),
+    "wrong-value": (three_inputs, body_in_parentheses, flow_in_parentheses, value_by_place),
+    "missing-option": (three_inputs, value_by_place),
     "missing-body": (body_in_parentheses,),
-    "nothing-flows": (concat_of_inputs,),
+    "nothing-flows": (three_inputs, concat_of_inputs),
+    "shape-mismatch": (label_as_value,),
     "not-a-value": (flow_where_a_value_is_taken,),
     "empty-body": (only_names,),
     "missing-output": (label_of_the_output,),

@@ -12,6 +12,7 @@ from ...grammar.source import Span
 from ..semantics.nearest import nearest
 from .around import Nodes, Rule, bindings, call_of, innermost, instead
 
+_WORDS = "one of `false`, `none`, `true`"
 _LOSS = re.compile(r"[ \t]*loss[ \t]*=[ \t]*((?:\w+\.)*(\w+)\(\)\(([^()\n]*)\))")
 
 
@@ -40,6 +41,46 @@ def _part_of_peak(rate: tree.Flow, train: tree.Train) -> str | None:
     low, high = (Fraction(number.span.text.replace("_", "")) for number in (rate, peak))
     part = 100 * low / high if high else Fraction(200)
     return f"{float(part):g}%" if part <= 100 else None
+
+
+def length(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`warmup(epochs = 3)`, `cosine(steps = 100)`."""
+    found = call_of(finding, nodes)
+    option = None if found is None else (found[0].args or ())[found[1]]
+    if not isinstance(option, tree.Keyword) or not isinstance(nodes[0], tree.Train) or "`length`" not in finding.help:
+        return None
+    unit = {"epochs": " * epoch", "num_epochs": " * epoch"}.get(option.name.text, "")
+    if not unit and option.name.text not in ("steps", "num_steps", "warmup_steps", "total_steps", "iters"):
+        return None
+    return instead(finding, f"{option.value.span.text}{unit}", option.span)
+
+
+def falling_rate(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`AdamW(lr_decay = 0.9)`."""
+    if finding.span.text not in ("lr_decay", "gamma", "lr_schedule", "scheduler") or not isinstance(
+        nodes[0], tree.Train
+    ):
+        return None
+    return replace(finding, help="how the rate falls is a line of its own: `schedule = cosine(to = 0)`", fixes=())
+
+
+def epoch_of_epochs(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`epochs = 3 * epoch`, `batch = auto`."""
+    line = innermost(nodes, tree.Binding)
+    if line is None or not isinstance(nodes[0], tree.Train) or finding.fixes:
+        return None
+    count = line.value.left if isinstance(line.value, tree.Binary) else None
+    if line.name.text == "epochs" and finding.span.text == "epoch" and isinstance(count, tree.Number):
+        return instead(finding, count.span.text, line.value.span, help=f"write `epochs = {count.span.text}`")
+    return replace(finding, help="a number stands here") if finding.help == _WORDS else None
+
+
+def mixed(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`precision = bf16-mixed`."""
+    if not finding.message.startswith("`precision` takes"):
+        return None
+    word = next((word for word in re.findall(r"\w+", finding.span.text) if f"`{word}`" in finding.message), None)
+    return None if word is None else instead(finding, word)
 
 
 def precision(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -120,9 +161,10 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 RECIPES: dict[str, tuple[Rule, ...]] = {
-    "unknown-option": (lowest_rate,),
+    "unknown-option": (lowest_rate, length, falling_rate),
+    "unknown-name": (epoch_of_epochs,),
     "unknown-key": (precision,),
-    "wrong-value": (quoted_recipe, added_schedule),
+    "wrong-value": (mixed, quoted_recipe, added_schedule),
     "missing-option": (sampled,),
     "foreign-call": (called_loss,),
     "misplaced-line": (export_setting,),

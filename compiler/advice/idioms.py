@@ -16,7 +16,7 @@ PACKAGES = frozenset("nn torch F tf keras layers jax jnp np numpy flax linen fun
 
 NEEDLESS = {
     **dict.fromkeys(
-        "in_features in_channels input_dim input_size input_shape in_dim num_features normalized_shape".split(),
+        "in in_features in_channels input_dim input_size input_shape in_dim num_features normalized_shape".split(),
         "the width of what comes in is known",
     ),
     **dict.fromkeys("inplace batch_first key rngs".split(), "how it is computed is not part of a spec"),

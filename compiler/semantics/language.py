@@ -146,6 +146,8 @@ SPELLINGS = {
 
 OPTION_SPELLINGS = {
     "out_features": "features",
+    "out": "features",
+    "out_dim": "features",
     "shape": "dims",
     "size": "dims",
     "shifts": "n",
@@ -210,7 +212,6 @@ OPTION_SPELLINGS = {
     "negative_slope": "slope",
     "learning_rate": "lr",
     "weight_decay": "decay",
-    "lr_decay": "decay",
     "label_smoothing": "smoothing",
     "ignore_index": "ignore",
     "kernel_initializer": "init",
