@@ -93,7 +93,8 @@ def _print(graph: Graph, costs: Plan, fits: int | None, memory: int | None, cons
     if costs.unbounded:
         one = costs.unbounded[0]
         listed = ", ".join(costs.unbounded)
-        console.note(f"{listed}: nothing bounds it, and it was counted as 1 (write `{one} <= 1024`)")
+        them, were = ("it", "it was") if len(costs.unbounded) == 1 else ("them", "each was")
+        console.note(f"{listed}: nothing bounds {them}, and {were} counted as 1 (write `{one} <= 1024`)")
     if memory is not None and fits is not None:
         console.print(_advice(training.batch, fits, memory))
 

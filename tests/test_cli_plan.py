@@ -95,7 +95,7 @@ def test_plan_counts_with_the_sizes_of_the_data(write: Write, capsys: pytest.Cap
     assert document["sizes"] == {"H": 32, "W": 32}
     assert document["flops_per_sample"] == 2 * (32 * 32 * 3 * 9 * 8 + 8 * 10)
     assert main(["plan", write(PICTURES.split("train")[0])]) == 0
-    assert "H, W: nothing bounds it, and it was counted as 1 (write `H <= 1024`)" in capsys.readouterr().err
+    assert "H, W: nothing bounds them, and each was counted as 1 (write `H <= 1024`)" in capsys.readouterr().err
 
 
 def test_plan_says_what_is_frozen(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

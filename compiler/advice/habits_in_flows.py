@@ -156,7 +156,8 @@ def three_inputs(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 def label_as_value(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`wte + wpe`, where these are labels of modules."""
-    if not any(isinstance(n, tree.Label) and n.name.text == finding.span.text for n in tree.walk(nodes[0])):
+    labels = (node.name.text for node in tree.walk(nodes[0]) if isinstance(node, tree.Label))
+    if finding.labels or finding.span.text not in labels:  # a shape of its own is told beside where it was made
         return None
     label = f"`{finding.span.text}` is the module, which runs once more here"
     help_ = f"its value has a name of its own: `... as {finding.span.text}` on the line of the module"
