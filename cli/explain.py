@@ -24,7 +24,8 @@ def run(options: Namespace, console: Console) -> int:
     codes = read_codes()
     if options.code is None:
         console.document(codes=sorted(codes))
-        console.print("\n".join(sorted(codes)))
+        width = max(map(len, codes))
+        console.print("\n".join(f"{name:<{width}}  {_beginning(codes[name])}" for name in sorted(codes)))
         return 0
     name = options.code.strip("[]")
     if name in codes:
@@ -38,6 +39,11 @@ def run(options: Namespace, console: Console) -> int:
     console.document(word=name, pages=[_json(page) for page in found])
     console.print("\n\n".join(map(_text, found)))
     return 0
+
+
+def _beginning(code: Code) -> str:
+    """The first sentence of a page, as far as its first line goes."""
+    return code.text.partition("\n")[0].partition(". ")[0].rstrip(".,:")
 
 
 def _code(code: Code, console: Console) -> None:
