@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...grammar import tree
-from ...grammar.diagnostics import Diagnostic
+from ...grammar.diagnostics import Diagnostic, Fix
 from .around import Around, Rule
 from .calls import CALLS
 from .habits_in_flows import FLOWS
@@ -39,16 +39,20 @@ def with_advice(found: Sequence[Diagnostic], file: tree.File) -> list[Diagnostic
 
 
 def _each_once(found: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """The findings, each slip told once: it may break two rules in one place, and an option of another name is missed
-    under its own."""
+    """The findings, each slip told once: it may break two rules in one place, or one in two that one edit mends, and an
+    option of another name is missed under its own."""
     misnamed = sorted(
         (d.span.source.name, d.span.start) for d in found if d.code == "unknown-option" and d.help != "leave it out"
     )
     told: dict[tuple[str, str, int, int], Diagnostic] = {}
+    mended: set[tuple[str, tuple[Fix, ...]]] = set()
     for finding in found:
         file, start, end = finding.span.source.name, finding.span.start, finding.span.end
         if finding.code == "missing-option" and bisect(misnamed, (file, start)) < bisect(misnamed, (file, end)):
             continue
+        if finding.fixes and (finding.code, finding.fixes) in mended:
+            continue
+        mended.add((finding.code, finding.fixes))
         told.setdefault((finding.message, file, start, end), finding)
     return list(told.values())
 

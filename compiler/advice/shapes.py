@@ -10,6 +10,7 @@ from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from .around import Around, Nodes, Rule, also, innermost, instead
 
+_LIMIT = re.compile(r"[ \t]*<=[^,\]]*")
 _TYPE = r"((?:int|bool)?\[[^\]]*\])"
 # Which argument says how wide the result is.
 _WIDTHS = {"Linear": 0, "Embedding": 1, "Positions": 1, "Conv1d": 0, "Conv2d": 0, "Conv3d": 0}
@@ -101,11 +102,11 @@ def whole_numbers(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if found is None or not isinstance(nodes[0], tree.Model):
         return None
     shapes = [port.shape for port in nodes[0].signature.inputs if port.shape.dtype is None]
-    shape = next((shape for shape in shapes if shape.span.text == found[1]), None)
+    shape = next((shape for shape in shapes if _LIMIT.sub("", shape.span.text) == found[1]), None)
     if shape is None:
         return None
     start = Span(shape.span.source, shape.span.start, shape.span.start)
-    return instead(finding, "int", start, help=f"write `int{found[1]}` in the input; {finding.help}")
+    return instead(finding, "int", start, help=f"write `int{shape.span.text}` in the input; {finding.help}")
 
 
 def limit_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
