@@ -113,7 +113,15 @@ def _alone(case: Case) -> str | None:
     """The one item of a case that has one fault and names nothing outside of itself."""
     head, _, rest = case.wrong.partition("\n")
     only = re.findall(r"^(?:model|block|train|export|import|default|\w+ *=)", rest, re.M) == ["model"]
-    return rest if head == "dlspec 1" and only and rest.startswith("model N:") and len(errors_in(case.wrong)) == 1 and "}" in rest else None
+    return (
+        rest
+        if head == "dlspec 1"
+        and only
+        and rest.startswith("model N:")
+        and len(errors_in(case.wrong)) == 1
+        and "}" in rest
+        else None
+    )
 
 
 CASES = [case for page in sorted((ROOT / "corpus").glob("*.md")) for case in read_cases(page)]

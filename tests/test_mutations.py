@@ -118,7 +118,8 @@ DAMAGE = {
     ],
     "a quote dropped": lambda line: [line[:i] + line[i + 1 :] for i, c in enumerate(line) if c == '"'],
     "a name replaced": lambda line: [
-        f"{line[: m.start()]}nonesuch{line[m.end() :]}" for m in re.finditer(r"(?<!\.)\b[a-z_]\w*(?=[,)\]]| ->| [-+*/])", line)
+        f"{line[: m.start()]}nonesuch{line[m.end() :]}"
+        for m in re.finditer(r"(?<!\.)\b[a-z_]\w*(?=[,)\]]| ->| [-+*/])", line)
     ],
     "rubbish put in": lambda line: [f"{line} 7 8", f"{line} )", f"$ {line}"],
 }
