@@ -64,11 +64,12 @@ def test_an_override_is_checked_like_the_file(write: Write, capsys: pytest.Captu
         (bytes(range(256)) * 40, 1, "[not-text]"),
         ("dlspec 1\n# caf\xe9\n".encode("latin-1"), 1, "0xe9"),
         (b"\0" * 5_000_000, 2, "it has more than"),
-        (b"dlspec 1\n" + b"(" * 1_000, 1, "and 901 more"),
+        (b"dlspec 1\n" + b"(" * 1_000, 1, "[too-deep]"),
+        (b"dlspec 1\n" + b"".join(b"a%d = b%d\n" % (n, n) for n in range(300)), 1, "and 200 more"),
         (b"dlspec 1\nx = " + b"-" * 50_000 + b"1\n", 1, "error"),
         (b"dlspec 1\r\nmodel Net: (x: [B, 8]) -> (y: [B, 4]) {\r\n  Liner(4)\r\n}\r\n", 1, "Linear"),
     ],
-    ids=["empty", "elf", "all bytes", "latin-1", "huge", "deep", "signs", "crlf"],
+    ids=["empty", "elf", "all bytes", "latin-1", "huge", "deep", "many", "signs", "crlf"],
 )
 def test_what_is_no_spec_is_told_and_never_a_traceback(
     write: Write, content: bytes, code: int, says: str, capsys: pytest.CaptureFixture[str]
