@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass, field, replace
 
 from lsprotocol import types
@@ -15,6 +16,8 @@ from .document import Analysed, Document
 from .imports import Files, key
 from .protocol import diagnostics, encoding_of
 
+IDLE = 1.0
+"""Seconds without an edit, after the findings, until garbage is collected."""
 PAUSE = 0.15
 """Seconds without a keystroke before a document is checked."""
 
@@ -80,6 +83,8 @@ class Desk:
         told = list(diagnostics(found.analysis.diagnostics, found.document))
         version = found.document.version
         self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, told, version))
+        await asyncio.sleep(IDLE)  # ended by the next edit
+        gc.collect()
 
     async def analyse(self, uri: str) -> Analysed | None:
         """The analysis of a document as it is now; None where it was closed or changed in the meantime."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
@@ -135,4 +136,6 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
 
 def serve() -> None:
     """Answer an editor on standard input and output until it says goodbye."""
+    # A collection takes a tenth of a second, which an answer would wait for: `Desk` has them in the pauses.
+    gc.disable()
     make_server().start_io()
