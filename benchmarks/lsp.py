@@ -153,7 +153,7 @@ def main() -> None:
     if options.record:
         whole = {
             "machine": machine(),
-            **versions("pygls"),
+            "versions": versions("pygls"),
             "lines": lines,
             **share,
             "milliseconds": found,
