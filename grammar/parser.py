@@ -46,6 +46,11 @@ def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
     if faults:
         # Brackets may match by the accident of two faults; then the layout explains the text no worse.
         file, faults = min(_read(source, words, doubt=True), (file, faults), key=lambda read: len(read[1]))
+    if file.version is None:
+        from .other_format import other_format  # what begins as a spec does, does not wait for it
+
+        if (other := other_format(source)) is not None:
+            return tree.File(None, (), (file.span,), span=file.span), [other]
     return file, in_source_order([*findings, *faults])
 
 
