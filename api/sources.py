@@ -79,14 +79,14 @@ def _other_file(path: Path) -> str:
     """A file that was probably meant."""
     if path.suffix != ".dlspec" and (meant := path.with_name(f"{path.name}.dlspec")).is_file():
         return f"there is {meant}"
-    from difflib import get_close_matches
+    from ..compiler.semantics.nearest import nearest
 
     try:
-        names = [file.name for file in path.parent.glob("*.dlspec")]
+        names = [file.stem for file in path.parent.glob("*.dlspec")]
     except OSError:
         return ""
-    near = get_close_matches(path.name, names, n=1)
-    return f"there is {path.with_name(near[0])}" if near else ""
+    near = nearest(path.stem, names)
+    return f"there is {path.with_name(f'{near}.dlspec')}" if near else ""
 
 
 def _one_inside(path: Path) -> str:

@@ -47,16 +47,17 @@ def _about(template: str) -> str:
         return next(line for line in file if line.startswith("#")).strip("# \n")
 
 
-def find_template(word: str) -> str:
-    """The spec that is meant: `resnet` is resnet18, `GPT-2` and `gpt2` are gpt, `gan` is dcgan. Raises WrongUse."""
+def find_templates(word: str) -> list[str]:
+    """The specs that a word may mean, the one that is taken first: `resnet` is resnet18 or another of its family,
+    `GPT-2` and `gpt2` are gpt, `gan` is dcgan. Raises WrongUse where it means none."""
     plain = "".join(c for c in word.lower() if c.isalnum())
     known = templates()
     if plain in known:
-        return plain
+        return [plain]
     begun = [name for name in known if plain.startswith(name) or (len(plain) > 2 and name.startswith(plain))]
     ended = [name for name in known if len(plain) > 2 and name.endswith(plain)]
     if begun or len(ended) == 1:
-        return (begun or ended)[0]  # the first of a family is its smallest
+        return [*begun, *(name for name in ended if name not in begun)]  # the first of a family is its smallest
     near = get_close_matches(plain, known, n=1)
     help = f"`--from {near[0]}`" if near else f"there are:\n{_listed()}"
     raise WrongUse(f"there is no spec {word} to start from", help)
@@ -64,7 +65,7 @@ def find_template(word: str) -> str:
 
 def run(options: Namespace, console: Console) -> int:
     refuse_set(options, "write the value into the new file")
-    template = find_template(options.template)
+    template, *others = find_templates(options.template)
     path = Path(options.name)
     name = path.name.removesuffix(".dlspec")
     path = path.with_name(f"{name}.dlspec")
@@ -80,8 +81,10 @@ def run(options: Namespace, console: Console) -> int:
             file.write(text)
     except FileExistsError:
         raise Refused(f"{path} exists already", "Give another name.") from None
+    if others:
+        console.say(f"{options.template} may be {', '.join([template, *others])}: the first is taken")
     console.say(f"{path}: from {template}; `dlspec check {path}`")
-    console.document(file=str(path), template=template)
+    console.document(file=str(path), template=template, others=others)
     return 0
 
 

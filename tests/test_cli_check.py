@@ -67,9 +67,10 @@ def test_an_override_is_checked_like_the_file(write: Write, capsys: pytest.Captu
         (b"dlspec 1\n" + b"(" * 1_000, 1, "[too-deep]"),
         (b"dlspec 1\n" + b"".join(b"a%d = b%d\n" % (n, n) for n in range(300)), 1, "and 200 more"),
         (b"dlspec 1\nx = " + b"-" * 50_000 + b"1\n", 1, "error"),
+        (b'{"layers": [3, 4]}', 1, "this file is JSON, not a spec [other-format]"),
         (b"dlspec 1\r\nmodel Net: (x: [B, 8]) -> (y: [B, 4]) {\r\n  Liner(4)\r\n}\r\n", 1, "Linear"),
     ],
-    ids=["empty", "elf", "all bytes", "latin-1", "huge", "deep", "many", "signs", "crlf"],
+    ids=["empty", "elf", "all bytes", "latin-1", "huge", "deep", "many", "signs", "JSON", "crlf"],
 )
 def test_what_is_no_spec_is_told_and_never_a_traceback(
     write: Write, content: bytes, code: int, says: str, capsys: pytest.CaptureFixture[str]
@@ -90,6 +91,8 @@ def test_files_that_cannot_be_read(write: Write, tmp_path: Path, capsys: pytest.
     assert "folder is a directory\n  = help: give a file, such as folder/inside.dlspec" in out
     assert "there is no file net\n  = help: there is net.dlspec" in out
     assert "net.dlspec: no errors" in out and "net.dlspec/x cannot be read: not a directory" in out
+    assert main(["check", "nowhere.dlspec"]) == 2
+    assert capsys.readouterr().out.strip() == "error: there is no file nowhere.dlspec"
     assert main(["check", "nett.dlspec", "--json"]) == 2
     assert [d["code"] for d in json_of(capsys)["diagnostics"]] == ["unreadable-file"]
 

@@ -219,6 +219,16 @@ def test_a_spec_is_found_by_what_it_is_called_elsewhere(
     assert json_of(capsys)["template"] == template
 
 
+def test_a_word_for_several_specs_says_which_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "mine", "--from", "resnet"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "resnet may be resnet18, resnet50, preresnet: the first is taken"
+    assert second.startswith("mine.dlspec: from resnet18")
+
+
 def test_the_help_of_new_lists_what_there_is(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", "--help"]) == 0
     lines = capsys.readouterr().out.split("specs to start from:\n")[1].splitlines()
