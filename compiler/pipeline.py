@@ -24,8 +24,7 @@ from .depth import room_for_depth
 from .ir.graph import Graph
 from .ir.weights import parameter_count
 from .passes import EXPORT_PASSES, PASSES, Pass
-from .semantics.follow_ups import without_follow_ups
-from .semantics.imports import Importer, Reader, all_imported, kept_name, reader_of
+from .semantics.imports import Imported, Importer, Reader, all_imported, kept_name, reader_of
 from .semantics.overrides import apply_overrides
 from .semantics.report import Report
 from .semantics.resolve import Spec, first_model, resolve
@@ -129,13 +128,25 @@ def analyse(source: Source, overrides: Sequence[str] = (), read: Reader | None =
             exports[name] = plan
     if not report.failed:
         check_used(spec.scope, report)
-    said = without_follow_ups(report.diagnostics, found, file)
-    if said:
-        from .advice import with_advice  # most files have no fault, and do not wait for what knows about faults
+    said = report.diagnostics
+    if any(finding.severity != "note" for finding in said):
+        # Most files have no fault, and do not wait for what knows about faults.
+        from .advice import with_advice
+        from .semantics.follow_ups import without_follow_ups
 
-        said = with_advice(said, file)
+        said = with_advice(without_follow_ups(said, found, file), file)
+    said = _own_first(said, source, imports)
     kept = {kept_name(one.source.name, source): one.source.text for one in all_imported(imports)}
     return Analysis(source, file, spec, graphs, plans, exports, said, kept)
+
+
+def _own_first(said: list[Diagnostic], source: Source, imports: tuple[Imported, ...]) -> list[Diagnostic]:
+    """The findings in the file itself, then those in the files that it imports, in that order."""
+    order = {source.name: 1}
+    for one in all_imported(imports):
+        order.setdefault(one.source.name, len(order) + 1)
+    # What no file has stands in an override, or in a file that could not be read.
+    return sorted(said, key=lambda d: order.get(d.span.source.name, 0))
 
 
 def _ports_as_named(train: tree.Train) -> Ports:

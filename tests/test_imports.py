@@ -117,6 +117,13 @@ def test_what_an_unreadable_file_would_have_brought_is_not_unknown(tmp_path: Pat
     assert said(found) == ["main.dlspec:2 unknown-import"]
 
 
+def test_findings_in_the_file_itself_come_first_then_those_in_the_order_of_imports(tmp_path: Path) -> None:
+    blocks = "block {}: [B, D] -> [B, D] {{ Liner(D) }}"
+    main = 'import "b.dlspec"\nimport "a.dlspec"\n' + MODEL.format("One -> Two -> Liner(8)")
+    found = analysed(tmp_path, main=main, a=blocks.format("One"), b=blocks.format("Two"))
+    assert said(found) == ["main.dlspec:4 unknown-layer", "b.dlspec:2 unknown-layer", "a.dlspec:2 unknown-layer"]
+
+
 def test_texts_that_were_kept_are_read_instead_of_files(tmp_path: Path) -> None:
     main = 'import "blocks.dlspec"\nimport std.transformer\n' + MODEL.format("Mlp")
     found = analysed(tmp_path, main=main, blocks=BLOCKS)
