@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from dlspec import __version__
+
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -31,7 +33,8 @@ def machine(accelerator: str | None = None) -> str:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in ("dlspec", *packages)}}
+    found = {name: version(name) for name in packages}
+    return {"python": platform.python_version(), "dlspec": __version__, **found}
 
 
 @contextmanager
