@@ -145,6 +145,23 @@ def test_sides_that_commute_differ_in_the_order_of_weights_alone(diff: Differ) -
     assert [c["kind"] for c in found["changes"]] in (["order"], ["function"]), found["changes"]
 
 
+def test_the_names_of_a_functions_parameters_mean_nothing(diff: Differ) -> None:
+    functions = """dlspec 1
+cap(x, limit = 30) = min(x, limit)
+tilt(s, q, k, h, slope) = s - slope * (q - k) * (h + 1)
+model Net: (x: [B, T, 8]) -> (y: [B, T, 8]) {
+  SelfAttention(2, score = tilt(slope = 0.5))
+  cap(limit = 6)
+}
+"""
+    renamed = (
+        functions.replace("limit", "top").replace("slope", "steep").replace("cap(x", "cap(z").replace("min(x", "min(z")
+    )
+    found = diff(functions, renamed)
+    assert found["equal"], found["changes"]
+    assert not diff(functions, functions.replace("s - slope", "s + slope"))["equal"]
+
+
 def test_a_constant_comes_first_and_what_follows_is_marked(diff: Differ) -> None:
     found = diff(NET, NET, "--set", "dim=32")
     first, second, *rest = found["changes"]

@@ -7,9 +7,10 @@ from dataclasses import fields, is_dataclass
 
 from ...grammar import tree
 from ...grammar.source import Span
+from ..layers.score import ScoreFunction
 from ..layers.side import Side
 from ..options import OptionSet
-from ..scalars.expression import ScalarFunction
+from ..scalars.expression import ScalarFunction, Variable, substitute
 from ..semantics.evaluate import Recipe, is_number
 from ..semantics.number import Atom, Literal, Number, Operation, Reference, polynomial, spell, spelled, written
 from ..semantics.tensor import Tensor
@@ -42,8 +43,13 @@ def meaning(value: object) -> object:
             return None
         case Side(place=place):
             return "side", place
-        case ScalarFunction():
-            return meaning(value.parameters), meaning(value.value)
+        case ScalarFunction(parameters=parameters):
+            places = {parameter.name: Variable(str(place)) for place, parameter in enumerate(parameters)}
+            return meaning([p.default for p in parameters]), meaning(substitute(value.value, places))
+        case ScoreFunction(function=function, arguments=arguments):
+            given = [(p.name, arguments.get(p.name)) for p in function.parameters]
+            # A weight that is made there has the name of its parameter.
+            return meaning(function), *((isinstance(v, OptionSet) and name, meaning(v)) for name, v in given)
         case Mapping():
             return tuple(sorted((str(key), meaning(inner)) for key, inner in value.items()))
     if is_dataclass(value) and not isinstance(value, type):
