@@ -38,7 +38,7 @@ Score = Callable[[Tensor, Tensor, Tensor, Tensor, Any], Tensor]
 
 SCORES: dict[str, Score] = {
     "tilt(slope = Weight([4], init = normal(1)))": lambda s, q, k, h, m: (
-        s - m.slope[:, None, None] * (q - k).abs() * (h + 1) / 2
+        s - m.a.slope[:, None, None] * (q - k).abs() * (h + 1) / 2
     ),
     "tilt(slope = 0.1, lift = 2)": lambda s, q, k, h, m: s - 0.1 * (q - k).abs() * (h + 1) * 2,
     "capped": lambda s, q, k, h, m: 20 * torch.tanh(s / 20),
@@ -164,9 +164,9 @@ model M: (x: [B, T, 16]) -> (y: [B, T, 16]) { x -> Layer(3) -> Layer(7) }
 
 def test_a_learned_argument_learns() -> None:
     _, model = compiled("SelfAttention(4, score = tilt(slope = Weight([4])))")
-    assert [name for name, _ in model.named_parameters() if "slope" in name] == ["slope"]
+    assert [name for name, _ in model.named_parameters() if "slope" in name] == ["a.slope"]
     model(torch.randn(2, 6, 16)).square().sum().backward()
-    assert (model.slope.grad != 0).all()
+    assert (model.a.slope.grad != 0).all()
 
 
 def messages(call: str) -> list[tuple[str, str]]:

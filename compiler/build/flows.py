@@ -234,10 +234,9 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
     """`name: stage` names one module; a body, or a flow of several modules, becomes a group of that name."""
     lines.enter_label(label, ctx)
     target = label.target
-    value = needed(x, label.target, ctx) if isinstance(target, tree.Stage) else x
     if isinstance(target, tree.Stage) and not _makes_group(target, ctx):
         before = len(ctx.owner.modules)
-        flowing = run(target, value, ctx.within(hint=label.name.text, site=ctx.place(label.span)))
+        flowing = run(target, x, ctx.within(hint=label.name.text, site=ctx.place(label.span)))
         made = ctx.owner.find(label.name.text) is not None or ctx.made_before(target) is not None
         if (
             not made
@@ -254,7 +253,7 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
             )
         return flowing
     body = target if isinstance(target, tree.Body) else tree.Body((target,), span=target.span)
-    return blocks.run_group(label, body, first(value, ctx, label) if value is not None else None, ctx)
+    return blocks.run_group(label, body, x, ctx)
 
 
 def _makes_group(stage: tree.Stage, ctx: Context) -> bool:

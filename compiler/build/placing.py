@@ -47,7 +47,7 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
         module = ctx.unit.find(before)
         assert isinstance(module, LayerModule)
         return run_again(module, read.layer, before, stage, sides, ctx)
-    types = _infer(read.layer, stage, entering, ctx)
+    types = infer(read.layer, stage, entering, ctx)
     if types is None:
         return ctx.unknown()
     name = None
@@ -72,7 +72,7 @@ def run_concat(stage: tree.Stage, values: Sequence[Value], ctx: Context) -> Flow
         return ctx.unknown()
     sides = tuple(Side(type_, place) for place, type_ in enumerate(types, 1))
     layer = kind(**{name: getattr(read.layer, name) for name in kind.options} | {"others": sides})
-    inferred = _infer(layer, stage, first.type, ctx)
+    inferred = infer(layer, stage, first.type, ctx)
     if inferred is None:
         return ctx.unknown()
     return _results(ctx.emit(Apply(layer), (first, *beside), inferred, stage.span))
@@ -102,7 +102,7 @@ def run_again(
     x = inputs[0].type if layer.takes_running else NOTHING
     if not isinstance(x, Tensor):
         return ctx.unknown()
-    types = _infer(layer, stage, x, ctx)
+    types = infer(layer, stage, x, ctx)
     if types is None:
         return ctx.unknown()
     here, there = layer.parameters(x), module.layer.parameters(module.inputs[0])
@@ -165,7 +165,8 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
     return ReadLayer(layer, sides.values, named)
 
 
-def _infer(layer: Layer, stage: tree.Stage | tree.Label, x: Tensor, ctx: Context) -> tuple[Tensor, ...] | None:
+def infer(layer: Layer, stage: tree.Stage | tree.Label, x: Tensor, ctx: Context) -> tuple[Tensor, ...] | None:
+    """The types of the outputs; None where what comes in does not fit (reported)."""
     try:
         return tuple(type_.named_like(x) for type_ in layer.infer(x))
     except ShapeFault as fault:

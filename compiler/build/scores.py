@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ...grammar import tree
-from ..layers.side import Side
+from ..layers import registry
+from ..layers.base import NOTHING
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
-from ..semantics.number import Number
+from . import placing
 from .context import Context
 from .env import env_of
 
 PlaceSide = Callable[[str, tree.Flow, Context], Any]
 """Gives the Side of a flow under a name, or FAULT."""
+
+WEIGHT = "Weight"
 
 
 def read_score(flow: tree.Flow, place: PlaceSide, ctx: Context) -> Any:
@@ -39,12 +42,28 @@ def read_score(flow: tree.Flow, place: PlaceSide, ctx: Context) -> Any:
     given = match_arguments(stage, function.parameters, ctx.report, supplied=SCORE)
     if given is None:
         return FAULT
-    arguments: dict[str, Number | Side] = {}
+    arguments: dict[str, Any] = {}
     for name, argument in given.items():
         value = evaluate(argument, ctx.env, ctx.report)
         if not is_number(value) and value is not FAULT:
-            value = place(name, argument, ctx.within(hint=name))
+            own = _own_weight(value, ctx)
+            value = place(name, argument, ctx.within(hint=name)) if own is None else own
         if value is FAULT:
             return FAULT
         arguments[name] = value
     return ScoreFunction(function, arguments)
+
+
+def _own_weight(value: Any, ctx: Context) -> Any:
+    """`Weight([heads])` made in the argument, which lies inside the attention; None where the argument is another
+    flow, FAULT where the call has a mistake (reported).
+    """
+    if not isinstance(value, Recipe):
+        return None
+    stage, ctx = value.flow, ctx.within(env=env_of(value))
+    if not isinstance(stage, tree.Stage) or str(stage.path) != WEIGHT or stage.body is not None:
+        return None
+    read = placing.read_layer(registry.get(WEIGHT), stage, ctx)
+    if read is None or placing.infer(read.layer, stage, NOTHING, ctx) is None:
+        return FAULT
+    return read.layer

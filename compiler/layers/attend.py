@@ -10,7 +10,6 @@ from ..options import Field
 from ..semantics.number import Number, equal, product
 from ..semantics.tensor import Tensor
 from .attention import Attention, check_batch, check_sequence, divided, shown
-from .attention_onnx import attention
 from .base import Code, ShapeFault
 from .kept import Device, Kept
 from .options import SideInput, Whole
@@ -91,8 +90,10 @@ class Attend(Attention):
         return [code.number(self.heads), *head_dim]
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
-        return super().initialise(module, x, code) if self.rotary is not None else []
+        return super().initialise(module, x, code) if self.rotary is not None or self.score_weights() else []
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        from .attention_onnx import attention  # a check needs no nodes
+
         values = (x, g.side(self.keys), g.side(self.values))
         return (attention(self, g, values, x_type, self._value_width(), name, module),)

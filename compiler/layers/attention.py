@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.number import (
     Number,
@@ -19,8 +19,7 @@ from ..semantics.number import (
     written,
 )
 from ..semantics.tensor import Tensor, same
-from .attention_torch import definition
-from .base import Code, Layer, ShapeFault
+from .base import NOTHING, Code, Layer, Parameter, ShapeFault
 from .kept import Device, Kept, Part
 from .options import (
     Flag,
@@ -35,6 +34,9 @@ from .options import (
 )
 from .score import ScoreFunction, own_name
 from .side import Side
+
+if TYPE_CHECKING:
+    from .weight import Weight
 
 
 class Attention(Layer):
@@ -145,11 +147,13 @@ class Attention(Layer):
             )
         if isinstance(self.score, ScoreFunction):
             only = Tensor("float", (self.heads,))
-            for name, side in self.score.sides.items():
-                if not same(side.type, only):
+            types = {name: side.type for name, side in self.score.sides.items()}
+            types |= {name: weight.infer(NOTHING)[0] for name, weight in self.score.weights.items()}
+            for name, type_ in types.items():
+                if not same(type_, only):
                     raise ShapeFault(
                         f"`{name}` of `{self.score.function.name}` takes a number, or one for each head: {only}; this "
-                        f"is {side.type}",
+                        f"is {type_}",
                         f"write `{name} = Weight([{written(self.heads)}])` for a learned one",
                         "score",
                     )
@@ -162,6 +166,14 @@ class Attention(Layer):
                 f"what is added to the scores of each head: {table}, or one such table for each example",
                 f"the heads, queries and keys here are {shown(self.heads)} and {lengths}",
             )
+
+    def score_weights(self) -> dict[str, Weight]:
+        """The weights that the score's function was given, by their names in the class."""
+        of_score = self.score.weights if isinstance(self.score, ScoreFunction) else {}
+        return {own_name(name): weight for name, weight in of_score.items()}
+
+    def parameters(self, x: Tensor) -> dict[str, Parameter]:
+        return {name: Parameter(weight.dims) for name, weight in self.score_weights().items()}
 
     def key_heads(self) -> Number:
         return self.heads if self.kv_heads is None else self.kv_heads
@@ -262,6 +274,8 @@ class Attention(Layer):
         return tuple(sorted((*super().sides(), *of_score), key=lambda side: side.place))
 
     def constructor(self, x: Tensor, code: Code) -> str:
+        from .attention_torch import definition  # a check needs no text
+
         name = code.library(f"{self.word[0].upper()}{self.word[1:]}", definition(self, x, code))
         return f"{name}({', '.join([*self.widths(x, code), *self._arguments(x, code)])})"
 

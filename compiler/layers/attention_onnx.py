@@ -39,7 +39,7 @@ def attention(
         turn = (*tables, g.positions(k, k_type))
         k = g.op("RotaryEmbedding", [k, *turn], k_type, f"{name}.k.rotary", num_heads=whole(key_heads))
     if isinstance(layer.score, ScoreFunction):
-        return Steps(layer, g, (q, q_type), (k, k_type), v, value_width, name).written(layer.score)
+        return Steps(layer, g, (q, q_type), (k, k_type), v, value_width, name, module).written(layer.score)
     plain = layer.plainly_causal(x)
     options: dict[str, float | int] = {
         "q_num_heads": whole(heads),

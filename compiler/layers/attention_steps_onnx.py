@@ -8,7 +8,7 @@ from ..scalars import variables
 from ..semantics.number import Number, number, product, real, whole
 from ..semantics.tensor import Tensor
 from .attention_mask_onnx import Mask
-from .score import ScoreFunction
+from .score import ScoreFunction, own_name
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -29,8 +29,9 @@ class Steps:
         v: OnnxValue,
         value_width: Number,
         name: str,
+        module: str,
     ) -> None:
-        self.layer, self.g, self.name = layer, g, name
+        self.layer, self.g, self.name, self.module = layer, g, name, module
         self.q, self.k, self.v, self.value_width = q, k, v, value_width
         self.batch, self.queries = q[1].dims[:2]
         self.keys = k[1].dims[1]
@@ -110,8 +111,10 @@ class Steps:
         if "h" in read:
             heads = self.g.floats([float(i) for i in range(whole(self.layer.heads))])
             inputs["h"] = self.g.op("Unsqueeze", [heads, axes], one_each, f"{self.name}.head"), one_each
-        for label, side in score.sides.items():
-            value = self.g.op("Unsqueeze", [self.g.side(side), axes], one_each, f"{self.name}.{label}")
-            inputs[label] = value, one_each
+        given = {label: self.g.side(side) for label, side in score.sides.items()}
+        given |= {label: self.g.parameter(f"{self.module}.{own_name(label)}") for label in score.weights}
+        for label, value in given.items():
+            spread = self.g.op("Unsqueeze", [value, axes], one_each, f"{self.name}.{label}")
+            inputs[label] = spread, one_each
         value, _ = onnx_nodes(self.g, score.expression, inputs, f"{self.name}.score")
         return value

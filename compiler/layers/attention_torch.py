@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..semantics.number import Number, equal, is_whole, spelled
+from ..semantics.number import Number, equal, is_whole, real, spelled
 from ..semantics.tensor import Tensor
 from .alibi import SLOPES
 from .base import Code
@@ -138,7 +138,7 @@ class _ClassText:
         if self.rotary:
             known = wide or layer.grouped or not self.projects
             lines.append(f"self.rotary = {self.rotary}(length, {'head_dim' if known else 'dim // heads'}, base)")
-        return lines
+        return [*lines, *(f"self.{name} = nn.Parameter(torch.empty(heads))" for name in layer.score_weights())]
 
     # --- forward ---
 
@@ -288,8 +288,9 @@ class _ClassText:
 
     def _by_function(self, score: ScoreFunction) -> list[str]:
         names = {"s": "scores", "q": "query", "k": "key", "h": "head"}
-        names |= {name: own_name(name) for name in score.sides}
-        lines = [f"{names[name]} = {names[name]}[:, None, None]" for name in score.sides]
+        names |= {name: own_name(name) for name in score.by_head}
+        held = {name: f"self.{names[name]}" if name in score.weights else names[name] for name in score.by_head}
+        lines = [f"{names[name]} = {value}[:, None, None]" for name, value in held.items()]
         attributes = score.names()
 
         def number(n: Number) -> str:
@@ -306,7 +307,12 @@ class _ClassText:
         lines = [f"{self.code.init_linear()}(self.{name}, generator)" for name in "qkvo"] if self.projects else []
         if self.layer.qk_norm is not None:
             lines += ["self.q_norm.reset_parameters()", "self.k_norm.reset_parameters()"]
-        return [*lines, "self.rotary.fill()"] if self.rotary else lines
+        if self.rotary:
+            lines.append("self.rotary.fill()")
+        for name, weight in self.layer.score_weights().items():
+            std = weight.init.std  # as a plain number: a class of the library knows no constants of the file
+            lines.append(weight.init.line(f"self.{name}", "" if std is None else repr(real(std))))
+        return lines
 
 
 def _bare(part: str) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..semantics.number import Number, Operation, equal, number, product
 from ..semantics.tensor import Tensor
 from .attention import check_batch, check_sequence
-from .base import Code, Parameter
+from .base import Code
 from .options import SideInput
 from .projected_attention import ProjectedAttention
 from .side import Side
@@ -43,9 +43,6 @@ class CrossAttention(ProjectedAttention):
 
     def keys_from(self, x: Tensor) -> Tensor:
         return self.memory.type
-
-    def parameters(self, x: Tensor) -> dict[str, Parameter]:
-        return self.matrices(x)
 
     def widths(self, x: Tensor, code: Code) -> list[str]:
         width = self.memory.type.dims[-1]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.number import Number, Operation, equal, product, written
 from ..semantics.tensor import Tensor
 from .attention import Attention, divided, shown
-from .attention_onnx import attention
 from .base import Parameter, ShapeFault
 from .kept import Autocast, Device, Kept, Part
 
@@ -43,8 +42,8 @@ class ProjectedAttention(Attention):
             return self.query_width(x)
         return Operation("*", (self.key_heads(), self.width_of_head(x)))
 
-    def matrices(self, x: Tensor) -> dict[str, Parameter]:
-        """The parameters: the four matrices, then the norms of queries and keys."""
+    def parameters(self, x: Tensor) -> dict[str, Parameter]:
+        """The four matrices, the norms of queries and keys, then the weights of the score's function."""
         dim, memory, query, key = x.dims[-1], self.keys_from(x).dims[-1], self.query_width(x), self.key_width(x)
         shapes = {"q": (query, dim), "k": (key, memory), "v": (key, memory), "o": (dim, query)}
         found: dict[str, Parameter] = {}
@@ -55,7 +54,7 @@ class ProjectedAttention(Attention):
         if self.qk_norm is not None:
             gains = self.qk_norm.parameters(self.head_type(x))
             found |= {f"{part}_norm.{key}": gain for part in "qk" for key, gain in gains.items()}
-        return found
+        return found | super().parameters(x)
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
         """What comes in, queries, keys and values as they meet, and what comes of it."""
@@ -74,6 +73,8 @@ class ProjectedAttention(Attention):
         return Kept(input=True, sides=True, more=(*heads, *casts, *self.pair_parts(x, device)), work=work)
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        from .attention_onnx import attention  # a check needs no nodes
+
         memory = g.side(self.sequences[0]) if self.sequences else x
         memory_type = self.keys_from(x_type)
 

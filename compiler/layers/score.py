@@ -7,35 +7,48 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..semantics.evaluate import is_number
 from ..semantics.number import Number, Reference, references
 from .side import Side
 
 if TYPE_CHECKING:
     from ..scalars import Expression, ScalarFunction
+    from .weight import Weight
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreFunction:
     """`f(s, q, k, h, ...)`: a new score from the score, the places of query and key, and the head.
 
-    `arguments` are those beyond these four, by name: a number, or a value with an entry for each head.
+    `arguments` are those beyond these four, by name: a number, or an entry for each head. These are a value that flows,
+    or a `Weight` that was made there and is the attention's own.
     """
 
     function: ScalarFunction
-    arguments: Mapping[str, Number | Side]
+    arguments: Mapping[str, Number | Side | Weight]
 
     @property
     def sides(self) -> dict[str, Side]:
         return {name: value for name, value in self.arguments.items() if isinstance(value, Side)}
 
+    @property
+    def weights(self) -> dict[str, Weight]:
+        from .weight import Weight  # which is a layer, and layers have options like this one
+
+        return {name: value for name, value in self.arguments.items() if isinstance(value, Weight)}
+
+    @property
+    def by_head(self) -> tuple[str, ...]:
+        """The arguments that have an entry for each head."""
+        return (*self.sides, *self.weights)
+
     @cached_property
     def expression(self) -> Expression:
-        """Over s, q, k, h and the names of `sides`; numbers are put in, calls written out."""
+        """Over s, q, k, h and the names of `by_head`; numbers are put in, calls written out."""
         from ..scalars import SCORE, Constant, Variable, applied  # most attentions have no such score
 
         named = {
-            name: Variable(name) if isinstance(value, Side) else Constant(value)
-            for name, value in self.arguments.items()
+            name: Constant(value) if is_number(value) else Variable(name) for name, value in self.arguments.items()
         }
         return applied(self.function, map(Variable, SCORE), named)
 

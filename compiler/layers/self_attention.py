@@ -7,7 +7,6 @@ from typing import ClassVar
 from ..semantics.number import Number, Operation, number, product
 from ..semantics.tensor import Tensor
 from .attention import check_sequence
-from .base import Parameter
 from .projected_attention import ProjectedAttention
 
 
@@ -44,9 +43,6 @@ class SelfAttention(ProjectedAttention):
 
     def keys_from(self, x: Tensor) -> Tensor:
         return x
-
-    def parameters(self, x: Tensor) -> dict[str, Parameter]:
-        return self.matrices(x)
 
     def flops(self, x: Tensor) -> Number | None:
         batch, length, dim = x.dims
