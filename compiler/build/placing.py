@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..ir.graph import Apply, LayerModule, Value
 from ..layers import registry
@@ -105,18 +106,23 @@ def run_again(
     types = infer(layer, stage, x, ctx)
     if types is None:
         return ctx.unknown()
-    here, there = layer.parameters(x), module.layer.parameters(module.inputs[0])
-    for key, parameter in here.items():
-        if not all(map(equal, parameter.dims, there[key].dims)):
-            ctx.report.error(
-                "shape-mismatch",
-                f"`{module.name}` was made for {module.inputs[0]}, and {x} comes in here",
-                stage.span,
-                f"{x} comes in",
-                labels=((module.span, f"{module.inputs[0]} came in where it was made"),),
-                help="a module used twice has one set of weights; make a second layer for another shape",
-            )
-            return ctx.unknown()
+    first = module.inputs[0]
+    here, there = layer.parameters(x), module.layer.parameters(first)
+    same_weights = all(all(map(equal, parameter.dims, there[key].dims)) for key, parameter in here.items())
+    if not same_weights or layer.axes_of_module(x) != layer.axes_of_module(first):
+        why = f"a {layer.word} is for one number of axes" if same_weights else "a layer has one set of weights"
+        by_label = isinstance(stage, tree.Stage) and stage.args is None and stage.path.parts[-1] == module.name
+        second = module.span.text if by_label else ""
+        ctx.report.error(
+            "shape-mismatch",
+            f"`{module.name}` was made for {first}, and {x} comes in here",
+            stage.span,
+            f"{x} comes in",
+            labels=((module.span, f"{first} came in where it was made"),),
+            help=f"{why}; make a second one{f': `{second}`' if second else ' for another shape'}",
+            fixes=(Fix(stage.span, second),) if second else (),
+        )
+        return ctx.unknown()
     return _results(ctx.emit(Apply(layer), inputs, types, stage.span, name), whole=layer.flows_whole)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...grammar import tree
@@ -111,8 +111,22 @@ def _units(module: UnitModule | Copies) -> tuple[Unit, ...]:
 
 
 def _alike(a: Sequence[Unit], b: Sequence[Unit]) -> bool:
-    """Whether units have the same weights."""
-    return [list(unit_weights(u, "")) for u in a] == [list(unit_weights(u, "")) for u in b]
+    """Whether units have the same weights, and the same modules in PyTorch."""
+    return [_made(u) for u in a] == [_made(u) for u in b]
+
+
+def _made(unit: Unit) -> list[object]:
+    return [*unit_weights(unit, ""), *_axes_of_modules(unit)]
+
+
+def _axes_of_modules(unit: Unit) -> Iterator[int | None]:
+    for module in unit.modules:
+        match module:
+            case LayerModule(layer=layer, inputs=(first, *_)):
+                yield layer.axes_of_module(first)
+            case UnitModule() | Copies():
+                for inner in _units(module):
+                    yield from _axes_of_modules(inner)
 
 
 def _scopes(unit: UnitDraft, path: tuple[str, ...]) -> list[object]:

@@ -163,6 +163,10 @@ class Layer(OptionSet):
             found += [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, Side)]
         return tuple(sorted(found, key=lambda side: side.place))
 
+    def axes_of_module(self, x: Tensor) -> int | None:
+        """How many axes beyond the channels its PyTorch module is made for; None where one module takes any."""
+        return None
+
     def idle(self) -> bool:
         """Whether it does nothing with these options (dropout of 0)."""
         return False

@@ -46,9 +46,12 @@ class BatchNorm(ChannelNorm):
         statistics = Part(x.dims[1:2])
         return Kept(input=True, more=(statistics, statistics))
 
+    def axes_of_module(self, x: Tensor) -> int:
+        return max(x.rank - 2, 1)
+
     def constructor(self, x: Tensor, code: Code) -> str:
         momentum = "" if real(self.momentum) == 0.1 else f", momentum={code.real(self.momentum)}"
-        axes = max(x.rank - 2, 1)
+        axes = self.axes_of_module(x)
         return f"nn.BatchNorm{axes}d({code.number(x.dims[1])}{with_eps(self.eps, 1e-5, code)}{momentum})"
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:

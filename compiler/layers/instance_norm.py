@@ -42,8 +42,11 @@ class InstanceNorm(ChannelNorm):
         statistics = Part(x.dims[:2])
         return Kept(input=True, more=(statistics, statistics))
 
+    def axes_of_module(self, x: Tensor) -> int:
+        return x.rank - 2
+
     def constructor(self, x: Tensor, code: Code) -> str:
-        return f"nn.InstanceNorm{x.rank - 2}d({code.number(x.dims[1])}{with_eps(self.eps, 1e-5, code)})"
+        return f"nn.InstanceNorm{self.axes_of_module(x)}d({code.number(x.dims[1])}{with_eps(self.eps, 1e-5, code)})"
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return []
