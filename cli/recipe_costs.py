@@ -55,6 +55,7 @@ def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device:
             accumulate=plan.accumulate,
             precision=plan.precision,  # pyright: ignore[reportArgumentType]  the reader admits no other word
             moments=plan.optimizer.moments,
+            fused=plan.optimizer.fused,
             frozen=frozenset(frozen),
             scored=_scored(plan),
             averages=plan.ema is not None,

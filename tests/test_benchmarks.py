@@ -131,6 +131,63 @@ def test_without_a_gpu_the_script_says_what_to_do(folder: Path, tmp_path: Path) 
     assert done.returncode == 2 and "--device cpu --quick" in done.stderr
 
 
+def test_planned_and_measured_memory_agree_on_a_cpu(folder: Path) -> None:
+    done = run(folder / "memory.py", "--quick")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "target: within 10%: met" in done.stdout and "recorded" not in done.stdout
+    assert len(done.stdout.splitlines()) == 2 + 15
+
+
+# An allocator that gives out a thousand bytes whenever it is asked, on a machine without a GPU.
+FAKE_GPU = """
+import memory, memory_cuda, torch
+from itertools import count
+given = count(0, 1000)
+memory_cuda.DEVICE = torch.device("cpu")
+for name in ("init", "empty_cache", "reset_peak_memory_stats"):
+    setattr(torch.cuda, name, lambda: None)
+torch.cuda.is_available = lambda: True
+torch.cuda.get_device_name = lambda: "NVIDIA Made Up"
+torch.cuda.memory_reserved = lambda: 0
+torch.cuda.memory_stats_as_nested_dict = lambda: {"allocated_bytes": {"all": dict(current=next(given), peak=1 << 20)}}
+torch._C._cuda_clearCublasWorkspaces = lambda: None
+"""
+
+
+def test_the_memory_of_a_gpu_is_taken_apart(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    done = run_changed(
+        folder,
+        FAKE_GPU
+        + f"""
+from dataclasses import replace
+gpt, resnet, transformer = memory.ON_A_GPU[3:]
+broken = replace(gpt, name="broken", quick=("depth=none",), batches=(4,))
+memory.ON_A_GPU = (broken, replace(transformer, batches=(2, 3)))
+sys.exit(memory.main(["--device", "cuda", "--quick", "--out", {str(out)!r}]))
+""",
+    )
+    assert done.returncode == 1, done.stderr
+    found = json.loads(out.read_text())
+    assert found["machine"] == "one Made Up" and found["met"] is False
+    broken, first, second = found["systems"]
+    assert broken["failed"] and broken["at"] and broken["system"] == "broken"
+    assert first["measured"] > 0
+    assert list(first["moments"]["peaks"]) == ["before", "forward", "loss", "backward", "update"]
+    kept = {(one["operation"], one["what"]) for one in first["saved"]}
+    assert {("NativeLayerNormBackward0", "input"), ("LogSoftmaxBackward0", "result")} <= kept
+    assert "saved" not in second
+    names = {one["name"] for one in second["operations"]["backward"]["highest"]}
+    assert any("backward" in name for name in names), names
+
+
+def test_without_a_gpu_its_memory_is_not_measured(folder: Path, tmp_path: Path) -> None:
+    hidden = {**ONE_THREAD, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, folder / "memory.py", "--device", "cuda", "--out", tmp_path / "found.json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=hidden)
+    assert done.returncode == 2 and "--device cpu" in done.stderr
+
+
 # --- what makes a figure void ---------------------------------------------------------------------------------------
 
 FAULTS = {

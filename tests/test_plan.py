@@ -20,6 +20,9 @@ from dlspec.compiler.backends.tape import Buffer, Step, peak
 from dlspec.compiler.ir.graph import Graph
 from dlspec.compiler.layers.kept import Device
 from dlspec.compiler.pipeline import analyse
+from dlspec.compiler.semantics.number import number
+from dlspec.compiler.training.optimizer import Optimizer
+from dlspec.compiler.training.registry import find, words
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
 
@@ -240,6 +243,22 @@ def test_moments_are_what_the_optimizer_keeps() -> None:
             if isinstance(tensor, Tensor) and tensor.shape == parameter.shape
         )
         assert kept == moments * 8970
+
+
+def test_a_fused_update_takes_no_memory_of_its_own() -> None:
+    graph = graph_of(PICTURES)
+    step_by_step, fused = (plan(graph, Training(moments=2, fused=fused)).memory for fused in (False, True))
+    held = fused.weights + fused.gradients + fused.optimizer
+    assert step_by_step.peak == held + 2 * 4 * 64 * 64  # both moments of the largest matrix
+    assert held <= fused.peak < step_by_step.peak
+
+
+def test_what_is_said_to_be_fused_is_emitted_so() -> None:
+    kinds = [kind for word in words("optimizers") if (kind := find("optimizers", word, Optimizer)) and kind.runs]
+    assert len(kinds) > 5
+    for kind in kinds:
+        _, arguments = kind(lr=number(1)).constructor()
+        assert kind.fused == ("fused=True" in arguments), kind.word
 
 
 @pytest.mark.parametrize("spec", [GPT, PICTURES, ACTIVATIONS])

@@ -13,8 +13,9 @@ each with the weights and the optimizer's state:
     forward pass    what is kept so far, and what an operation takes and gives
     backward pass   what is still kept, the gradients of weights so far, those of what an operation gave and took, and
                     what it needs for itself; the first operation is the loss (see `activations` and `tape`)
-    update          all gradients, and what the optimizer works out: as much again on CUDA, which updates all weights
-                    at once, and twice the largest weight on a CPU, which takes one after the other
+    update          all gradients, and what the optimizer works out: nothing where one kernel updates all weights
+                    (Adam, AdamW, SGD), else as much again on CUDA, which takes all weights at once, and its moments
+                    of the largest weight on a CPU, which takes one after the other
 
 What CUDA and its libraries take for themselves, and what the allocator loses at the seams, comes on top: some hundred
 megabytes.
@@ -48,6 +49,8 @@ class Training:
     moments: int = 0
     frozen: frozenset[str] = frozenset()
     scored: frozenset[str] | None = None
+    fused: bool = False
+    """Whether the optimizer updates the weights without memory of its own."""
     averages: bool = False
     """Whether a moving average of the weights is kept."""
     device: Device = "cpu"
@@ -132,7 +135,8 @@ def _memory(graph: Graph, training: Training) -> Memory:
     steps = tape(graph, Setting(known, compute, training.device, training.frozen, training.scored))
     found = peak(steps, gradients_there=gradients if training.accumulate > 1 else 0)
     largest = FLOAT * max((weight.count for weight in trained), default=0)
-    update = gradients + (gradients if training.device == "cuda" else training.moments * largest)
+    worked_out = gradients if training.device == "cuda" else training.moments * largest
+    update = gradients + (0 if training.fused else worked_out)
     return Memory(held, gradients, optimizer, found.activations, held + optimizer + max(found.total, update))
 
 

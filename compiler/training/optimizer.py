@@ -30,6 +30,8 @@ class Optimizer(Options):
     }
     decays_unasked: ClassVar[bool] = False
     """Whether PyTorch's class has a weight decay of its own where none is given."""
+    fused: ClassVar[bool] = False
+    """Whether one kernel updates all weights, without memory of its own (`fused=True` in PyTorch)."""
 
     if TYPE_CHECKING:  # each class declares them itself, among its own options, in the order they are written in
         lr: Any

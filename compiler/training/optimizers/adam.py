@@ -19,6 +19,7 @@ class Adam(Optimizer):
 
     word: ClassVar[str] = "Adam"
     example: ClassVar[str] = "Adam(lr = 2e-4, betas = [0.5, 0.999])"
+    fused: ClassVar[bool] = True
 
     lr: Positive
     betas: Betas = (0.9, 0.999)

@@ -20,6 +20,7 @@ class AdamW(Optimizer):
     word: ClassVar[str] = "AdamW"
     example: ClassVar[str] = "AdamW(lr = 3e-4, betas = [0.9, 0.95], decay = 0.1)"
     decays_unasked: ClassVar[bool] = True
+    fused: ClassVar[bool] = True
 
     lr: Positive
     betas: Betas = (0.9, 0.999)

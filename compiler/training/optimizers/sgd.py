@@ -22,6 +22,7 @@ class SGD(Optimizer):
 
     word: ClassVar[str] = "SGD"
     example: ClassVar[str] = "SGD(lr = 0.1, momentum = 0.9, nesterov = true, decay = 1e-4)"
+    fused: ClassVar[bool] = True
 
     lr: Positive
     momentum: BelowOne = 0
