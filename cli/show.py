@@ -77,4 +77,4 @@ def _shown(stage: str | None, analysis: Analysis, graph: Graph, recipe: str | No
     from ..compiler.ir.weights import parameter_count
 
     rows = table(layer_rows(layers_together(graph)), right=frozenset({"parameters", "FLOPs"}))
-    return f"{graph.model.name}: {graph.model.doc}\n\n{rows}\n\n{parameter_count(graph):,} parameters"
+    return f"{graph.model.name}: {graph.doc}\n\n{rows}\n\n{parameter_count(graph):,} parameters"

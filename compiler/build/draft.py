@@ -120,7 +120,7 @@ class UnitDraft:
         self._by_name[module.name] = module
         self._beside[module.name] = sides
 
-    def close(self, outputs: tuple[Value, ...], nodes: list[Node], doc: str = "") -> Unit:
+    def close(self, outputs: tuple[Value, ...], nodes: list[Node]) -> Unit:
         self.consumed.update(outputs)
         in_order = sorted(self.modules, key=lambda entry: entry[0])
         return Unit(
@@ -132,7 +132,6 @@ class UnitDraft:
             modules=tuple(module for _, module in in_order),
             span=self.span,
             scope=self.scope,
-            doc=doc,
         )
 
 

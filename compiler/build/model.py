@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...grammar import spell, tree
+from ...grammar import tree
 from ..ir.graph import Apply, Graph, Node, Run, Unit, UnitModule, Value
 from ..ir.weights import module_paths
 from ..semantics.number import Number, Reference
@@ -82,9 +82,9 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
     ports_found = _ports(model, draft, outputs, ctx.nodes, whole=whole)
     if not whole:
         return Built(None, ports_found)
-    unit = draft.close(outputs, ctx.nodes, doc=_signature(model))
+    unit = draft.close(outputs, ctx.nodes)
     names = tuple(port.name.text for port in ports or () if port.name is not None)
-    return Built(Graph(unit, spec.scope.numbers(), _limits(env), names), ports_found)
+    return Built(Graph(unit, spec.scope.numbers(), _limits(env), names, model.signature), ports_found)
 
 
 def _ports(model: tree.Model, draft: UnitDraft, outputs: tuple[Value, ...], nodes: list[Node], *, whole: bool) -> Ports:
@@ -167,12 +167,3 @@ def _check_port_names(signature: tree.Signature, report: Report) -> None:
 def _limits(env: Env) -> dict[str, Number]:
     found = {name: bound.what for name, bound in env.bound.items()}
     return {n: r.most for n, r in found.items() if isinstance(r, Reference) and r.kind == "open" and r.most is not None}
-
-
-def _signature(model: tree.Model) -> str:
-    """`tokens int[B, T <= context] -> logits [B, T, vocab]`, as written."""
-
-    def ports(listed: tuple[tree.Port, ...]) -> str:
-        return ", ".join(f"{p.name} {spell(p.shape)}" for p in listed)
-
-    return f"{ports(model.signature.inputs)} -> {ports(model.signature.outputs or ())}"

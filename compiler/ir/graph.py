@@ -9,29 +9,29 @@ All of it is frozen; a pass returns new units. Values, nodes and modules are com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..layers.base import NOTHING, Layer
 from ..semantics.number import Number, Reference
 from ..semantics.tensor import Tensor, Type
 
 if TYPE_CHECKING:
+    from ...grammar import tree
     from ..scalars.expression import ScalarFunction
 
 
-@dataclass(frozen=True, eq=False)
-class Value:
+class Value(Frozen, eq=False):
     """What flows. `name` is the port's, or what `as` or `=` called it."""
 
     type: Type
     name: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Region:
+class Region(Frozen, eq=False):
     """A flow inside a unit: from `input` through `nodes` to `output`."""
 
     input: Value
@@ -39,15 +39,13 @@ class Region:
     output: Value
 
 
-@dataclass(frozen=True)
-class Apply:
+class Apply(Frozen):
     """Run a layer: the module `Node.module` of the unit, or a function where that is None."""
 
     layer: Layer
 
 
-@dataclass(frozen=True)
-class Pointwise:
+class Pointwise(Frozen):
     """`left operator right`, or `neg` or a mathematical function (`exp`) of one input, or of two (`max`).
 
     A side that is a number stands here, a side that flows is None and comes from the inputs.
@@ -58,8 +56,7 @@ class Pointwise:
     right: Number | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Call:
+class Call(Frozen, eq=False):
     """A function of the file, entry by entry: of its parameters those that are numbers stand here, the others are None
     and come from the inputs."""
 
@@ -67,18 +64,15 @@ class Call:
     arguments: tuple[Number | None, ...]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Frozen):
     """Run the unit that `Node.module` names: a block or a labelled group."""
 
 
-@dataclass(frozen=True)
-class RunCopies:
+class RunCopies(Frozen):
     """Run the copies that `Node.module` names, one after the other; inputs after the first go to each of them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Residual:
+class Residual(Frozen, eq=False):
     """`after(scale * skip(x) + branch(x))`, or with a gate `after(g * branch(x) + (1 - g) * skip(x))`, g = gate(x).
 
     The branch holds pre, the body, out, drop, the gains and drop_path; `after` holds post. What is None is the
@@ -98,28 +92,24 @@ class Residual:
         return tuple(r for r in (self.branch, self.skip, self.gate, self.after) if r is not None)
 
 
-@dataclass(frozen=True, eq=False)
-class Loop:
+class Loop(Frozen, eq=False):
     """`share(n) { f }`: the body n times, with one set of weights; what leaves it enters it again."""
 
     count: Number
     body: Region
 
 
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
+class Checkpoint(Frozen, eq=False):
     """`checkpoint { f }`: the body, whose activations are computed again in the backward pass."""
 
     body: Region
 
 
-@dataclass(frozen=True)
-class RunExperts:
+class RunExperts(Frozen):
     """Send each entry of all axes but the last through its best experts of those that `Node.module` names."""
 
 
-@dataclass(frozen=True)
-class RunMomentum:
+class RunMomentum(Frozen):
     """Run the momentum copy that `Node.module` names."""
 
 
@@ -149,8 +139,7 @@ def regions(op: Op) -> tuple[Region, ...]:
     return ()
 
 
-@dataclass(frozen=True, eq=False)
-class Node:
+class Node(Frozen, eq=False):
     op: Op
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
@@ -171,8 +160,7 @@ def input_type(node: Node) -> Tensor:
     return type_
 
 
-@dataclass(frozen=True)
-class Tie:
+class Tie(Frozen):
     """The weight of this module is the parameter at `path` (`("wte", "weight")`), seen from the unit that is `up` units
     further out than the module's own."""
 
@@ -180,8 +168,7 @@ class Tie:
     up: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class LayerModule:
+class LayerModule(Frozen, eq=False):
     """A layer with weights or state. `inputs` are the types it was placed on."""
 
     name: str
@@ -191,15 +178,13 @@ class LayerModule:
     tie: Tie | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class UnitModule:
+class UnitModule(Frozen, eq=False):
     name: str
     unit: Unit
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
-class Copies:
+class Copies(Frozen, eq=False):
     """The modules of a `repeat`: one unit a copy (the same object where copies do not differ)."""
 
     name: str
@@ -208,8 +193,7 @@ class Copies:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
-class Experts:
+class Experts(Frozen, eq=False):
     """The modules of `experts(n, top) { f }`: a router without bias, [.., D] -> [.., n], and a unit an expert, each on
     [tokens, D]. `balance` weighs the loss that keeps the router even."""
 
@@ -222,8 +206,7 @@ class Experts:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
-class Momentum:
+class Momentum(Frozen, eq=False):
     """An untrained copy of the module `of` of the same unit, which follows it.
 
     After each update `copy = rate * copy + (1 - rate) * of`.
@@ -235,8 +218,7 @@ class Momentum:
     span: Span
 
 
-@dataclass(frozen=True, eq=False)
-class Borrowed:
+class Borrowed(Frozen, eq=False):
     """A module of another unit, used once more: no weights of its own.
 
     `path` leads to it from the unit that is `up` units further out: `("blocks", "0", "attn")`.
@@ -252,8 +234,7 @@ class Borrowed:
 Module: TypeAlias = LayerModule | UnitModule | Copies | Experts | Momentum | Borrowed
 
 
-@dataclass(frozen=True, eq=False)
-class Unit:
+class Unit(Frozen, eq=False):
     """A model, a block as it was used at one place, a labelled group, or one copy of a repeat.
 
     `name` is the block's or model's, or the label; `scope` is what references to its parameters and dims are owned
@@ -268,7 +249,6 @@ class Unit:
     modules: tuple[Module, ...]
     span: Span
     scope: object = None
-    doc: str = ""
 
     def module(self, name: str) -> Module:
         """The module that a node of this unit names; what is borrowed is the other unit's own."""
@@ -285,15 +265,28 @@ class Unit:
         return {module.name: module for module in self.modules}
 
 
-@dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Frozen, eq=False):
     """A model as it will be emitted.
 
     `constants` are the file's numbers in the order of the file; `limits` the largest values of open dims
-    (`T <= context`), by name; `outputs` the names of the model's output ports, in the order of its outputs.
+    (`T <= context`), by name; `outputs` the names of the model's output ports, in the order of its outputs;
+    `signature` is the head that it was made of, None for a graph that was not made of text.
     """
 
     model: Unit
     constants: tuple[Reference, ...]
     limits: dict[str, Number] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    signature: tree.Signature | None = None
+
+    @property
+    def doc(self) -> str:
+        """`tokens int[B, T <= context] -> logits [B, T, vocab]`, laid out as the formatter does it."""
+        if self.signature is None:
+            return ""
+        from ...grammar import spell  # only what is emitted or shown is printed: a check is quicker without the printer
+
+        def ports(listed: tuple[tree.Port, ...]) -> str:
+            return ", ".join(f"{p.name} {spell(p.shape)}" for p in listed)
+
+        return f"{ports(self.signature.inputs)} -> {ports(self.signature.outputs or ())}"

@@ -9,8 +9,6 @@ from ..semantics.tensor import Tensor, same
 from .base import Code, Layer, Parameter, ShapeFault
 from .kept import Device, Kept, Part
 from .options import Flag, Probability, SideInputOrNone, Whole
-from .recurrent_onnx import nodes
-from .recurrent_torch import definition
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -147,6 +145,8 @@ class Recurrent(Layer):
             arguments.append(f"dropout={code.number(self.dropout)}")
         if self.bidirectional:
             arguments.append("bidirectional=True")
+        from .recurrent_torch import definition  # a check needs no text
+
         return f"{code.library(self.word, definition(self, code))}({', '.join(arguments)})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
@@ -159,4 +159,6 @@ class Recurrent(Layer):
     # --- ONNX ---
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
+        from .recurrent_onnx import nodes  # a check needs no nodes
+
         return nodes(self, g, x, x_type, name, module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
@@ -12,16 +13,17 @@ from ..semantics.tensor import Tensor
 from .cadence import Patience
 from .calls import Chosen
 from .dataset import Data
-from .factors import Factor
 from .lines import Lines, Section
-from .metric_list import Measured
 from .modules import ModuleName
 from .optimizer import Optimizer
-from .phases import Phase
 from .ports import Ports
 from .run import Run
 from .schedule import Schedule
-from .schedules.plateau import Plateau
+
+if TYPE_CHECKING:  # of keys that most recipes do not have
+    from .factors import Factor
+    from .metric_list import Measured
+    from .phases import Phase
 
 
 def check_lengths(lines: Lines, settings: Run | None, report: Report) -> None:
@@ -94,8 +96,8 @@ def check_watched(
     measured = ["validation.loss", *(f"validation.{metric.name}" for metric in metrics)]
     watched = [] if early_stop is None else [(early_stop.options.on, early_stop.place("on"))]
     for stage in () if schedule is None else schedule.stages:
-        if isinstance(stage, Plateau):
-            watched.append((stage.on, lines["schedule"].value.span))
+        if stage.watches is not None:
+            watched.append((stage.watches, lines["schedule"].value.span))
     for on, place in watched:
         if on not in measured:
             listed = ", ".join(f'"{name}"' for name in measured)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
@@ -11,14 +11,16 @@ from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from .base import Options
 from .calls import Chosen, choose, read_call, resolved
-from .factors import Factor, read_factors
 from .init import Init
 from .language import INITIALISATIONS, KERNELS, PRECISIONS, STARTS
 from .lines import Lines
 from .modules import ModuleName, check_modules, names_of_modules
 from .ports import Ports
-from .start import Start
 from .words import read_word
+
+if TYPE_CHECKING:
+    from .factors import Factor
+    from .start import Start
 
 Kind = TypeVar("Kind", bound=Options)
 
@@ -84,6 +86,8 @@ def read_start(lines: Lines, ports: Ports, scope: Scope, report: Report) -> Star
     """Where the weights come from; the modules that it names are held against the model."""
     if "start" not in lines:
         return None
+    from .start import Start  # most recipes draw their weights
+
     flow = lines["start"].value
     if isinstance(flow, tree.String):
         text = f"weights({flow.span.text})"
@@ -110,5 +114,7 @@ def read_rates(lines: Lines, ports: Ports, scope: Scope, report: Report) -> tupl
     """The factors on the rate, of modules that are the model's; none where the list is wrong (reported)."""
     if "rates" not in lines:
         return ()
+    from .factors import read_factors  # most recipes have one rate
+
     factors = read_factors(lines["rates"].value, scope, report)
     return factors if check_modules([f.module for f in factors], "rates", ports, report) else ()

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
-from ..backends.pytorch.initial import Scheme
 from ..semantics.number import Number
 from .cadence import EveryCheckpoint, EverySample, Patience
 from .dataset import Data
-from .factors import Factor
 from .init import Init
-from .inits.normal import Normal
 from .lengths import Length
 from .measure import Value
-from .metric_list import Measured
 from .modules import ModuleName
 from .objective import LossTerm, Objective, terms
 from .optimizer import Optimizer
 from .parallelism import Parallel
-from .phases import Phase
 from .schedule import Schedule
 from .spelling import real_text
-from .start import Start
+
+if TYPE_CHECKING:  # of keys that most recipes do not have, and of emission
+    from ..backends.pytorch.initial import Scheme
+    from .factors import Factor
+    from .metric_list import Measured
+    from .phases import Phase
+    from .start import Start
 
 
 @dataclass(frozen=True)
@@ -92,4 +94,7 @@ class TrainPlan:
     @property
     def scheme(self) -> Scheme:
         """How initial weights are drawn."""
+        from ..backends.pytorch.initial import Scheme  # a check draws none
+        from .inits.normal import Normal
+
         return Scheme(real_text(self.init.std)) if isinstance(self.init, Normal) else Scheme()

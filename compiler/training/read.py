@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
@@ -17,7 +18,6 @@ from .dataset import read_data
 from .fit import fit_inputs
 from .lengths import Length
 from .lines import Section, read_section
-from .metric_list import Measured, read_metrics
 from .names import Names
 from .objective import read_loss
 from .parallelism import read_parallel
@@ -26,6 +26,9 @@ from .plan import TrainPlan
 from .ports import Ports
 from .run import Run, read_run
 from .schedule import Schedule, read_schedule
+
+if TYPE_CHECKING:
+    from .metric_list import Measured
 
 __all__ = ["Ports", "TrainPlan", "read_train"]
 
@@ -77,6 +80,8 @@ class _Reading:
         compared = loss if loss is not None else phases[0].loss if phases else None
         metrics: tuple[Measured, ...] | None = ()
         if "metrics" in lines:
+            from .metric_list import read_metrics  # many recipes have none
+
             metrics = read_metrics(lines["metrics"].value, compared, names)
         optimizer = read_optimizer(lines["optimizer"].value, scope, report) if "optimizer" in lines else None
         if "optimizer" not in lines and phases:
@@ -150,8 +155,8 @@ class _Reading:
         lines = self.section.lines
         if "early_stop" in lines:
             return lines["early_stop"].span
-        plateau = schedule is not None and any(stage.word == "plateau" for stage in schedule.stages)
-        return lines["schedule"].value.span if plateau else None
+        watches = schedule is not None and any(stage.watches is not None for stage in schedule.stages)
+        return lines["schedule"].value.span if watches else None
 
     def _note(self, settings: Run) -> None:
         """Keys that this version understands and cannot do."""

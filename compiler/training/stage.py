@@ -58,6 +58,11 @@ class ScheduleStage(Options):
         """The updates of the run at which something happens within it."""
         return ()
 
+    @property
+    def watches(self) -> str | None:
+        """What it looks at in the validations of a run, such as "validation.loss"; None where it looks at none."""
+        return None
+
     @abstractmethod
     def leads_to(self, start: Fraction) -> Fraction:
         """The factor of the peak rate at its end, where it begins at `start`."""

@@ -29,5 +29,9 @@ class Plateau(ScheduleStage):
     on: Text = "validation.loss"
     to: PartOrNone = None
 
+    @property
+    def watches(self) -> str:
+        return self.on
+
     def leads_to(self, start: Fraction) -> Fraction:
         return start
