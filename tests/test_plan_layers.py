@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from dlspec.compiler.backends.activations import kept_by
+from dlspec.compiler.backends.pytorch.module import emit_module
 from dlspec.compiler.backends.sizes import Sizes
 from dlspec.compiler.layers import registry
+from dlspec.compiler.pipeline import analyse
 from dlspec.compiler.semantics.tensor import Tensor as Type
+from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
 
 DTYPES = {"int": torch.long, "float": torch.float32, "bool": torch.bool}
@@ -61,6 +64,29 @@ def test_a_layer_keeps_what_it_says(word: str, sizes: Sizes) -> None:
         inputs.append(ones.requires_grad_() if value.type.dtype == "float" else ones)
     found, said = bytes_kept(model, inputs), kept_by(artefact.graph, sizes)
     assert said == pytest.approx(found, rel=ROUGHLY.get(word, 0))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "mask = real",
+        "causal = true, mask = real",
+        "causal = true, window = 16, mask = real",
+        "documents = numbers, mask = real",
+        "causal = true, softcap = 5, mask = real",
+    ],
+)
+def test_attention_keeps_a_mask_as_numbers(options: str) -> None:
+    """What the mask was made of stays in the plan, a number a token, although PyTorch lets go of it."""
+    text = (
+        "dlspec 1\nmodel Net: (x: [B, T <= 64, 32], numbers: int[B, T]) -> (y: [B, T, 32]) {\n"
+        f"  real = numbers != 0\n  x -> SelfAttention(4, {options})\n}}\n"
+    )
+    (graph,) = analyse(Source("net.dlspec", text)).graphs.values()
+    model = load_text("net", emit_module(graph, "net.dlspec")).Net().train()
+    model.init_weights(torch.Generator().manual_seed(0))
+    found = bytes_kept(model, [torch.ones(4, 64, 32, requires_grad=True), torch.ones(4, 64, dtype=torch.long)])
+    assert kept_by(graph, Sizes({"B": 4, "T": 64})) == pytest.approx(found, rel=0.02)
 
 
 @pytest.mark.parametrize(("word", "per_step"), [("RNN", 16 + 32), ("GRU", 16 + 7 * 32), ("LSTM", 5 * 16 + 15 * 32)])

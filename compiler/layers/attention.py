@@ -32,7 +32,7 @@ from .options import (
     Whole,
     WholeOrNone,
 )
-from .score import ScoreFunction, own_name
+from .score import NAMES, ScoreFunction, own_name
 from .side import Side
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Attention(Layer):
 
     title: ClassVar[str]
     """What it is called in the docstring of the emitted class."""
+    holds_modules: ClassVar[bool] = True
+    taken: ClassVar[frozenset[str]] = NAMES
 
     heads: Whole
     kv_heads: WholeOrNone = None
@@ -213,9 +215,10 @@ class Attention(Layer):
         return not self.written_out and device == "cpu" and (adds or self.dropout.value != 0)
 
     def pair_work(self, x: Tensor, device: Device) -> tuple[Part, ...]:
-        """The gradient of scores, where they are kept."""
-        scores = Part((x.dims[0], self.heads, x.dims[1], self.keys_from(x).dims[1]))
-        return (scores,) if self.written_out or self.keeps_scores(device) else ()
+        """The gradient of scores, where they are kept. Kernels for CUDA add the gradient of queries up in float32."""
+        if self.written_out or self.keeps_scores(device):
+            return (Part((x.dims[0], self.heads, x.dims[1], self.keys_from(x).dims[1])),)
+        return (Part(self.head_type(x).dims),) if device == "cuda" else ()
 
     def pair_parts(self, x: Tensor, device: Device) -> tuple[Part, ...]:
         """What comes of queries and keys that meet: of PyTorch's own attention a number for each query, the logarithm
@@ -223,7 +226,8 @@ class Attention(Layer):
         batch, queries, keys = *x.dims[:2], self.keys_from(x).dims[1]
         scores = (batch, self.heads, queries, keys)
         if not self.written_out and not self.keeps_scores(device):
-            return (Part(scores[:3]), *([Part(scores[1:])] if self.alibi else []))
+            dims = self.mask_dims(x)
+            return (Part(scores[:3]), *([Part(dims, None)] if dims else []))
         kept = [Part(scores)]  # the softmax, always in float32
         if self.softcap is not None:
             kept.append(Part(scores, None))  # the hyperbolic tangent
@@ -234,7 +238,24 @@ class Attention(Layer):
             kept += [Part(scores, 1 if device == "cuda" else 4), left]  # the mask, and what it left
         if not self.plainly_causal(x):
             kept.append(Part((batch, queries, keys), 1))  # what is seen
+        if self.written_out and self.may_be_blind(x):
+            kept.append(Part(scores, None))  # the softmax once more, zeros where nothing is seen
         return tuple(kept)
+
+    def mask_dims(self, x: Tensor) -> tuple[Number, ...]:
+        """Of the numbers that PyTorch's own attention makes of a mask and of what is added to the scores, and keeps;
+        empty where it takes none."""
+        if self.plainly_causal(x):
+            return ()
+        batch, queries, keys = *x.dims[:2], self.keys_from(x).dims[1]
+        score = self.score.type.rank if isinstance(self.score, Side) else 0
+        mask = 0 if self.mask is None else self.mask.type.rank
+        each_example = mask or score == 4 or self.documents is not None or isinstance(self.prefix, Side)
+        each_head = score or self.alibi
+        each_query = each_head or mask == 3 or self.causal or self.window is not None or self.documents is not None
+        parts = ((each_example, batch), (each_head, self.heads), (each_query, queries))
+        dims = [dim for there, dim in parts if there]
+        return (*dims, keys) if dims else ()
 
     # --- what has to be masked, for all backends ---
 
@@ -306,7 +327,7 @@ class Attention(Layer):
             found += [f"{name}={code.number(reference)}" for reference, name in self.score.names().items()]
         if self.drops(code):
             found.append(f"dropout={code.number(self.dropout)}")
-        return found
+        return [*found, *(f"{name}={made}" for name, _, made in code.held)]
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         sides = [*self.sequences, *(side for _, side in self.given())]
