@@ -34,6 +34,10 @@ def makers(source: Source) -> dict[str, Maker]:
         left, operator, right = children
         return tree.Binary(operator.text, left, right, span=span(start, end))
 
+    def between(children: list[Any], start: int, end: int) -> tree.Between:
+        left, first, middle, second, right = children
+        return tree.Between(left, first.text, middle, second.text, right, span=span(start, end))
+
     def number(children: list[Any], start: int, end: int) -> tree.Number:
         text = children[0].text
         return tree.Number(text, number_value(text), span=span(start, end))
@@ -89,6 +93,7 @@ def makers(source: Source) -> dict[str, Maker]:
         "then": lambda c, a, b: tree.Then(tuple(c), span=span(a, b)),
         "choice": lambda c, a, b: tree.Choice(c[0], c[1], c[2], span=span(a, b)),
         "compare": compare,
+        "between": between,
         "add": binary("+"),
         "sub": binary("-"),
         "mul": binary("*"),

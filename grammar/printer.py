@@ -100,6 +100,9 @@ class _Printer:
                 return "none"
             case tree.Binary():
                 return self.binary(node)
+            case tree.Between():
+                sides = [self.operand(side, _COMPARE + 1) for side in (node.left, node.middle, node.right)]
+                return [sides[0], f" {node.first} ", sides[1], f" {node.second} ", sides[2]]
             case tree.Negate():
                 return ["-", self.operand(node.operand, _NEGATE + isinstance(node.operand, tree.Negate))]
             case tree.Choice():

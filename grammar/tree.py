@@ -100,6 +100,20 @@ class Binary(Node):
 
 
 @dataclass(frozen=True)
+class Between(Node):
+    """`left first middle second right`: the dim `2 <= T <= 1024`, of which `first` and `second` are the operators.
+
+    Only in a shape: elsewhere comparisons are not chained.
+    """
+
+    left: Flow
+    first: str
+    middle: Flow
+    second: str
+    right: Flow
+
+
+@dataclass(frozen=True)
 class Negate(Node):
     operand: Flow
 
@@ -180,7 +194,8 @@ class Body(Node):
 
 
 Flow: TypeAlias = (
-    "Number | Percent | String | Bool | Nothing | Binary | Negate | Choice | Then | List | Stage | Label | Body"
+    "Number | Percent | String | Bool | Nothing | Binary | Between | Negate | Choice | Then | List | Stage "
+    "| Label | Body"
 )
 
 

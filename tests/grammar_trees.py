@@ -25,6 +25,7 @@ NUMBERS = (*DIGITS, "50_257", "1e-4", "2.0", "0.5", "1.5e+3", "6E4", "1_000.25",
 PERCENTS = ("5%", "0.1%", "12.5%")
 STRINGS = ("", "tanh", "corpus/*.txt", "# no comment", "it's", "a -> b", "{", "b (h p) -> b h p", "größe", "// \\")
 OPERATORS = ("+", "-", "*", "/", "//", "%", "^", "==", "!=", "<", "<=", ">", ">=")
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
 class Drawer:
@@ -130,7 +131,13 @@ class Drawer:
         return tree.Phase(self.name(), tree.Body(self.some(self.setting), span=HERE), span=HERE)
 
     def shape(self) -> tree.Shape:
-        return tree.Shape(self.maybe(self.name), self.some(self.flow), span=HERE)
+        return tree.Shape(self.maybe(self.name), self.some(self.dim), span=HERE)
+
+    def dim(self) -> tree.Flow:
+        if self.draw.random() < 0.8:
+            return self.flow()
+        first, second = self.draw.choice(COMPARISONS), self.draw.choice(COMPARISONS)
+        return tree.Between(self.flow(), first, self.flow(), second, self.flow(), span=HERE)
 
     def ports(self) -> tuple[tree.Port, ...]:
         if self.draw.random() < 0.3:

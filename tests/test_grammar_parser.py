@@ -150,6 +150,10 @@ def check_places(text: str) -> None:
         elif isinstance(node, tree.Shape):
             (block,) = read(f"dlspec 1\nblock A: (x: {written}\n) {{ }}\n").items
             assert isinstance(block, tree.Block) and block.signature and block.signature.inputs[0].shape == node
+        elif isinstance(node, tree.Between):
+            (block,) = read(f"dlspec 1\nblock A: [{written}\n] {{ }}\n").items
+            assert isinstance(block, tree.Block) and block.signature
+            assert block.signature.inputs[0].shape.dims == (node,)
         elif isinstance(node, LINES):
             (block,) = read(f"dlspec 1\nblock A {{{written}\n}}\n").items
             assert isinstance(block, tree.Block) and block.body.lines == (node,)
