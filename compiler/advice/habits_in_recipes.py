@@ -10,7 +10,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, bindings, call_of, innermost, instead
+from .around import Nodes, Rule, bindings, call_of, innermost, instead, value_of
 
 _WORDS = "one of `false`, `none`, `true`"
 _LOSS = re.compile(r"[ \t]*loss[ \t]*=[ \t]*((?:\w+\.)*(\w+)\(\)\(([^()\n]*)\))")
@@ -41,6 +41,30 @@ def _part_of_peak(rate: tree.Flow, train: tree.Train) -> str | None:
     low, high = (Fraction(number.span.text.replace("_", "")) for number in (rate, peak))
     part = 100 * low / high if high else Fraction(200)
     return f"{float(part):g}%" if part <= 100 else None
+
+
+def both_betas(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Adam(beta1 = 0.9, beta2 = 0.95)`: one option, a list of two."""
+    found = call_of(finding, nodes)
+    args = () if found is None else found[0].args or ()
+    given = {word: i for i, arg in enumerate(args) if isinstance(arg, tree.Keyword) and (word := _beta(arg))}
+    if found is None or found[1] not in given.values() or len(given) != 2:
+        return None
+    first, last = sorted(given.values())
+    values = [value_of(args[given[word]]).span.text for word in ("beta1", "beta2")]
+    better = f"betas = [{', '.join(values)}]"
+    names = " and ".join(f"`{args[i].span.text.split()[0]}`" for i in (first, last))
+    whole = args[first].span.to(args[last].span)
+    between = [arg.span.text for arg in args[first + 1 : last]]
+    message = f"`{found[0].path}` has no options {names}: they are one list"
+    at = replace(finding, span=whole)
+    return instead(at, ", ".join([better, *between]), message=message, help=f"write `{better}`")
+
+
+def _beta(option: tree.Keyword) -> str:
+    """`beta1` for `adam_beta1` and `beta_1`, `beta2` for those of the other; empty for any other option."""
+    word = option.name.text.removeprefix("adam_").replace("_", "")
+    return word if word in ("beta1", "beta2") else ""
 
 
 def length(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -161,7 +185,7 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 RECIPES: dict[str, tuple[Rule, ...]] = {
-    "unknown-option": (lowest_rate, length, falling_rate),
+    "unknown-option": (lowest_rate, both_betas, length, falling_rate),
     "unknown-name": (epoch_of_epochs,),
     "unknown-key": (precision,),
     "wrong-value": (mixed, quoted_recipe, added_schedule),

@@ -71,6 +71,12 @@ class _Findings:
         self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
         self.no_function = {d.span.start for d in found if d.code == "unknown-function"}
         self.no_option = {d.span.start for d in found if d.code == "unknown-option"}
+        # `T_max`, which is not only a matter of its capital letter.
+        self.other_names = {
+            d.span.start
+            for d in found
+            if d.code == "unknown-option" and d.span.text.lower() not in {fix.text for fix in d.fixes}
+        }
         self.nothing = sorted(self.unknown | {d.span.start for d in found if d.code == "unknown-key"})
         self.no_values = self._names_of_faulty_values(file)
         self.no_flows = {d.span.start for d in found if d.code == "not-a-flow"}
@@ -78,9 +84,12 @@ class _Findings:
 
     def follows(self, finding: Diagnostic) -> bool:
         if finding in self.spelling:
-            return finding.code == "wrong-case" and self._of_no_call(finding)
-        if self.unread.around(finding.span) is not None or self.told.around(finding.span) is not None:
+            other_name = finding.span.start in self.other_names
+            return finding.code == "wrong-case" and (other_name or self._of_no_call(finding))
+        if self.unread.around(finding.span) is not None:
             return True
+        if self.told.around(finding.span) is not None:
+            return finding.span.start not in self.other_names
         item, word = self.items.around(finding.span), _word(finding)
         match finding.code:
             case "unused-name":

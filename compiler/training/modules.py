@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
@@ -16,8 +16,7 @@ from .ports import Ports
 _TAKES = 'labels, paths and patterns of modules, such as `[head, blocks.0.attn, "blocks.*.norm"]`'
 
 
-@dataclass(frozen=True)
-class ModuleName:
+class ModuleName(Frozen):
     """`text` as it is written, without quotes; where it was quoted, a `*` stands for one level."""
 
     text: str
@@ -26,8 +25,12 @@ class ModuleName:
 
     def matches(self, path: str) -> bool:
         """Whether a module is the one that is named, or lies in it."""
-        pattern = r"[^.]+".join(map(re.escape, self.text.split("*"))) if self.quoted else re.escape(self.text)
+        pattern = _expression(self.text) if self.quoted else re.escape(self.text)
         return re.fullmatch(rf"{pattern}(\..+)?", path) is not None
+
+
+def _expression(pattern: str) -> str:
+    return r"[^.]+".join(map(re.escape, pattern.split("*")))
 
 
 def read_modules(flow: tree.Flow, key: str, report: Report) -> tuple[ModuleName, ...] | None:
@@ -85,9 +88,29 @@ def _unknown(name: ModuleName, model: str, modules: frozenset[str], report: Repo
         text = f'"{inside[0]}"' if "*" in inside[0] else inside[0]
         help = f"write `{text}`: a path begins outside"
     else:
-        meant = nearest(name.text, levels if "." in name.text else {path.split(".")[0] for path in levels})
+        meant = _mended(name.text, levels)
         text = "" if meant is None else f'"{meant}"' if name.quoted else meant
         outer = ", ".join(f"`{path}`" for path in sorted({path.split(".")[0] for path in levels})[:12])
         help = f"write `{text}`" if text else f"its modules are {outer}"
     fixes = (Fix(name.span, text),) if text else ()
     report.error("unknown-module", message, name.span, "not in the model", help=help, fixes=fixes)
+
+
+def _mended(written: str, paths: Iterable[str]) -> str | None:
+    """A path or pattern with the name that is meant at each level, as far as there are levels; None where one is not
+    near to any."""
+    found: list[str] = []
+    below = [path.split(".") for path in paths]
+    for depth, part in enumerate(written.split(".")):
+        below = [path for path in below if len(path) > depth]
+        legal = {path[depth] for path in below}
+        if not legal:
+            break
+        fits = any(re.fullmatch(_expression(part), name) for name in legal)
+        word = part.strip("*")
+        meant = part if fits else nearest(word, legal) or nearest(f"{word}s", legal)
+        if meant is None:
+            return None
+        found.append(meant)
+        below = [path for path in below if re.fullmatch(_expression(meant), path[depth])]
+    return ".".join(found)
