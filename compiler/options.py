@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from inspect import get_annotations
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
+from ..grammar.frozen import Frozen
 
-@dataclass(frozen=True)
-class Kind:
+
+class Kind(Frozen):
     """A kind of value, put into an annotation: `Whole = Annotated[Any, Kind(check)]`.
 
     `check` returns the value as it is kept, or raises ValueError with what the option takes, worded to follow
@@ -31,8 +31,7 @@ class Kind:
     reads: str = ""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Frozen):
     """An option: its default (REQUIRED where there is none) and what its annotation carries."""
 
     default: Any
@@ -55,8 +54,7 @@ class _Required:
 REQUIRED = _Required()
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Frozen):
     """An option that is missing (`takes` is None) or got what it does not take."""
 
     option: str

@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import reduce
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
+from ..grammar.frozen import Frozen
 from .backends.pytorch.not_emitted import not_emitted
 from .build.defaults import check_file_defaults
 from .build.model import build_model
@@ -33,8 +34,7 @@ from .training.exports import ExportPlan, read_export
 from .training.read import Ports, TrainPlan, read_train
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(Frozen):
     """All that is known of a file without emitting: `graphs` by model, `recipes` and `exports` by their names.
 
     A model or recipe that has a fault, or needs a later version, is missing there; `plans` has the recipes that need
@@ -60,8 +60,7 @@ class Analysis:
         return any(d.severity == "error" for d in self.diagnostics)
 
 
-@dataclass(frozen=True)
-class Artefact:
+class Artefact(Frozen):
     """What the compiler hands over: the emitted texts, and the settings of a run as plain JSON.
 
     `export_code` is the form that TorchScript scripts; `recipe_code` and `settings` are None without a recipe.

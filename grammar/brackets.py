@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from .diagnostics import Diagnostic, Fix
+from .frozen import Frozen
 from .layout import CLOSERS, OPENERS
 from .source import Source
 from .tokens import NEWLINE, VALUES, Token
@@ -120,8 +121,7 @@ class _Repair:
         ]
 
 
-@dataclass(frozen=True)
-class _Open:
+class _Open(Frozen):
     index: int
     kind: str
     line: int

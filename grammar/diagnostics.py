@@ -7,9 +7,10 @@ is here"), further labelled spans, and help ("what to type"). A fix is an edit t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from .frozen import Frozen
 from .source import Span
 
 Severity = Literal["error", "warning", "note"]
@@ -18,16 +19,14 @@ Severity = Literal["error", "warning", "note"]
 _SHOWN = 240
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(Frozen):
     """Replace `span` by `text`."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True)
-class Diagnostic:
+class Diagnostic(Frozen):
     """One finding.
 
     `label` says what stands at `span`; `labels` are further places with what stands there; `help` says what to

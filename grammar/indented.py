@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .diagnostics import Diagnostic, Fix
+from .frozen import Frozen
 from .layout import CLOSERS, OPENERS
 from .source import Source
 from .tokens import NEWLINE, Token
@@ -13,8 +12,7 @@ from .tokens import NEWLINE, Token
 _TOLD = frozenset({"if", "elif", "else", "for", "while", "class", "def", "switch", "match"})
 
 
-@dataclass(frozen=True)
-class _Body:
+class _Body(Frozen):
     """A body that is open: its colon, the first token of the line before it and that line's indentation."""
 
     colon: Token

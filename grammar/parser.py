@@ -225,7 +225,8 @@ class _Parser:
         state = self.gotos[self.stack[-1][0]].get("flow")
         # What begins with a keyword is no stage: the running value passes it by.
         if state is not None and (line.kept > line.height or self.stream[line.start].kind not in keywords()):
-            self.stack.append((state, tree.Unread(span=span), span.start, span.end))
+            unread = tree.Unread(tree.Path((tree.UNREAD,), span=span), span=span)
+            self.stack.append((state, unread, span.start, span.end))
 
     def keep_head(self, i: int) -> bool:
         """Feeds a head for the brace at `i` where the one that is written is faulty; whether its body has a name then.

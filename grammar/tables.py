@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from .frozen import Frozen
 
 PATH = Path(__file__).with_name("tables.json")
 END = "end of file"
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Frozen):
     """One production. `node` names what it makes, or is None where its one child passes through.
 
     `children` are positions in the production: None for an optional part left out, ~position for a helper rule whose
@@ -25,8 +25,7 @@ class Rule:
     children: tuple[int | None, ...]
 
 
-@dataclass(frozen=True)
-class Tables:
+class Tables(Frozen):
     """Token patterns and an LALR(1) automaton. State 0 starts; `final` ends.
 
     `actions[state][token kind]` is the next state (shift) or ~rule (reduce); `gotos[state][symbol]` follows a reduce.

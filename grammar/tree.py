@@ -7,20 +7,21 @@ thing give equal trees (the formatter's round trip is tested by that).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from .frozen import Frozen
 from .source import Span
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Frozen):
     span: Span = field(compare=False, repr=False, kw_only=True)
 
 
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly below one, in the order of the text."""
-    for value in vars(node).values():
+    for name in node.__match_args__:
+        value = getattr(node, name)
         if isinstance(value, Node):
             yield value
         elif isinstance(value, tuple):
@@ -36,7 +37,6 @@ def walk(node: Node) -> Iterator[Node]:
         todo.extend(reversed(tuple(children(node))))
 
 
-@dataclass(frozen=True)
 class Name(Node):
     """One identifier: lowercase or Capital."""
 
@@ -46,7 +46,6 @@ class Name(Node):
         return self.text
 
 
-@dataclass(frozen=True)
 class Path(Node):
     """`a.b.0.c`: a name or several joined by dots."""
 
@@ -59,7 +58,6 @@ class Path(Node):
 # --- expressions -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Number(Node):
     """`768`, `50_257`, `1e-4`. `text` is the spelling; `value` is int where the spelling is whole."""
 
@@ -67,7 +65,6 @@ class Number(Node):
     value: int | float
 
 
-@dataclass(frozen=True)
 class Percent(Node):
     """`5%`; `value` is 0.05."""
 
@@ -75,22 +72,18 @@ class Percent(Node):
     value: float
 
 
-@dataclass(frozen=True)
 class String(Node):
     value: str
 
 
-@dataclass(frozen=True)
 class Bool(Node):
     value: bool
 
 
-@dataclass(frozen=True)
 class Nothing(Node):
     """`none`."""
 
 
-@dataclass(frozen=True)
 class Binary(Node):
     """`left operator right`; the operator is one of + - * / // % ^ == != < <= > >=."""
 
@@ -99,7 +92,6 @@ class Binary(Node):
     right: Flow
 
 
-@dataclass(frozen=True)
 class Between(Node):
     """`left first middle second right`: the dim `2 <= T <= 1024`, of which `first` and `second` are the operators.
 
@@ -113,12 +105,10 @@ class Between(Node):
     right: Flow
 
 
-@dataclass(frozen=True)
 class Negate(Node):
     operand: Flow
 
 
-@dataclass(frozen=True)
 class Choice(Node):
     """`then if condition else otherwise`."""
 
@@ -127,14 +117,12 @@ class Choice(Node):
     otherwise: Flow
 
 
-@dataclass(frozen=True)
 class Then(Node):
     """`a -> b -> c`: two stages or more, in order."""
 
     stages: tuple[Flow, ...]
 
 
-@dataclass(frozen=True)
 class Keyword(Node):
     """`name = value` in parentheses."""
 
@@ -142,7 +130,6 @@ class Keyword(Node):
     value: Flow
 
 
-@dataclass(frozen=True)
 class Entry(Node):
     """`path = value` in brackets; the path may be a pattern in quotes."""
 
@@ -150,12 +137,10 @@ class Entry(Node):
     value: Flow
 
 
-@dataclass(frozen=True)
 class List(Node):
     entries: tuple[Flow | Entry, ...]
 
 
-@dataclass(frozen=True)
 class Stage(Node):
     """`path`, `path(args)`, `path { }` or `path(args) { }`. `args` is None where no parentheses stand."""
 
@@ -168,17 +153,10 @@ UNREAD = "…"
 """Stands for the name of what could not be read; nothing that can be read has it."""
 
 
-@dataclass(frozen=True)
 class Unread(Stage):
-    """Stands where a flow has a fault that nothing mends: a stage of which nothing more is said."""
-
-    path: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path((UNREAD,), span=self.span))
+    """Stands where a flow has a fault that nothing mends: a stage called `UNREAD`, of which nothing more is said."""
 
 
-@dataclass(frozen=True)
 class Label(Node):
     """`name: stage` or `name: { }`."""
 
@@ -186,7 +164,6 @@ class Label(Node):
     target: Stage | Body
 
 
-@dataclass(frozen=True)
 class Body(Node):
     """Lines in braces. As an expression it is a group."""
 
@@ -202,7 +179,6 @@ Flow: TypeAlias = (
 # --- lines -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Binding(Node):
     """`name = flow`."""
 
@@ -210,7 +186,6 @@ class Binding(Node):
     value: Flow
 
 
-@dataclass(frozen=True)
 class Named(Node):
     """`flow as a, b`."""
 
@@ -218,14 +193,12 @@ class Named(Node):
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True)
 class Default(Node):
     """`default Stage(option = value)`, in a file or a body."""
 
     stage: Stage
 
 
-@dataclass(frozen=True)
 class Phase(Node):
     name: Name
     body: Body
@@ -237,13 +210,11 @@ Line: TypeAlias = "Binding | Named | Default | Phase | Flow"
 # --- items of a file -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Param(Node):
     name: Name
     default: Flow | None = None
 
 
-@dataclass(frozen=True)
 class Shape(Node):
     """`int[B, T <= context]`; `dtype` is None where it is left out."""
 
@@ -251,7 +222,6 @@ class Shape(Node):
     dims: tuple[Flow, ...]
 
 
-@dataclass(frozen=True)
 class Port(Node):
     """`tokens: int[B, T]`; `name` is None for a bare shape."""
 
@@ -259,7 +229,6 @@ class Port(Node):
     shape: Shape
 
 
-@dataclass(frozen=True)
 class Signature(Node):
     """`inputs -> outputs`; `outputs` is None where they are to be worked out."""
 
@@ -267,27 +236,23 @@ class Signature(Node):
     outputs: tuple[Port, ...] | None
 
 
-@dataclass(frozen=True)
 class Import(Node):
     """`import "file.dlspec"` (a String) or `import std.transformer` (a Path)."""
 
     what: String | Path
 
 
-@dataclass(frozen=True)
 class Constant(Node):
     name: Name
     value: Flow
 
 
-@dataclass(frozen=True)
 class Function(Node):
     name: Name
     params: tuple[Param, ...]
     value: Flow
 
 
-@dataclass(frozen=True)
 class Block(Node):
     name: Name
     params: tuple[Param, ...] | None
@@ -295,14 +260,12 @@ class Block(Node):
     body: Body
 
 
-@dataclass(frozen=True)
 class Model(Node):
     name: Name
     signature: Signature
     body: Body
 
 
-@dataclass(frozen=True)
 class Train(Node):
     """`train Model { }` or `train Model as recipe { }`."""
 
@@ -311,7 +274,6 @@ class Train(Node):
     body: Body
 
 
-@dataclass(frozen=True)
 class Export(Node):
     model: Name
     body: Body
@@ -320,7 +282,6 @@ class Export(Node):
 Item: TypeAlias = "Import | Constant | Function | Default | Block | Model | Train | Export"
 
 
-@dataclass(frozen=True)
 class File(Node):
     """A whole spec. `version` is None where the header is missing (a diagnostic of the parser).
 

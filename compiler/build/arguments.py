@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..ir.graph import Value
 from ..options import BadOptions, OptionSet
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 Options = TypeVar("Options", bound=OptionSet)
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Frozen):
     """What was written for an option: the flow, the place of its name, and where its own names are looked up.
 
     `scope` is None for the scope of the call.

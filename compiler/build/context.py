@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..ir.graph import Borrowed, Copies, Experts, LayerModule, Node, Op, Unit, UnitModule, Value
 from ..semantics.number import Number
@@ -26,8 +27,7 @@ Flowing: TypeAlias = "Value | Number | tuple[Value, ...]"
 """What a flow gives: a value, a constant, or several values."""
 
 
-@dataclass(frozen=True, eq=False)
-class Context:
+class Context(Frozen, eq=False):
     """`hint` is the name that the next module takes; `site` the place on the page it belongs to, where that is not its
     own (the norm of a `default residual` belongs to the residual). `opened` is the open flow being run; `depth` how
     many copies the enclosing `repeat` makes.
@@ -108,8 +108,7 @@ class Context:
         return type_
 
 
-@dataclass(frozen=True, eq=False)
-class Placed:
+class Placed(Frozen, eq=False):
     """Units that were built, one after the other (a block or group is one), the last one's draft, and what the unit
     around hands in by name: the values of further inputs."""
 

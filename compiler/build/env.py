@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import NONE, Recipe, Scope, is_number
 from ..semantics.resolve import FileScope
@@ -23,8 +24,7 @@ class OpenFlow:
     made: dict[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Labelled:
+class Labelled(Frozen, eq=False):
     """A label, used again as a stage: that module of that unit again."""
 
     module: str

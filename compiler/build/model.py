@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ..ir.graph import Apply, Graph, Node, Run, Unit, UnitModule, Value
 from ..ir.weights import module_paths
 from ..semantics.number import Number, Reference
@@ -22,8 +22,7 @@ from .leftovers import check_left, check_unused
 from .signatures import check_promised_dims, open_limits, open_type
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(Frozen):
     """A model's graph (None where something kept it from being whole) and what its recipes have to know of it."""
 
     graph: Graph | None

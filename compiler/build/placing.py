@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..ir.graph import Apply, LayerModule, Value
 from ..layers import registry
@@ -132,8 +132,7 @@ def _results(outputs: tuple[Value, ...], *, whole: bool = False) -> Flowing:
     return Branches(outputs) if whole else outputs
 
 
-@dataclass(frozen=True)
-class ReadLayer:
+class ReadLayer(Frozen):
     """A call that was read: the layer with its options, the values of its side inputs, and what `weight =` names."""
 
     layer: Layer

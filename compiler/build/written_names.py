@@ -6,9 +6,9 @@ They are held to the language all the same, and what they name counts as used.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..ir.graph import Value
 from ..layers import registry
@@ -25,8 +25,7 @@ _WORDS = frozenset({DEEPNORM})
 """Bare words of combinators; those of layers are known to their options."""
 
 
-@dataclass(frozen=True)
-class Local:
+class Local(Frozen):
     """Names of a body, over those of the bodies around it: a thousand small bodies do not copy what is around them."""
 
     names: frozenset[str]

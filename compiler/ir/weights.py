@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
+from ...grammar.frozen import Frozen
 from ..semantics.number import whole
 from .graph import Borrowed, Copies, Experts, Graph, LayerModule, Module, Momentum, Unit, UnitModule
 
 
-@dataclass(frozen=True)
-class Weight:
+class Weight(Frozen):
     """One tensor of the checkpoint; `tied_to` is the key of another that it is, where a layer shares what is made."""
 
     key: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from ...grammar.frozen import Frozen
 from ..options import OptionSet
 from ..semantics.number import Number
 from ..semantics.tensor import Tensor
@@ -46,8 +46,7 @@ class NoOnnxForm(Exception):
     """A layer, or one of its options, that this version cannot export to ONNX. The message names it."""
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Frozen):
     """A trained tensor of a layer. A matrix has decay; a vector has not."""
 
     dims: tuple[Number, ...]

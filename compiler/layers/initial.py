@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...grammar.frozen import Frozen
 from ..semantics.number import Number, written
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ _CALLS = {
 }
 
 
-@dataclass(frozen=True)
-class Initial:
+class Initial(Frozen):
     """One of `WORDS`, or `normal` with its standard deviation."""
 
     word: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from ...grammar.frozen import Frozen
 from ..semantics.number import Number
 
 Device = Literal["cpu", "cuda"]
@@ -12,8 +12,7 @@ Gives = Literal["new", "view", "weight", "table"]
 Autocast = Literal["low", "full", "same"]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Frozen):
     """A tensor that is there for a while: its dims, and how many bytes an entry has.
 
     None is as many as what matrices give: 2 with bf16 and fp16, else 4. `cast`: it is there with bf16 and fp16 only.
@@ -24,8 +23,7 @@ class Part:
     cast: bool = False
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(Frozen):
     """`input`, `sides` and `output`: whether what comes by the arrow, what comes by keyword and what goes out is needed
     again. `more` is what the layer made for itself and keeps, `work` what its backward pass makes for a while, besides
     the gradients of what came in and of its weights.

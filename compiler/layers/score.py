@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ...grammar.frozen import Frozen
 from ..semantics.evaluate import is_number
 from ..semantics.number import Number, Reference, references
 from .side import Side
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from .weight import Weight
 
 
-@dataclass(frozen=True, eq=False)
-class ScoreFunction:
+class ScoreFunction(Frozen, eq=False):
     """`f(s, q, k, h, ...)`: a new score from the score, the places of query and key, and the head.
 
     `arguments` are those beyond these four, by name: a number, or an entry for each head. These are a value that flows,

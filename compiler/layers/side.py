@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ...grammar.frozen import Frozen
 from ..semantics.tensor import Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Side:
+class Side(Frozen, eq=False):
     """What a layer knows of a side input: its type, and its place among the inputs of its node.
 
     In PyTorch text it prints as a hole that the emitter fills: `call` may write `f"{module}({x}, {self.memory})"`. In

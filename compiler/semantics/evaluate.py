@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol, TypeGuard
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from .language import is_library, layers
 from .number import (
     COMPARISONS,
@@ -34,8 +34,7 @@ class Fault:
 FAULT = Fault()
 
 
-@dataclass(frozen=True, eq=False)
-class Recipe:
+class Recipe(Frozen, eq=False):
     """A flow handed over: each use of it makes modules of its own. `scope` is where it was written."""
 
     flow: tree.Flow

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ...grammar import Diagnostic, Fix, Source, parse, tree
+from ...grammar.frozen import Frozen
 from ...grammar.reader import read
 from .nearest import nearest
 from .report import Report
@@ -23,8 +24,7 @@ Reader = Callable[[str], "Source | Diagnostic"]
 """Reads a file by its path; a Diagnostic says why it is no text. Raises OSError where there is none."""
 
 
-@dataclass(frozen=True, eq=False)
-class Imported:
+class Imported(Frozen, eq=False):
     """A file that was brought in: under which name, at which place, and what it says."""
 
     source: Source

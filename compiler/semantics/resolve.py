@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Source, Span
 from .evaluate import FAULT, NONE, evaluate, is_number
 from .imports import Imported
@@ -87,8 +88,7 @@ class FileScope:
         return tuple(value for value in found if isinstance(value, Reference))
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Frozen):
     """A file whose names are known. `name` is its stem: the emitted files are called after it."""
 
     source: Source

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ..options import OptionSet
 from ..semantics.evaluate import Scope
 from ..semantics.report import Report
 
 
-@dataclass(frozen=True)
-class OptionFault:
+class OptionFault(Frozen):
     """Options that are right one by one and wrong together. `option` is the one to blame, None where it is missing."""
 
     code: str
@@ -64,8 +63,7 @@ def _alike(value: object, default: object) -> bool:
     return getattr(value, "value", value) == default
 
 
-@dataclass(frozen=True)
-class ReadBy:
+class ReadBy(Frozen):
     """Marks an option whose flow is read by a function of its own, and not as a number, word or text.
 
     The function gets the flow, the name of the option, the names in sight and the report; it gives a value, or FAULT

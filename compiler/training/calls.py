@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, TypeVar
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..build.arguments import given_arguments, read_options
 from ..semantics.evaluate import Recipe, Scope
@@ -20,8 +21,7 @@ from .plain import plain_options
 Kind = TypeVar("Kind", bound=Options)
 
 
-@dataclass(frozen=True)
-class Chosen(Generic[Kind]):
+class Chosen(Frozen, Generic[Kind]):
     """Options that were read, where the call stands, and where each option that was written does."""
 
     options: Kind

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import Scope
 from ..semantics.report import Report
@@ -16,8 +17,7 @@ from .language import SOURCES
 from .source import DataSource
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(Frozen):
     """`fields` is None where they are known only when the data is read; `places` says where those that an augmentation
     has changed were changed last.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
@@ -14,8 +13,7 @@ from .language import EXPORTS
 from .read import settled
 
 
-@dataclass(frozen=True)
-class ExportPlan:
+class ExportPlan(Frozen):
     """The files that are written of a model, in order."""
 
     model: str

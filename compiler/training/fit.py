@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
 from ..semantics.number import (
@@ -27,8 +28,7 @@ from .spelling import valued
 Dims = dict[tuple[str, object], Number]
 
 
-@dataclass(frozen=True)
-class Fit:
+class Fit(Frozen):
     """`bind` maps inputs to fields of the data; `dims` open dims of the model to what the data has there.
 
     `whole` says that all inputs fit: else the dims of the data say nothing about those of the model.

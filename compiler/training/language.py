@@ -5,11 +5,12 @@ Each has its class in the registries; they are loaded one by one, and these tabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ...grammar.frozen import Frozen
 
 
-@dataclass(frozen=True)
-class Vocabulary:
+class Vocabulary(Frozen):
     """The names that are legal at one place. `noun` is what messages call one of them, `example` how one is written."""
 
     noun: str
@@ -247,8 +248,7 @@ EXPORTS = Vocabulary(
 )
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(Frozen):
     """What is no key of `train` but the option `name` of one, and a call in which it stands.
 
     Where the option is all of the call, `alone` says how, `{}` being its value.

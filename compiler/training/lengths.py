@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.frozen import Frozen
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.number import Literal as Written
 from ..semantics.number import Number, Operation, Reference, is_whole, number, polynomial, spell, whole, written
@@ -20,8 +20,7 @@ TAKES = "a length: steps (`500`), a part of the run (`5%`) or passes over the da
 _EPOCH = Reference("epoch", "open", "train")
 
 
-@dataclass(frozen=True)
-class Length:
+class Length(Frozen):
     """`count` updates, passes over the data, or parts of the run (0.05 where 5% is written)."""
 
     unit: Unit
@@ -41,8 +40,7 @@ class Length:
         return {self.unit: whole(self.count) if is_whole(self.count) and self.unit != "part" else float(self.exact)}
 
 
-@dataclass(frozen=True)
-class _WithEpoch:
+class _WithEpoch(Frozen):
     """The file's names, and `epoch` where the file has none of its own."""
 
     scope: Scope

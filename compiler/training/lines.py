@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.frozen import Frozen
 from ..semantics.language import TRAIN_KEYS, TRAIN_SPELLINGS
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
@@ -24,8 +24,7 @@ REQUIRED = {
 }
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Frozen):
     """The lines of a `train` section, and its phases in order.
 
     `declined` are the lines that say `none`, `meant` the keys that stand there misspelt.

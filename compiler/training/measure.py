@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.number import Number, equal, is_whole, spell, whole, written
 from ..semantics.tensor import Tensor, Type
@@ -17,8 +17,7 @@ from .spelling import real_text
 Origin = Literal["output", "input", "data", "constant"]
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(Frozen):
     """What a name in `loss` or `metrics` stands for.
 
     `type` is UNKNOWN where an error was reported, and for the fields of files that are read later. `number` is the
@@ -57,8 +56,7 @@ class Misfit(Exception):
         self.code, self.message, self.place, self.label, self.help = code, message, place, label, help
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(Frozen):
     """An input as the emitted function sees it: `text` is its name there."""
 
     value: Value
@@ -77,8 +75,7 @@ class Statements(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Frozen):
     """`function(arguments)` in emitted code."""
 
     function: str

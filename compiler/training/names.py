@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.nearest import nearest
@@ -19,8 +20,7 @@ from .ports import Ports
 from .source import Field
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(Frozen):
     """`data` is None where the data was not understood: then every field may be there.
 
     `told` has the pairs of which something was said already.

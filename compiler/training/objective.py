@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ..semantics.evaluate import FAULT, evaluate, is_number
 from ..semantics.number import Number, equal, written
 from .calls import resolved
@@ -17,8 +17,7 @@ from .modules import check_modules
 from .names import Names
 
 
-@dataclass(frozen=True)
-class LossTerm:
+class LossTerm(Frozen):
     """A loss and its inputs: none, where it is one of the weights."""
 
     loss: Loss
@@ -33,8 +32,7 @@ class LossTerm:
         return self.values[1]
 
 
-@dataclass(frozen=True)
-class Scaled:
+class Scaled(Frozen):
     """`factor * of`, or `of / factor`."""
 
     factor: Number
@@ -42,8 +40,7 @@ class Scaled:
     divides: bool = False
 
 
-@dataclass(frozen=True)
-class Sum:
+class Sum(Frozen):
     """`left + right` or `left - right`."""
 
     operator: str

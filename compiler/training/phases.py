@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..layers.options import Whole
 from ..options import BadOptions, OptionSet
@@ -22,8 +21,7 @@ from .optimizer import Optimizer
 _EXAMPLES = {"update": "update = [critic]", "loss": "loss = mse(score, 1)", "optimizer": "optimizer = Adam(lr = 2e-4)"}
 
 
-@dataclass(frozen=True)
-class Phase:
+class Phase(Frozen):
     """`update` are the modules that learn; `optimizer` is None where the phase has that of the recipe."""
 
     name: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from ...grammar.frozen import Frozen
 from ..semantics.number import Number
 from .cadence import EveryCheckpoint, EverySample, Patience
 from .dataset import Data
@@ -28,8 +28,7 @@ if TYPE_CHECKING:  # of keys that most recipes do not have, and of emission
     from .start import Start
 
 
-@dataclass(frozen=True)
-class TrainPlan:
+class TrainPlan(Frozen):
     """How a model learns. `recipe` is the name it is run by; what is None or empty was left out.
 
     With `phases` there is no `loss` beside theirs; `optimizer` is then the one of all phases that have none of their

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.tensor import Type
 
 
-@dataclass(frozen=True)
-class Ports:
+class Ports(Frozen):
     """The inputs and outputs of a model by name, in order; types may be UNKNOWN where an error was reported.
 
     `ends_in` has the word of the last layer or function of an output (`softmax`), where it is one; `spans` where the

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import Scope
 from ..semantics.number import number, whole
@@ -62,8 +62,7 @@ def _within(inner: Span, outer: Span) -> bool:
     return inner.source is outer.source and outer.start <= inner.start < outer.end
 
 
-@dataclass(frozen=True)
-class _Reading:
+class _Reading(Frozen):
     section: Section
     train: tree.Train
     scope: Scope

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.frozen import Frozen
 from ..semantics.evaluate import Scope
 from ..semantics.number import Literal, Number, spell
 from ..semantics.report import Report
@@ -18,8 +18,7 @@ from .lengths import Length
 from .stage import ScheduleStage
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(Frozen):
     """Stages in order; after the last the rate stays. Without a stage it is the peak all along."""
 
     stages: tuple[ScheduleStage, ...] = ()

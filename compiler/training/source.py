@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ...grammar.frozen import Frozen
 from ..semantics.number import Number, Reference, real
 from ..semantics.tensor import DType
 from .base import Options
 from .plain import plain_options
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Frozen):
     """What one example has under a name: its type and dims, without the batch.
 
     `dims` is None where the type is known only when the data is read; a dim may be open for the same reason.

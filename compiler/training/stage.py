@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
+from ...grammar.frozen import Frozen
 from ..semantics.number import Number
 from .base import OptionFault, Options
 from .lengths import Length
 
 
-@dataclass(frozen=True)
-class Ramp:
+class Ramp(Frozen):
     """A stage as the emitted function sees it.
 
     `start` and `end` are factors of the peak rate; `rate` is the text of such a rate; `begin` and `length` are texts

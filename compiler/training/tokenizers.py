@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.frozen import Frozen
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.nearest import nearest
 from ..semantics.number import Number, is_whole, number, whole
@@ -18,8 +18,7 @@ _TAKES = '`bytes`, `characters`, `bpe(n)` or a file, such as "tokenizer.json"'
 BYTES = 256
 
 
-@dataclass(frozen=True)
-class Tokenizer:
+class Tokenizer(Frozen):
     """`kind` is bytes, characters, bpe or file; `size` the number of tokens that bpe learns."""
 
     kind: str
