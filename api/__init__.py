@@ -32,21 +32,25 @@ if TYPE_CHECKING:
 __all__ = ["Diagnostic", "RuntimeFault", "SpecError", "check", "compile", "export", "load", "train"]
 
 
-def check(source: str | Path, *, set: Sequence[str] = ()) -> list[Diagnostic]:
+def check(source: str | Path, *, set: Sequence[str] = (), allow_python: bool = False) -> list[Diagnostic]:
     """All findings of a spec, in source order: errors, warnings and notes. An empty list: nothing is wrong.
 
-    `set` are overrides, `name=value`, as `--set` takes them. Raises RuntimeFault only where the file cannot be read.
+    `set` are overrides, `name=value`, as `--set` takes them. `allow_python`, here and below, runs the files with layers
+    written in Python that the spec imports; without it they are refused. Raises RuntimeFault only where the file
+    cannot be read.
     """
     from ..compiler.pipeline import analyse
     from .sources import as_source
 
     try:
-        return analyse(as_source(source), set).diagnostics
+        return analyse(as_source(source), set, allow_python=allow_python).diagnostics
     except SpecError as error:
         return error.diagnostics
 
 
-def compile(source: str | Path, *, set: Sequence[str] = (), recipe: str | None = None) -> Artefact:
+def compile(
+    source: str | Path, *, set: Sequence[str] = (), recipe: str | None = None, allow_python: bool = False
+) -> Artefact:
     """The emitted PyTorch of a spec: `artefact.files` maps file names to texts.
 
     `recipe` is the recipe to emit, the last of the file where it is left out. Raises SpecError, RuntimeFault.
@@ -54,7 +58,7 @@ def compile(source: str | Path, *, set: Sequence[str] = (), recipe: str | None =
     from ..compiler.pipeline import compile as emit
     from .sources import as_source
 
-    return emit(as_source(source), set, recipe)
+    return emit(as_source(source), set, recipe, allow_python=allow_python)
 
 
 def train(
@@ -65,6 +69,7 @@ def train(
     recipe: str | None = None,
     device: str = "auto",
     display: Display | None = None,
+    allow_python: bool = False,
 ) -> Result:
     """Train a spec's model into a new run directory (`runs/<name>-<n>` where none is given), from its first step.
 
@@ -77,11 +82,14 @@ def train(
 
     given = as_source(source)
     base = Path(given.name).parent
-    prepared = prepare_training(given, base, set=set, recipe=recipe, run=None if run is None else Path(run))
+    path = None if run is None else Path(run)
+    prepared = prepare_training(given, base, set=set, recipe=recipe, run=path, allow_python=allow_python)
     return start_training(prepared, device=device, display=display, command="dlspec.train")
 
 
-def load(run: str | Path, *, checkpoint: int | None = None, device: str = "cpu") -> nn.Module:
+def load(
+    run: str | Path, *, checkpoint: int | None = None, device: str = "cpu", allow_python: bool = False
+) -> nn.Module:
     """The trained model of a run, in evaluation: of its newest checkpoint, or of that of a step.
 
     The model's code is compiled anew from what the run was made from; nothing in the directory is executed. Raises
@@ -90,7 +98,7 @@ def load(run: str | Path, *, checkpoint: int | None = None, device: str = "cpu")
     from ..runtime import load_model
     from .trained import open_run
 
-    trained = open_run(Path(run))
+    trained = open_run(Path(run), allow_python=allow_python)
     return load_model(trained.program, Path(run), checkpoint, device=device)
 
 
@@ -101,6 +109,7 @@ def export(
     formats: Sequence[str] | None = None,
     checkpoint: int | None = None,
     proof: bool = True,
+    allow_python: bool = False,
 ) -> dict[str, Any]:
     """Write a trained model as files that need nothing of dlspec, each proved equal to it; the report of the proof.
 
@@ -110,6 +119,6 @@ def export(
     from .export_files import chosen_files, export_files
     from .trained import open_run
 
-    trained = open_run(Path(run))
+    trained = open_run(Path(run), allow_python=allow_python)
     files = chosen_files(trained, None if formats is None else list(formats))
     return export_files(trained, files, Path(directory), checkpoint=checkpoint, weights=None, proved=proof)

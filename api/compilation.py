@@ -28,15 +28,19 @@ class NotInThisVersion(SpecError):
         self.help = help
 
 
-def compile_to_run(source: Source, overrides: Sequence[str], recipe: str | None) -> Artefact:
+def compile_to_run(
+    source: Source, overrides: Sequence[str], recipe: str | None, *, allow_python: bool = False
+) -> Artefact:
     """The artefact of a recipe (the last of the file, where none is named), with its warnings.
+
+    `allow_python` runs the files with layers written in Python that the spec imports.
 
     Raises SpecError where the spec has errors, NotInThisVersion where it asks for what is not there yet, Refused where
     it has no recipe and WrongUse where it has none of this name.
     """
     from ..compiler.pipeline import analyse, emit
 
-    analysis = analyse(source, overrides)
+    analysis = analyse(source, overrides, allow_python=allow_python)
     if analysis.failed or analysis.spec is None:
         raise SpecError(analysis.diagnostics)
     recipes = analysis.spec.scope.recipes
@@ -57,7 +61,7 @@ def program_of(artefact: Artefact) -> Program:
     from ..runtime import Program
 
     assert artefact.recipe_code is not None and artefact.settings is not None
-    return Program(artefact.name, artefact.model_code, artefact.recipe_code, artefact.settings)
+    return Program(artefact.name, artefact.model_code, artefact.recipe_code, artefact.settings, artefact.beside)
 
 
 def _model(analysis: Analysis) -> str:

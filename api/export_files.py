@@ -43,7 +43,7 @@ def chosen_files(trained: Trained, formats: list[str] | None) -> list[File]:
     from ..compiler.pipeline import analyse
 
     record = trained.record
-    analysis = analyse(record.source, record.overrides)
+    analysis = analyse(record.source, record.overrides, allow_python=trained.allow_python)
     model = trained.program.options.model_class
     section = analysis.exports.get(model)
     named = {} if section is None else {type(file).word: file.path for file in section.files}
@@ -176,7 +176,9 @@ class _TorchScript(_Writer):
             message = f"TorchScript has no form of a module that another part of the model runs: `{lent}`"
             raise Refused(message, "`--to onnx` leaves TorchScript out.")
         name = f"{self.artefact.name}_export"
-        write_torchscript(path, name, self.artefact.export_code, self.artefact.graph.model.name, other)
+        write_torchscript(
+            path, name, self.artefact.export_code, self.artefact.graph.model.name, other, self.artefact.beside
+        )
 
     def open(self, path: Path) -> Runner:
         from ..runtime.export import open_torchscript

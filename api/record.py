@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from .. import __version__
@@ -34,6 +35,11 @@ class Record:
     """The texts of the files that the spec imports."""
 
     @property
+    def python(self) -> dict[str, str]:
+        """The sha256 of those of them that are written in Python, by their paths from the spec."""
+        return {name: _hash(text) for name, text in self.imports.items() if name.endswith(".py")}
+
+    @property
     def source(self) -> Source:
         """What was compiled."""
         return Source(self.name, self.text, self.imports)
@@ -49,6 +55,7 @@ class Record:
             "recipe": self.recipe,
             "settings": self.settings,
             "tokenizer": self.tokenizer,
+            "python": self.python,
             "classes": {output: list(names) for output, names in self.classes.items()},
         }
         return {SPEC: self.text, FILE: json.dumps(stored, indent=2, ensure_ascii=False) + "\n"}
@@ -60,7 +67,7 @@ def read_record(texts: Mapping[str, str]) -> Record:
         stored = json.loads(texts[FILE])
         schema = stored["schema"]
         if schema == SCHEMA:
-            return Record(
+            record = Record(
                 name=stored["source"]["name"],
                 text=stored["source"]["text"],
                 imports=stored["source"].get("imports", {}),
@@ -71,6 +78,13 @@ def read_record(texts: Mapping[str, str]) -> Record:
                 classes={output: tuple(names) for output, names in stored["classes"].items()},
                 version=stored["dlspec"],
             )
+            if stored.get("python", {}) != record.python:
+                raise ValueError("the files of Python are not those whose hashes it names")
+            return record
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"{FILE} of this run cannot be read: {error!r}", "Train anew from the spec.") from None
     raise Refused(f"{FILE} has format {schema}, this dlspec reads format {SCHEMA}", "Use the dlspec that wrote it.")
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..api.sources import Unreadable, read_source
 from ..grammar.diagnostics import Diagnostic, SpecError
 from .console import Console, counted
+from .python_argument import add_python_argument
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import Analysis
@@ -19,6 +20,7 @@ SHOWN = 100
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="a .dlspec file")
+    add_python_argument(parser)
     parser.add_argument("--data", action="store_true", help="open the data as well, and check it against the spec")
 
 
@@ -27,7 +29,7 @@ def run(options: Namespace, console: Console) -> int:
     unreadable: list[Unreadable] = []
     for name in options.files:
         try:
-            mine = _check(name, options.set, console, data=options.data)
+            mine = _check(name, options)
         except Unreadable as fault:
             unreadable.append(fault)
             if not console.json:
@@ -45,14 +47,14 @@ def run(options: Namespace, console: Console) -> int:
     return 1 if any(d.severity == "error" or options.strict for d in found) else 0
 
 
-def _check(name: str, overrides: list[str], console: Console, *, data: bool) -> list[Diagnostic]:
+def _check(name: str, options: Namespace) -> list[Diagnostic]:
     from ..compiler.pipeline import analyse
 
     try:
-        analysis = analyse(read_source(name), overrides)
+        analysis = analyse(read_source(name), options.set, allow_python=options.allow_python)
     except SpecError as error:
         return error.diagnostics
-    if data and not analysis.failed:
+    if options.data and not analysis.failed:
         return [*analysis.diagnostics, *_check_data(analysis, Path(name).parent)]
     return analysis.diagnostics
 

@@ -14,6 +14,7 @@ from ..api.record import FILE, Record, read_record
 from ..grammar.diagnostics import SpecError
 from ..runtime.errors import Refused
 from .console import Console, counted
+from .python_argument import add_python_argument
 from .spec_analysis import analysed
 from .units import count_text
 
@@ -28,12 +29,16 @@ SHOWN = 24  # changes of a section; all of them are in the JSON
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="a .dlspec file, or a run directory: the one before")
     parser.add_argument("b", metavar="B", help="the one after; --set changes this one")
+    add_python_argument(parser)
 
 
 def run(options: Namespace, console: Console) -> int:
     from ..compiler.diff import compare
 
-    before, after = _read(options.a, []), _read(options.b, options.set)
+    before, after = (
+        _read(name, given, allow_python=options.allow_python)
+        for name, given in ((options.a, []), (options.b, options.set))
+    )
     difference = compare(before, after)
     if console.json:
         console.document(**_json(difference))
@@ -42,15 +47,15 @@ def run(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _read(name: str, overrides: list[str]) -> Analysis:
+def _read(name: str, overrides: list[str], *, allow_python: bool) -> Analysis:
     """What is known of a spec, or of the one that a run was made from. Raises SpecError, Unreadable, Refused."""
     path = Path(name)
     if not path.is_dir() or not (path / FILE).exists():
-        return analysed(name, overrides)
+        return analysed(name, overrides, allow_python=allow_python)
     from ..compiler.pipeline import analyse
 
     record = _record(path)
-    analysis = analyse(record.source, (*record.overrides, *overrides))
+    analysis = analyse(record.source, (*record.overrides, *overrides), allow_python=allow_python)
     if analysis.failed or analysis.spec is None:
         raise SpecError(analysis.diagnostics)
     return analysis

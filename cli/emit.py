@@ -6,12 +6,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .console import Console
+from .python_argument import add_python_argument
 from .spec_analysis import analysed, report_left_out
 from .text_file import make_folder, replace_text
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dlspec file")
+    add_python_argument(parser)
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write into")
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to emit (the last of the file)")
     parser.add_argument("--kernels", choices=["auto", "torch"], default="auto", help="auto is torch in this version")
@@ -22,7 +24,7 @@ def run(options: Namespace, console: Console) -> int:
     from ..grammar.diagnostics import SpecError
     from .recipe_costs import chosen_graph
 
-    analysis = analysed(options.file, options.set)
+    analysis = analysed(options.file, options.set, allow_python=options.allow_python)
     graph, recipe = chosen_graph(analysis, options.recipe)
     assert analysis.spec is not None
     if graph is None:

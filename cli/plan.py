@@ -7,6 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING, Any
 
 from .console import Console, table
+from .python_argument import add_python_argument
 from .spec_analysis import analysed, report_left_out
 from .units import bytes_text, count_text
 
@@ -20,6 +21,7 @@ _POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dlspec file")
+    add_python_argument(parser)
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to plan for (the last of the file)")
     parser.add_argument("--batch", type=_count, metavar="N", help="examples computed at once (the recipe's)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: what there is here")
@@ -30,7 +32,7 @@ def run(options: Namespace, console: Console) -> int:
     from ..compiler.backends.plan import plan
     from .recipe_costs import chosen_graph, device_here, training_of
 
-    analysis = analysed(options.file, options.set)
+    analysis = analysed(options.file, options.set, allow_python=options.allow_python)
     graph, recipe = chosen_graph(analysis, options.recipe)
     if graph is None:
         return report_left_out(analysis, "nothing can be counted", options, console)

@@ -56,7 +56,7 @@ def _changed(trained: Trained, overrides: list[str], console: Console) -> tuple[
         raise Refused("a run whose code was edited goes on as it is", "Leave --set away.")
     record = trained.record
     together = (*record.overrides, *overrides)
-    artefact = compile_to_run(record.source, together, record.recipe)
+    artefact = compile_to_run(record.source, together, record.recipe, allow_python=trained.allow_python)
     program = program_of(artefact)
     for line in _changes(trained.program, program):
         console.note(f"changed: {line}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..api.sources import WrongUse
 from .console import Console, table
 from .plan import layer_rows
+from .python_argument import add_python_argument
 from .spec_analysis import analysed, report_left_out
 from .text_file import replace_text
 
@@ -21,6 +22,7 @@ STAGES = ("ast", "resolved", "ir", "passes", "module")
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dlspec file")
+    add_python_argument(parser)
     parser.add_argument("--stage", choices=STAGES, help="what the compiler makes of it, in this order")
     parser.add_argument("--svg", type=Path, metavar="OUT", help="write a picture of the model into this file")
     parser.add_argument("--recipe", metavar="NAME", help="show the model of this recipe (the last of the file)")
@@ -31,7 +33,7 @@ def run(options: Namespace, console: Console) -> int:
 
     if options.svg is not None and options.stage is not None:
         raise WrongUse("`--svg` draws the model, and `--stage` shows a stage of the compiler as text", "take one out")
-    analysis = analysed(options.file, options.set)
+    analysis = analysed(options.file, options.set, allow_python=options.allow_python)
     graph, _ = chosen_graph(analysis, options.recipe)
     if options.svg is not None:
         return _draw(graph, analysis, options, console)

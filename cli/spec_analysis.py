@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ..compiler.pipeline import Analysis
 
 
-def analysed(name: str, overrides: list[str]) -> Analysis:
+def analysed(name: str, overrides: list[str], *, allow_python: bool) -> Analysis:
     """All that is known of a file without errors. Raises SpecError with every finding, Unreadable."""
     from ..compiler.pipeline import analyse
 
-    analysis = analyse(read_source(name), overrides)
+    analysis = analyse(read_source(name), overrides, allow_python=allow_python)
     if analysis.failed or analysis.spec is None:
         raise SpecError(analysis.diagnostics)
     return analysis

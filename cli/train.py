@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..api.sources import read_source
 from .console import Console
+from .python_argument import add_python_argument
 from .training import add_device_arguments, command_text, display_of, tell_plan, tell_result
 
 
@@ -15,6 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to train by (the last of the file)")
     parser.add_argument("--run", metavar="DIR", type=Path, help="the new run directory (runs/<name>-<n>)")
     parser.add_argument("--dry-run", action="store_true", help="open the data, say what would be done, and do nothing")
+    add_python_argument(parser)
     add_device_arguments(parser)
 
 
@@ -23,7 +25,9 @@ def run(options: Namespace, console: Console) -> int:
     from ..api.training import prepare_training, start_training
 
     base = Path(options.file).parent
-    prepared = prepare_training(source, base, set=options.set, recipe=options.recipe, run=options.run)
+    prepared = prepare_training(
+        source, base, set=options.set, recipe=options.recipe, run=options.run, allow_python=options.allow_python
+    )
     if not console.quiet:
         console.diagnostics(prepared.warnings)
     if options.strict and prepared.warnings:

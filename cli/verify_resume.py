@@ -8,6 +8,7 @@ from pathlib import Path
 from ..api.compilation import compile_to_run, program_of
 from ..api.sources import read_source
 from .console import Console
+from .python_argument import add_python_argument
 from .training import add_device_arguments
 
 STEPS = 20
@@ -17,11 +18,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dlspec file")
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to train by (the last of the file)")
     parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"updates in all ({STEPS})")
+    add_python_argument(parser)
     add_device_arguments(parser)
 
 
 def run(options: Namespace, console: Console) -> int:
-    artefact = compile_to_run(read_source(options.file), options.set, options.recipe)
+    artefact = compile_to_run(read_source(options.file), options.set, options.recipe, allow_python=options.allow_python)
     from ..runtime import verify_resume
 
     proof = verify_resume(program_of(artefact), Path(options.file).parent, options.steps, device=options.device)

@@ -14,10 +14,11 @@ import linecache
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import torch
@@ -37,6 +38,8 @@ class Program:
     model_code: str
     recipe_code: str
     settings: Mapping[str, Any]
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """The files with layers written in Python, which the model imports: their texts by file name."""
 
     @cached_property
     def options(self) -> Settings:
@@ -47,16 +50,18 @@ class Program:
     def hash(self) -> str:
         """sha256 over everything that decides what is computed."""
         parts = [self.name, self.model_code, self.recipe_code, canonical_json(self.settings)]
+        parts += [canonical_json(dict(self.beside))] if self.beside else []
         return sha256(canonical_json(parts).encode()).hexdigest()
 
     @property
     def texts(self) -> dict[str, str]:
-        """The emitted code by file name."""
-        return {f"{self.name}.py": self.model_code, f"{self.name}_recipe.py": self.recipe_code}
+        """The emitted code by file name, and what it imports."""
+        emitted = {f"{self.name}.py": self.model_code, f"{self.name}_recipe.py": self.recipe_code}
+        return emitted | dict(self.beside)
 
     @cached_property
     def model_module(self) -> ModuleType:
-        return load_text(self.name, self.model_code)
+        return load_text(self.name, self.model_code, self.beside)
 
     @cached_property
     def recipe(self) -> ModuleType:
@@ -106,26 +111,50 @@ class TextLoader(importlib.abc.ExecutionLoader):
         return False
 
 
-def load_text(name: str, text: str) -> ModuleType:
-    """The module of `text`; the same text under the same name is the same module."""
-    digest = sha256(text.encode()).hexdigest()
-    unique = f"{name}_{digest[:16]}"
+def load_text(name: str, text: str, beside: Mapping[str, str] = MappingProxyType({})) -> ModuleType:
+    """The module of `text`; the same text under the same name is the same module.
+
+    `beside` are the texts of the files that it imports, by file name; nothing is looked for on the disk.
+    """
     with _loading:
-        if unique in sys.modules:
-            return sys.modules[unique]
-        filename = f"dlspec:{digest}/{name}.py"
-        # Entered before anybody asks: linecache would first look for a file of that name below the current folder.
-        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-        spec = importlib.util.spec_from_loader(unique, TextLoader(text, filename))
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[unique] = module  # dataclasses look their module up there while it runs
-        try:
+        modules = {file.removesuffix(".py"): _load(file.removesuffix(".py"), other) for file, other in beside.items()}
+        return _load(name, text, modules)
+
+
+def _load(name: str, text: str, modules: Mapping[str, ModuleType] = MappingProxyType({})) -> ModuleType:
+    digest = sha256("\0".join([text, *(module.__name__ for module in modules.values())]).encode()).hexdigest()
+    unique = f"{name}_{digest[:16]}"
+    if unique in sys.modules:
+        return sys.modules[unique]
+    filename = f"dlspec:{digest}/{name}.py"
+    # Entered before anybody asks: linecache would first look for a file of that name below the current folder.
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    spec = importlib.util.spec_from_loader(unique, TextLoader(text, filename))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique] = module  # dataclasses look their module up there while it runs
+    try:
+        with _importable(modules), redirect_stdout(sys.stderr):  # what it prints is no result of a verb
             spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[unique]
-            raise
-        return module
+    except BaseException:
+        del sys.modules[unique]
+        raise
+    return module
+
+
+@contextmanager
+def _importable(modules: Mapping[str, ModuleType]) -> Iterator[None]:
+    """While a module runs, the names of what it imports lead to these, whatever else is installed under them."""
+    hidden = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name, before in hidden.items():
+            if before is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = before
 
 
 def canonical_json(value: Any) -> str:

@@ -54,7 +54,8 @@ def _resume_elsewhere(program: Program, run: Path) -> None:
     start = (
         f"import sys; sys.path[:0] = {_search_path()!r}; from {__package__}.{Path(__file__).stem} import main; main()"
     )
-    task = json.dumps({"program": {**asdict(program), "settings": dict(program.settings)}, "run": str(run)})
+    plain = {"settings": dict(program.settings), "beside": dict(program.beside)}
+    task = json.dumps({"program": {**asdict(program), **plain}, "run": str(run)})
     done = subprocess.run([sys.executable, "-c", start], input=task, capture_output=True, text=True, cwd=root)
     if done.returncode == 0:
         return

@@ -5,12 +5,14 @@ PyTorch has deprecated it (2.11) and does not support it from Python 3.14 on; wh
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -22,22 +24,44 @@ from ..torch_session import TorchSession
 from .leaks import leaked_path, machine_paths
 
 
-def write_torchscript(path: Path, name: str, code: str, class_name: str, model: nn.Module) -> None:
+def write_torchscript(
+    path: Path,
+    name: str,
+    code: str,
+    class_name: str,
+    model: nn.Module,
+    beside: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Script the class `class_name` of the module text `code` with the weights of `model`, in evaluation mode.
 
-    `code` has the state-dict keys of `model`. Raises Refused where PyTorch cannot, ProofFailed where the file would
-    tell of this machine.
+    `code` has the state-dict keys of `model`; `beside` are the files that it imports (`load_text`). Raises Refused
+    where PyTorch cannot, ProofFailed where the file would tell of this machine.
     """
     if sys.version_info >= (3, 14):
         raise Refused(
             "PyTorch does not support TorchScript on Python 3.14 and later",
             "Export with Python 3.11 to 3.13, or to another format: --to onnx.",
         )
-    twin = _with_weights(getattr(load_text(name, code), class_name), model)
+    twin = _with_weights(getattr(load_text(name, code, beside), class_name), model)
     with _deprecated_silently():
-        torch.jit.script(twin).save(str(path))
+        try:
+            scripted = torch.jit.script(twin)
+        except Exception as error:
+            if not beside:
+                raise
+            raise _not_scripted(error, beside) from None
+        scripted.save(str(path))
     _strip_sources(path)
     _require_no_paths(path)
+
+
+def _not_scripted(error: Exception, beside: Mapping[str, str]) -> Refused:
+    """TorchScript compiles a part of Python, and a layer that somebody wrote may use more than that."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = lines[0].rstrip(":.") if lines else type(error).__name__
+    place = re.search(r'File "dlspec:\w+/(\w+\.py)", line (\d+)', str(error))
+    where = f"{place[1]}:{place[2]}" if place and place[1] in beside else " and ".join(beside)
+    return Refused(f"TorchScript cannot compile {where}: {said}", "`--to onnx` leaves TorchScript out.")
 
 
 def open_torchscript(path: Path, metadata: Metadata) -> TorchSession:
