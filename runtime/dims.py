@@ -10,6 +10,9 @@ from .errors import RuntimeFault
 
 Dim = int | str
 
+LARGEST = 1 << 16
+"""Up to this size a symbol is looked for that stands in an expression only."""
+
 _OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -37,6 +40,21 @@ def symbols_of(dim: Dim) -> tuple[str, ...]:
 def evaluate(dim: Dim, bindings: Mapping[str, int]) -> int:
     """The size of a dim where every symbol in it has one. Raises KeyError for a symbol that has none."""
     return dim if isinstance(dim, int) else _evaluate(_parse(dim), bindings, dim)
+
+
+def solved(dim: Dim, size: int, symbol: str, bindings: Mapping[str, int]) -> int | None:
+    """The smallest size of the symbol that makes a dim as large as it is; None where none up to LARGEST does."""
+    sizes = range(1, LARGEST + 1)
+    return next((n for n in sizes if evaluate(dim, {**bindings, symbol: n}) == size), None)
+
+
+def broken_bound(symbol: str, size: int, limits: Mapping[str, int], least: Mapping[str, int]) -> str | None:
+    """What a size of the symbol goes beyond, `T is 1,024 at most`; None where it is within its bounds."""
+    if size > limits.get(symbol, size):
+        return f"{symbol} is {limits[symbol]:,} at most"
+    if size < least.get(symbol, size):
+        return f"{symbol} is {least[symbol]:,} at least"
+    return None
 
 
 def _parse(text: str) -> ast.expr:

@@ -23,7 +23,9 @@ FORMAT = "1"
 
 @dataclass(frozen=True)
 class Metadata:
-    """`classes` maps an output that scores classes to what its entries stand for."""
+    """`limits` are the largest sizes of symbols, `least` the smallest where those are more than 1; `classes` maps an
+    output that scores classes to what its entries stand for.
+    """
 
     version: str
     spec_sha256: str
@@ -32,6 +34,7 @@ class Metadata:
     limits: Mapping[str, int] = field(default_factory=dict)
     tokenizer: Tokenizer | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
 
 
 def class_names(settings: Settings, fields: Mapping[str, Field]) -> dict[str, tuple[str, ...]]:
@@ -49,8 +52,8 @@ def write_metadata(metadata: Metadata) -> dict[str, str]:
         "dlspec.format": FORMAT,
         "dlspec.version": metadata.version,
         "dlspec.spec_sha256": metadata.spec_sha256,
-        "dlspec.inputs": json.dumps([_stored(port, metadata.limits) for port in metadata.inputs]),
-        "dlspec.outputs": json.dumps([_stored(port, metadata.limits) for port in metadata.outputs]),
+        "dlspec.inputs": json.dumps([_stored(port, metadata) for port in metadata.inputs]),
+        "dlspec.outputs": json.dumps([_stored(port, metadata) for port in metadata.outputs]),
     }
     if metadata.tokenizer:
         entries["dlspec.tokenizer"] = metadata.tokenizer.to_json()
@@ -81,6 +84,7 @@ def read_metadata(entries: Mapping[str, str], name: str) -> Metadata:
             inputs=tuple(_port(stored) for stored in inputs),
             outputs=tuple(_port(stored) for stored in outputs),
             limits={symbol: limit for stored in inputs for symbol, limit in stored["limits"].items()},
+            least={symbol: size for stored in inputs for symbol, size in stored.get("least", {}).items()},
             tokenizer=tokenizer_from_json(entries["dlspec.tokenizer"]) if "dlspec.tokenizer" in entries else None,
             classes={output: tuple(names) for output, names in stored_classes.items()},
         )
@@ -88,14 +92,11 @@ def read_metadata(entries: Mapping[str, str], name: str) -> Metadata:
         raise Refused(f"what {name} says about itself is damaged: {error!r}", "Export it again.") from None
 
 
-def _stored(port: Port, limits: Mapping[str, int]) -> dict[str, Any]:
-    symbols = [symbol for dim in port.dims for symbol in symbols_of(dim) if symbol in limits]
-    return {
-        "name": port.name,
-        "dtype": port.dtype,
-        "dims": list(port.dims),
-        "limits": {symbol: limits[symbol] for symbol in symbols},
-    }
+def _stored(port: Port, metadata: Metadata) -> dict[str, Any]:
+    symbols = [symbol for dim in port.dims for symbol in symbols_of(dim)]
+    bounds = {"limits": metadata.limits, "least": metadata.least}
+    said = {word: {symbol: sizes[symbol] for symbol in symbols if symbol in sizes} for word, sizes in bounds.items()}
+    return {"name": port.name, "dtype": port.dtype, "dims": list(port.dims), **said}
 
 
 def _port(stored: Mapping[str, Any]) -> Port:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .dims import evaluate, is_symbol, symbols_of
+from .dims import broken_bound, evaluate, is_symbol, solved, symbols_of
 from .errors import Refused
 from .metadata import Metadata
 from .settings import Port
@@ -35,8 +35,14 @@ class Session(ABC):
         return self.metadata.limits.get(str(source.dims[1]))
 
     def next_logits(self, ids: Sequence[int]) -> NDArray:
-        """What a language model says of the token after `ids`: one number for each entry of its vocabulary."""
+        """What a language model says of the token after `ids`: one number for each entry of its vocabulary.
+
+        Raises Refused for fewer ids than it reads at least.
+        """
         source, target = language_ports(self.metadata)
+        broken = broken_bound(str(source.dims[1]), len(ids), {}, self.metadata.least)
+        if broken:
+            raise Refused(f"the text is {len(ids):,} tokens, and {broken}", "Give a longer prompt.")
         return self.run({source.name: np.array([ids], np.int64)})[target.name][0, -1]
 
 
@@ -71,7 +77,7 @@ def fitted(metadata: Metadata, feeds: Mapping[str, NDArray]) -> Arrays:
                 bindings.setdefault(dim, size)
     for port in metadata.inputs:
         for dim, size in zip(port.dims, arrays[port.name].shape, strict=True):
-            _fit(port, dim, size, bindings, metadata.limits)
+            _fit(port, dim, size, bindings, metadata)
     return arrays
 
 
@@ -93,10 +99,21 @@ def _shape(port: Port, array: NDArray) -> tuple[int, ...]:
     return array.shape
 
 
-def _fit(port: Port, dim: int | str, size: int, bindings: Mapping[str, int], limits: Mapping[str, int]) -> None:
-    if all(symbol in bindings for symbol in symbols_of(dim)):
-        expected = evaluate(dim, bindings)
-        if expected != size:
-            raise Refused(f"the input {shown(port)} was given {size:,} where {dim} is {expected:,}")
-    if isinstance(dim, str) and size > limits.get(dim, size):
-        raise Refused(f"the input {shown(port)} was given {size:,} where {dim} is {limits[dim]:,} at most")
+def _fit(port: Port, dim: int | str, size: int, bindings: dict[str, int], metadata: Metadata) -> None:
+    """Notes the size of a symbol that stands in an expression only. Raises Refused where a size does not fit."""
+    given = f"the input {shown(port)} was given {size:,}"
+    unbound = [symbol for symbol in symbols_of(dim) if symbol not in bindings]
+    if len(unbound) > 1:
+        return
+    for symbol in unbound:
+        found = solved(dim, size, symbol, bindings)
+        if found is None:
+            raise Refused(f"{given}, and no {symbol} makes {dim} equal to that")
+        bindings[symbol] = found
+    expected = evaluate(dim, bindings)
+    if expected != size:
+        raise Refused(f"{given} where {dim} is {expected:,}")
+    for symbol in symbols_of(dim):
+        broken = broken_bound(symbol, bindings[symbol], metadata.limits, metadata.least)
+        if broken:
+            raise Refused(f"{given} where {broken}")

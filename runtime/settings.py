@@ -93,6 +93,7 @@ class Settings:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     limits: Mapping[str, int]
+    least: Mapping[str, int]
     data: Mapping[str, Any]
     bind: Mapping[str, str]
     loss: Measure
@@ -143,6 +144,7 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
         inputs=tuple(_port(port) for port in model["inputs"]),
         outputs=tuple(_port(port) for port in model["outputs"]),
         limits=dict(model["limits"]),
+        least=dict(model.get("least", {})),  # of a run made before there were any
         data=data["data"],
         bind=dict(data["bind"]),
         loss=loss,

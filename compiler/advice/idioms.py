@@ -299,9 +299,11 @@ def lowercase_dim(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     dim = innermost(nodes, tree.Path)
     if dim is None or finding.fixes or innermost(nodes, tree.Shape) is None or "`, or a Capital" in finding.help:
         return None
-    name = dim.parts[0]
+    name, compared = dim.parts[0], innermost(nodes, tree.Between) or innermost(nodes, tree.Binary)
     if innermost(nodes, tree.Signature) is None or not name[0].isalpha():
         return None
+    if compared is not None and any(isinstance(n, tree.Path) and n.parts[0][0].isupper() for n in tree.walk(compared)):
+        return None  # `T <= context`: a dim is compared with it
     message = f"there is no constant `{name}`, and a dim that stays open has a Capital name"
     return instead(finding, name[0].upper(), dim.span, message=message, label="not known here")
 

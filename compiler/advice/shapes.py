@@ -110,14 +110,19 @@ def whole_numbers(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def limit_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """`write T <= 16 in the input of the model`."""
-    found = re.search(r"write `((\w+) <= [^`]+)` in the input", finding.help)
+    """`write T <= 16 in the input of the model`, where a least or a largest value may stand already."""
+    found = re.search(r"write `((\w+) ([<>]=) (\S+))` in the input", finding.help)
     if found is None or not isinstance(nodes[0], tree.Model):
         return None
-    for port in nodes[0].signature.inputs:
-        for dim in port.shape.dims:
-            if dim.span.text == found[2]:
-                return also(finding, found[1], dim.span)
+    wanted, name, sign, size = found.groups()
+    for dim in (dim for port in nodes[0].signature.inputs for dim in port.shape.dims):
+        said = re.fullmatch(rf"{name}(?: ([<>]=) (\w+))?", dim.span.text)
+        if said is None:
+            continue
+        if said[1] in (None, sign):
+            return also(finding, wanted, dim.span)
+        least, most = (said[2], size) if sign == "<=" else (size, said[2])
+        return also(finding, f"{least} <= {name} <= {most}", dim.span)
     return None
 
 
@@ -126,9 +131,9 @@ def table_as_long(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return None if found is None else also(finding, found[1])
 
 
-def shorter_window(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """Data that is longer than the model takes."""
-    found = re.search(r"is at most (?:\w+ \()?(\d+)", finding.label)
+def other_window(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """Data that is longer, or shorter, than the model takes."""
+    found = re.search(r"is at (?:most|least) (?:\w+ \()?(\d+)", finding.label)
     if found is None or not finding.span.text.replace("_", "").isdigit():
         return None
     return also(finding, found[1])
@@ -160,14 +165,6 @@ def dim_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return None if name is None else instead(finding, name[0])
 
 
-def limit(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """`T >= 16`."""
-    node = innermost(nodes, tree.Binary)
-    if node is None or node.span != finding.span or node.operator not in (">=", ">", "=="):
-        return None
-    return instead(finding, f"{node.left.span.text} <= {node.right.span.text}")
-
-
 def named_port(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`model N: [B, 8] -> [B, 4]`."""
     port, signature = innermost(nodes, tree.Port), innermost(nodes, tree.Signature)
@@ -186,10 +183,9 @@ SHAPES: dict[str, tuple[Rule, ...]] = {
         whole_numbers,
         limit_of_input,
         table_as_long,
-        shorter_window,
+        other_window,
         shape_of_data,
     ),
     "unbound-dim": (dim_of_input,),
-    "bad-limit": (limit,),
     "nameless-port": (named_port,),
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from types import MappingProxyType
 
 from ..ir.graph import Graph, Unit
-from ..semantics.number import Number, Operation, Reference, apply, limit, number, written
-from ..semantics.number import Value as Exact
+from ..semantics.number import Number, least, limit, opened, value_at, written
 from ..semantics.tensor import Tensor
 
 
@@ -26,27 +26,16 @@ class Sizes:
         return Sizes({**self.known, written(entering.type.dims[0]): rows})
 
     def of(self, n: Number) -> int:
-        return int(self._exact(n))
-
-    def _exact(self, n: Number) -> Exact:
-        if n.value is not None:
-            return n.value
-        match n:
-            case Reference(target=None, name=name):
-                return number(self.known[name]).value
-            case Reference(target=target):
-                assert target is not None
-                return self._exact(target)
-            case Operation(operator=operator, operands=operands):
-                return apply(operator, *map(self._exact, operands))
-        raise AssertionError(n)
+        size = value_at(n, lambda reference: Fraction(self.known[reference.name]))
+        assert size is not None
+        return int(size)
 
 
 def open_dims(
     graph: Graph, known: Mapping[str, int] = MappingProxyType({})
 ) -> tuple[dict[str, int], dict[str, int], tuple[str, ...]]:
     """The batch, as one example; all other open dims as they are known, else at their limits; the names of those that
-    have none.
+    have none, which are as small as they may be.
 
     The batch is what the first axis of the inputs is called.
     """
@@ -56,7 +45,7 @@ def open_dims(
     types = [value.type for value in graph.model.inputs if isinstance(value.type, Tensor)]
     for type_ in types:
         for axis, dim in enumerate(type_.dims):
-            for reference in _open_references(dim):
+            for reference in opened(dim):
                 name, most = reference.name, limit(reference)
                 if name in sizes or name in batch:
                     continue
@@ -65,16 +54,5 @@ def open_dims(
                     continue
                 if name not in known and most is None:
                     unbounded.append(name)
-                sizes[name] = known.get(name, 1 if most is None else int(most))
+                sizes[name] = known.get(name, int((least(reference) or 1) if most is None else most))
     return batch, sizes, tuple(unbounded)
-
-
-def _open_references(n: Number) -> Iterator[Reference]:
-    match n:
-        case Reference(target=None):
-            yield n
-        case Reference(target=target) if target is not None:
-            yield from _open_references(target)
-        case Operation(operands=operands):
-            for operand in operands:
-                yield from _open_references(operand)

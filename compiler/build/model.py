@@ -8,18 +8,18 @@ from ...grammar import tree
 from ...grammar.frozen import Frozen
 from ..ir.graph import Apply, Graph, Node, Run, Unit, UnitModule, Value
 from ..ir.weights import module_paths
-from ..semantics.number import Number, Reference
 from ..semantics.report import Report
 from ..semantics.resolve import Spec
 from ..semantics.tensor import UNKNOWN, Tensor, Type
 from ..training.ports import Ports
 from . import lines
 from .blocks import leads_to_itself, unit_outputs
+from .bounds import open_bounds
 from .context import Context
 from .draft import UnitDraft, labels_in
 from .env import Env
 from .leftovers import check_left, check_unused
-from .signatures import check_promised_dims, open_limits, open_type
+from .signatures import check_promised_dims, open_type
 
 
 class Built(Frozen):
@@ -35,9 +35,9 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
         return Built(None, _no_ports(model))
     env = Env(None, spec.scope)
     draft = UnitDraft("model", model.name.text, model.span, None, labels_in(model.body), scope=model.span)
-    limits = open_limits(model.signature.inputs, env)
+    bounds = open_bounds(model.signature.inputs, env, report)
     for port in model.signature.inputs:
-        type_ = open_type(port.shape, env, limits, report)
+        type_ = open_type(port.shape, env, bounds, report)
         if port.name is None:
             report.error(
                 "nameless-port",
@@ -83,7 +83,9 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
         return Built(None, ports_found)
     unit = draft.close(outputs, ctx.nodes)
     names = tuple(port.name.text for port in ports or () if port.name is not None)
-    return Built(Graph(unit, spec.scope.numbers(), _limits(env), names, model.signature), ports_found)
+    least = {name: bound.least.value for name, bound in bounds.items() if bound.least is not None}
+    limits = {name: bound.most.value for name, bound in bounds.items() if bound.most is not None}
+    return Built(Graph(unit, spec.scope.numbers(), limits, names, model.signature, least), ports_found)
 
 
 def _ports(model: tree.Model, draft: UnitDraft, outputs: tuple[Value, ...], nodes: list[Node], *, whole: bool) -> Ports:
@@ -161,8 +163,3 @@ def _check_port_names(signature: tree.Signature, report: Report) -> None:
                 labels=((before.span, "given here first"),),
                 help="ports are told apart by their names in the exported file: give one of them another",
             )
-
-
-def _limits(env: Env) -> dict[str, Number]:
-    found = {name: bound.what for name, bound in env.bound.items()}
-    return {n: r.most for n, r in found.items() if isinstance(r, Reference) and r.kind == "open" and r.most is not None}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..ir.graph import Value
 from ..semantics.evaluate import FAULT, evaluate, is_number
@@ -15,18 +16,21 @@ from ..semantics.number import (
     NumberError,
     Operation,
     Reference,
+    at_bounds,
     divides,
     equal,
+    least,
     limit,
-    number,
+    opened,
     operation,
-    real,
     spell,
+    whole,
     written,
 )
-from ..semantics.report import Report, Unheard
+from ..semantics.report import Report
 from ..semantics.tensor import UNKNOWN, DType, Tensor, Type
 from .arguments import show_value
+from .bounds import Bounds, Comparison, Side, bound_of, capital, capitals, check_open, comparisons
 from .context import Context
 from .env import Env
 
@@ -47,23 +51,10 @@ def dtype_of(shape: tree.Shape, report: Report) -> DType | None:
 # --- a model: dims stay open -----------------------------------------------------------------------------------
 
 
-def open_limits(ports: tuple[tree.Port, ...], env: Env) -> dict[str, Number]:
-    """The largest value of each open dim, of all that the inputs say (`T <= context`): the smallest counts."""
-    found: dict[str, Number] = {}
-    for dim in (dim for port in ports for dim in port.shape.dims):
-        if isinstance(dim, tree.Binary) and dim.operator in ("<=", "<") and (name := _capital(dim.left)):
-            most = evaluate(dim.right, env, Unheard())
-            if not is_number(most) or most.value is None:
-                continue
-            most = operation("-", most, number(1)) if dim.operator == "<" else most
-            found[name] = min((found.get(name, most), most), key=real)
-    return found
-
-
-def open_type(shape: tree.Shape, env: Env, limits: Mapping[str, Number], report: Report) -> Type:
+def open_type(shape: tree.Shape, env: Env, bounds: Mapping[str, Bounds], report: Report) -> Type:
     """The type of a model's input: Capital names that nothing has bound are dims that stay open until run time."""
     dtype = dtype_of(shape, report)
-    dims = [_open_dim(dim, env, limits, report) for dim in shape.dims]
+    dims = [_open_dim(dim, env, bounds, report) for dim in shape.dims]
     if dtype is None or any(dim is None for dim in dims):
         return UNKNOWN
     return Tensor(dtype, tuple(dim for dim in dims if dim is not None), _axis_names(shape))
@@ -71,29 +62,18 @@ def open_type(shape: tree.Shape, env: Env, limits: Mapping[str, Number], report:
 
 def _axis_names(shape: tree.Shape) -> tuple[str | None, ...]:
     """An axis is called after the Capital name in its dim: H in `16 * H`."""
-    return tuple(next((name for name, _ in _capitals(dim)), None) for dim in shape.dims)
+    return tuple(next((name for name, _ in capitals(dim)), None) for dim in shape.dims)
 
 
-def _open_dim(dim: tree.Flow, env: Env, limits: Mapping[str, Number], report: Report) -> Number | None:
-    if isinstance(dim, tree.Binary) and dim.operator in ("<=", "<", ">=", ">", "==", "!="):
-        name = _capital(dim.left)
-        most = evaluate(dim.right, env, report) if name is not None else None
-        if name is None or dim.operator not in ("<=", "<") or not is_number(most) or most.value is None:
-            if most is not FAULT:
-                report.error(
-                    "bad-limit",
-                    "an input's dim may have a largest value, and this is none",
-                    dim.span,
-                    "not of the form `T <= number`",
-                    help="write `T <= 1024`",
-                )
-            if name is not None and env.lookup(name) is None:
-                env.give(name, FAULT, dim.left.span)
-            return None
-        return _bind_open(name, dim.left, env, limits.get(name))
-    for name, place in _capitals(dim):
+def _open_dim(dim: tree.Flow, env: Env, bounds: Mapping[str, Bounds], report: Report) -> Number | None:
+    bounded = comparisons(dim)
+    if bounded and not check_open(dim, env, report):
+        _unbound((dim,), env)
+        return None
+    dim = bounded[0].dim if bounded else dim
+    for name, place in capitals(dim):
         if env.lookup(name) is None:
-            _bind_open(name, place, env, limits.get(name))
+            _bind_open(name, place, env, bounds.get(name))
     misspelt = _lowercase(dim)
     if misspelt is not None and env.lookup(misspelt) is None:
         report.error(
@@ -107,7 +87,8 @@ def _open_dim(dim: tree.Flow, env: Env, limits: Mapping[str, Number], report: Re
     value = evaluate(dim, env, report)
     if value is FAULT:
         return None
-    return check_dim(value, dim, report)
+    size = check_dim(value, dim, report)
+    return size if size is not None and _has_room(size, dim, report) else None
 
 
 def _lowercase(flow: tree.Flow) -> str | None:
@@ -123,11 +104,12 @@ def _constant_help(name: str, env: Env) -> str:
     return f"write `{meant}`, or a Capital name such as {other}" if meant else f"write a number, or {other}"
 
 
-def _bind_open(name: str, place: tree.Node, env: Env, most: Number | None) -> Number:
+def _bind_open(name: str, place: tree.Node, env: Env, bounds: Bounds | None) -> Number:
     found = env.lookup(name)
     if isinstance(found, Reference):
         return found
-    reference = Reference(name, "open", None, None, most)
+    low, high = (bounds.least, bounds.most) if bounds is not None else (None, None)
+    reference = Reference(name, "open", None, None, low and low.value, high and high.value)
     env.give(name, reference, place.span)
     return reference
 
@@ -135,9 +117,9 @@ def _bind_open(name: str, place: tree.Node, env: Env, most: Number | None) -> Nu
 def check_dim(value: object, dim: tree.Flow, report: Report) -> Number | None:
     """A dim is a whole number of at least 1, or open."""
     if is_number(value):
-        known = value.value  # type: ignore[attr-defined]
+        known = value.value
         if known is None or (known == int(known) and known >= 1):
-            return value  # type: ignore[return-value]
+            return value
         what = f"this is {spell(known)}"
     elif isinstance(value, Value):
         # A port hides the constant of its name.
@@ -151,27 +133,23 @@ def check_dim(value: object, dim: tree.Flow, report: Report) -> Number | None:
     return None
 
 
-def _capital(flow: tree.Flow) -> str | None:
-    match flow:
-        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if name[0].isupper():
-            return name
-    return None
+def _has_room(open_: Number, dim: tree.Flow, report: Report) -> bool:
+    """Whether an open dim is 1 or more where its names are as small, and as large, as they may be (else reported)."""
+    for side in ("least", "most"):
+        size = at_bounds(open_, side)
+        if size is not None and size < 1:
+            bounds = ", ".join(f"`{name}` is {whole(n)}" for name, n in _bounds_in(open_, side).items())
+            message = f"a dim is 1 at least, and `{dim.span.text}` is {spell(size)} where {bounds}"
+            help = "write a larger least value" if side == "least" else "write a larger limit"
+            report.error("bad-dim", message, dim.span, f"may be {spell(size)}", help=help)
+            return False
+    return True
 
 
-def _capitals(flow: tree.Node) -> list[tuple[str, tree.Node]]:
-    name = _capital(flow)  # type: ignore[arg-type]
-    if name is not None:
-        return [(name, flow)]
-    match flow:
-        case tree.Binary(left=left, right=right):
-            return _capitals(left) + _capitals(right)
-        case tree.Negate(operand=operand):
-            return _capitals(operand)
-        case tree.Stage(args=args) if args:
-            return [found for arg in args for found in _capitals(arg)]
-        case tree.Keyword(value=value):
-            return _capitals(value)
-    return []
+def _bounds_in(open_: Number, side: Side) -> dict[str, Number]:
+    """The bounds of the open names in a number."""
+    found = ((r.name, r.least if side == "least" else r.most) for r in opened(open_))
+    return {name: bound for name, bound in found if bound is not None}
 
 
 # --- a block: dims are whatever comes in -----------------------------------------------------------------------
@@ -201,7 +179,7 @@ def bind_type(port: tree.Port, actual: Type, env: Env, owner: object, what: str,
 
 def _unbound(dims: Sequence[tree.Flow], env: Env) -> None:
     """What a port that does not fit would have named is known to be unknown, so that nothing is reported twice."""
-    for name, place in (found for dim in dims for found in _capitals(dim)):
+    for name, place in (found for dim in dims for found in capitals(dim)):
         if env.lookup(name) is None:
             env.give(name, FAULT, place.span)
 
@@ -209,25 +187,17 @@ def _unbound(dims: Sequence[tree.Flow], env: Env) -> None:
 def _bind_dim(
     dim: tree.Flow, actual: Number, env: Env, owner: object, what: str, call: Span, report: Report
 ) -> Number | None:
-    if isinstance(dim, tree.Binary) and dim.operator in ("<=", "<"):
-        bound = _bind_dim(dim.left, actual, env, owner, what, call, report)
-        most = evaluate(dim.right, env, report)
-        if bound is None or most is FAULT:
-            return None
-        longest = limit(actual)
-        if is_number(most) and most.value is not None:
-            top = most.value - 1 if dim.operator == "<" else most.value
-            if longest is None or longest > top:
-                size = "may be any length" if longest is None else f"may be {spell(longest)}"
-                message = f"{what} takes `{dim.span.text}`, and {written(actual)} {size}"
-                _promised(message, actual, dim, call, report)
-        return bound
-    name = _capital(dim)
+    bounded = comparisons(dim)
+    if bounded:
+        bound = _bind_dim(bounded[0].dim, actual, env, owner, what, call, report)
+        fine = [_check_bound(comparison, actual, env, what, call, report) for comparison in bounded]
+        return bound if all(fine) else None
+    name = capital(dim)
     if name is not None and env.lookup(name) is None:
         reference = actual if actual.value is None else Reference(name, "dim", owner, actual)
         env.give(name, reference, dim.span)
         return reference
-    unbound = [(n, place) for n, place in _capitals(dim) if env.lookup(n) is None]
+    unbound = [(n, place) for n, place in capitals(dim) if env.lookup(n) is None]
     if unbound:
         return _solve(dim, unbound, actual, env, owner, what, call, report)
     value = evaluate(dim, env, report)
@@ -240,10 +210,29 @@ def _bind_dim(
     return size
 
 
-def _promised(message: str, actual: Number, dim: tree.Flow, call: Span, report: Report) -> None:
+def _check_bound(comparison: Comparison, actual: Number, env: Env, what: str, call: Span, report: Report) -> bool:
+    """Whether a dim that a block bounds has a bound to be held against what comes in; one that goes beyond it is
+    reported, and goes on as it is."""
+    bound = bound_of(comparison, env, report)
+    if bound is None:
+        return False
+    assert bound.value is not None
+    size = limit(actual) if comparison.side == "most" else least(actual)
+    if size is not None and (size <= bound.value if comparison.side == "most" else size >= bound.value):
+        return True
+    goes = "comes in" if actual.value is not None else "may be any length" if size is None else f"may be {spell(size)}"
+    message, help = f"{what} takes `{comparison.whole.span.text}`, and {written(actual)} {goes}", ""
+    if isinstance(actual, Reference) and actual.kind == "open":
+        sign = "<=" if comparison.side == "most" else ">="
+        help = f"write `{actual.name} {sign} {spell(bound.value)}` in the input of the model"
+    _promised(message, actual, comparison.whole, call, report, help)
+    return True
+
+
+def _promised(message: str, actual: Number, dim: tree.Flow, call: Span, report: Report, help: str = "") -> None:
     """What comes in at a call is not what the block's signature says; both places are shown."""
     labels = ((dim.span, f"`{dim.span.text}` is promised here"),)
-    report.error("shape-mismatch", message, call, f"{written(actual)} comes in", labels=labels)
+    report.error("shape-mismatch", message, call, f"{written(actual)} comes in", labels=labels, help=help)
 
 
 def _solve(
@@ -260,7 +249,7 @@ def _solve(
     name, place = unbound[0]
     factor = None
     if isinstance(dim, tree.Binary) and dim.operator == "*" and len(unbound) == 1:
-        other = dim.left if _capital(dim.right) == name else dim.right if _capital(dim.left) == name else None
+        other = dim.left if capital(dim.right) == name else dim.right if capital(dim.left) == name else None
         factor = evaluate(other, env, report) if other is not None else None
     if not is_number(factor) or not factor.value:
         report.error("bad-dim", f"`{dim.span.text}` cannot be solved for {name}", dim.span, "write `16 * H`")
@@ -297,7 +286,7 @@ def wrap_unsigned(actual: Type, owner: object) -> Type:
 
 def check_promised_dims(ports: tuple[tree.Port, ...], env: Env, report: Report) -> None:
     """Each Capital dim of an output is one of an input. One that is not is reported, and known as a fault from here."""
-    for name, place in (found for port in ports for dim in port.shape.dims for found in _capitals(dim)):
+    for name, place in (found for port in ports for dim in port.shape.dims for found in capitals(dim)):
         if env.lookup(name) is None:
             report.error(
                 "unbound-dim",
@@ -352,6 +341,9 @@ def promised_type(shape: tree.Shape, env: Env, report: Report) -> Type:
     dtype = dtype_of(shape, report)
     dims: list[Number] = []
     for dim in shape.dims:
+        if isinstance(dim, tree.Between) or comparisons(dim):
+            _bound_of_output(dim, report)
+            return UNKNOWN
         value = evaluate(dim, env, report)
         if value is FAULT:
             return UNKNOWN
@@ -360,3 +352,10 @@ def promised_type(shape: tree.Shape, env: Env, report: Report) -> Type:
             return UNKNOWN
         dims.append(checked)
     return UNKNOWN if dtype is None else Tensor(dtype, tuple(dims))
+
+
+def _bound_of_output(dim: tree.Flow, report: Report) -> None:
+    bounded = comparisons(dim)[0].dim.span.text
+    message = f"an output is as large as what comes in makes it, and `{dim.span.text}` bounds it"
+    help = f"write `{bounded}`: a bound stands in the input"
+    report.error("bad-limit", message, dim.span, "a bound", help=help, fixes=(Fix(dim.span, bounded),))

@@ -26,7 +26,7 @@ from ..ir.graph import (
 from ..ir.text import layer_text
 from ..ir.weights import module_weights, weights
 from ..layers.base import Layer
-from ..semantics.number import whole
+from ..semantics.number import Number, whole
 from ..semantics.tensor import Tensor
 from .change import Change, turned
 from .placement import every_node, residuals
@@ -80,13 +80,26 @@ def _ports(a: Graph, b: Graph) -> Iterator[Change]:
                 if meaning(before[1]) != meaning(after[1]):
                     same = str(before[1]) == str(after[1])
                     yield turned("ports", owner, after[0], "type", _type(before[1]), _type(after[1]), follows=same)
-    for name in sorted({*a.limits, *b.limits}):
-        one, other = a.limits.get(name), b.limits.get(name)
-        if meaning(one) != meaning(other):
-            before = "any size" if one is None else f"at most {number_text(one)}"
-            after = "any size" if other is None else f"at most {number_text(other)}"
-            same = one is not None and other is not None and as_written(one) == as_written(other)
+    for name in sorted({*a.limits, *b.limits, *a.least, *b.least}):
+        (before, *one), (after, *other) = _sizes(a, name), _sizes(b, name)
+        if list(map(meaning, one)) != list(map(meaning, other)):
+            same = all(x is not None and y is not None and as_written(x) == as_written(y) for x, y in zip(one, other))
             yield turned("ports", owner, name, "value", before, after, follows=same)
+
+
+def _sizes(graph: Graph, name: str) -> tuple[str, Number | None, Number | None]:
+    """How large an open dim may be, in words; its least and its largest value."""
+    least, most = graph.least.get(name), graph.limits.get(name)
+    match least, most:
+        case None, None:
+            text = "any size"
+        case None, _:
+            text = f"at most {number_text(most)}"
+        case _, None:
+            text = f"at least {number_text(least)}"
+        case _:
+            text = f"{number_text(least)} to {number_text(most)}"
+    return text, least, most
 
 
 def _type(type_: object) -> str:

@@ -234,6 +234,11 @@ class Borrowed(Frozen, eq=False):
 Module: TypeAlias = LayerModule | UnitModule | Copies | Experts | Momentum | Borrowed
 
 
+def layer_around(module: Module) -> str:
+    """The layer in whose arguments a module was made: `attn` of `attn.bias`; empty for those of the body itself."""
+    return "" if isinstance(module, Borrowed) else module.name.rpartition(".")[0]
+
+
 class Unit(Frozen, eq=False):
     """A model, a block as it was used at one place, a labelled group, or one copy of a repeat.
 
@@ -269,8 +274,8 @@ class Graph(Frozen, eq=False):
     """A model as it will be emitted.
 
     `constants` are the file's numbers in the order of the file; `limits` the largest values of open dims
-    (`T <= context`), by name; `outputs` the names of the model's output ports, in the order of its outputs;
-    `signature` is the head that it was made of, None for a graph that was not made of text.
+    (`T <= context`) and `least` the smallest (`T >= 2`), by name; `outputs` the names of the model's output ports, in
+    the order of its outputs; `signature` is the head that it was made of, None for a graph that was not made of text.
     """
 
     model: Unit
@@ -278,6 +283,7 @@ class Graph(Frozen, eq=False):
     limits: dict[str, Number] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     signature: tree.Signature | None = None
+    least: dict[str, Number] = field(default_factory=dict)
 
     @property
     def doc(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..semantics.number import Number, number, whole, written
+from ..semantics.number import Number, Reference, at_bounds, limit, number, spell, whole, written
 from ..semantics.tensor import Tensor
 from .base import Code, ShapeFault
 
@@ -54,15 +54,24 @@ def per_axis(word: str, option: str, value: Number | Sequence[Number], axes: int
 
 
 def check_fits(word: str, x: Tensor, windows: Sequence[int], pads: Sequence[int], option: str) -> None:
-    """Raises ShapeFault where a window is wider than a padded axis that is known."""
+    """Raises ShapeFault where a window is wider than a padded axis, or than its bounds let an open one be."""
     for axis, (window, pad) in enumerate(zip(windows, pads, strict=True), 2):
         length = x.dims[axis]
-        if length.value is None or whole(length) + 2 * pad >= window:
+        sizes = (at_bounds(length, "least"), at_bounds(length, "most"))
+        size = next((size for size in sizes if size is not None and size + 2 * pad < window), None)
+        if size is None:
             continue
+        help = "take a smaller window, or more `pad`"
+        if length.value is not None:
+            what = f"is {written(length)}"
+        else:
+            what = f"may be {spell(size)}"
+            if isinstance(length, Reference) and (limit(length) or window) >= window - 2 * pad:
+                help = f"write `{length.name} >= {window - 2 * pad}` in the input of the model; or {help}"
         padded = f" and the padding {2 * pad}" if pad else ""
         raise ShapeFault(
-            f"the window of {word} is {window} wide, and axis {axis} of {x} is {written(length)}{padded}",
-            "take a smaller window, or more `pad`",
+            f"the window of {word} is {window} wide, and axis {axis} of {x} {what}{padded}",
+            help,
             option,
         )
 

@@ -15,6 +15,7 @@ from ..semantics.number import (
     Reference,
     equal,
     number,
+    opened,
     polynomial,
     written,
 )
@@ -150,38 +151,29 @@ def _bind(dim: Number, size: Number, dims: Dims) -> tuple[str, str] | None:
         return f"no {reference.name} makes {written(dim)} equal to {valued(size)}", ""
     exact = size if value == size.value else number(value)
     dims[(reference.name, reference.owner)] = exact
-    most = reference.most
-    if most is not None and most.value is not None and value > most.value:
-        label = f"{valued(exact)} here, and `{reference.name}` is at most {valued(most)}"
-        return label, f"take a length of {written(most)} at most, or a larger limit of `{reference.name}`"
+    name, low, high = reference.name, reference.least, reference.most
+    if high is not None and high.value is not None and value > high.value:
+        label = f"{valued(exact)} here, and `{name}` is at most {valued(high)}"
+        return label, f"take a length of {written(high)} at most, or a larger limit of `{name}`"
+    if low is not None and low.value is not None and value < low.value:
+        label = f"{valued(exact)} here, and `{name}` is at least {valued(low)}"
+        return label, f"take a length of {written(low)} at least, or a smaller least value of `{name}`"
     return None
 
 
 def _solve(dim: Number, size: Number) -> tuple[Reference, Fraction] | None:
     """The open dim and its value where `a * H + b` has to be `size`; None where it is not of that form."""
-    opened = set(_opened(dim))
+    references = set(opened(dim))
     terms = dict(polynomial(dim))
     constant = terms.pop((), Fraction(0))
-    if len(opened) != 1 or len(terms) != 1:
+    if len(references) != 1 or len(terms) != 1:
         return None
     ((atoms, factor),) = terms.items()
-    (reference,) = opened
+    (reference,) = references
     if len(atoms) != 1 or atoms[0].name != reference.name:
         return None
     assert size.value is not None
     return reference, (Fraction(size.value) - constant) / factor
-
-
-def _opened(n: Number) -> list[Reference]:
-    """The open dims that a number is made of."""
-    match n:
-        case Reference(target=None):
-            return [n]
-        case Reference(target=target) if target is not None:
-            return _opened(target)
-        case Operation(operands=operands):
-            return [reference for operand in operands for reference in _opened(operand)]
-    return []
 
 
 def _seen(n: Number, dims: Dims) -> Number:

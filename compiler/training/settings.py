@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..ir.graph import Graph
+from ..ir.least import least_sizes
 from ..semantics.number import is_whole, limit, real, spelled, whole
 from ..semantics.tensor import Tensor
 from .arguments import argument_names
@@ -55,7 +56,7 @@ def settings(plan: TrainPlan, name: str, model: dict[str, Any]) -> dict[str, Any
 
 
 def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:
-    """The section about the model: what flows in and out, and how large open dims may get."""
+    """The section about the model: what flows in and out, and how large and how small open dims may get."""
     unit = graph.model
     outputs = [_port(name, value.type) for name, value in zip(graph.outputs, unit.outputs, strict=True)]
     return {
@@ -63,6 +64,7 @@ def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:
         "inputs": [_port(value.name or "", value.type) for value in unit.inputs],
         "outputs": outputs,
         "limits": {name: int(limit(most) or 0) for name, most in graph.limits.items()},
+        "least": least_sizes(graph),
         "parameters": parameters,
     }
 

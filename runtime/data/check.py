@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..dims import Dim, evaluate, is_symbol, symbols_of
+from ..dims import Dim, broken_bound, evaluate, is_symbol, solved, symbols_of
 from ..settings import Measure, Port, Settings
 from .dataset import Data, Field
-
-LARGEST = 1 << 16
-"""A dim that an unknown symbol stands for is looked for up to this size."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +35,11 @@ def _inputs(settings: Settings, data: Data) -> list[Message]:
         elif name not in data.fields:
             found.append(_no_field(name, data, f"the input {port.name} of the model"))
         else:
-            found += _port(port, name, data.fields[name], bindings, settings.limits)
+            found += _port(port, name, data.fields[name], bindings, settings)
     return found
 
 
-def _port(port: Port, name: str, field: Field, bindings: dict[str, int], limits: Mapping[str, int]) -> list[Message]:
+def _port(port: Port, name: str, field: Field, bindings: dict[str, int], settings: Settings) -> list[Message]:
     wanted = port.dims[1:]  # the first is the batch
     facts = (
         f"the input {port.name} is {port.dtype}{_dims(wanted)}, the field {name} is {field.dtype}{_dims(field.dims)}"
@@ -53,7 +50,7 @@ def _port(port: Port, name: str, field: Field, bindings: dict[str, int], limits:
         return [Message("error", facts)]
     if len(wanted) != len(field.dims):
         return [Message("error", f"{facts}: {len(wanted)} dims against {len(field.dims)}")]
-    problems = [_bind(dim, size, bindings, limits) for dim, size in zip(wanted, field.dims, strict=True)]
+    problems = [_bind(dim, size, bindings, settings) for dim, size in zip(wanted, field.dims, strict=True)]
     return [Message("error", f"{facts}: {problem}") for problem in problems if problem]
 
 
@@ -68,24 +65,24 @@ def _sizes(settings: Settings, data: Data) -> dict[str, int]:
     return sizes
 
 
-def _bind(dim: Dim, size: int, bindings: dict[str, int], limits: Mapping[str, int]) -> str | None:
+def _bind(dim: Dim, size: int, bindings: dict[str, int], settings: Settings) -> str | None:
     """What is wrong with a `dim` of this size; notes the size of a symbol that had none."""
     unbound = [symbol for symbol in symbols_of(dim) if symbol not in bindings]
     if len(unbound) > 1:
         return None  # one number says nothing of two unknowns
     if unbound:
         (symbol,) = unbound
-        sizes = range(1, min(limits.get(symbol, LARGEST), LARGEST) + 1)
-        bound = next((n for n in sizes if evaluate(dim, {**bindings, symbol: n}) == size), None)
+        bound = solved(dim, size, symbol, bindings)
         if bound is None:
             return f"no {symbol} makes {dim} equal to {size:,}"
         bindings[symbol] = bound
-        return None
     expected = evaluate(dim, bindings)
     if expected != size:
         return f"{dim} is {expected:,}, and here {size:,}" if isinstance(dim, str) else f"{expected:,} against {size:,}"
-    if isinstance(dim, str) and size > limits.get(dim, size):
-        return f"{dim} is {limits[dim]:,} at most, and here {size:,}"
+    for symbol in symbols_of(dim):
+        broken = broken_bound(symbol, bindings[symbol], settings.limits, settings.least)
+        if broken:
+            return f"{broken}, and here {bindings[symbol]:,}"
     return None
 
 

@@ -51,11 +51,12 @@ def greedy_agreement(
         return None
     vocabulary = ranges[source.name]
     limit = metadata.limits.get(str(source.dims[1]), STEPS + PROMPT)
-    prompt = min(PROMPT, limit - 1)
+    least = metadata.least.get(str(source.dims[1]), 1)
+    prompt = max(least, min(PROMPT, limit - 1))
     if (
-        prompt < 1
+        prompt >= limit
         or vocabulary < 2
-        or not _is_causal(reference, source.name, target.name, vocabulary, min(limit, 9), seed)
+        or not _is_causal(reference, source.name, target.name, vocabulary, max(least, min(limit, 9)), seed)
     ):
         return None
     draw = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ FULL_LENGTH = 512
 
 
 def trial_sizes(metadata: Metadata) -> list[Sizes]:
-    """A size for every symbol of the inputs, several times: small ones, odd ones, the largest that is allowed.
+    """A size for every symbol of the inputs, several times: small ones, odd ones, the smallest and the largest allowed.
 
     A model of fixed dims has one shape only: it is tried that often on other values.
     """
@@ -39,16 +39,24 @@ def trial_sizes(metadata: Metadata) -> list[Sizes]:
     batch = next((str(port.dims[0]) for port in ports if port.dims and port.dims[0] in symbols), None)
     others = [symbol for symbol in symbols if symbol != batch]
     if batch and not others:
-        return [{batch: size} for size in dict.fromkeys((*ALONE, _many(ports, batch)))]
+        sizes = (_within(size, batch, metadata) for size in (*ALONE, _many(ports, batch)))
+        return [{batch: size} for size in dict.fromkeys(sizes)]
     trials = []
     for turn, count in enumerate(BATCHES):
         sizes = {batch: count} if batch else {}
         sizes.update({symbol: _size(symbol, place, turn, ports) for place, symbol in enumerate(others)})
-        trials.append({symbol: min(size, limits.get(symbol, size)) for symbol, size in sizes.items()})
+        trials.append({symbol: _within(size, symbol, metadata) for symbol, size in sizes.items()})
     small = {symbol: limits[symbol] for symbol in others if limits.get(symbol, FULL_LENGTH + 1) <= FULL_LENGTH}
     if small:
         trials.append({**trials[0], **small})
     return [sizes for place, sizes in enumerate(trials) if sizes not in trials[:place]]
+
+
+def _within(size: int, symbol: str, metadata: Metadata) -> int:
+    """A size counted from the least that a symbol may have where it is below that, and no larger than the limit."""
+    least = metadata.least.get(symbol, 1)
+    counted = size if size >= least else least - 1 + size
+    return min(counted, metadata.limits.get(symbol, counted))
 
 
 def random_inputs(metadata: Metadata, sizes: Mapping[str, int], ranges: Mapping[str, int], seed: int) -> Arrays:
