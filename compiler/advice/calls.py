@@ -26,7 +26,7 @@ def leave_out(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if found is None or (len(found[0].args or ()) == 1 and isinstance(nodes[0], tree.Default)):
         return None
     drop = with_comma(found[0].args or (), found[1])
-    more = f"; {finding.help}" if finding.help.startswith(("its options", "one of")) else ""
+    more = f"; {finding.help}" if finding.help.startswith(("its ", "one of")) else ""
     return instead(finding, "", drop, help=f"leave it out{more}")
 
 

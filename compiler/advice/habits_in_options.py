@@ -11,7 +11,7 @@ from ...grammar.source import Span
 from ..layers import registry
 from ..semantics.language import FUNCTIONS, SPELLINGS
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, call_of, innermost, instead
+from .around import Nodes, Rule, call_of, innermost, instead, with_comma
 
 _AXIS_WORDS = ("dim", "axis", "over")
 _WIDTHS = ("embed_dim", "d_model", "hidden_size", "n_embd", "kdim", "vdim")
@@ -47,6 +47,53 @@ def one_list(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     first = replace(finding, span=inside)
     message = f"`{call.path}` takes a list in brackets"
     return instead(first, f"[{inside.text}]", inside, message=message, label="no brackets", help=f"write `{better}`")
+
+
+def channels_in(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Conv2d(3, 16, kernel_size = 3)`: the kernel has its name, so that the two before it are channels."""
+    found = call_of(finding, nodes)
+    args = () if found is None else found[0].args or ()
+    if found is None or "Conv" not in str(found[0].path) or len(args) < 3 or isinstance(args[1], tree.Keyword):
+        return None
+    kernel = args[found[1]]
+    if found[1] != 2 or not isinstance(kernel, tree.Keyword) or kernel.name.text not in ("kernel_size", "kernel"):
+        return None
+    better = f"{found[0].path}({', '.join(arg.span.text for arg in (args[1], kernel.value, *args[3:]))})"
+    message = f"`{found[0].path}` is told the channels that come out; those that come in are known"
+    whole, label = (
+        replace(finding, span=found[0].span, labels=()),
+        f"`{args[0].span.text}` and `{args[1].span.text}` are channels",
+    )
+    return instead(whole, better, message=message, label=label, code="wrong-value")
+
+
+def channels_of_norm(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`GroupNorm(32, 64)`."""
+    found = call_of(finding, nodes)
+    args = [] if found is None else list(found[0].args or ())
+    if found is None or found[0].path.parts != ("GroupNorm",) or found[1] != 1 or isinstance(args[1], tree.Keyword):
+        return None
+    better = f"GroupNorm({', '.join(arg.span.text for arg in (args[0], *args[2:]))})"
+    message = "`GroupNorm` is told how many groups there are; the channels that come in are known"
+    return instead(
+        finding, "", with_comma(args, 1), message=message, label="this would be `eps`", help=f"write `{better}`"
+    )
+
+
+def shared_weight(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Conv2d(8, 3, weight = a.weight)`."""
+    found = call_of(finding, nodes)
+    option = None if found is None else (found[0].args or ())[found[1]]
+    if found is None or not isinstance(option, tree.Keyword) or option.name.text != "weight":
+        return None
+    flow = option.value
+    if not isinstance(flow, tree.Stage) or len(flow.path.parts) < 2 or not str(found[0].path)[0].isupper():
+        return None
+    other = ".".join(flow.path.parts[:-1])
+    label = next((node for node in nodes if isinstance(node, tree.Label) and node.target is found[0]), None)
+    message = f"`{found[0].path}` shares no weight: `weight =` is an option of `Linear` alone"
+    help_ = f"write `{other}` in place of the layer: the same module runs once more, with its weight and all else"
+    return instead(finding, other, (label or found[0]).span, message=message, help=help_)
 
 
 def axis(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -115,8 +162,9 @@ def quoted_flow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 OPTIONS: dict[str, tuple[Rule, ...]] = {
-    "unknown-option": (known_width, squeeze, axis),
-    "wrong-value": (quoted_flow, activation_by_place),
+    "unknown-option": (known_width, channels_in, shared_weight, squeeze, axis),
+    "repeated-option": (channels_in,),
+    "wrong-value": (quoted_flow, channels_of_norm, activation_by_place),
     "missing-option": (whole_example,),
     "too-many-arguments": (one_list,),
 }

@@ -10,7 +10,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, bindings, call_of, innermost, instead, value_of
+from .around import Nodes, Rule, bindings, call_of, innermost, instead, value_of, with_comma
 
 _WORDS = "one of `false`, `none`, `true`"
 _LOSS = re.compile(r"[ \t]*loss[ \t]*=[ \t]*((?:\w+\.)*(\w+)\(\)\(([^()\n]*)\))")
@@ -41,6 +41,21 @@ def _part_of_peak(rate: tree.Flow, train: tree.Train) -> str | None:
     low, high = (Fraction(number.span.text.replace("_", "")) for number in (rate, peak))
     part = 100 * low / high if high else Fraction(200)
     return f"{float(part):g}%" if part <= 100 else None
+
+
+def whole_wave(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`cosine(T_max = 100)`."""
+    found = call_of(finding, nodes)
+    args = () if found is None else found[0].args or ()
+    if found is None or str(found[0].path) != "cosine" or finding.span.text.lower() != "t_max":
+        return None
+    message = f"`cosine` has no option `{finding.span.text}`: it takes the rest of the run"
+    shorter = f"length = {value_of(args[found[1]]).span.text}, to = 0"
+    help_ = f"leave it out; for a part of the run write `{shorter}`"
+    drop = with_comma(args, found[1])
+    if len(args) == 1:
+        drop = Span(drop.source, found[0].path.span.end, found[0].span.end)
+    return instead(finding, "", drop, message=message, help=help_)
 
 
 def both_betas(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -185,7 +200,7 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 RECIPES: dict[str, tuple[Rule, ...]] = {
-    "unknown-option": (lowest_rate, both_betas, length, falling_rate),
+    "unknown-option": (lowest_rate, whole_wave, both_betas, length, falling_rate),
     "unknown-name": (epoch_of_epochs,),
     "unknown-key": (precision,),
     "wrong-value": (mixed, quoted_recipe, added_schedule),

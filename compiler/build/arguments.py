@@ -70,14 +70,17 @@ def given_arguments(
     later: frozenset[str] = frozenset(),
     spellings: Mapping[str, str] = OPTION_SPELLINGS,
     misfits: list[str] | None = None,
+    there_are: str = "",
 ) -> Given | None:
     """The arguments of a call by option name; None where one of them fits no option (reported).
 
     What `--set` has put into a call takes the place of what the file gives there, also by position.
 
-    `names` are the options in the order in which they may stand without their name; `later` are those that only a
-    later version takes. `spellings` are other tools' words for them; one that holds a `{}` says how the value is
-    written too (`beta1` is `betas = [{}, 0.999]`).
+    `names` are the options in the order in which they may stand without their name; `later` are those that always have
+    it, among them what only a later version takes. `spellings` are other tools' words; one that holds a `{}` says how
+    the value is written too (`beta1` is `betas = [{}, 0.999]`).
+
+    `there_are` says in a message what there is, in place of a list of `names`.
 
     With a list of `misfits` the arguments that do fit are returned all the same, and it gets the options that the
     others were meant for, empty where that is not clear: `read_options` then reports what else is wrong.
@@ -93,7 +96,7 @@ def given_arguments(
                 f"`{stage.path}` takes {_count(len(names))}, and this is one more",
                 arg.span,
                 "no option is left for it",
-                help=f"its options are {_listed(names)}" if names else f"write `{stage.path}`",
+                help=there_are or (f"its options are {listed(names)}" if names else f"write `{stage.path}`"),
             )
             unfit.append("")
             continue
@@ -109,7 +112,8 @@ def given_arguments(
             given[name] = Written(value, place)
         else:
             assert isinstance(arg, tree.Keyword)
-            unfit.append(_unknown_option(arg, stage, [*names, *later], given, spellings, report))
+            legal = [*names, *sorted(later)]
+            unfit.append(_unknown_option(arg, stage, legal, given, spellings, there_are, report))
     if misfits is not None:
         misfits += unfit
         return given
@@ -139,7 +143,13 @@ def _by_the_arrow(stage: tree.Stage) -> str | None:
 
 
 def _unknown_option(
-    arg: tree.Keyword, stage: tree.Stage, legal: list[str], given: Given, spellings: Mapping[str, str], report: Report
+    arg: tree.Keyword,
+    stage: tree.Stage,
+    legal: list[str],
+    given: Given,
+    spellings: Mapping[str, str],
+    there_are: str,
+    report: Report,
 ) -> str:
     """Reports an option that there is not; returns the one that was meant, or an empty text."""
     word, name, place = str(stage.path), arg.name.text, arg.name.span
@@ -150,14 +160,15 @@ def _unknown_option(
             "unknown-option", f"`{word}` takes no options", arg.span, "here", help=f"write `{word}`", fixes=fixes
         )
         return ""
-    written = spellings.get(name, "")
+    known = name if name in spellings else name.lower()
+    written = spellings.get(known, "")
     if "{}" in written:
         text, meant = written.format(arg.value.span.text), written.split(" ")[0]
         fixes = (Fix(arg.span, text),) if meant in free else ()
     else:
-        meant = text = nearest(name, free, spellings) or nearest(name, legal, spellings) or ""
+        meant = text = nearest(known, free, spellings) or nearest(known, legal, spellings) or ""
         fixes = (Fix(place, meant),) if meant else ()
-    help = f"write `{text}`" if meant else f"its options are {_listed(legal)}"
+    help = f"write `{text}`" if meant else there_are or f"its options are {listed(legal)}"
     message = f"`{word}` has no option `{name}`"
     report.error("unknown-option", message, place, "not an option here", help=help, fixes=fixes)
     return meant
@@ -275,5 +286,5 @@ def _count(number: int) -> str:
     return "no options" if number == 0 else "one option" if number == 1 else f"{number} options"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

@@ -20,6 +20,7 @@ from .draft import UnitDraft, labels_in
 from .env import Env, Labelled, OpenFlow
 from .leftovers import check_last, check_left, check_unused
 from .signatures import bind_type, check_outputs, check_promised_dims, wrap_unsigned
+from .written_names import check_names, taken_by
 
 
 def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
@@ -153,8 +154,12 @@ def unit_outputs(
 def _arguments(block: tree.Block | tree.Model, stage: tree.Stage, ctx: Context) -> Given | None:
     params = [param.name.text for param in _params(block)]
     sides = [port.name.text for port in _ports(block)[1:] if port.name]
-    given = given_arguments(stage, [*params, *sides], ctx.report)
-    return None if given is None else defaults_for(block.name.text, stage, ctx.env) | given
+    there_are = taken_by(block) if isinstance(block, tree.Block) else ""
+    given = given_arguments(stage, [*params, *sides], ctx.report, there_are=there_are)
+    if given is None:
+        check_names(stage.args, ctx)  # what stands there is no less used
+        return None
+    return defaults_for(block.name.text, stage, ctx.env) | given
 
 
 def _params(block: tree.Block | tree.Model) -> tuple[tree.Param, ...]:

@@ -19,6 +19,8 @@ from . import ties
 from .arguments import gathered, given_arguments, read_options
 from .context import Branches, Context, Flowing
 from .defaults import defaults_for
+from .draft import labels_in
+from .order import in_other_order
 from .sides import Sides
 from .written_names import check_names
 
@@ -195,3 +197,5 @@ def _blamed(fault: ShapeFault, layer: Layer, stage: tree.Stage | tree.Label) -> 
         if keyword:
             return arg.span
     return stage.span
+    if isinstance(stage, tree.Stage) and in_other_order(layer, stage, x, ctx.report):
+        return None

@@ -17,7 +17,7 @@ from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
 from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
-from .arguments import gathered, given_arguments, words_of
+from .arguments import gathered, given_arguments, listed, words_of
 from .context import Context
 from .defaults import COMBINATOR_OPTIONS, DEEPNORM
 
@@ -80,12 +80,22 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
     if layer is not None:
         given_arguments(gathered(layer, stage), list(layer.options), ctx.report, later=layer.later)
     elif block is not None:
-        given_arguments(stage, [name for name, _ in parameters(block)], ctx.report)
+        names = [name for name, _ in parameters(block)]
+        given_arguments(stage, names, ctx.report, there_are=taken_by(block))
     elif word in COMBINATOR_OPTIONS:
         if word != "residual" or all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):
             given_arguments(stage, COMBINATOR_OPTIONS[word], ctx.report)
     elif word == IDENTITY:
         given_arguments(stage, (), ctx.report)
+
+
+def taken_by(block: tree.Block) -> str:
+    """What a block is given, for a message: "its parameters are `heads`, `mlp`; its further input is `mask`"."""
+    params = [param.name.text for param in block.params or ()]
+    sides = [name for name, _ in parameters(block)[len(params) :]]
+    kinds = (("parameter", params), ("further input", sides))
+    told = [f"its {what}{'s are' if len(names) > 1 else ' is'} {listed(names)}" for what, names in kinds if names]
+    return "; ".join(told)
 
 
 def parameters(block: tree.Block) -> list[tuple[str, Span]]:

@@ -24,7 +24,7 @@ class Cosine(ScheduleStage):
 
     word: ClassVar[str] = "cosine"
     example: ClassVar[str] = "cosine(to = 10%)"
-    spellings: ClassVar[dict[str, str]] = {"eta_min": "to", "min_lr": "to", "t_max": "length"}
+    spellings: ClassVar[dict[str, str]] = {"eta_min": "to", "min_lr": "to"}
 
     length: TrainLength = None
     to: PartOrNone = None
