@@ -174,7 +174,8 @@ def told_of_a_gpu(system: System, batch: int, *, quick: bool) -> dict[str, Any]:
         }
     found = Found(system.name, batch, case.planned.memory.peak, measured.pop("measured"))
     print(found, flush=True)
-    return {**found.told, "good": found.good, "memory": vars(case.planned.memory), **measured}
+    made_of = {"spec": system.spec, "overrides": system.overrides, "memory": vars(case.planned.memory)}
+    return {**found.told, "good": found.good, **made_of, **measured}
 
 
 def main(arguments: list[str] | None = None) -> int:

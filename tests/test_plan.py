@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from dlspec.cli.recipe_costs import training_of
 from dlspec.compiler.backends.activations import Setting, tape
+from dlspec.compiler.backends.cudnn import work
 from dlspec.compiler.backends.plan import Precision, Training, largest_batch, layers_together, plan
 from dlspec.compiler.backends.pytorch.module import emit_module
 from dlspec.compiler.backends.sizes import Sizes
@@ -193,6 +197,79 @@ def test_a_momentum_copy_is_weights_without_gradients() -> None:
     costs = plan(graph_of(spec), Training(moments=1))
     assert costs.parameters == costs.trainable_parameters == 272
     assert (costs.memory.weights, costs.memory.gradients, costs.memory.optimizer) == (8 * 272, 4 * 272, 4 * 272)
+
+
+# --- CUDA ----------------------------------------------------------------------------------------------------------
+
+
+def recorded_on_a_gpu() -> list[dict[str, Any]]:
+    path = Path(__file__).parent.parent / "benchmarks" / "results" / "memory_cuda.json"
+    return json.loads(path.read_text(encoding="utf-8"))[-1]["systems"]
+
+
+@pytest.mark.parametrize("found", recorded_on_a_gpu(), ids=lambda found: f"{found['system']} x {found['batch']}")
+def test_a_gpus_recorded_peaks_are_planned(found: dict[str, Any], repo: Path) -> None:
+    spec = repo / "specs" / f"{found['spec']}.dlspec"
+    overrides = (*found["overrides"], f"train.batch={found['batch']}")
+    analysis = analyse(Source(spec.name, spec.read_text(encoding="utf-8")), overrides)
+    (graph,), (recipe,) = analysis.graphs.values(), analysis.plans.values()
+    peak = plan(graph, training_of(graph, recipe, None, "cuda")).memory.peak
+    assert peak == pytest.approx(found["measured"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("batch", "channels", "side", "forward", "backward"),
+    [
+        (32, 64, 56, 0, 116.2),
+        (64, 64, 56, 0, 231.8),
+        (128, 64, 56, 0, 463.0),
+        (32, 128, 28, 178.8, 106.4),
+        (64, 128, 28, 214.5, 142.0),
+        (128, 128, 28, 285.8, 233.6),
+        (32, 256, 14, 0, 47.2),
+        (64, 256, 14, 191.1, 425.5),
+        (128, 256, 14, 228.9, 567.0),
+        (32, 512, 7, 0, 56.6),
+        (64, 512, 7, 0, 75.5),
+        (128, 512, 7, 765.5, 113.2),
+    ],
+)
+def test_a_convolution_takes_what_cudnn_took(
+    batch: int, channels: int, side: int, forward: float, backward: float
+) -> None:
+    """Megabytes of workspace in ResNet-18, float32 on an H200."""
+    shape = (batch, channels, side, side)
+    said = work(shape, (channels, channels, 3, 3), shape, width=4, tensor_cores=False)
+    assert said.forward / 1e6 == pytest.approx(forward, rel=0.02)
+    assert said.backward / 1e6 == pytest.approx(backward, rel=0.02)
+
+
+def test_convolutions_on_tensor_cores_are_copied() -> None:
+    spec = "dlspec 1\nmodel Net: (x: [B, 8, 6, 6]) -> (y: [B, 16, 6, 6]) {\n  Conv2d(16, kernel = 1)\n}\n"
+    graph, sizes = graph_of(spec), Sizes({"B": 3})
+    copies = 3 * 8 * 36 + 8 * 16 + 3 * 16 * 36
+    for setting, width in (
+        (Setting(sizes, 2, "cuda"), 2),
+        (Setting(sizes, 4, "cuda", tf32=True), 4),
+        (Setting(sizes, 4, "cuda"), 0),
+        (Setting(sizes, 2, "cpu"), 0),
+    ):
+        (step,) = (step for step in tape(graph, setting) if "conv2d.weight" in step.weights)
+        assert step.forward_work == width * copies
+
+
+def test_on_cuda_kernels_add_the_gradient_of_queries_up_in_float32() -> None:
+    def work_of_attention(device: Device) -> int:
+        steps = tape(graph_of(GPT), Setting(Sizes({"B": 2, "T": 24}), 4, device))
+        return next(step.work for step in steps if any(key.endswith("attn.q.weight") for key in step.weights))
+
+    assert work_of_attention("cuda") - work_of_attention("cpu") == 4 * 2 * 24 * 16
+
+
+def test_what_feeds_a_batch_holds_it_to_the_end() -> None:
+    """With bf16 a Linear keeps what comes in as two bytes a number; the batch itself stays all the same."""
+    first, *_ = tape(graph_of(PICTURES), Setting(Sizes({"B": 7}), 2, "cpu"))
+    assert [buffer.bytes for buffer in first.kept] == [4 * 7 * 64]
 
 
 # --- the tape -------------------------------------------------------------------------------------------------------

@@ -37,9 +37,11 @@ from ..ir.graph import (
 )
 from ..ir.weights import layer_weights
 from ..layers.base import Layer
+from ..layers.convolution import Convolution
 from ..layers.kept import Device, Kept, Part
 from ..semantics.number import Number
 from ..semantics.tensor import Tensor
+from . import cudnn
 from .sizes import Sizes
 from .tape import Buffer, Step
 
@@ -52,27 +54,33 @@ _KEEP_OUTPUT = frozenset({"exp", "sqrt"})
 @dataclass(frozen=True)
 class Setting:
     """What the tape depends on besides the graph: the sizes of open dims, the bytes that matrices give an entry, where
-    it runs, the keys of weights that are not trained, the outputs that the loss reads (None: all floats)."""
+    it runs, the keys of weights that are not trained, the outputs that the loss reads (None: all floats), and whether
+    CUDA multiplies float32 on tensor cores (tf32)."""
 
     sizes: Sizes
     compute: int
     device: Device
     frozen: frozenset[str] = frozenset()
     scored: frozenset[str] | None = None
+    tf32: bool = False
 
 
 def tape(graph: Graph, setting: Setting) -> list[Step]:
-    """The steps of a training step over one part of a batch, the loss last."""
+    """The steps of a training step over one part of a batch, the loss last; first the part itself, which is there to
+    the end."""
     walk = _Walk(setting)
-    outputs = walk.unit(graph.model, [walk.buffer(_tensor(value)) for value in graph.model.inputs], "")
+    inputs = [walk.buffer(_tensor(value)) for value in graph.model.inputs]
+    walk.steps.append(Step([], [], inputs))
+    outputs = walk.unit(graph.model, inputs, "")
     names = graph.outputs or (None,) * len(outputs)
     losses: list[Buffer] = []
     for name, value, output in zip(names, graph.model.outputs, outputs, strict=True):
         scored = setting.scored is None or name in setting.scored
         if scored and output.trained and _tensor(value).dtype == "float":
             losses.append(walk.loss(output))
-    if losses:
-        walk.step(losses, Buffer(1, FLOAT, True), passes=True)
+    if not losses:
+        return []
+    walk.step(losses, Buffer(1, FLOAT, True), passes=True)
     return walk.steps
 
 
@@ -286,8 +294,19 @@ class _Walk:
         if trained:
             held, work = self.held(kept, layer, x_type, inputs, fixed, learns=bool(weights))
             held += outputs if kept.output else []
-            self.steps.append(Step(inputs, outputs, held, weights, work=work, parts=kept.parts))
+            taken = self.cudnn(layer, x_type, types[0])
+            step = Step(inputs, outputs, held, weights, work=work + taken.backward, parts=kept.parts)
+            step.forward_work = taken.forward
+            self.steps.append(step)
         return outputs
+
+    def cudnn(self, layer: Layer, x: Tensor, y: Tensor) -> cudnn.Work:
+        """What a convolution takes on CUDA."""
+        if self.setting.device != "cuda" or not isinstance(layer, Convolution):
+            return cudnn.Work()
+        shapes = [[self.size(dim) for dim in dims] for dims in (x.dims, layer.parameters(x)["weight"].dims, y.dims)]
+        width = self.setting.compute
+        return cudnn.work(*shapes, width=width, tensor_cores=self.setting.tf32 or width != FLOAT)
 
     def held(
         self, kept: Kept, layer: Layer, x_type: Tensor, inputs: list[Buffer], width: int | None, *, learns: bool

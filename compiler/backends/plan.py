@@ -17,8 +17,8 @@ each with the weights and the optimizer's state:
                     (Adam, AdamW, SGD), else as much again on CUDA, which takes all weights at once, and its moments
                     of the largest weight on a CPU, which takes one after the other
 
-What CUDA and its libraries take for themselves, and what the allocator loses at the seams, comes on top: some hundred
-megabytes.
+On CUDA what cuBLAS works in is there all the time, and what cuDNN takes while it runs (see `cudnn`). What the context
+takes and what the allocator loses at the seams comes on top: some hundred megabytes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ from .activations import FLOAT, Setting, tape
 from .layer_costs import LayerCost, unit_layers
 from .sizes import Sizes, open_dims
 from .tape import peak
+
+_CUBLAS = 65 << 20
+"""32 MiB for each of two threads, that of the forward pass and that of the backward pass, and 1 MiB for cuBLASLt."""
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 
@@ -76,7 +79,8 @@ class Memory:
 
 @dataclass(frozen=True)
 class Plan:
-    """`sizes` is what open dims were counted with, `unbounded` those that nothing bounds and that were counted as 1."""
+    """`sizes` is what open dims were counted with, `unbounded` those that have no limit and were counted as small
+    as they may be."""
 
     parameters: int
     trainable_parameters: int
@@ -132,12 +136,15 @@ def _memory(graph: Graph, training: Training) -> Memory:
     batch, sizes, _ = open_dims(graph, training.dims)
     known = Sizes(sizes | dict.fromkeys(batch, training.part))
     compute = 2 if training.precision in ("bf16", "fp16") else FLOAT
-    steps = tape(graph, Setting(known, compute, training.device, training.frozen, training.scored))
+    tf32 = training.precision == "tf32"
+    steps = tape(graph, Setting(known, compute, training.device, training.frozen, training.scored, tf32))
     found = peak(steps, gradients_there=gradients if training.accumulate > 1 else 0)
     largest = FLOAT * max((weight.count for weight in trained), default=0)
     worked_out = gradients if training.device == "cuda" else training.moments * largest
     update = gradients + (0 if training.fused else worked_out)
-    return Memory(held, gradients, optimizer, found.activations, held + optimizer + max(found.total, update))
+    libraries = _CUBLAS if training.device == "cuda" else 0
+    at_most = held + optimizer + max(found.total, update) + libraries
+    return Memory(held, gradients, optimizer, found.activations, at_most)
 
 
 def _own(found: Iterable[Weight]) -> list[Weight]:

@@ -40,8 +40,8 @@ class Step:
     """One operation. `weights` are the trained tensors it uses, by key, with the bytes of their gradients.
 
     `passes`: the gradient of what goes out is that of what came in, unchanged and without memory of its own (`a + b`);
-    `parts`: a part of it is (`concat`). `work` is what its backward pass makes for a while. `inside` are the steps
-    that are computed once more before they go backward (`checkpoint`).
+    `parts`: a part of it is (`concat`). `work` is what its backward pass makes for a while, `forward_work` what its
+    forward pass does. `inside` are the steps that are computed once more before they go backward (`checkpoint`).
     """
 
     inputs: list[Buffer]
@@ -52,6 +52,7 @@ class Step:
     work: int = 0
     inside: list[Step] | None = None
     parts: bool = False
+    forward_work: int = 0
 
 
 @dataclass
@@ -110,7 +111,7 @@ class _Run:
         for step in steps:
             self.keep(step.kept)
             passing = [b for b in (*step.inputs, *step.outputs) if b not in self.kept]
-            self.moment(sum(b.bytes for b in dict.fromkeys(passing)))
+            self.moment(sum(b.bytes for b in dict.fromkeys(passing)) + step.forward_work)
 
     def keep(self, buffers: list[Buffer]) -> None:
         for buffer in buffers:
