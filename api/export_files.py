@@ -79,7 +79,7 @@ def export_files(
     with staged(target) as folder, ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dlspec-")))
         for file in files:
-            writer = _WRITERS[file.format](artefact, metadata, model, found, weights)
+            writer = _writer(file.format, artefact)(artefact, metadata, model, found, weights)
             writer.write(folder / file.name)
             if file.format == "onnx":
                 from ..runtime.export import check_onnx
@@ -151,15 +151,35 @@ class _Onnx(_Writer):
         from ..compiler.layers.base import NoOnnxForm
         from ..runtime.metadata import write_metadata
 
-        limits = {"file": -1, "inline": 2**31 - 1}
         try:
             model = build(self.artefact.graph, weights, metadata=write_metadata(self.metadata))
-            save(model, path, inline_limit=limits.get(self.weights or "", INLINE_LIMIT))
+            save(model, path, inline_limit=_INLINE.get(self.weights or "", INLINE_LIMIT))
         except WeightFault as fault:
             raise Refused(str(fault)) from None
         except NoOnnxForm as missing:
             message = f"this version of dlspec has no ONNX form of {missing}"
             raise Refused(message, "`--to torchscript` leaves ONNX out.") from None
+
+
+_INLINE = {"file": -1, "inline": 2**31 - 1}
+"""Up to how many bytes weights lie in the file, where `--weights` says."""
+
+
+class _TracedOnnx(_Onnx):
+    """Of a model with layers written in Python, of which only PyTorch knows what they do."""
+
+    def write(self, path: Path) -> None:
+        if self.weights == "reference":
+            message = "PyTorch's exporter rewrites weights, so none can be left in the checkpoint"
+            raise Refused(message, "`--weights file` lays them beside the model.")
+        self.write_other(path, self.model)
+
+    def write_other(self, path: Path, other: nn.Module) -> None:
+        from ..compiler.backends.onnx.save import INLINE_LIMIT, save
+        from ..runtime.export import trace_onnx
+
+        model = trace_onnx(other, self.metadata, input_ranges(self.artefact.graph))
+        save(model, path, inline_limit=_INLINE.get(self.weights or "", INLINE_LIMIT))
 
 
 class _TorchScript(_Writer):
@@ -187,6 +207,10 @@ class _TorchScript(_Writer):
 
 
 _WRITERS: dict[str, type[_Writer]] = {"onnx": _Onnx, "torchscript": _TorchScript}
+
+
+def _writer(format: str, artefact: Artefact) -> type[_Writer]:
+    return _TracedOnnx if format == "onnx" and artefact.beside else _WRITERS[format]
 
 
 def _prove(writer: _Writer, path: Path, step: int, scratch: Path) -> Proof:

@@ -4,6 +4,7 @@ from .onnx_check import check_onnx
 from .proof import Proof, initial_looking, perturbed, prove
 from .report import write_report
 from .staging import staged
+from .torch_onnx import trace_onnx
 from .torchscript import open_torchscript, write_torchscript
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "perturbed",
     "prove",
     "staged",
+    "trace_onnx",
     "write_report",
     "write_torchscript",
 ]
