@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
-from pathlib import Path
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from .. import __version__
@@ -31,10 +32,12 @@ class Trained:
     program: Program
     artefact: Artefact | None
     trusted: bool
+    allow_python: bool = False
 
 
-def open_run(path: Path, *, trust_code: bool = False) -> Trained:
-    """The run at `path`, its program compiled anew. Nothing in the run is executed unless `trust_code` says so.
+def open_run(path: Path, *, trust_code: bool = False, allow_python: bool = False) -> Trained:
+    """The run at `path`, its program compiled anew. Nothing in the run is executed unless `trust_code` says so, or
+    `allow_python` for layers written in Python: then the run's own copy of them is.
 
     Raises Refused where the run is damaged, from a newer dlspec, or its code is not what its spec gives: then with the
     difference.
@@ -43,26 +46,25 @@ def open_run(path: Path, *, trust_code: bool = False) -> Trained:
 
     run = verify_run(path, trust_code=True)  # whether the code was edited is looked at below, line by line
     record = read_record(run.texts)
-    artefact, failure = _compiled(record)
+    _require_python(run, record, allowed=allow_python, trusted=trust_code)
+    artefact, failure = _compiled(record, allow_python=allow_python)
     copies = {name: text for name, text in run.texts.items() if name.endswith(".py")}
     if artefact is not None:
         program = program_of(artefact)
         if program.texts == copies and dict(program.settings) == dict(record.settings):
-            return Trained(run, record, program, artefact, trusted=False)
+            return Trained(run, record, program, artefact, trusted=False, allow_python=allow_python)
         failure = "\n".join(_differences(program.texts, copies))
     if not trust_code:
         raise _refusal(path, record, failure)
     name = record.name.removesuffix(".dlspec")
-    program = Program(
-        name, _copy(copies, f"{name}.py", path), _copy(copies, f"{name}_recipe.py", path), record.settings
-    )
-    return Trained(run, record, program, artefact, trusted=True)
+    emitted = _copy(copies, f"{name}.py", path), _copy(copies, f"{name}_recipe.py", path)
+    beside = {file: text for file, text in copies.items() if file not in (f"{name}.py", f"{name}_recipe.py")}
+    program = Program(name, *emitted, record.settings, beside)
+    return Trained(run, record, program, artefact, trusted=True, allow_python=allow_python)
 
 
 def metadata_of(trained: Trained) -> Metadata:
     """What a model that was trained says about itself."""
-    from hashlib import sha256
-
     from ..runtime.metadata import Metadata
     from ..runtime.text import tokenizer_from_json
 
@@ -78,12 +80,29 @@ def metadata_of(trained: Trained) -> Metadata:
     )
 
 
-def _compiled(record: Record) -> tuple[Artefact | None, str]:
+def _require_python(run: Run, record: Record, *, allowed: bool, trusted: bool) -> None:
+    """Layers written in Python run only where that was said again, and only as they were when the run was trained."""
+    for path, digest in record.python.items():
+        name = PurePosixPath(path).name
+        if not allowed:
+            raise Refused(
+                f"the model of {run.path} has layers written in Python: {name} is a program, which may do anything "
+                "that you may do",
+                f"Read {run.path / name}, and where you trust it say the command again with --allow-python.",
+            )
+        if name in run.texts and not trusted and sha256(run.texts[name].encode()).hexdigest() != digest:
+            raise Refused(
+                f"{run.path / name} is not the file that the run was trained with, whose sha256 is {digest}",
+                "Put it back, or say --trust-run-code to run it as it is now.",
+            )
+
+
+def _compiled(record: Record, *, allow_python: bool) -> tuple[Artefact | None, str]:
     """The artefact, or why there is none."""
     from ..compiler.pipeline import compile
 
     try:
-        return compile(record.source, record.overrides, record.recipe), ""
+        return compile(record.source, record.overrides, record.recipe, allow_python=allow_python), ""
     except SpecError as error:
         return None, str(error)
 

@@ -44,12 +44,13 @@ def prepare_training(
     set: Sequence[str] = (),
     recipe: str | None = None,
     run: Path | None = None,
+    allow_python: bool = False,
 ) -> Prepared:
     """Compile a spec and open its data; files are relative to `base`. Writes nothing.
 
     Raises what `compile_to_run` raises, DataError, and Refused where there is something at `run` already.
     """
-    artefact = compile_to_run(source, set, recipe)
+    artefact = compile_to_run(source, set, recipe, allow_python=allow_python)
     from ..runtime import next_run_path
     from ..runtime.metadata import class_names
     from ..runtime.rundir import require_new

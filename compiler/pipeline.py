@@ -22,6 +22,7 @@ from .build.model import build_model
 from .build.spelling import check_spelling, check_used
 from .collector import no_collections
 from .depth import room_for_depth
+from .ir.beside import files_beside
 from .ir.graph import Graph
 from .ir.weights import parameter_count
 from .passes import EXPORT_PASSES, PASSES, Pass
@@ -74,25 +75,30 @@ class Artefact(Frozen):
     settings: dict | None
     diagnostics: list[Diagnostic]
     imports: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """The files with layers written in Python, which the model imports: their texts by file name."""
 
     @property
     def files(self) -> dict[str, str]:
         """File name -> text, as `emit` writes them."""
         recipe = {f"{self.name}_recipe.py": self.recipe_code} if self.recipe_code is not None else {}
-        return {f"{self.name}.py": self.model_code} | recipe
+        return {f"{self.name}.py": self.model_code} | recipe | dict(self.beside)
 
 
 @no_collections()
 @room_for_depth()
-def analyse(source: Source, overrides: Sequence[str] = (), read: Reader | None = None) -> Analysis:
+def analyse(
+    source: Source, overrides: Sequence[str] = (), read: Reader | None = None, *, allow_python: bool = False
+) -> Analysis:
     """Everything up to the passes, with all findings in source order.
 
-    `read` reads the files that the spec imports: left out, those kept with it, or those on the disk.
+    `read` reads the files that the spec imports: left out, those kept with it, or those on the disk. `allow_python`
+    runs those that are written in Python.
     """
     file, found = parse(source)
     report = Report(found)
     broken = report.failed
-    imports = Importer(read or reader_of(source), report).imports(source, file)
+    imports = Importer(read or reader_of(source), report, allow_python).imports(source, file)
     file, imports = apply_overrides(file, imports, overrides, report)
     spec = resolve(source, file, report, imports)
     if spec.scope.functions:
@@ -163,13 +169,14 @@ def run_passes(graph: Graph, passes: Sequence[Pass]) -> Graph:
     return reduce(lambda g, run: run(g), passes, graph)
 
 
-def compile(source: Source, overrides: Sequence[str] = (), recipe: str | None = None) -> Artefact:
+def compile(
+    source: Source, overrides: Sequence[str] = (), recipe: str | None = None, *, allow_python: bool = False
+) -> Artefact:
     """Emit a spec's model with one of its recipes (the last, where none is named).
 
     Raises SpecError where the spec has errors or asks for what this version has not.
     """
-    analysis = analyse(source, overrides)
-    return emit(analysis, recipe)
+    return emit(analyse(source, overrides, allow_python=allow_python), recipe)
 
 
 @room_for_depth()
@@ -205,6 +212,7 @@ def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
         settings=settings(plan, spec.name, model_settings(graph, parameter_count(graph))) if plan is not None else None,
         diagnostics=analysis.diagnostics,
         imports=analysis.imports,
+        beside=files_beside(graph),
     )
 
 

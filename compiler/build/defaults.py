@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
-from ..layers import registry
 from ..semantics.language import OPTION_SPELLINGS, SPELLINGS, functions, layers
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
@@ -85,13 +84,13 @@ def legal_defaults(line: tree.Default, file: FileScope, report: Report) -> list[
     word = str(line.stage.path)
     if word in COMBINATOR_OPTIONS:
         return list(COMBINATOR_OPTIONS[word])
-    kind = registry.find(word)
+    kind = file.layer(word)
     if kind is not None:
         return [*kind.options, *sorted(kind.later)]
     block = file.blocks.get(word)
     if block is not None:
         return [param.name.text for param in block.params or ()]
-    legal = [*layers(), *functions(), "residual", *file.blocks]
+    legal = [*layers(), *functions(), "residual", *file.blocks, *file.layers]
     report.unknown("layer or block", word, line.stage.path.span, legal, SPELLINGS, code="unknown-layer")
     return None
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..ir.graph import Value
-from ..layers import registry
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.number import MATHS
 from ..semantics.tensor import UNKNOWN
@@ -122,7 +121,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     combinator = _COMBINATORS.get(word)
     if combinator is not None:
         return combinator(stage, needed(x, stage, ctx), ctx)
-    layer = registry.find(word)
+    layer = file.layer(word)
     if layer is not None:
         return placing.run_layer(layer, stage, needed(x, stage, ctx) if layer.takes_running else None, ctx)
     if word in MATHS:

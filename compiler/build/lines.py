@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from ...grammar import tree
 from ..ir.graph import Value
-from ..layers import registry
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import MATHS
 from ..semantics.tensor import Tensor
@@ -198,7 +197,7 @@ def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
             return True
         case tree.Stage(path=path, args=args):
             word = path.parts[0]
-            layer = registry.find(word) if len(path.parts) == 1 else None
+            layer = ctx.env.file.layer(word) if len(path.parts) == 1 else None
             if layer is not None and not layer.takes_running:
                 return False
             if args is not None:

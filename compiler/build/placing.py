@@ -14,7 +14,7 @@ from ..layers.base import NOTHING, Layer, ShapeFault
 from ..layers.registry import stem
 from ..layers.side import Side
 from ..semantics.number import equal
-from ..semantics.tensor import Tensor
+from ..semantics.tensor import UNKNOWN, Tensor
 from . import ties
 from .arguments import gathered, given_arguments, read_options
 from .context import Branches, Context, Flowing
@@ -48,6 +48,8 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
         return ctx.unknown()
     if before is not None:
         module = ctx.unit.find(before)
+    if kind.withheld:
+        return ctx.emit(Apply(read.layer), sides, (UNKNOWN,), stage.span)[0]
         assert isinstance(module, LayerModule)
         return run_again(module, read.layer, before, stage, sides, ctx)
     types = infer(read.layer, stage, entering, ctx)
@@ -147,7 +149,8 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
     names = list(kind.options)
     misfits: list[str] = []
     written = gathered(kind, stage)
-    given = given_arguments(written, names, ctx.report, later=kind.later, misfits=misfits) or {}
+    placed = [name for name in names if name not in kind.by_name]
+    given = given_arguments(written, placed, ctx.report, later=kind.later | kind.by_name, misfits=misfits) or {}
     defaults = defaults_for(kind.word, stage, ctx.env)
     put_off = False
     for name in sorted(kind.later):
@@ -178,7 +181,8 @@ def infer(layer: Layer, stage: tree.Stage | tree.Label, x: Tensor, ctx: Context)
         return tuple(type_.named_like(x) for type_ in layer.infer(x))
     except ShapeFault as fault:
         label = fault.label or (f"{x} comes in" if layer.takes_running else "here")
-        ctx.report.error(fault.code, fault.message, _blamed(fault, layer, stage), label, help=fault.help)
+        place = _blamed(fault, layer, stage)
+        ctx.report.error(fault.code, fault.message, place, label, help=fault.help, labels=fault.labels)
         return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...grammar import tree
 from ..ir.graph import Value
-from ..layers import options, registry
+from ..layers import options
 from ..layers.base import Layer
 from ..layers.initial import WORDS as INITIAL_WORDS
 from ..layers.initial import Initial
@@ -76,7 +76,7 @@ class Sides:
             inner, ctx = value.flow, ctx.within(env=env_of(value))
             if isinstance(inner, tree.Stage) and inner.body is None and len(inner.path.parts) == 1:
                 word = inner.path.parts[0]
-                kind = registry.find(word)
+                kind = ctx.env.file.layer(word)
                 if word in ctx.env.file.functions and (kind is None or inner.args is None):
                     return _own_function(inner, ctx)
                 if kind is not None:

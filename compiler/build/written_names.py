@@ -11,7 +11,6 @@ from ...grammar import tree
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..ir.graph import Value
-from ..layers import registry
 from ..layers.options import AXES
 from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
@@ -58,7 +57,7 @@ def check_names(node: object, ctx: Context, local: Local = NO_NAMES) -> None:
             if args is not None and path.parts[0] not in local:
                 _check_options(tree.Stage(path, args, None, span=node.span), ctx)
             for arg in args or ():
-                check_names(arg, ctx, local.within(_option_words(path, arg)))
+                check_names(arg, ctx, local.within(_option_words(path, arg, ctx)))
             if body is not None:
                 check_names(body, ctx, local)
         case tree.Body(lines=lines):
@@ -76,9 +75,10 @@ def check_names(node: object, ctx: Context, local: Local = NO_NAMES) -> None:
 
 def _check_options(stage: tree.Stage, ctx: Context) -> None:
     word = str(stage.path)
-    layer, block = registry.find(word), ctx.env.file.blocks.get(word)
+    layer, block = ctx.env.file.layer(word), ctx.env.file.blocks.get(word)
     if layer is not None:
-        given_arguments(gathered(layer, stage), list(layer.options), ctx.report, later=layer.later)
+        placed = [name for name in layer.options if name not in layer.by_name]
+        given_arguments(gathered(layer, stage), placed, ctx.report, later=layer.later | layer.by_name)
     elif block is not None:
         names = [name for name, _ in parameters(block)]
         given_arguments(stage, names, ctx.report, there_are=taken_by(block))
@@ -105,9 +105,9 @@ def parameters(block: tree.Block) -> list[tuple[str, Span]]:
     return [(entry.name.text, entry.span) for entry in named if entry.name]
 
 
-def _option_words(path: tree.Path, arg: tree.Node) -> frozenset[str]:
+def _option_words(path: tree.Path, arg: tree.Node, ctx: Context) -> frozenset[str]:
     """The bare words that an option of a layer takes, and names of axes, which are looked up in what comes in."""
-    layer = registry.find(str(path))
+    layer = ctx.env.file.layer(str(path))
     if layer is None:
         return frozenset()
     options = [arg.name.text] if isinstance(arg, tree.Keyword) else list(layer.options)
@@ -144,7 +144,7 @@ def _check_path(path: tree.Path, called: bool, ctx: Context, local: Local) -> No
 def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterable[str] = ()) -> None:
     """A stage that is nothing: no layer or block, no function, no name."""
     word, file = path.parts[0], ctx.env.file
-    library = [*layers(), *functions(), *COMBINATORS, *file.blocks]
+    library = [*layers(), *functions(), *COMBINATORS, *file.blocks, *file.layers]
     if called and ctx.env.label(word) is not None:
         ctx.report.error(
             "not-a-flow",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from ...grammar.frozen import Frozen
 from ..options import OptionSet
+from ...grammar.source import Source, Span
 from ..semantics.number import Number
 from ..semantics.tensor import Tensor
 from .kept import Autocast, Device, Gives, Kept
@@ -24,7 +25,8 @@ class ShapeFault(Exception):
     """What comes in does not fit a layer.
 
     `message` says both sides, dims as written; `help` says what to write; `option` names the option to blame, where
-    it is one, and `part` the characters within its text. `label` says what is there, where that is not what comes in.
+    it is one, and `part` the characters within its text. `label` says what is there, where that is not what comes in;
+    `labels` are further places with what stands there.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class ShapeFault(Exception):
         code: str = "shape-mismatch",
     ) -> None:
         super().__init__(message)
+        labels: tuple[tuple[Span, str], ...] = (),
         self.message, self.help, self.option = message, help, option
-        self.part, self.label, self.code = part, label, code
+        self.part, self.label, self.code, self.labels = part, label, code, labels
 
 
 class NoOnnxForm(Exception):
@@ -69,6 +72,14 @@ class Code(Protocol):
 
     def init_linear(self) -> str:
         """The name of the function that draws a Linear's initial weights."""
+    def imported(self, name: str, module: str) -> str:
+        """Have the file import a class from a module that lies beside it; returns its name there."""
+        ...
+
+    def init_as_made(self) -> str:
+        """The name of the function that gives a module the values that its class gives to a new one."""
+        ...
+
         ...
 
     def init_conv(self) -> str:
@@ -119,6 +130,10 @@ class Layer(OptionSet):
     most, and is placed on `NOTHING`."""
     flows_whole: ClassVar[bool] = False
     """Whether its results are all one: they go into `concat` or names together, never only the first."""
+    holds_modules: ClassVar[bool] = False
+    """Whether modules that are made in its arguments lie inside it: its emitted class takes them (`Code.held`)."""
+    taken: ClassVar[frozenset[str]] = frozenset()
+    """Names of its emitted class that none of these can have, besides those of its options and parameters."""
     variadic: ClassVar[str | None] = None
     """The option (`SideInputs`) that takes all values that stand without a name: `concat(a, b)`."""
     keywords: ClassVar[str | None] = None
@@ -130,6 +145,12 @@ class Layer(OptionSet):
     """What it computes in with bf16 and fp16: in these, as matrices are; in float32, as norms are; in what comes in."""
     not_emitted: ClassVar[str] = ""
     """What this version cannot emit: empty where PyTorch text is there for all options."""
+    by_name: ClassVar[frozenset[str]] = frozenset()
+    """Options that do not stand without their name."""
+    python: ClassVar[Source | None] = None
+    """The file that has its class, of a layer written in Python."""
+    withheld: ClassVar[bool] = False
+    """Whether what it gives stays unknown: it is written in Python, which was not allowed to run."""
 
     def __hash__(self) -> int:
         return id(self)

@@ -1,21 +1,26 @@
 """`import "blocks.dlspec"` and `import std.transformer`: the files that a spec brings in, read once each.
 
 A file brings its blocks, functions and constants, and those that it imports itself, under their own names; models and
-sections stay behind. Its `default` lines hold for what is written in it, and for nothing else.
+sections stay behind. Its `default` lines hold for what is written in it, and for nothing else. `import "wavelet.py"`
+brings layers written in Python.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ...grammar import Diagnostic, Fix, Source, parse, tree
 from ...grammar.frozen import Frozen
 from ...grammar.reader import read
 from .nearest import nearest
 from .report import Report
+
+if TYPE_CHECKING:
+    from ..layers.base import Layer
 
 STD = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "specs", "std")
 """The folder of the blocks that ship."""
@@ -30,7 +35,9 @@ class Imported(Frozen, eq=False):
     source: Source
     file: tree.File
     place: tree.Import
-    imports: tuple[Imported, ...]
+    imports: tuple[Imported, ...] = ()
+    layers: Mapping[str, type[Layer]] = field(default_factory=dict)
+    """Those that a file of Python holds."""
 
 
 def read_from_disk(path: str) -> Source | Diagnostic:
@@ -67,6 +74,7 @@ class Importer:
 
     read: Reader
     report: Report
+    allow_python: bool = False
     _known: dict[str, Imported | None] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -119,20 +127,39 @@ class Importer:
         if isinstance(source, Diagnostic):
             self.report.add(source)
             return None
+        if path.endswith(".py"):
+            return self._python(source, item)
         file, found = parse(source)
         for diagnostic in found:
             self.report.add(diagnostic)
         return Imported(source, file, item, self.imports(source, file))
+
+    def _python(self, source: Source, item: tree.Import) -> Imported:
+        """The layers of a file of Python. A spec is data: the file is run only where that was allowed."""
+        from ..python_layers.layer import read_layers  # few specs have any
+
+        if not self.allow_python:
+            name, spec = os.path.basename(source.name), item.span.source.name
+            self.report.error(
+                "python-not-allowed",
+                f"{name} is a program: its layers are known only by running it, which may do anything that you may do",
+                item.what.span,
+                "not run",
+                help=f"read it, and where you trust it say so: `dlspec check {spec} --allow-python`",
+            )
+        layers, found = read_layers(source, item.what.span, allowed=self.allow_python)
+        for diagnostic in found:
+            self.report.add(diagnostic)
+        if found:
+            self.report.names_elsewhere = True
+        return Imported(source, tree.File(None, (), span=source.span(0, 0)), item, layers=layers)
 
     def _path(self, source: Source, item: tree.Import) -> str | None:
         """Where the file lies; None for what is no spec (reported)."""
         if isinstance(item.what, tree.Path):
             return self._shipped(item, item.what)
         name = item.what.value
-        if name.endswith(".py"):
-            self.report.later("a layer written in Python", item.span)
-            return None
-        if not name.endswith(".dlspec"):
+        if not name.endswith((".dlspec", ".py")):
             better = f'"{name}.dlspec"'
             self.report.error(
                 "no-spec",
@@ -171,7 +198,7 @@ class Importer:
         folder = os.path.dirname(path)
         beside: list[str] = []
         with suppress(OSError):
-            beside = [name for name in os.listdir(folder or ".") if name.endswith(".dlspec")]
+            beside = [name for name in os.listdir(folder or ".") if name.endswith((".dlspec", ".py"))]
         meant = nearest(os.path.basename(path), beside)
         better = f'"{os.path.join(os.path.dirname(item.what.value), meant)}"' if meant else ""
         self.report.error(

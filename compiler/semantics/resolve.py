@@ -16,12 +16,13 @@ from ...grammar import tree
 from ...grammar.frozen import Frozen
 from ...grammar.source import Source, Span
 from .evaluate import FAULT, NONE, evaluate, is_number
-from .imports import Imported
+from .imports import Imported, all_imported
 from .language import RESERVED, is_library
 from .number import Reference
 from .report import Report
 
 if TYPE_CHECKING:
+    from ..layers.base import Layer
     from ..scalars import Functions
 
 
@@ -38,6 +39,8 @@ class FileScope:
     recipes: dict[str, tree.Train] = field(default_factory=dict)
     exports: dict[str, tree.Export] = field(default_factory=dict)
     defaults: list[tree.Default] = field(default_factory=list)
+    layers: dict[str, type[Layer]] = field(default_factory=dict)
+    """Those that are written in Python."""
     owners: dict[str, FileScope] = field(default_factory=dict)
     """Of the names that were brought in by `import`: the file that has them."""
     _values: dict[str, Any] = field(default_factory=dict)
@@ -76,11 +79,17 @@ class FileScope:
         """The file that a block or function was written in."""
         return self.owners.get(name, self)
 
+    def layer(self, word: str) -> type[Layer] | None:
+        """A layer or function by its name: of the language, or one that is written in Python."""
+        from ..layers import registry  # layers stand on the numbers and types that are worked out here
+
+        return self.layers.get(word) or registry.find(word)
+
     def names(self) -> Iterable[str]:
         return self.constants.keys()
 
     def flows(self) -> Container[str]:
-        return ChainMap[str, Any](self.blocks, self.models, self.functions)
+        return ChainMap[str, Any](self.blocks, self.models, self.functions, self.layers)
 
     def numbers(self) -> tuple[Reference, ...]:
         """The constants that are numbers, in the order of the file."""
@@ -114,6 +123,7 @@ def resolve(source: Source, file: tree.File, report: Report, imports: tuple[Impo
             "no-model", "this file has no model", end, "the file ends here", help="write `model Name: ... { }`"
         )
     _check_stem(source, report)
+    _check_python_stems(source, imports, report)
     return Spec(source, file, scope)
 
 
@@ -124,7 +134,11 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
     for imported in imports:
         if id(imported) not in known:
             known[id(imported)] = _scope(imported.file, report, imported.imports, known)
-        _bring(scope, known[id(imported)], imported.place, taken, report)
+        other = known[id(imported)]
+        other.layers |= imported.layers
+        _bring(scope, other, imported.place, taken, report)
+        for name in imported.layers:
+            _not_a_layer(name, imported.place.what.span, report)
     for item in file.items:
         match item:
             case tree.Constant(name=name):
@@ -135,10 +149,10 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
                 scope.defaults.append(item)
             case tree.Block(name=name):
                 _enter(scope.blocks, name, item, taken, report)
-                _not_a_layer(name, report)
+                _not_a_layer(name.text, name.span, report)
             case tree.Model(name=name):
                 _enter(scope.models, name, item, taken, report)
-                _not_a_layer(name, report)
+                _not_a_layer(name.text, name.span, report)
             case tree.Train(model=model, recipe=recipe):
                 _recipe(scope.recipes, recipe or model, item, report)
             case tree.Export(model=model):
@@ -150,10 +164,11 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
 
 def _bring(scope: FileScope, other: FileScope, place: tree.Import, taken: dict[str, Span], report: Report) -> None:
     """Enter the blocks, functions and constants of another file, and what that has from others."""
-    tables: list[tuple[dict[str, Any], Mapping[str, tree.Item]]] = [
+    tables: list[tuple[dict[str, Any], Mapping[str, Any]]] = [
         (scope.constants, other.constants),
         (scope.functions, other.functions),
         (scope.blocks, other.blocks),
+        (scope.layers, other.layers),
     ]
     for own, theirs in tables:
         for name, item in theirs.items():
@@ -186,17 +201,10 @@ _HIDDEN = (frozenset(sys.stdlib_module_names) - {"test", "this", "idlelib", "ant
 def _check_stem(source: Source, report: Report) -> None:
     """The emitted files are called after the spec, so its name must be one that Python can import."""
     stem = os.path.basename(source.name).removesuffix(".dlspec")
-    if source.name.startswith("<"):
+    unfit = None if source.name.startswith("<") else _unfit_stem(stem, "model", "spec")
+    if unfit is None:
         return
-    if keyword.iskeyword(stem):
-        what, other = "a word of Python", f"{stem}_model"
-    elif stem in _HIDDEN:
-        what, other = "a module that Python programs import", f"{stem}_model"
-    elif not stem.isidentifier():
-        plain = re.sub(r"\W+", "_", stem).strip("_")
-        what, other = "no name that Python can import", plain if plain.isidentifier() else f"spec_{plain}".rstrip("_")
-    else:
-        return
+    what, other = unfit
     start = source.span(0, 0)
     report.error(
         "file-name",
@@ -205,6 +213,42 @@ def _check_stem(source: Source, report: Report) -> None:
         f"in {os.path.basename(source.name)}",
         help=f"call the file `{other}.dlspec`",
     )
+
+
+def _unfit_stem(stem: str, behind: str, before: str) -> tuple[str, str] | None:
+    """Why Python cannot import a file of that name, and another name; None where it can."""
+    if keyword.iskeyword(stem):
+        return "a word of Python", f"{stem}_{behind}"
+    if stem in _HIDDEN:
+        return "a module that Python programs import", f"{stem}_{behind}"
+    if not stem.isidentifier():
+        plain = re.sub(r"\W+", "_", stem).strip("_")
+        return "no name that Python can import", plain if plain.isidentifier() else f"{before}_{plain}".rstrip("_")
+    return None
+
+
+def _check_python_stems(source: Source, imports: tuple[Imported, ...], report: Report) -> None:
+    """Emitted code imports the files with layers by their names, from where it lies itself."""
+    spec = os.path.basename(source.name).removesuffix(".dlspec")
+    emitted = {spec: "the emitted model", f"{spec}_recipe": "the emitted recipe"}
+    for imported in all_imported(imports):
+        file = os.path.basename(imported.source.name)
+        stem = file.removesuffix(".py")
+        if file == stem:
+            continue
+        unfit = _unfit_stem(stem, "layers", "layers")
+        if unfit is None and stem in emitted:
+            unfit = f"the name of {emitted[stem]}", f"{stem}_layers"
+        emitted[stem] = f"another file, {imported.source.name}"
+        if unfit is not None:
+            what, other = unfit
+            report.error(
+                "file-name",
+                f"emitted code imports {file} by its name, and `{stem}` is {what}",
+                imported.place.what.span,
+                "imported here",
+                help=f"call the file `{other}.py`",
+            )
 
 
 def _enter(table: dict[str, Any], name: tree.Name, item: tree.Item, taken: dict[str, Span], report: Report) -> None:
@@ -240,14 +284,14 @@ def _recipe(table: dict[str, Any], name: tree.Name, item: tree.Train | tree.Expo
     )
 
 
-def _not_a_layer(name: tree.Name, report: Report) -> None:
-    if is_library(name.text):
+def _not_a_layer(name: str, place: Span, report: Report) -> None:
+    if is_library(name):
         report.error(
             "taken-name",
-            f"`{name.text}` is a layer of the language",
-            name.span,
-            "cannot be given to a block or model",
-            help=f"call it `My{name.text}`, or after what it does",
+            f"`{name}` is a layer of the language",
+            place,
+            "cannot be given to another layer, a block or a model",
+            help=f"call it `My{name}`, or after what it does",
         )
 
 

@@ -17,6 +17,7 @@ from .file import FileText, python
 from .forward import Forward, ForwardText
 from .initial import (
     init_bias_source,
+    INIT_AS_MADE,
     init_conv_source,
     init_linear_source,
     init_recurrent_source,
@@ -79,6 +80,14 @@ class ClassCode(Code):
     def init_linear(self) -> str:
         self.file.functions["init_linear"] = init_linear_source(self.file.scheme)
         return "init_linear"
+    def imported(self, name: str, module: str) -> str:
+        self.file.imported[name] = module
+        return name
+
+    def init_as_made(self) -> str:
+        self.file.functions["init_as_made"] = INIT_AS_MADE
+        return "init_as_made"
+
 
     def init_conv(self) -> str:
         self.file.functions["init_conv"] = init_conv_source(self.file.scheme)
@@ -167,6 +176,12 @@ class ForwardCode(ForwardText):
         return self.made.init_conv()
 
     def init_recurrent(self) -> str:
+    def imported(self, name: str, module: str) -> str:
+        return self.made.imported(name, module)
+
+    def init_as_made(self) -> str:
+        return self.made.init_as_made()
+
         return self.made.init_recurrent()
 
     def init_weight(self, tensor: str) -> list[str]:

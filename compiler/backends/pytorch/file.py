@@ -36,6 +36,8 @@ class FileText:
         self.used: set[str] = set()
         self.library: dict[str, str] = {}
         self.functions: dict[str, str] = {}
+        self.imported: dict[str, str] = {}
+        """Classes that lie in other files, with the module of each."""
         self.classes: set[str] = set()
         """The names that classes of the file have, or will have."""
 
@@ -83,6 +85,12 @@ class FileText:
                 return name
             number += 1
 
+    def _beside(self) -> list[str]:
+        """What is imported from files that lie beside this one."""
+        modules = sorted(set(self.imported.values()))
+        names = {module: sorted(name for name, of in self.imported.items() if of == module) for module in modules}
+        return [f"from {module} import {', '.join(names[module])}" for module in modules]
+
     def config(self) -> list[str]:
         """The `Config` class, or nothing where no constant is used."""
         if not self.used:
@@ -111,6 +119,8 @@ class FileText:
         named = next((at for at, line in enumerate(torch) if line.startswith("from ")), len(torch))
         torch.insert(named, f"from torch import {', '.join(names)}")
         imports = ["from __future__ import annotations", *(["", *standard] if standard else []), "", *torch]
+        beside = self._beside()
+        imports += ["", *beside] if beside else []
         text = "\n".join([f'"""{doc}"""', "", *imports]) + "\n\n\n" + body
         return "\n".join(part for line in text.split("\n") for part in fit(line))
 

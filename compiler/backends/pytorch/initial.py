@@ -92,3 +92,22 @@ def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
 def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
     nn.init.zeros_(linear.bias)
 """
+
+
+INIT_AS_MADE = '''
+def init_as_made(
+    module: nn.Module,
+    make: Callable[[], nn.Module],
+    generator: torch.Generator | None,
+) -> None:
+    """Give a module what its class gives to a new one, drawn from a seed of its own."""
+    device = None if generator is None else generator.device
+    seed = int(torch.randint(2**62, (), generator=generator, device=device))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        new = make()
+    values = [*new.parameters(), *new.buffers()]
+    for tensor, value in zip([*module.parameters(), *module.buffers()], values):
+        tensor.copy_(value)
+'''
+"""For modules whose class is written elsewhere: their initial values are known to it alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from ...ir.beside import files_beside, python_layers
 from ...ir.graph import Copies, Graph, Unit, UnitModule
 from .classes import ClassText, write_class
 from .file import FileText
@@ -22,11 +23,13 @@ def emit_module(graph: Graph, source_name: str, scheme: Scheme = Scheme(), *, ex
     classes: list[str] = []
     # The names that blocks and models have in the spec are theirs; what is named after a label makes way.
     file.classes |= {u.name for u in units if u.kind in ("model", "block")}
+    file.classes |= {layer.word for layer in python_layers(graph)}
     owners: dict[str, str] = {}
     for group in _groups(units):
         _write_group(group, written, classes, file, graph, owners)
     model = graph.model.name
-    doc = f"{model}, from {source_name}. It needs PyTorch and nothing else; it is yours to keep and change."
+    needed = " and ".join(files_beside(graph)) or "nothing else"
+    doc = f"{model}, from {source_name}. It needs PyTorch and {needed}; it is yours to keep and change."
     return file.text(doc, classes)
 
 
