@@ -32,18 +32,24 @@ class Frozen:
 
     def __init__(self, *values: Any, **named: Any) -> None:
         own, fields = self.__dict__, self.__dataclass_fields__
-        own.update(zip(self.__match_args__, values, strict=False), **named)
+        for name, value in zip(self.__match_args__, values, strict=False):
+            own[name] = value
+        own.update(named)
         given = len(own)
         if given < len(fields):
-            for name, one in fields.items():
-                if name in own:
-                    continue
-                if one.default is not MISSING:
-                    own[name] = one.default
-                elif one.default_factory is not MISSING:
-                    own[name] = one.default_factory()
-        if given != len(values) + len(named) or own.keys() != fields.keys():
+            self._take_defaults()
+        if own.keys() != fields.keys() or given != len(values) + len(named):
             raise TypeError(f"{type(self).__name__} takes {', '.join(fields)}, each once")
+
+    def _take_defaults(self) -> None:
+        own = self.__dict__
+        for name, one in self.__dataclass_fields__.items():
+            if name in own:
+                continue
+            if one.default is not MISSING:
+                own[name] = one.default
+            elif one.default_factory is not MISSING:
+                own[name] = one.default_factory()
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
