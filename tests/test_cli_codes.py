@@ -19,7 +19,8 @@ pytestmark = pytest.mark.no_torch
 CODES = read_codes()
 # About a file, the data or the command, not about the text of a spec.
 WITHOUT_A_SPEC = {
-    *("bad-data", "bad-override", "circular-import", "file-name", "not-text", "too-deep", "unfit-data"),
+    *("bad-data", "bad-override", "circular-import", "file-name", "not-text", "python-file", "python-layer"),
+    *("too-deep", "unfit-data"),
     "unreadable-file",
 }
 REPORTED = re.compile(r'\(\s*"([a-z]+(?:-[a-z]+)+)",')

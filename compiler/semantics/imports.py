@@ -122,7 +122,10 @@ class Importer:
         try:
             source = self.read(path)
         except (OSError, ValueError) as error:
-            self._unreadable(path, item, error)
+            if path.endswith(".py") and not self.allow_python:
+                self._refuse(path, item, "not run, and it cannot be read either")
+            else:
+                self._unreadable(path, item, error)
             return None
         if isinstance(source, Diagnostic):
             self.report.add(source)
@@ -139,20 +142,23 @@ class Importer:
         from ..python_layers.layer import read_layers  # few specs have any
 
         if not self.allow_python:
-            name, spec = os.path.basename(source.name), item.span.source.name
-            self.report.error(
-                "python-not-allowed",
-                f"{name} is a program: its layers are known only by running it, which may do anything that you may do",
-                item.what.span,
-                "not run",
-                help=f"read it, and where you trust it say so: `dlspec check {spec} --allow-python`",
-            )
+            self._refuse(source.name, item, "not run")
         layers, found = read_layers(source, item.what.span, allowed=self.allow_python)
         for diagnostic in found:
             self.report.add(diagnostic)
         if found:
             self.report.names_elsewhere = True
         return Imported(source, tree.File(None, (), span=source.span(0, 0)), item, layers=layers)
+
+    def _refuse(self, path: str, item: tree.Import, label: str) -> None:
+        name, spec = os.path.basename(path), item.span.source.name
+        self.report.error(
+            "python-not-allowed",
+            f"{name} is a program: its layers are known only by running it, and it may do anything that you may do",
+            item.what.span,
+            label,
+            help=f"read it, and where you trust it say so: `dlspec check {spec} --allow-python`",
+        )
 
     def _path(self, source: Source, item: tree.Import) -> str | None:
         """Where the file lies; None for what is no spec (reported)."""
