@@ -96,7 +96,8 @@ def _print(graph: Graph, costs: Plan, fits: int | None, memory: int | None, cons
         one = costs.unbounded[0]
         listed = ", ".join(costs.unbounded)
         them, were = ("it", "it was") if len(costs.unbounded) == 1 else ("them", "each was")
-        console.note(f"{listed}: nothing bounds {them}, and {were} counted as 1 (write `{one} <= 1024`)")
+        least = " and ".join(dict.fromkeys(f"{costs.sizes[name]:,}" for name in costs.unbounded))
+        console.note(f"{listed}: nothing bounds {them}, and {were} counted as {least} (write `{one} <= 1024`)")
     if memory is not None and fits is not None:
         console.print(_advice(training.batch, fits, memory))
 

@@ -109,6 +109,8 @@ def test_what_means_the_same(diff: Differ, turns: list[tuple[str, str]]) -> None
             True,
         ),
         (("T <= 8", "T <= 16"), "value", "T", "at most 8 -> at most 16", True),
+        (("T <= 8", "2 <= T <= 8"), "value", "T", "at most 8 -> 2 to 8", True),
+        (("T <= 8", "T > 2"), "value", "T", "at most 8 -> at least 3", True),
         (("(x: ", "(z: "), "name", "input", "x -> z", True),
         (("model Net", "model Other"), "name", "", "Net -> Other", True),
     ],

@@ -8,7 +8,8 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from ..ir.graph import Graph, Unit
-from ..semantics.number import Number, least, limit, opened, value_at, written
+from ..ir.least import least_sizes
+from ..semantics.number import Number, limit, opened, value_at, written
 from ..semantics.tensor import Tensor
 
 
@@ -41,7 +42,7 @@ def open_dims(
     """
     batch: dict[str, int] = {}
     sizes: dict[str, int] = {}
-    unbounded: list[str] = []
+    unbounded: dict[str, None] = {}
     types = [value.type for value in graph.model.inputs if isinstance(value.type, Tensor)]
     for type_ in types:
         for axis, dim in enumerate(type_.dims):
@@ -51,8 +52,13 @@ def open_dims(
                     continue
                 if axis == 0:
                     batch[name] = 1
-                    continue
-                if name not in known and most is None:
-                    unbounded.append(name)
-                sizes[name] = known.get(name, int((least(reference) or 1) if most is None else most))
+                elif name in known:
+                    sizes[name] = known[name]
+                elif most is not None:
+                    sizes[name] = int(most)
+                else:
+                    unbounded[name] = None
+    if unbounded:
+        smallest = least_sizes(graph)
+        sizes |= {name: smallest.get(name, 1) for name in unbounded}
     return batch, sizes, tuple(unbounded)
