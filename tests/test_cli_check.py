@@ -116,6 +116,33 @@ def test_check_loads_no_framework_and_no_display(repo: Path) -> None:
     assert done.stdout.splitlines()[-1] == "0"
 
 
+# What a spec without a fault does not wait for: faults and advice, the printer, and what only emission and export need;
+# of the training words those that the spec does not have.
+NOT_FOR_A_CHECK = re.compile(
+    r"grammar\.(printer|document|comments|fault|other_format|mistakes\w*)"
+    r"|compiler\.(advice|backends\.(?!pytorch\.(not_emitted|places)$)(pytorch|onnx|svg)\.|diff|scalars)\b.*"
+    r"|compiler\.semantics\.follow_ups|compiler\.layers\.\w+_(onnx|torch)"
+    r"|compiler\.training\.(start|factors|metric_list|metrics\.\w+|schedules\.(?!warmup|cosine)\w+)"
+)
+
+
+def test_a_check_without_a_fault_loads_only_what_it_needs(repo: Path) -> None:
+    program = (
+        "import sys; from dlspec.cli.main import main; code = main(['check', sys.argv[1]]);"
+        "print(code, *sorted(m.partition('.')[2] for m in sys.modules if m.startswith('dlspec.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(repo / "specs" / "gpt.dlspec")], capture_output=True, text=True, check=True
+    )
+    code, *loaded = done.stdout.splitlines()[-1].split()
+    assert code == "0"
+    assert "compiler.layers.self_attention" in loaded
+    assert [module for module in loaded if NOT_FOR_A_CHECK.fullmatch(module)] == []
+    assert len(loaded) < 175, (
+        "a check got slower: see benchmarks/check_cold.py, and load what is new where it is needed"
+    )
+
+
 # --- fmt
 
 
