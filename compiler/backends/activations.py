@@ -294,14 +294,14 @@ class _Walk:
         if trained:
             held, work = self.held(kept, layer, x_type, inputs, fixed, learns=bool(weights))
             held += outputs if kept.output else []
-            taken = self.cudnn(layer, x_type, types[0])
+            taken = self.library_work(layer, x_type, types[0])
             step = Step(inputs, outputs, held, weights, work=work + taken.backward, parts=kept.parts)
             step.forward_work = taken.forward
             self.steps.append(step)
         return outputs
 
-    def cudnn(self, layer: Layer, x: Tensor, y: Tensor) -> cudnn.Work:
-        """What a convolution takes on CUDA."""
+    def library_work(self, layer: Layer, x: Tensor, y: Tensor) -> cudnn.Work:
+        """What cuDNN takes for a layer."""
         if self.setting.device != "cuda" or not isinstance(layer, Convolution):
             return cudnn.Work()
         shapes = [[self.size(dim) for dim in dims] for dims in (x.dims, layer.parameters(x)["weight"].dims, y.dims)]
