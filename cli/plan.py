@@ -6,6 +6,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING, Any
 
+from .chosen_model import add_model_argument, chosen_graph, tell_of_other_models
 from .console import Console, table
 from .python_argument import add_python_argument
 from .spec_analysis import analysed, report_left_out
@@ -22,6 +23,7 @@ _POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dlspec file")
     add_python_argument(parser)
+    add_model_argument(parser)
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to plan for (the last of the file)")
     parser.add_argument("--batch", type=_count, metavar="N", help="examples computed at once (the recipe's)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: what there is here")
@@ -30,18 +32,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     from ..compiler.backends.plan import plan
-    from .recipe_costs import chosen_graph, device_here, training_of
+    from .recipe_costs import device_here, training_of
 
     analysis = analysed(options.file, options.set, allow_python=options.allow_python)
-    graph, recipe = chosen_graph(analysis, options.recipe)
+    graph, recipe = chosen_graph(analysis, options.recipe, options.model)
     if graph is None:
         return report_left_out(analysis, "nothing can be counted", options, console)
     costs = plan(graph, training_of(graph, recipe, options.batch, device_here(options.device)))
     fits = _largest(graph, costs, options.memory)
     if console.json:
-        console.document(**_json(costs, fits))
+        recipe_name = None if recipe is None else recipe.recipe
+        console.document(model=graph.model.name, recipe=recipe_name, **_json(costs, fits))
     else:
         _print(graph, costs, fits, options.memory, console)
+    if options.model is None and options.recipe is None:
+        tell_of_other_models(analysis, graph, console)
     return report_left_out(analysis, "", options, console)
 
 

@@ -11,7 +11,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..semantics.evaluate import FAULT, evaluate, is_number
-from ..semantics.number import COMPARISONS, Number, is_whole, number, operation, spell, whole
+from ..semantics.number import COMPARISONS, Number, is_whole, number, operation, references, spell, whole
 from ..semantics.report import Report, Unheard
 from .env import Env
 
@@ -97,12 +97,10 @@ def bound_of(comparison: Comparison, env: Env, report: Report) -> Number | None:
     said = evaluate(comparison.flow, env, report)
     if said is FAULT or not _is_bound(comparison, said, report):
         return None
-    match comparison.operator:
-        case "<":
-            return operation("-", said, number(1))
-        case ">":
-            return operation("+", said, number(1))
-    return said
+    if comparison.operator in ("<=", ">="):
+        return said
+    next_to = operation("-" if comparison.operator == "<" else "+", said, number(1))
+    return next_to if any(references(said)) else number(whole(next_to))
 
 
 def _is_bound(comparison: Comparison, said: object, report: Report) -> bool:
