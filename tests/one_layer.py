@@ -24,6 +24,7 @@ from dlspec.compiler.backends.onnx.verify import verify_graph
 from dlspec.compiler.ir.graph import Apply, Graph, LayerModule, Node, Unit, Value
 from dlspec.compiler.layers import registry
 from dlspec.compiler.layers.base import Layer
+from dlspec.compiler.layers.held import Held
 from dlspec.compiler.layers.side import Side
 from dlspec.compiler.semantics.number import Number, Reference, number, real, spelled
 from dlspec.compiler.semantics.tensor import DType, Tensor
@@ -48,6 +49,7 @@ class PlainCode:
 
     library_sources: dict[str, str] = field(default_factory=dict)
     exporting: bool = False
+    held: tuple[Held, ...] = ()
 
     def number(self, n: Number) -> str:
         return spelled(n, lambda reference: f"({self.number(reference.target or reference)})", python=True)

@@ -57,7 +57,7 @@ def _build_block(
     env = Env(None, ctx.env.file.owner(block.name.text))
     if isinstance(block, tree.Block) and not _give_params(block, stage, given, env, draft, ctx):
         return None
-    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None)
+    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None, inside=None)
     for position, value in enumerate(inputs):
         port = ports[position] if position < len(ports) else None
         type_ = ctx.outward(value.type)
@@ -94,14 +94,14 @@ def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context)
             draft.inputs.append(entering)
         env = Env(ctx.env, ctx.env.file)
         env.inside_library = ctx.env.inside_library
-        inner = around.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None)
+        inner = around.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, inside=None)
         flowing = lines.run_lines(body, entering, inner)
         outputs = flowing if isinstance(flowing, tuple) else (flows.first(flowing, inner, body),)
         check_left(draft, outputs, ctx.report)
         check_unused(inner)
         return Placed((draft.close(outputs, inner.nodes),), draft)
 
-    return _run(build(x, ctx), label.name.text, () if x is None else (x,), label, ctx, build)
+    return _run(build(x, ctx), ctx.full_name(label.name.text), () if x is None else (x,), label, ctx, build)
 
 
 def _run(

@@ -27,6 +27,13 @@ Flowing: TypeAlias = "Value | Number | tuple[Value, ...]"
 """What a flow gives: a value, a constant, or several values."""
 
 
+class Inside(Frozen):
+    """The layer whose arguments are being read: what they make lies inside it. `labels` are those written in them."""
+
+    layer: str
+    labels: frozenset[str]
+
+
 class Context(Frozen, eq=False):
     """`hint` is the name that the next module takes; `site` the place on the page it belongs to, where that is not its
     own (the norm of a `default residual` belongs to the residual). `opened` is the open flow being run; `depth` how
@@ -41,6 +48,7 @@ class Context(Frozen, eq=False):
     site: int | None = None
     opened: OpenFlow | None = None
     depth: Number | None = None
+    inside: Inside | None = None
 
     def within(self, **changes: object) -> Context:
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -71,8 +79,21 @@ class Context(Frozen, eq=False):
 
     def module_name(self, stem: str) -> str:
         """The name of the next module: the hint where it is free, else after the stem."""
-        free = self.hint is not None and self.owner.find(self.hint) is None
-        return self.hint if free and self.hint is not None else self.owner.free_name(stem)
+        if self.hint is not None and self.owner.find(self.full_name(self.hint)) is None:
+            return self.full_name(self.hint)
+        return self.full_name(self.free_name(stem))
+
+    def full_name(self, name: str) -> str:
+        """The name of a module in its unit: `attn.bias` of a `bias` that is made in an argument of `attn`."""
+        return name if self.inside is None else f"{self.inside.layer}.{name}"
+
+    def free_name(self, stem: str) -> str:
+        """`linear`, then `linear_2`, ...: what is free in the unit, or in the layer whose argument this is."""
+        if self.inside is None:
+            return self.owner.free_name(stem)
+        names = (stem, *(f"{stem}_{number}" for number in range(2, len(self.owner.modules) + 3)))
+        taken = self.inside.labels
+        return next(name for name in names if name not in taken and self.owner.find(self.full_name(name)) is None)
 
     def made_before(self, node: tree.Node) -> str | None:
         """The module that this place of an open flow made at its first use, under its name in this unit."""
@@ -96,7 +117,8 @@ class Context(Frozen, eq=False):
         if self.unit.find(name) is None:
             module = unit.descend(path)
             assert isinstance(module, LayerModule | UnitModule | Copies)
-            self.unit.add(Borrowed(name, module, path, up, span), self.place(span), unit.beside(path[0]))
+            levels = tuple(".".join(path).split("."))
+            self.unit.add(Borrowed(name, module, levels, up, span), self.place(span), unit.beside(path[0]))
         return name
 
     def outward(self, type_: Type) -> Type:

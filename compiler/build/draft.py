@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...grammar import tree
 from ...grammar.source import Span
-from ..ir.graph import Borrowed, Copies, Experts, Module, Node, Unit, UnitModule, Value
+from ..ir.graph import Borrowed, Copies, Experts, Module, Node, Unit, UnitModule, Value, layer_around
 
 
 @dataclass(eq=False)
@@ -74,8 +74,7 @@ class UnitDraft:
 
     def descend(self, path: Sequence[str]) -> Module | None:
         """The module that a path leads to, `("blocks", "0", "attn")`, through blocks, groups and copies."""
-        module: Module | None = self.find(path[0])
-        rest = list(path[1:])
+        module, rest = _step(self.find, list(path))
         while rest and module is not None:
             match module:
                 case UnitModule(unit=unit):
@@ -91,8 +90,7 @@ class UnitDraft:
                         return UnitModule(position, inside, module.span)
                 case _:
                     return None
-            name = rest.pop(0)
-            module = inside.module(name) if any(m.name == name for m in inside.modules) else None
+            module, rest = _step({m.name: inside.module(m.name) for m in inside.modules}.get, rest)
         return module
 
     def levels_up_to(self, unit: UnitDraft) -> int:
@@ -129,10 +127,35 @@ class UnitDraft:
             inputs=(*self.inputs, *(inner for inner, _ in self.captured)),
             outputs=outputs,
             nodes=tuple(nodes),
-            modules=tuple(module for _, module in in_order),
+            modules=_layers_first([module for _, module in in_order]),
             span=self.span,
             scope=self.scope,
         )
+
+
+def _step(find: Callable[[str], Module | None], path: list[str]) -> tuple[Module | None, list[str]]:
+    """The module that a path begins with, and the rest: `attn.bias` is one that lies inside the layer `attn`."""
+    for end in range(len(path), 0, -1):
+        module = find(".".join(path[:end]))
+        if module is not None:
+            return module, path[end:]
+    return None, []
+
+
+def _layers_first(modules: Sequence[Module]) -> tuple[Module, ...]:
+    """Each layer before the modules that were made in its arguments, `attn` before `attn.bias`."""
+    made_in: dict[str, list[Module]] = {}
+    for module in modules:
+        made_in.setdefault(layer_around(module), []).append(module)
+
+    def below(layer: str) -> Iterator[Module]:
+        for module in made_in.pop(layer, ()):
+            yield module
+            yield from below(module.name)
+
+    ordered = list(below(""))
+    # What is left lies in a layer that has a fault, which is told where it stands.
+    return (*ordered, *(module for inside in made_in.values() for module in inside))
 
 
 _COPIES = (("repeat",), ("experts",))

@@ -61,7 +61,7 @@ def run_experts(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     entering = draft.own(Value(wrap_unsigned(ctx.outward(tokens), draft.scope)))
     draft.inputs.append(entering)
     env = Env(ctx.env, ctx.env.file)
-    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None)
+    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None, inside=None)
     result = flows.first(lines.run_lines(body, entering, inner), inner, body)
     check_left(draft, (result,), ctx.report)
     check_unused(inner)

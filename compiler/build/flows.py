@@ -174,7 +174,7 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
 def _run_open(flow: OpenFlow, stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     """A flow under a name: its modules belong to the body where its `=` stands, whoever runs it."""
     before = len(flow.made)
-    flowing = run(flow.flow, x, ctx.within(env=flow.env, opened=flow, site=None, hint=None))
+    flowing = run(flow.flow, x, ctx.within(env=flow.env, opened=flow, site=None, hint=None, inside=None))
     if (len(flow.made) > before or flow.made) and _inside_copies(ctx.unit, flow.unit):
         name = stage.path.parts[0]
         ctx.report.error(
@@ -236,7 +236,7 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
     if isinstance(target, tree.Stage) and not _makes_group(target, ctx):
         before = len(ctx.owner.modules)
         flowing = run(target, x, ctx.within(hint=label.name.text, site=ctx.place(label.span)))
-        made = ctx.owner.find(label.name.text) is not None or ctx.made_before(target) is not None
+        made = ctx.owner.find(ctx.full_name(label.name.text)) is not None or ctx.made_before(target) is not None
         if (
             not made
             and target.path.parts != ("repeat",)  # no copies: the identity

@@ -169,7 +169,7 @@ def enter_label(label: tree.Label, ctx: Context) -> None:
             help="a label is a key of the checkpoint: give one of them another",
         )
         return
-    ctx.env.labels[name] = (Labelled(name, ctx.owner), label.name.span)
+    ctx.env.labels[name] = (Labelled(ctx.full_name(name), ctx.owner), label.name.span)
 
 
 def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:

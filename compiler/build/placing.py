@@ -8,7 +8,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
-from ..ir.graph import Apply, LayerModule, Value
+from ..ir.graph import Apply, LayerModule, Module, Value, layer_around
 from ..layers import registry
 from ..layers.base import NOTHING, Layer, ShapeFault
 from ..layers.registry import stem
@@ -17,7 +17,7 @@ from ..semantics.number import equal
 from ..semantics.tensor import UNKNOWN, Tensor
 from . import ties
 from .arguments import gathered, given_arguments, read_options
-from .context import Branches, Context, Flowing
+from .context import Branches, Context, Flowing, Inside
 from .defaults import defaults_for
 from .draft import labels_in
 from .order import in_other_order
@@ -39,31 +39,60 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
             "not a combinator",
             help=f"write `{kind.word}`",
         )
-    read = read_layer(kind, stage, ctx)
+    # Its name first: what its arguments make lies inside it.
+    name = before or ctx.module_name(stem(kind.word))
+    modules = len(ctx.owner.modules)
+    read = read_layer(kind, stage, _in_arguments(kind, stage, name, ctx))
     if read is None:
         return ctx.unknown()
     entering = NOTHING if x is None else x.type
     sides = read.sides if x is None else (x, *read.sides)
     if not isinstance(entering, Tensor) or not all(isinstance(side.type, Tensor) for side in read.sides):
         return ctx.unknown()
-    if before is not None:
-        module = ctx.unit.find(before)
     if kind.withheld:
         return ctx.emit(Apply(read.layer), sides, (UNKNOWN,), stage.span)[0]
+    if before is not None:
+        module = ctx.unit.find(before)
         assert isinstance(module, LayerModule)
         return run_again(module, read.layer, before, stage, sides, ctx)
     types = infer(read.layer, stage, entering, ctx)
     if types is None:
         return ctx.unknown()
-    name = None
+    local = None
     if read.layer.is_module:
         own = ctx.outward(entering)
         assert isinstance(own, Tensor)
         tie = ties.find_tie(read.tie, read.layer, entering, ctx)
-        made = LayerModule(ctx.module_name(stem(kind.word)), read.layer, (own,), stage.span, tie)
-        name = ctx.make(made, stage, read.sides)
-    outputs = ctx.emit(Apply(read.layer), sides, types, stage.span, name)
+        inside = [module for _, module in ctx.owner.modules[modules:] if layer_around(module) == name]
+        _check_names_inside(inside, read.layer, own, ctx)
+        local = ctx.make(LayerModule(name, read.layer, (own,), stage.span, tie), stage, read.sides)
+    outputs = ctx.emit(Apply(read.layer), sides, types, stage.span, local)
     return _results(outputs, whole=read.layer.flows_whole)
+
+
+def _in_arguments(kind: type[Layer], stage: tree.Stage, name: str, ctx: Context) -> Context:
+    """Where the arguments of a call are read: modules that they make lie inside its layer."""
+    if not kind.holds_modules:
+        return ctx
+    labels = labels_in(tree.Body((tree.Stage(stage.path, stage.args, None, span=stage.span),), span=stage.span))
+    return ctx.within(inside=Inside(name.lstrip("^"), labels), hint=None)
+
+
+def _check_names_inside(inside: Sequence[Module], layer: Layer, x: Tensor, ctx: Context) -> None:
+    """Reports what was made in the arguments of a layer under a name that the layer's class has itself."""
+    if not inside:
+        return
+    taken = layer.taken | set(layer.options) | {key.partition(".")[0] for key in layer.parameters(x)}
+    for module in inside:
+        inner = module.name.rpartition(".")[2]
+        if inner in taken:
+            ctx.report.error(
+                "taken-label",
+                f"`{inner}` is a name that {layer.word} has itself, so nothing inside it can be called so",
+                module.span,
+                f"would be `{module.name}`",
+                help=f"write `{inner}_layer: ...`",
+            )
 
 
 def run_concat(stage: tree.Stage, values: Sequence[Value], ctx: Context) -> Flowing:
@@ -88,6 +117,7 @@ def put(layer: Layer, name: str, x: Value, span: Span, ctx: Context) -> Value:
     assert isinstance(x.type, Tensor)
     types = layer.infer(x.type)
     if layer.is_module:
+        name = ctx.full_name(name)
         ctx.unit.add(LayerModule(name, layer, (x.type,), span), ctx.place(span))
     return ctx.emit(Apply(layer), (x,), types, span, name if layer.is_module else None)[0]
 
@@ -144,12 +174,29 @@ class ReadLayer(Frozen):
     tie: tree.Flow | None
 
 
+def _placed(stage: tree.Stage, placed: Sequence[str], kind: type[Layer], ctx: Context) -> bool:
+    """Whether what stands without its name in a call may do so; what may not is reported."""
+    beyond = [arg for arg in (stage.args or ())[len(placed) :] if not isinstance(arg, tree.Keyword)]
+    for arg, name in zip(beyond, sorted(kind.by_name, key=list(kind.options).index), strict=False):
+        ctx.report.error(
+            "option-by-position",
+            f"`{name}` of `{kind.word}` is given by its name",
+            arg.span,
+            "which option is this?",
+            help=f"write `{kind.word}({name} = {arg.span.text})`",
+            fixes=(Fix(arg.span, f"{name} = {arg.span.text}"),),
+        )
+    return not beyond
+
+
 def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer | None:
     """The options of a layer's call; None where one is wrong or needs a later version (reported)."""
     names = list(kind.options)
     misfits: list[str] = []
     written = gathered(kind, stage)
     placed = [name for name in names if name not in kind.by_name]
+    if kind.by_name and not _placed(written, placed, kind, ctx):
+        return None
     given = given_arguments(written, placed, ctx.report, later=kind.later | kind.by_name, misfits=misfits) or {}
     defaults = defaults_for(kind.word, stage, ctx.env)
     put_off = False
@@ -177,6 +224,8 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
 
 def infer(layer: Layer, stage: tree.Stage | tree.Label, x: Tensor, ctx: Context) -> tuple[Tensor, ...] | None:
     """The types of the outputs; None where what comes in does not fit (reported)."""
+    if isinstance(stage, tree.Stage) and in_other_order(layer, stage, x, ctx.report):
+        return None
     try:
         return tuple(type_.named_like(x) for type_ in layer.infer(x))
     except ShapeFault as fault:
@@ -201,5 +250,3 @@ def _blamed(fault: ShapeFault, layer: Layer, stage: tree.Stage | tree.Label) -> 
         if keyword:
             return arg.span
     return stage.span
-    if isinstance(stage, tree.Stage) and in_other_order(layer, stage, x, ctx.report):
-        return None

@@ -76,7 +76,7 @@ def _copies(
             env.give(index.text, Reference(index.text, "index", stage.span, number(i)), index.span)
         entering = draft.own(Value(wrap_unsigned(flowing, draft.scope)))
         draft.inputs.append(entering)
-        inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=count)
+        inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=count, inside=None)
         result = flows.first(lines.run_lines(body, entering, inner), inner, body)
         check_left(draft, (result,), ctx.report)
         check_unused(inner)

@@ -161,7 +161,7 @@ class _Made:
     def _run(self, stem: str, recipe: Recipe, x: Value, ctx: Context) -> Value:
         """Several modules lie a level deeper, under the name that one would have."""
         flow = recipe.flow
-        name = ctx.unit.free_name(f"{self.base}_{stem}" if self.base else stem)
+        name = ctx.free_name(f"{self.base}_{stem}" if self.base else stem)
         if isinstance(flow, tree.Stage) or _makes_one(recipe, x, ctx):
             return flows.first(flows.run_recipe(recipe, x, ctx.within(hint=name)), ctx, flow)
         label = tree.Label(tree.Name(name, span=flow.span), tree.Body((flow,), span=flow.span), span=flow.span)
@@ -173,7 +173,7 @@ class _Made:
         if stem not in self.parts or not isinstance(x.type, Tensor):
             return x
         layer = kind(**{option: self.parts[stem]})
-        name = ctx.unit.free_name(f"{self.base}_{stem}" if self.base else stem)
+        name = ctx.free_name(f"{self.base}_{stem}" if self.base else stem)
         return placing.put(layer, name, x, self.stage.span, ctx)
 
 
@@ -260,7 +260,7 @@ def _makes_one(recipe: Recipe, x: Value, ctx: Context) -> bool:
     draft = UnitDraft("group", "", recipe.flow.span, ctx.unit, frozenset())
     env = Env(env_of(recipe), ctx.env.file)
     env.inside_library = env_of(recipe).inside_library
-    trial = ctx.within(unit=draft, env=env, nodes=[], hint=None, opened=None, report=Unheard())
+    trial = ctx.within(unit=draft, env=env, nodes=[], hint=None, opened=None, inside=None, report=Unheard())
     flows.run(recipe.flow, x, trial)
     return len(draft.modules) == 1
 

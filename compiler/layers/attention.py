@@ -19,6 +19,7 @@ from ..semantics.number import (
     written,
 )
 from ..semantics.tensor import Tensor, same
+from . import held
 from .base import NOTHING, Code, Layer, Parameter, ShapeFault
 from .kept import Device, Kept, Part
 from .options import (
@@ -209,10 +210,20 @@ class Attention(Layer):
         return self.softcap is not None or isinstance(self.score, ScoreFunction)
 
     def keeps_scores(self, device: Device) -> bool:
-        """Whether PyTorch's own attention keeps its scores, and computes in float32: on a CPU that drops some, or adds
-        to them what differs from head to head."""
-        adds = self.alibi or isinstance(self.score, Side)
-        return not self.written_out and device == "cpu" and (adds or self.dropout.value != 0)
+        """Whether PyTorch's own attention keeps its scores, and computes in float32: on a CPU where it drops some, or
+        adds to them what learns. Its kernel for CPUs gives no gradient of a mask, whatever the rank of that."""
+        return not self.written_out and device == "cpu" and (self.learns_biases or self.dropout.value != 0)
+
+    @property
+    def learns_biases(self) -> bool:
+        """Whether what is added to the scores may be learned; alibi is numbers."""
+        return isinstance(self.score, Side)
+
+    @property
+    def differs_by_example(self) -> bool:
+        """Whether what is added to the scores, or hides some, differs from example to example."""
+        by_score = isinstance(self.score, Side) and self.score.type.rank == 4
+        return by_score or any(isinstance(given, Side) for given in (self.mask, self.documents, self.prefix))
 
     def pair_work(self, x: Tensor, device: Device) -> tuple[Part, ...]:
         """The gradient of scores, where they are kept. Kernels for CUDA add the gradient of queries up in float32."""
@@ -236,7 +247,7 @@ class Attention(Layer):
         if self.dropout.value != 0:
             left = Part(scores, None if self.written_out else 4)
             kept += [Part(scores, 1 if device == "cuda" else 4), left]  # the mask, and what it left
-        if not self.plainly_causal(x):
+        if self.hides and not self.plainly_causal(x):
             kept.append(Part((batch, queries, keys), 1))  # what is seen
         if self.written_out and self.may_be_blind(x):
             kept.append(Part(scores, None))  # the softmax once more, zeros where nothing is seen
@@ -250,10 +261,9 @@ class Attention(Layer):
         batch, queries, keys = *x.dims[:2], self.keys_from(x).dims[1]
         score = self.score.type.rank if isinstance(self.score, Side) else 0
         mask = 0 if self.mask is None else self.mask.type.rank
-        each_example = mask or score == 4 or self.documents is not None or isinstance(self.prefix, Side)
         each_head = score or self.alibi
         each_query = each_head or mask == 3 or self.causal or self.window is not None or self.documents is not None
-        parts = ((each_example, batch), (each_head, self.heads), (each_query, queries))
+        parts = ((self.differs_by_example, batch), (each_head, self.heads), (each_query, queries))
         dims = [dim for there, dim in parts if there]
         return (*dims, keys) if dims else ()
 
@@ -262,6 +272,11 @@ class Attention(Layer):
     def square(self, x: Tensor) -> bool:
         """Whether there are as many queries as keys, whatever the lengths."""
         return equal(x.dims[1], self.keys_from(x).dims[1])
+
+    @property
+    def hides(self) -> bool:
+        """Whether some queries do not see some keys."""
+        return self.causal or any(option is not None for option in (self.window, self.documents, self.mask))
 
     def plainly_causal(self, x: Tensor) -> bool:
         """Whether what is seen is just what comes no later, with queries and keys side by side."""
@@ -327,7 +342,7 @@ class Attention(Layer):
             found += [f"{name}={code.number(reference)}" for reference, name in self.score.names().items()]
         if self.drops(code):
             found.append(f"dropout={code.number(self.dropout)}")
-        return [*found, *(f"{name}={made}" for name, _, made in code.held)]
+        return [*found, *held.given(code.held)]
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         sides = [*self.sequences, *(side for _, side in self.given())]

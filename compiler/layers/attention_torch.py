@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..semantics.number import Number, equal, is_whole, real, spelled
 from ..semantics.tensor import Tensor
+from . import held
 from .alibi import SLOPES
 from .base import Code
 from .rotary_torch import ROTARY
@@ -93,7 +94,7 @@ class _ClassText:
             **{f"{name}: {kind}": True for name, kind in self._kept_numbers().items()},
             "dropout: float": self.drops,
         }
-        return [argument for argument, there in chosen.items() if there]
+        return [*(argument for argument, there in chosen.items() if there), *held.taken(self.code.held)]
 
     def _kept_numbers(self) -> dict[str, str]:
         """The numbers that `forward` reads, with their types."""
@@ -138,7 +139,8 @@ class _ClassText:
         if self.rotary:
             known = wide or layer.grouped or not self.projects
             lines.append(f"self.rotary = {self.rotary}(length, {'head_dim' if known else 'dim // heads'}, base)")
-        return [*lines, *(f"self.{name} = nn.Parameter(torch.empty(heads))" for name in layer.score_weights())]
+        lines += [f"self.{name} = nn.Parameter(torch.empty(heads))" for name in layer.score_weights()]
+        return [*lines, *held.kept(self.code.held)]
 
     # --- forward ---
 
@@ -243,6 +245,9 @@ class _ClassText:
             if not bias.isidentifier():
                 lines.append(f"bias = {bias}")
                 bias = "bias"
+            if not layer.learns_biases and not layer.differs_by_example:
+                # A CPU's kernel without the scores in memory takes masks of rank 2 or 4.
+                bias = f"{bias}[None]"
             options.append(f"attn_mask={bias}.type_as(q)")
         elif seen:
             options.append("attn_mask=seen")

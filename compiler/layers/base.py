@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from ...grammar.frozen import Frozen
-from ..options import OptionSet
 from ...grammar.source import Source, Span
+from ..options import OptionSet
 from ..semantics.number import Number
 from ..semantics.tensor import Tensor
+from .held import Held
 from .kept import Autocast, Device, Gives, Kept
 from .side import Side
 
@@ -38,9 +40,9 @@ class ShapeFault(Exception):
         part: tuple[int, int] | None = None,
         label: str | None = None,
         code: str = "shape-mismatch",
+        labels: tuple[tuple[Span, str], ...] = (),
     ) -> None:
         super().__init__(message)
-        labels: tuple[tuple[Span, str], ...] = (),
         self.message, self.help, self.option = message, help, option
         self.part, self.label, self.code, self.labels = part, label, code, labels
 
@@ -70,8 +72,6 @@ class Code(Protocol):
         """Put a class or function of the library into the file, once; returns the name it got there."""
         ...
 
-    def init_linear(self) -> str:
-        """The name of the function that draws a Linear's initial weights."""
     def imported(self, name: str, module: str) -> str:
         """Have the file import a class from a module that lies beside it; returns its name there."""
         ...
@@ -80,6 +80,8 @@ class Code(Protocol):
         """The name of the function that gives a module the values that its class gives to a new one."""
         ...
 
+    def init_linear(self) -> str:
+        """The name of the function that draws a Linear's initial weights."""
         ...
 
     def init_conv(self) -> str:
@@ -96,6 +98,11 @@ class Code(Protocol):
 
     def placed_like(self) -> list[str]:
         """The arguments that put a new float tensor where the model is, in its dtype (`device=x.device`)."""
+        ...
+
+    @property
+    def held(self) -> Sequence[Held]:
+        """The modules made in the arguments of the layer that is being constructed: its class takes and keeps them."""
         ...
 
     @property
@@ -123,6 +130,10 @@ class Layer(OptionSet):
     """How many values the example gives."""
     later: ClassVar[frozenset[str]] = frozenset()
     """Options that the language has and this version has not."""
+    holds_modules: ClassVar[bool] = False
+    """Whether modules that are made in its arguments lie inside it: its emitted class takes them (`Code.held`)."""
+    taken: ClassVar[frozenset[str]] = frozenset()
+    """Names of its emitted class that none of these can have, besides those of its options and parameters."""
     trains_only: ClassVar[bool] = False
     """Whether it is the identity outside training."""
     takes_running: ClassVar[bool] = True
@@ -130,14 +141,16 @@ class Layer(OptionSet):
     most, and is placed on `NOTHING`."""
     flows_whole: ClassVar[bool] = False
     """Whether its results are all one: they go into `concat` or names together, never only the first."""
-    holds_modules: ClassVar[bool] = False
-    """Whether modules that are made in its arguments lie inside it: its emitted class takes them (`Code.held`)."""
-    taken: ClassVar[frozenset[str]] = frozenset()
-    """Names of its emitted class that none of these can have, besides those of its options and parameters."""
     variadic: ClassVar[str | None] = None
     """The option (`SideInputs`) that takes all values that stand without a name: `concat(a, b)`."""
     keywords: ClassVar[str | None] = None
     """The option (`Sizes`) that takes all that is given by a name that is no option's: `rearrange("...", p = 7)`."""
+    by_name: ClassVar[frozenset[str]] = frozenset()
+    """Options that do not stand without their name."""
+    python: ClassVar[Source | None] = None
+    """The file that has its class, of a layer written in Python."""
+    withheld: ClassVar[bool] = False
+    """Whether what it gives stays unknown: it is written in Python, which was not allowed to run."""
     gives: ClassVar[Gives] = "new"
     """Where what goes out lies: in memory of its own, in that of what comes in, in that of its weight; or it is a table
     of numbers, whatever comes in."""
@@ -145,12 +158,6 @@ class Layer(OptionSet):
     """What it computes in with bf16 and fp16: in these, as matrices are; in float32, as norms are; in what comes in."""
     not_emitted: ClassVar[str] = ""
     """What this version cannot emit: empty where PyTorch text is there for all options."""
-    by_name: ClassVar[frozenset[str]] = frozenset()
-    """Options that do not stand without their name."""
-    python: ClassVar[Source | None] = None
-    """The file that has its class, of a layer written in Python."""
-    withheld: ClassVar[bool] = False
-    """Whether what it gives stays unknown: it is written in Python, which was not allowed to run."""
 
     def __hash__(self) -> int:
         return id(self)

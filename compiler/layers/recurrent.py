@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.number import Number, equal, number, product, total
 from ..semantics.tensor import Tensor, same
+from . import held
 from .base import Code, Layer, Parameter, ShapeFault
 from .kept import Device, Kept, Part
 from .options import Flag, Probability, SideInputOrNone, Whole
@@ -33,6 +34,14 @@ class Recurrent(Layer):
     """The function of `torch` that runs it."""
     example_input: ClassVar[str] = "[B, T, 16]"
     example_outputs: ClassVar[int] = 3
+    holds_modules: ClassVar[bool] = True
+    taken: ClassVar[frozenset[str]] = frozenset(
+        """
+        dim input_size hidden_size num_layers bias batch_first mode proj_size all_weights flatten_parameters
+        permute_hidden check_input check_hidden_size check_forward_args reset_parameters get_expected_hidden_size
+        get_expected_cell_size
+        """.split()
+    )
 
     hidden: Whole
     layers: Whole = 1
@@ -136,15 +145,19 @@ class Recurrent(Layer):
     def drops(self, code: Code) -> bool:
         return self.dropout.value != 0 and not code.exporting
 
+    def numbers(self, code: Code) -> dict[str, Number]:
+        """What PyTorch's module is given besides the widths, by its names for them."""
+        layers = {} if equal(self.layers, number(1)) else {"num_layers": self.layers}
+        return layers | ({"dropout": self.dropout} if self.drops(code) else {})
+
+    def flags(self) -> list[str]:
+        return ["batch_first=True", *(["bidirectional=True"] if self.bidirectional else [])]
+
     def constructor(self, x: Tensor, code: Code) -> str:
         arguments = [code.number(x.dims[-1]), code.number(self.hidden)]
-        if not equal(self.layers, number(1)):
-            arguments.append(f"num_layers={code.number(self.layers)}")
-        arguments.append("batch_first=True")
-        if self.drops(code):
-            arguments.append(f"dropout={code.number(self.dropout)}")
-        if self.bidirectional:
-            arguments.append("bidirectional=True")
+        arguments += [f"{name}={code.number(n)}" for name, n in self.numbers(code).items()]
+        # The flags stand in the class where that has an `__init__` of its own.
+        arguments += held.given(code.held) if code.held else self.flags()
         from .recurrent_torch import definition  # a check needs no text
 
         return f"{code.library(self.word, definition(self, code))}({', '.join(arguments)})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import held
 from .base import Code
 
 if TYPE_CHECKING:
@@ -27,10 +28,25 @@ def definition(layer: Recurrent, code: Code) -> str:
         f"    `state` what goes on from here, [{_rows(layer)}, B, hidden].",
         '    """',
         "",
+        *(f"    {line}".rstrip() for line in _init(layer, code)),
         f"    def forward({arguments}) -> tuple[Tensor, Tensor, Tensor]:",
         *(f"        {line}" for line in (_scripted(layer) if code.exporting else _forward(layer))),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _init(layer: Recurrent, code: Code) -> list[str]:
+    """Only where it keeps what was made in its arguments; else PyTorch's own will do."""
+    if not code.held:
+        return []
+    options = [f"{name}: {'float' if name == 'dropout' else 'int'}" for name in layer.numbers(code)]
+    given = [*(f"{name}={name}" for name in layer.numbers(code)), *layer.flags()]
+    return [
+        f"def __init__({', '.join(['self', 'dim: int', 'hidden: int', *options, *held.taken(code.held)])}) -> None:",
+        f"    super().__init__({', '.join(['dim', 'hidden', *given])})",
+        *(f"    {line}" for line in held.kept(code.held)),
+        "",
+    ]
 
 
 def _rows(layer: Recurrent) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.number import divides, equal, number, whole
 from ..semantics.tensor import Tensor
+from . import held
 from .attention import shown
 from .base import Code, Layer, Parameter, ShapeFault
 from .kept import Device, Kept, Part
@@ -30,6 +31,7 @@ class RelativeBias(Layer):
 
     word: ClassVar[str] = "RelativeBias"
     example: ClassVar[str] = "RelativeBias(4)"
+    holds_modules: ClassVar[bool] = True
 
     heads: Whole
     buckets: Whole = 32
@@ -82,9 +84,9 @@ class RelativeBias(Layer):
     # --- PyTorch ---
 
     def constructor(self, x: Tensor, code: Code) -> str:
-        name = code.library("RelativeBias", self._definition(x))
-        arguments = f"buckets={code.number(self.buckets)}, distance={code.number(self.distance)}"
-        return f"{name}({code.number(self.heads)}, {arguments})"
+        name = code.library("RelativeBias", self._definition(x, code))
+        numbers = [f"buckets={code.number(self.buckets)}", f"distance={code.number(self.distance)}"]
+        return f"{name}({', '.join([code.number(self.heads), *numbers, *held.given(code.held)])})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x})" if self.keys is None else f"{module}({x}, {self.keys})"
@@ -92,7 +94,7 @@ class RelativeBias(Layer):
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
         return code.init_weight(f"{module}.weight")
 
-    def _definition(self, x: Tensor) -> str:
+    def _definition(self, x: Tensor, code: Code) -> str:
         keys, inputs = ("x", "x: Tensor") if self.keys is None else ("keys", "x: Tensor, keys: Tensor")
         forward = [f"key = torch.arange({keys}.shape[1], device=x.device)"]
         query = "key"
@@ -113,15 +115,17 @@ class RelativeBias(Layer):
         if not self.causal:
             forward.append("bucket = torch.where(ahead > 0, bucket + side, bucket)")
         forward.append("return self.weight[bucket].permute(2, 0, 1)")
+        arguments = ["self", "heads: int", "buckets: int", "distance: int", *held.taken(code.held)]
         lines = [
             "class RelativeBias(nn.Module):",
             '    """Learned biases of attention scores by distance (T5, Raffel et al. 2020): [heads, T, S]"""',
             "",
-            "    def __init__(self, heads: int, buckets: int, distance: int) -> None:",
+            f"    def __init__({', '.join(arguments)}) -> None:",
             "        super().__init__()",
             "        self.buckets = buckets",
             "        self.distance = distance",
             "        self.weight = nn.Parameter(torch.empty(buckets, heads))",
+            *(f"        {line}" for line in held.kept(code.held)),
             "",
             f"    def forward(self, {inputs}) -> Tensor:",
             *(f"        {line}" for line in forward),

@@ -64,14 +64,15 @@ class ScoreFunction(Frozen, eq=False):
         return found
 
 
-_TAKEN = frozenset(
+NAMES = frozenset(
     """
     self dim heads memory_dim kv_heads head_dim length base q_norm k_norm scale softcap window prefix dropout
     x memory documents score mask q k v o rotary scores position query key distance seen head group torch math nn
     """.split()
 )
+"""Those that stand in the emitted class of an attention."""
 
 
 def own_name(name: str) -> str:
     """A name of the file in the emitted class, where it may not be one that stands there already."""
-    return f"{name}_" if name in _TAKEN else name
+    return f"{name}_" if name in NAMES else name

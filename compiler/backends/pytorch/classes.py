@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from ...build.labels import TAKEN
-from ...ir.graph import Copies, LayerModule, Module, Residual, Unit, UnitModule, Value
+from ...ir.graph import Copies, LayerModule, Module, Residual, Unit, UnitModule, Value, layer_around
 from ...ir.weights import module_weights, unit_weights
 from ...layers.base import Code
+from ...layers.held import Held
 from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
 from ...semantics.tensor import Tensor
 from .file import FileText, python
 from .forward import Forward, ForwardText
 from .initial import (
-    init_bias_source,
     INIT_AS_MADE,
+    init_bias_source,
     init_conv_source,
     init_linear_source,
     init_recurrent_source,
@@ -52,6 +53,8 @@ class ClassCode(Code):
     dims_as_arguments: bool = False
     arguments: list[Reference] = field(default_factory=list)
     uses_config: bool = False
+    holding: Sequence[Held] = ()
+    """What was made in the arguments of the layer that is being constructed."""
 
     def number(self, n: Number) -> str:
         return python(n, self._name)
@@ -77,9 +80,6 @@ class ClassCode(Code):
     def library(self, name: str, source: str) -> str:
         return self.file.add_library(name, source)
 
-    def init_linear(self) -> str:
-        self.file.functions["init_linear"] = init_linear_source(self.file.scheme)
-        return "init_linear"
     def imported(self, name: str, module: str) -> str:
         self.file.imported[name] = module
         return name
@@ -88,6 +88,9 @@ class ClassCode(Code):
         self.file.functions["init_as_made"] = INIT_AS_MADE
         return "init_as_made"
 
+    def init_linear(self) -> str:
+        self.file.functions["init_linear"] = init_linear_source(self.file.scheme)
+        return "init_linear"
 
     def init_conv(self) -> str:
         self.file.functions["init_conv"] = init_conv_source(self.file.scheme)
@@ -102,6 +105,10 @@ class ClassCode(Code):
 
     def placed_like(self) -> list[str]:
         return []  # where modules are made nothing has come in
+
+    @property
+    def held(self) -> Sequence[Held]:
+        return self.holding
 
     @property
     def exporting(self) -> bool:
@@ -169,6 +176,12 @@ class ForwardCode(ForwardText):
     def library(self, name: str, source: str) -> str:
         return self.made.library(name, source)
 
+    def imported(self, name: str, module: str) -> str:
+        return self.made.imported(name, module)
+
+    def init_as_made(self) -> str:
+        return self.made.init_as_made()
+
     def init_linear(self) -> str:
         return self.made.init_linear()
 
@@ -176,16 +189,14 @@ class ForwardCode(ForwardText):
         return self.made.init_conv()
 
     def init_recurrent(self) -> str:
-    def imported(self, name: str, module: str) -> str:
-        return self.made.imported(name, module)
-
-    def init_as_made(self) -> str:
-        return self.made.init_as_made()
-
         return self.made.init_recurrent()
 
     def init_weight(self, tensor: str) -> list[str]:
         return self.made.init_weight(tensor)
+
+    @property
+    def held(self) -> Sequence[Held]:
+        return self.made.holding
 
     @property
     def exporting(self) -> bool:
@@ -219,7 +230,8 @@ def write_class(
 ) -> ClassText:
     """The class of a unit whose inner units have their classes already."""
     code = ClassCode(file, unit, dims_as_arguments)
-    make = [line for module in unit.modules for line in _construct(module, inner, code)]
+    inside = _by_layer_around(unit)
+    make = [line for module in inside.get("", ()) for line in _construct(module, inside, inner, code)]
     tied = [f"{weight} = {parameter}" for weight, parameter in ties(unit)]
     names, lent = input_names(unit), lent_to(unit)
     running = ForwardCode(code, names)
@@ -329,15 +341,41 @@ def _units(module: object) -> tuple[Unit, ...]:
     return ()
 
 
-def _construct(module: Module, inner: dict[Unit, ClassText], code: ClassCode) -> list[str]:
+def _by_layer_around(unit: Unit) -> dict[str, list[Module]]:
+    """The modules of a unit by the layer that they lie inside; those of its body under the empty name."""
+    found: dict[str, list[Module]] = {}
+    for module in unit.modules:
+        found.setdefault(layer_around(module), []).append(module)
+    return found
+
+
+def _construct(
+    module: Module, inside: dict[str, list[Module]], inner: dict[Unit, ClassText], code: ClassCode
+) -> list[str]:
+    made = _made(module, inside, inner, code)
+    return [] if made is None else [f"self.{module.name} = {made}"]
+
+
+def _made(module: Module, inside: dict[str, list[Module]], inner: dict[Unit, ClassText], code: ClassCode) -> str | None:
+    """The expression that makes a module; None for what is borrowed, which is made elsewhere."""
     match module:
         case LayerModule(name=name, layer=layer, inputs=inputs):
-            return [f"self.{name} = {layer.constructor(inputs[0], code)}"]
-        case UnitModule(name=name, unit=unit):
-            return [f"self.{name} = {make_unit(unit, inner, code)}"]
-        case Copies(name=name, count=count, units=units):
-            return [f"self.{name} = nn.ModuleList({_copies(count, units, inner, code)})"]
-    return []  # what is borrowed is made elsewhere
+            code.holding = [_held(each, inside, inner, code) for each in inside.get(name, ())]
+            made = layer.constructor(inputs[0], code)
+            code.holding = ()
+            return made
+        case UnitModule(unit=unit):
+            return make_unit(unit, inner, code)
+        case Copies(count=count, units=units):
+            return f"nn.ModuleList({_copies(count, units, inner, code)})"
+    return None
+
+
+def _held(module: Module, inside: dict[str, list[Module]], inner: dict[Unit, ClassText], code: ClassCode) -> Held:
+    made = _made(module, inside, inner, code)
+    assert made is not None
+    is_tensor = isinstance(module, LayerModule) and "" in module.layer.parameters(module.inputs[0])
+    return Held(module.name.rpartition(".")[2], "nn.Parameter" if is_tensor else "nn.Module", made)
 
 
 def make_unit(unit: Unit, inner: dict[Unit, ClassText], code: ClassCode, index: str = "") -> str:

@@ -8,7 +8,7 @@ from ...ir.graph import Copies, Unit
 
 def item_name(copies: Copies) -> str:
     """The variable of a loop over copies: `block` for `blocks`, else the class in small letters."""
-    return singular(copies.name)
+    return singular(copies.name.rpartition(".")[2])
 
 
 def singular(label: str) -> str:
@@ -24,7 +24,8 @@ def class_name(unit: Unit) -> str:
     """The class a unit would like to be called: a block's or model's own name, a label as `CapWords`."""
     if unit.kind in ("model", "block"):
         return unit.name
-    label = singular(unit.name) if unit.kind == "copy" else unit.name
+    label = unit.name.rpartition(".")[2]
+    label = singular(label) if unit.kind == "copy" else label
     return "".join(part.capitalize() for part in label.split("_")) or "Group"
 
 
