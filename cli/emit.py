@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     from ..compiler.pipeline import emit
     from ..grammar.diagnostics import SpecError
-    from .recipe_costs import chosen_graph
+    from .chosen_model import chosen_graph
 
     analysis = analysed(options.file, options.set, allow_python=options.allow_python)
     graph, recipe = chosen_graph(analysis, options.recipe)

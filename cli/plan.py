@@ -45,8 +45,7 @@ def run(options: Namespace, console: Console) -> int:
         console.document(model=graph.model.name, recipe=recipe_name, **_json(costs, fits))
     else:
         _print(graph, costs, fits, options.memory, console)
-    if options.model is None and options.recipe is None:
-        tell_of_other_models(analysis, graph, console)
+    tell_of_other_models(analysis, graph, options, console)
     return report_left_out(analysis, "", options, console)
 
 

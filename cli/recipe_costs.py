@@ -7,42 +7,18 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from ..api.sources import WrongUse
 from ..compiler.backends.plan import Training
 from ..compiler.ir.weights import weights
 from ..compiler.training.objective import terms
-from ..runtime.errors import Refused
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
     from ..compiler.layers.kept import Device
-    from ..compiler.pipeline import Analysis
     from ..compiler.training.plan import TrainPlan
 
 
 _NVIDIA = "/dev/nvidiactl"
 """There where the driver of an NVIDIA card is; `plan` asks no framework."""
-
-
-def chosen_graph(analysis: Analysis, recipe: str | None) -> tuple[Graph | None, TrainPlan | None]:
-    """The model that a recipe trains, and the recipe: the one asked for, else the last of the file, else a model alone.
-
-    The graph is None where a part of the model is not in this version. Raises WrongUse for an unknown recipe.
-    """
-    spec = analysis.spec
-    if spec is None:
-        return None, None
-    recipes = spec.scope.recipes
-    if recipe is not None and recipe not in recipes:
-        known = f"there are: {', '.join(recipes)}" if recipes else "the file has no `train` section"
-        raise WrongUse(f"{spec.source.name} has no recipe {recipe}", known)
-    from ..compiler.semantics.resolve import first_model
-
-    name = recipe if recipe is not None else next(reversed(recipes), None)
-    model = first_model(spec, [recipes[name].model.text] if name is not None else ())
-    if model is None:
-        raise Refused(f"{spec.source.name} has no model")
-    return analysis.graphs.get(model.name.text), analysis.plans.get(name) if name is not None else None
 
 
 def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device: Device) -> Training:

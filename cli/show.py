@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..api.sources import WrongUse
+from .chosen_model import add_model_argument, chosen_graph, tell_of_other_models
 from .console import Console, table
 from .plan import layer_rows
 from .python_argument import add_python_argument
@@ -16,6 +17,7 @@ from .text_file import replace_text
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
     from ..compiler.pipeline import Analysis
+    from ..compiler.training.plan import TrainPlan
 
 STAGES = ("ast", "resolved", "ir", "passes", "module")
 
@@ -23,18 +25,17 @@ STAGES = ("ast", "resolved", "ir", "passes", "module")
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .dlspec file")
     add_python_argument(parser)
+    add_model_argument(parser)
     parser.add_argument("--stage", choices=STAGES, help="what the compiler makes of it, in this order")
     parser.add_argument("--svg", type=Path, metavar="OUT", help="write a picture of the model into this file")
     parser.add_argument("--recipe", metavar="NAME", help="show the model of this recipe (the last of the file)")
 
 
 def run(options: Namespace, console: Console) -> int:
-    from .recipe_costs import chosen_graph
-
     if options.svg is not None and options.stage is not None:
         raise WrongUse("`--svg` draws the model, and `--stage` shows a stage of the compiler as text", "take one out")
     analysis = analysed(options.file, options.set, allow_python=options.allow_python)
-    graph, _ = chosen_graph(analysis, options.recipe)
+    graph, recipe = chosen_graph(analysis, options.recipe, options.model)
     if options.svg is not None:
         return _draw(graph, analysis, options, console)
     if options.stage in ("ast", "resolved"):
@@ -44,9 +45,11 @@ def run(options: Namespace, console: Console) -> int:
     elif graph is None:
         return report_left_out(analysis, "the model cannot be shown", options, console)
     else:
-        text = _shown(options.stage, analysis, graph, options.recipe)
+        text = _shown(options.stage, analysis, graph, recipe)
     console.print(text)
     console.document(stage=options.stage or "table", text=text)
+    if graph is not None and options.stage not in ("ast", "resolved"):
+        tell_of_other_models(analysis, graph, options, console)
     return report_left_out(analysis, "", options, console)
 
 
@@ -58,10 +61,11 @@ def _draw(graph: Graph | None, analysis: Analysis, options: Namespace, console: 
     replace_text(options.svg, svg_text(graph))
     console.say(str(options.svg))
     console.document(files=[str(options.svg)])
+    tell_of_other_models(analysis, graph, options, console)
     return report_left_out(analysis, "", options, console)
 
 
-def _shown(stage: str | None, analysis: Analysis, graph: Graph, recipe: str | None) -> str:
+def _shown(stage: str | None, analysis: Analysis, graph: Graph, recipe: TrainPlan | None) -> str:
     match stage:
         case "ir":
             from .stages import built_text

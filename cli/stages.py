@@ -10,6 +10,7 @@ from ..grammar import tree
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
     from ..compiler.pipeline import Analysis
+    from ..compiler.training.plan import TrainPlan
 
 
 def tree_text(file: tree.File) -> str:
@@ -23,8 +24,9 @@ def _nodes(root: tree.Node) -> Iterator[str]:
         node, depth, role = todo.pop()
         plain: list[str] = []
         inside: list[tuple[tree.Node, int, str]] = []
-        for name, value in vars(node).items():
-            if name == "span" or value is None:
+        for name in node.__match_args__:
+            value = getattr(node, name)
+            if value is None:
                 continue
             if isinstance(value, tree.Node):
                 inside.append((value, depth + 1, name))
@@ -77,14 +79,13 @@ def built_text(analysis: Analysis, model: str) -> str:
     return graph_text(graph)
 
 
-def module_text(analysis: Analysis, graph: Graph, recipe: str | None) -> str:
-    """The emitted model."""
+def module_text(analysis: Analysis, graph: Graph, recipe: TrainPlan | None) -> str:
+    """The emitted model, with the initial weights of a recipe that runs."""
+    from ..compiler.backends.pytorch.initial import Scheme
     from ..compiler.backends.pytorch.module import emit_module
 
     spec = analysis.spec
     assert spec is not None
-    chosen = recipe if recipe is not None else next(reversed(spec.scope.recipes), None)
-    plan = analysis.recipes.get(chosen) if chosen is not None else None
     source_name = f"{spec.name}.dlspec"
-    text = emit_module(graph, source_name) if plan is None else emit_module(graph, source_name, plan.scheme)
-    return text.rstrip("\n")
+    scheme = recipe.scheme if recipe is not None and recipe.runs else Scheme()
+    return emit_module(graph, source_name, scheme).rstrip("\n")
