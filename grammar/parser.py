@@ -9,6 +9,7 @@ from . import tree
 from .brackets import balanced
 from .depth import bounded
 from .diagnostics import Diagnostic, in_source_order
+from .dictionaries import in_constants
 from .header import read_header
 from .indented import in_braces
 from .layout import statements
@@ -55,6 +56,7 @@ def parse(source: Source) -> tuple[tree.File, list[Diagnostic]]:
 
 
 def _read(source: Source, words: list[Token], doubt: bool = False) -> tuple[tree.File, list[Diagnostic]]:
+    words, dictionaries, fields = in_constants(source, words)
     words, indented = in_braces(source, words)
     words, mismatched = balanced(source, words, doubt)
     stream, misplaced = statements(source, words)
@@ -62,9 +64,9 @@ def _read(source: Source, words: list[Token], doubt: bool = False) -> tuple[tree
     stream, deep, dropped = bounded(source, stream)
     parser = _Parser(source, stream)
     _, *items = parser.run()
-    unread, whole = (*dropped, *parser.unread), source.span(0, len(source.text))
+    unread, whole = (*dropped, *fields, *parser.unread), source.span(0, len(source.text))
     file = tree.File(version, with_settings(items, parser.findings), unread, span=whole)
-    return file, [*indented, *mismatched, *misplaced, *header, *deep, *parser.findings]
+    return file, [*dictionaries, *indented, *mismatched, *misplaced, *header, *deep, *parser.findings]
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, Protocol, TypeGuard
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
 from .language import is_library, layers
 from .number import (
@@ -107,8 +108,27 @@ def evaluate(flow: tree.Flow, scope: Scope, report: Report, words: frozenset[str
             return _name(path, flow, scope, report, words)
         case tree.Stage(path=path, args=args, body=None) if path.parts[0] in MATHS and len(path.parts) == 1:
             return _worked_out(path.parts[0], list(args or ()), flow, scope, report)
+        case tree.Stage(path=tree.Path(parts=(first, *_, field)) as path, args=None, body=None) if _is_field(
+            scope.find(first), scope.find(field)
+        ):
+            _no_fields(path, scope, report)
+            return FAULT
         case _:
             return Recipe(flow, scope)
+
+
+def _is_field(first: object, field: object) -> bool:
+    """Whether `first.field` is a constant taken for an object, or has a field that is a constant by itself."""
+    return is_number(first) or isinstance(first, str | bool | tuple) or (first is None and is_number(field))
+
+
+def _no_fields(path: tree.Path, scope: Scope, report: Report) -> None:
+    *_, field = path.parts
+    known = scope.find(field) is not None
+    help = f"write `{field}`" if known else f"give it a name of its own: `{field} = ...` above the blocks and models"
+    fixes = (Fix(path.span, field),) if known else ()
+    message = f"there is no `{path}`: a constant has no fields"
+    report.error("unknown-name", message, path.span, "not known here", help=help, fixes=fixes)
 
 
 def _decimal(text: str) -> Fraction:
