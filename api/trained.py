@@ -75,6 +75,7 @@ def metadata_of(trained: Trained) -> Metadata:
         inputs=options.inputs,
         outputs=options.outputs,
         limits=options.limits,
+        least=options.least,
         tokenizer=tokenizer_from_json(record.tokenizer) if record.tokenizer is not None else None,
         classes=record.classes,
     )

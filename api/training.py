@@ -114,7 +114,9 @@ def sampler_of(program: Program, tokenizer: Tokenizer | None) -> Callable[[nn.Mo
     from ..runtime.torch_session import TorchSession
 
     options = program.options
-    metadata = Metadata(__version__, "", options.inputs, options.outputs, options.limits, tokenizer)
+    metadata = Metadata(
+        __version__, "", options.inputs, options.outputs, options.limits, tokenizer, least=options.least
+    )
 
     def sample(model: nn.Module, prompt: str) -> str:
         session = TorchSession(metadata, model)
