@@ -8,6 +8,7 @@ import pytest
 
 from dlspec.compiler.ir.graph import Graph
 from dlspec.compiler.ir.least import least_sizes
+from dlspec.compiler.ir.text import graph_text
 from dlspec.compiler.pipeline import analyse
 from dlspec.compiler.semantics.number import Number, Operation, Reference, at_bounds, least, limit, number
 from dlspec.compiler.training.settings import model_settings
@@ -193,3 +194,10 @@ def test_the_least_size_is_worked_out_where_nobody_says_it(dim: str, stages: str
     graph = graph_of(f"model N: (x: {shape[0]}) -> (y: {shape[1]}) {{ {stages}{axis} }}")
     assert least_sizes(graph) == least
     assert model_settings(graph, 0)["least"] == least
+
+
+def test_the_stages_of_the_compiler_show_bounds() -> None:
+    ports = "(x: [B, 2 <= T <= 2 * width, 8], z: [B, S > 3, 8]) -> (y: [B, 8], a: [B, 8])"
+    body = "{\n  x -> mean(over = [1]) as y\n  z -> mean(over = [1]) as a\n}"
+    lines = graph_text(graph_of(f"width = 8\nmodel N: {ports} {body}")).splitlines()
+    assert lines[1:3] == ["  2 <= T <= 2 * width", "  4 <= S"]

@@ -42,7 +42,17 @@ STEP = "  "
 
 def graph_text(graph: Graph) -> str:
     """The whole graph, a node a line; units that are used stand where they are used."""
-    return "\n".join(_aligned(_unit(graph.model, graph.outputs, "")))
+    head, *nodes = _unit(graph.model, graph.outputs, "")
+    return "\n".join(_aligned([head, *_bounds(graph), *nodes]))
+
+
+def _bounds(graph: Graph) -> Iterator[_Line]:
+    """How large the open dims may be that have bounds: `2 <= T <= context`."""
+    for name in dict.fromkeys((*graph.least, *graph.limits)):
+        least, most = graph.least.get(name), graph.limits.get(name)
+        low = "" if least is None else f"{written(least)} <= "
+        high = "" if most is None else f" <= {written(most)}"
+        yield f"{STEP}{low}{name}{high}", ""
 
 
 def layer_text(layer: Layer) -> str:
