@@ -61,6 +61,12 @@ class PlainCode:
         self.library_sources[name] = source
         return name
 
+    def imported(self, name: str, module: str) -> str:
+        return name
+
+    def init_as_made(self) -> str:
+        return "init_as_made"
+
     def init_linear(self) -> str:
         return "init_linear"
 

@@ -177,6 +177,10 @@ STATEMENTS = [
     f"    x = self.f({LONG} + {LONG} * {LONG} * {LONG}, -{LONG})",
     f"    left, right = self.{LONG}({LONG}, {LONG})",
     f"    x = {LONG} >= {LONG} * {LONG} + {LONG}",
+    f"    return torch.stack({LONG}, {LONG}).flatten(1).to(x)",
+    f"    return torch.stack({LONG}, {LONG}).flatten(1).to(self.{LONG})",
+    f"    x = self.{LONG}({LONG}).flatten(self.{LONG})",
+    f"    x = self.f({LONG}.{LONG}(1)[1].{LONG}(2).{LONG}, {LONG})",
 ]
 
 

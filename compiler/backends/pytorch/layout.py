@@ -2,7 +2,7 @@
 
 Only what the emitter writes is handled. A statement that is too long is split at its operators, in parentheses, or at
 its last outermost bracket (that of a `def` at its first): first with all that stands inside on one line, then with an
-item a line and a trailing comma.
+item a line and a trailing comma. A chain of calls, `x.f(1).g(2).h(3)`, goes into parentheses whole, else a call a line.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def fit(line: str) -> list[str]:
         return _at_bracket(line, first=line.lstrip().startswith("def "))
     start = len(indent) + head.end()
     operands = _operands(line[start:])
-    if len(operands) == 1:
+    if len(operands) == 1 and not _chain(line[start:]):
         return _at_bracket(line)
     if len(operands) == 2 and (operands[0].startswith("(") or operands[1].endswith(tuple(_CLOSE))):
         # One operator: the last bracket is opened where all in front of it has room, else the first.
@@ -69,11 +69,20 @@ def _at_operators(indent: str, text: str, tail: str) -> list[str]:
         return [f"{indent}{text}{tail}"]
     operands = _operands(text)
     if len(operands) == 1:
+        operands = _chain(text)
+    if not operands:
         return _at_bracket(f"{indent}{text}{tail}")
     lines: list[str] = []
     for operand in operands:
         lines += _at_operators(indent, operand, tail if operand is operands[-1] else "")
     return lines
+
+
+def _chain(text: str) -> list[str]:
+    """The links of a chain of calls, each but the first with its dot; none where only one follows a bracket."""
+    cuts = [at for at in _outside_brackets(text) if text[at] == "." and text[at - 1] in _CLOSE]
+    edges = [0, *cuts, len(text)]
+    return [text[a:b] for a, b in pairwise(edges)] if len(cuts) > 1 else []
 
 
 def _operands(text: str) -> list[str]:
