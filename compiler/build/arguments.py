@@ -62,6 +62,31 @@ def _no_options(args: Sequence[tree.Node], kind: type[Layer]) -> tuple[tree.Keyw
     return tuple(arg for arg in args if isinstance(arg, tree.Keyword) and arg.name.text not in kind.options)
 
 
+def given_to_layer(
+    kind: type[Layer], stage: tree.Stage, report: Report, misfits: list[str] | None = None
+) -> Given | None:
+    """The arguments of a layer's call, as `given_arguments`; what needs its name and stands without it is reported."""
+    placed = [name for name in kind.options if name not in kind.by_name]
+    call = gathered(kind, stage)
+    beyond = [arg for arg in (call.args or ())[len(placed) :] if not isinstance(arg, tree.Keyword)]
+    if kind.by_name and beyond:
+        free = [name for name in kind.options if name in kind.by_name]
+        for arg, name in zip(beyond, free, strict=False):
+            report.error(
+                "option-by-position",
+                f"`{name}` of `{kind.word}` is given by its name",
+                arg.span,
+                "which option is this?",
+                help=f"write `{kind.word}({name} = {arg.span.text})`",
+                fixes=(Fix(arg.span, f"{name} = {arg.span.text}"),),
+            )
+        kept = tuple(arg for arg in call.args or () if arg not in beyond)
+        call = tree.Stage(call.path, kept, call.body, span=call.span)
+        if misfits is not None:
+            misfits += free
+    return given_arguments(call, placed, report, later=kind.later | kind.by_name, misfits=misfits)
+
+
 def given_arguments(
     stage: tree.Stage,
     names: Sequence[str],
@@ -209,6 +234,8 @@ def read_options(
     try:
         options = kind(**values)
     except BadOptions as fault:
+        from .examples import call_with, example_of  # only a mistake waits for it
+
         for problem in fault.problems:
             name = problem.option
             if problem.takes is None and name in (*faulty, *misfits):
@@ -219,15 +246,16 @@ def read_options(
                     f"`{word}` needs `{name}`",
                     span,
                     "not given here",
-                    help=f"write `{_call_with(word, name, kind)}`",
+                    help=f"such as `{call_with(kind, word, span.text, name)}`",
                 )
                 continue
+            example = "" if " such as " in problem.takes else example_of(kind, name)
             report.error(
                 "wrong-value",
                 f"`{name}` takes {problem.takes}",
                 places.get(name, span),
                 f"this is {show_value(values.get(name))}",
-                help=f"`{word}({name} = ...)` with {problem.takes}",
+                help=f"such as `{example}`" if example else "",
                 labels=_origins(written.get(name), scope),
             )
         return None
@@ -275,11 +303,6 @@ def _takes_none(kind: type[OptionSet], name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _call_with(word: str, missing: str, kind: type[OptionSet]) -> str:
-    required = [name for name, field in kind.options.items() if field.required]
-    return f"{word}({', '.join(required)})" if missing in required else f"{word}({missing} = ...)"
 
 
 def _count(number: int) -> str:

@@ -16,7 +16,7 @@ from ..layers.side import Side
 from ..semantics.number import equal
 from ..semantics.tensor import UNKNOWN, Tensor
 from . import ties
-from .arguments import gathered, given_arguments, read_options
+from .arguments import given_to_layer, read_options
 from .context import Branches, Context, Flowing, Inside
 from .defaults import defaults_for
 from .draft import labels_in
@@ -174,30 +174,11 @@ class ReadLayer(Frozen):
     tie: tree.Flow | None
 
 
-def _placed(stage: tree.Stage, placed: Sequence[str], kind: type[Layer], ctx: Context) -> bool:
-    """Whether what stands without its name in a call may do so; what may not is reported."""
-    beyond = [arg for arg in (stage.args or ())[len(placed) :] if not isinstance(arg, tree.Keyword)]
-    for arg, name in zip(beyond, sorted(kind.by_name, key=list(kind.options).index), strict=False):
-        ctx.report.error(
-            "option-by-position",
-            f"`{name}` of `{kind.word}` is given by its name",
-            arg.span,
-            "which option is this?",
-            help=f"write `{kind.word}({name} = {arg.span.text})`",
-            fixes=(Fix(arg.span, f"{name} = {arg.span.text}"),),
-        )
-    return not beyond
-
-
 def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer | None:
     """The options of a layer's call; None where one is wrong or needs a later version (reported)."""
     names = list(kind.options)
     misfits: list[str] = []
-    written = gathered(kind, stage)
-    placed = [name for name in names if name not in kind.by_name]
-    if kind.by_name and not _placed(written, placed, kind, ctx):
-        return None
-    given = given_arguments(written, placed, ctx.report, later=kind.later | kind.by_name, misfits=misfits) or {}
+    given = given_to_layer(kind, stage, ctx.report, misfits) or {}
     defaults = defaults_for(kind.word, stage, ctx.env)
     put_off = False
     for name in sorted(kind.later):

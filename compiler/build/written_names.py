@@ -16,7 +16,7 @@ from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
 from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
-from .arguments import gathered, given_arguments, listed, words_of
+from .arguments import given_arguments, given_to_layer, listed, words_of
 from .context import Context
 from .defaults import COMBINATOR_OPTIONS, DEEPNORM
 
@@ -77,8 +77,7 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
     word = str(stage.path)
     layer, block = ctx.env.file.layer(word), ctx.env.file.blocks.get(word)
     if layer is not None:
-        placed = [name for name in layer.options if name not in layer.by_name]
-        given_arguments(gathered(layer, stage), placed, ctx.report, later=layer.later | layer.by_name)
+        given_to_layer(layer, stage, ctx.report)
     elif block is not None:
         names = [name for name, _ in parameters(block)]
         given_arguments(stage, names, ctx.report, there_are=taken_by(block))

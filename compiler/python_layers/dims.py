@@ -128,8 +128,8 @@ def as_number(dim: object) -> Number | None:
             return dim.number
         case bool():
             return None
-        case int():
-            return number(dim)
+        case int() | float() if dim == dim // 1:
+            return number(int(dim))
     return None
 
 

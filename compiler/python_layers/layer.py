@@ -135,7 +135,8 @@ class PythonLayer(Layer):
                 shapes = " and ".join(str(list(sizes.shape(one.dims) or ())) for one in inputs)
                 raise ShapeFault(
                     f"`forward` of `{self.word}` fails for {shapes}: {fault.said}",
-                    "the shape rule lets it pass: a rule raises ValueError for what `forward` cannot take",
+                    "mend `forward`; what it cannot take the rule refuses with a ValueError, and a length that has to "
+                    "divide is written so in the input: `2 * T`",
                     code=FAULT,
                     labels=self._at(fault),
                 ) from None

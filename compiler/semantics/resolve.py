@@ -135,10 +135,10 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
         if id(imported) not in known:
             known[id(imported)] = _scope(imported.file, report, imported.imports, known)
         other = known[id(imported)]
-        other.layers |= imported.layers
+        for name, kind in imported.layers.items():
+            if not _is_taken(name, imported.place.what.span, report):
+                other.layers[name] = kind
         _bring(scope, other, imported.place, taken, report)
-        for name in imported.layers:
-            _not_a_layer(name, imported.place.what.span, report)
     for item in file.items:
         match item:
             case tree.Constant(name=name):
@@ -149,10 +149,10 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
                 scope.defaults.append(item)
             case tree.Block(name=name):
                 _enter(scope.blocks, name, item, taken, report)
-                _not_a_layer(name.text, name.span, report)
+                _is_taken(name.text, name.span, report)
             case tree.Model(name=name):
                 _enter(scope.models, name, item, taken, report)
-                _not_a_layer(name.text, name.span, report)
+                _is_taken(name.text, name.span, report)
             case tree.Train(model=model, recipe=recipe):
                 _recipe(scope.recipes, recipe or model, item, report)
             case tree.Export(model=model):
@@ -284,8 +284,10 @@ def _recipe(table: dict[str, Any], name: tree.Name, item: tree.Train | tree.Expo
     )
 
 
-def _not_a_layer(name: str, place: Span, report: Report) -> None:
-    if is_library(name):
+def _is_taken(name: str, place: Span, report: Report) -> bool:
+    """Whether a name is a layer's of the language (reported)."""
+    found = is_library(name)
+    if found:
         report.error(
             "taken-name",
             f"`{name}` is a layer of the language",
@@ -293,6 +295,7 @@ def _not_a_layer(name: str, place: Span, report: Report) -> None:
             "cannot be given to another layer, a block or a model",
             help=f"call it `My{name}`, or after what it does",
         )
+    return found
 
 
 def first_model(spec: Spec, wanted: Sequence[str] = ()) -> tree.Model | None:
