@@ -66,6 +66,7 @@ def _json(costs: Plan, fits: int | None) -> dict[str, Any]:
         "precision": costs.training.precision,
         "device": costs.training.device,
         "sizes": dict(costs.sizes),
+        "uncounted": list(costs.uncounted),
         "memory": vars(memory),
         "layers": [
             {
@@ -102,6 +103,9 @@ def _print(graph: Graph, costs: Plan, fits: int | None, memory: int | None, cons
         them, were = ("it", "it was") if len(costs.unbounded) == 1 else ("them", "each was")
         least = " and ".join(dict.fromkeys(f"{costs.sizes[name]:,}" for name in costs.unbounded))
         console.note(f"{listed}: nothing bounds {them}, and {were} counted as {least} (write `{one} <= 1024`)")
+    if costs.uncounted:
+        listed = " and ".join(costs.uncounted)
+        console.note(f"{listed}: written in Python, so what is computed and kept inside is not known, and not counted")
     if memory is not None and fits is not None:
         console.print(_advice(training.batch, fits, memory))
 

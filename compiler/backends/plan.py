@@ -27,6 +27,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ..ir.beside import python_layers
 from ..ir.graph import Graph
 from ..ir.weights import Weight, buffers, weights
 from ..layers.kept import Device
@@ -80,7 +81,7 @@ class Memory:
 @dataclass(frozen=True)
 class Plan:
     """`sizes` is what open dims were counted with, `unbounded` those that have no limit and were counted as small
-    as they may be."""
+    as they may be; `uncounted` are layers written in Python, whose operations and activations only PyTorch knows."""
 
     parameters: int
     trainable_parameters: int
@@ -90,6 +91,7 @@ class Plan:
     training: Training
     sizes: Mapping[str, int]
     unbounded: tuple[str, ...]
+    uncounted: tuple[str, ...]
 
 
 def plan(graph: Graph, training: Training = Training()) -> Plan:
@@ -100,8 +102,9 @@ def plan(graph: Graph, training: Training = Training()) -> Plan:
     trained = [weight for weight in parameters if weight.key not in training.frozen]
     flops = sum(layer.flops for layer in layers)
     memory = _memory(graph, training)
+    uncounted = tuple(dict.fromkeys(layer.word for layer in python_layers(graph)))
     counts = _count(parameters), _count(trained)
-    return Plan(*counts, flops, memory, layers, training, sizes, unbounded)
+    return Plan(*counts, flops, memory, layers, training, sizes, unbounded, uncounted)
 
 
 def layers_together(graph: Graph, training: Training = Training()) -> list[LayerCost]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..backends.plan import layers_together
 from ..depth import room_for_depth
+from ..ir.beside import files_beside
 from ..ir.graph import Graph
 from ..ir.weights import parameter_count
 from ..pipeline import Analysis
@@ -63,6 +64,7 @@ def compare(a: Analysis, b: Analysis) -> Difference:
             text = "not compared: it asks for what is not in this version"
             found.append(Change("model", other, "", "not-compared", None, None, text))
         else:
+            found += _python(before, after)
             found += compare_models(before, after)
             models.append(_pair(before, after))
     found += _recipes(a, b)
@@ -85,6 +87,15 @@ def _pairs(a: Spec, b: Spec) -> Iterator[tuple[str | None, str | None]]:
 
 def _pair(a: Graph, b: Graph) -> ModelPair:
     return ModelPair(b.model.name, (parameter_count(a), parameter_count(b)), (_flops(a), _flops(b)), fit(a, b))
+
+
+def _python(a: Graph, b: Graph) -> Iterator[Change]:
+    """Files with layers written in Python that both use, and that are not the same text: what it means is not known."""
+    before, after = files_beside(a), files_beside(b)
+    for name in sorted(before.keys() & after.keys()):
+        if before[name] != after[name]:
+            text = "its layers are written otherwise"
+            yield Change("model", b.model.name, name, "function", None, None, text)
 
 
 def _flops(graph: Graph) -> int:
