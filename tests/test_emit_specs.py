@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,16 @@ def test_what_is_emitted_of_the_shipped_specs_is_as_ruff_has_it(repo: Path, tmp_
         ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", str(tmp_path)]
         done = subprocess.run(ruff, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_arguments_of_a_class_are_what_comes_in_then_the_parameters_as_the_block_has_them() -> None:
+    text = """\
+dlspec 1
+block Conv(width, kernel, stride = 1) { part: { conv: Conv2d(width, kernel, stride) } -> Conv2d(width, kernel) }
+model Net: (x: [B, 3, 32, 32]) -> (y: [B, 5, 13, 13]) { Conv(4, 3, stride = 2) -> Conv(5, 1) -> Conv(5, kernel = 1) }
+"""
+    code = compile(Source("net.dlspec", text)).model_code
+    arguments = "self, in_features: int, width: int, kernel: int, stride: int"
+    found = re.findall(r"class (Part|Conv)\(nn.Module\):\n.*?def __init__\(\s*(.*?),?\s*\) -> None:", code, re.S)
+    assert found == [("Part", arguments), ("Conv", arguments)]
+    assert "Conv(in_features=3, width=4, kernel=3, stride=2)" in code

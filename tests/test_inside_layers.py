@@ -241,9 +241,12 @@ def test_a_weight_inside_can_be_tied(tmp_path: Path) -> None:
 
 
 def test_paths_of_a_recipe_reach_inside() -> None:
-    line = "a: CrossAttention(4, memory = e -> lift: Linear(width))"
+    line = (
+        "a: CrossAttention(4, memory = e -> lift: Linear(width), score = tilt(slope = Weight([4])), qk_norm = RMSNorm)"
+    )
     paths = list(module_paths(compiled(line).graph.model.modules))
-    assert paths == ["embedding", "a", "a.lift"]
+    inside = ["q", "k", "v", "o", "q_norm", "k_norm", "slope", "lift"]
+    assert paths == ["embedding", "a", *(f"a.{name}" for name in inside)]
 
 
 def found(line: str) -> list[tuple[str, str]]:

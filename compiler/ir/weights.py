@@ -106,6 +106,8 @@ def module_paths(modules: Iterable[Module], prefix: str = "") -> Iterator[str]:
         path = f"{prefix}{module.name}"
         yield path
         match module:
+            case LayerModule(layer=layer, inputs=inputs) | Momentum(of=LayerModule(layer=layer, inputs=inputs)):
+                yield from (f"{path}.{part}" for part in layer.inside(inputs[0]))
             case UnitModule(unit=unit) | Momentum(of=UnitModule(unit=unit)):
                 yield from module_paths(unit.modules, f"{path}.")
             case Copies(units=units):

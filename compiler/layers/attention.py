@@ -175,6 +175,9 @@ class Attention(Layer):
         of_score = self.score.weights if isinstance(self.score, ScoreFunction) else {}
         return {own_name(name): weight for name, weight in of_score.items()}
 
+    def inside(self, x: Tensor) -> tuple[str, ...]:
+        return (*super().inside(x), *self.score_weights())
+
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return {name: Parameter(weight.dims) for name, weight in self.score_weights().items()}
 

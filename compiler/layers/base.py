@@ -178,6 +178,10 @@ class Layer(OptionSet):
         """
         return {}
 
+    def inside(self, x: Tensor) -> tuple[str, ...]:
+        """The modules inside it by their names, `q` and `q_norm` of an attention."""
+        return tuple(dict.fromkeys(key.partition(".")[0] for key in self.parameters(x) if "." in key))
+
     def buffers(self, x: Tensor) -> dict[str, Parameter]:
         """Tensors that are kept in the checkpoint and not trained: running statistics. As `parameters`."""
         return {}

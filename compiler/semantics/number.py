@@ -55,7 +55,8 @@ class Reference:
     `kind` says where it lives: a constant of the file, a parameter of a block, an input's dim of a block, the index of
     a `repeat`, or an open dim of the model. `owner` tells apart equal names of different places; `target` is what the
     caller gave, in the caller's terms (None for open dims); `least` and `most` are the smallest and the largest value
-    that an open dim may take (`2 <= T <= context`), None where the inputs say nothing.
+    that an open dim may take (`2 <= T <= context`), None where the inputs say nothing; `place` counts the parameters of
+    a block.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Reference:
     target: Number | None = field(default=None, compare=False)
     least: Number | None = field(default=None, compare=False)
     most: Number | None = field(default=None, compare=False)
+    place: int = field(default=0, compare=False)
 
     @property
     def value(self) -> Value | None:

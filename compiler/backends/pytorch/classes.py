@@ -32,11 +32,12 @@ from .reads import all_nodes, named_values
 
 @dataclass
 class ClassText:
-    """A class as it will stand in the file. `arguments` are the numbers its maker hands in besides `config`."""
+    """A class as it will stand in the file. `arguments` are the numbers its maker hands in besides `config`, with the
+    names that they have in the class, in its order of them."""
 
     name: str
     source: str
-    arguments: tuple[Reference, ...]
+    arguments: dict[Reference, str]
     takes_config: bool
     initialises: bool
 
@@ -225,6 +226,12 @@ def argument_names(references: Sequence[Reference]) -> list[str]:
     return names
 
 
+def _order(argument: Reference) -> tuple[int, int]:
+    """What comes in, then the parameters as the block has them, then the index of a copy; the rest by its first use."""
+    kinds = ("dim", "open", "parameter", "index")
+    return kinds.index(argument.kind), argument.place
+
+
 def write_class(
     unit: Unit, name: str, inner: dict[Unit, ClassText], file: FileText, doc: str, *, dims_as_arguments: bool = False
 ) -> ClassText:
@@ -248,8 +255,9 @@ def write_class(
     arguments = ["self"]
     if takes_config:
         arguments.append("config: Config = Config()" if is_model else "config: Config")
-    kinds = ["int" if is_whole(argument) else "float" for argument in code.arguments]
-    arguments += [f"{name}: {kind}" for name, kind in zip(argument_names(code.arguments), kinds, strict=True)]
+    named = dict(zip(code.arguments, argument_names(code.arguments), strict=True))
+    given = {argument: named[argument] for argument in sorted(code.arguments, key=_order)}
+    arguments += [f"{name}: {'int' if is_whole(argument) else 'float'}" for argument, name in given.items()]
     lines = [f"class {name}(nn.Module):", *([f'    """{doc}"""', ""] if doc else [])]
     lines += [f"    def __init__({', '.join(arguments)}) -> None:", "        super().__init__()"]
     lines += [f"        self.{name} = {value}" for value, name in running.attributes.items()]
@@ -268,7 +276,7 @@ def write_class(
         lines += _tie_method(tied)
     if fill or tied or is_model:
         lines += _init_method(fill, ties=bool(tied), is_model=is_model)
-    return ClassText(name, "\n".join(lines), tuple(code.arguments), takes_config, bool(fill or tied))
+    return ClassText(name, "\n".join(lines), given, takes_config, bool(fill or tied))
 
 
 def _shrink(unit: Unit, code: ForwardCode) -> list[str]:
@@ -385,7 +393,7 @@ def make_unit(unit: Unit, inner: dict[Unit, ClassText], code: ClassCode, index: 
     """
     text = inner[unit]
     arguments = ["config"] if text.takes_config else []
-    for argument, name in zip(text.arguments, argument_names(text.arguments), strict=True):
+    for argument, name in text.arguments.items():
         if _is_own_index(argument, unit):
             given = index
         else:
