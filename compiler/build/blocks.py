@@ -180,7 +180,7 @@ def _dims(block: tree.Block | tree.Model) -> Iterator[str]:
 
 def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, draft: UnitDraft, ctx: Context) -> bool:
     params = {param.name.text: param for param in block.params or ()}
-    for name, param in params.items():
+    for position, (name, param) in enumerate(params.items()):
         option = given.get(name)
         if option is not None:
             value = evaluate(option.flow, option.scope or ctx.env, ctx.report)
@@ -212,7 +212,7 @@ def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, d
             )
             return False
         if is_number(value):
-            value = Reference(name, "parameter", draft.scope, value)
+            value = Reference(name, "parameter", draft.scope, value, place=position)
         origin = None if option is None else (option.flow, option.scope or ctx.env)
         env.give(name, NONE if value is None else value, param.span, origin=origin)
     return True
