@@ -119,12 +119,19 @@ def value_of(flow: tree.Flow, name: str, word: str, ctx: Context) -> Value | Non
     if not running and flows.names_flow(flow, ctx):
         return flows.first(flows.run(flow, None, ctx), ctx, flow)
     what = "takes the value that runs here" if running else "is known before anything runs"
+    help = "name the value first, with `as` behind a line or `name = ...`, and give its name"
+    if running:
+        named = next((value.name for value in ctx.unit.inputs if value.name), None)
+        text = flow.span.text if "\n" not in flow.span.text else "..."
+        begun = f"`{name} = {named or 'x'} -> {text}`"
+        help = f"begin with the value that it works on: write {begun}"
+        help += "" if named else ", with `as x` on the line that gives it"
     ctx.report.error(
         "not-a-value",
         f"`{name}` of `{word}` takes a value that flows, and this {what}",
         flow.span,
         "not a value",
-        help="name the value first, with `as` behind a line or `name = ...`, and give its name",
+        help=help,
     )
     return None
 

@@ -24,7 +24,7 @@ class SelfAttention(ProjectedAttention):
     - `scale` is head_dim ^ -0.5; `softcap = c` bounds scores, `c * tanh(score / c)`; `score` ([heads, T, T], or one
       such table for each example) is added to them, as `RelativeBias` gives it, or is a function of the file that makes
       new ones, `f(s, q, k, h, ...)` of the score, the places of query and key, and the head; what it takes besides is a
-      number or has an entry for each head: `score = tilt(slope = Weight([heads]))`;
+      number or has an entry for each head: `score = tilt(slope = Weight([heads]))`, a weight of the attention, `slope`;
     - `qk_norm = RMSNorm` or `LayerNorm` acts on each head's query and key, before rotary;
     - `dropout` acts on the probabilities; `bias` is that of the matrices, which are `q`, `k`, `v`, `o`.
 
