@@ -66,8 +66,20 @@ def _semicolon(source: Source, token: Token, bracket: str, last: bool) -> Diagno
     )
 
 
+def _is_item(source: Source, token: Token) -> bool:
+    """`- Linear(4)` as the first line of a body, or below another of that form."""
+    number, _ = source.position(token.start)
+    above = source.line(number - 1).strip() if number > 1 else ""
+    return source.text[token.end : token.end + 1] == " " and (above.endswith("{") or above.startswith("- "))
+
+
 def _leading_minus(source: Source, token: Token) -> Diagnostic:
     span = source.span(token.start, token.end)
+    if _is_item(source, token):
+        behind = source.text[token.end :]
+        gap = source.span(token.start, token.end + len(behind) - len(behind.lstrip(" ")))
+        message, label = "inside braces each line is a stage, without a sign in front", "a list in YAML or Markdown"
+        return Diagnostic("leading-operator", message, span, label, help="leave it out", fixes=(Fix(gap, ""),))
     return Diagnostic(
         "leading-operator",
         "a line cannot begin with `-`",

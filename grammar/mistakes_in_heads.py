@@ -8,7 +8,7 @@ from .layout import CLOSERS, OPENERS
 from .tokens import NEWLINE, VALUES, Token
 
 _IMPORT = 'write `import "blocks.dlspec"` for a file, `import std.transformer` for the library'
-_BLOCK = "a reusable piece is `block Name(size) { ... }`"
+_BLOCK = "a network is `model Name: (...) -> (...) { ... }`, a reusable piece `block Name(size) { ... }`"
 _FUNCTION = "a function of numbers is `f(x) = max(x, 0)`, a piece with layers `block Name(size) { ... }`"
 _MODEL = "a network is `model Name: (x: [B, 64]) -> (y: [B, 10]) { ... }`"
 _REPEAT = "copies are made with `repeat(4) { ... }`, numbered with `index = i`"

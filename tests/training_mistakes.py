@@ -184,7 +184,7 @@ MISTAKES = [
     wrong("unknown-field", "data.x", "`data.image`, `data.label`", loss="cross_entropy(logits, data.x)"),
     wrong("unknown-name", "net.logits", "no value", loss="cross_entropy(net.logits, data.label)"),
     wrong("swapped-inputs", "data.label, logits", "first", loss="cross_entropy(data.label, logits)"),
-    wrong("nothing-to-train", "mse(image, data.image)", "the outputs are `logits`", loss="mse(image, data.image)"),
+    wrong("nothing-to-train", "mse(image, data.image)", "its output is `logits`", loss="mse(image, data.image)"),
     wrong(
         "unknown-option",
         "label_smoothing",

@@ -140,7 +140,7 @@ LEARNING_MISTAKES = [
     wrong(
         "unknown-option",
         "length",
-        "its options are `blank`",
+        "its option is `blank`",
         loss="ctc(output, data.y, length = data.n)",
         case="table",
         model=SPEECH,

@@ -99,6 +99,14 @@ def with_comma(elements: Sequence[tree.Node], i: int) -> Span:
     return Span(span.source, span.start, elements[1].span.start if len(elements) > 1 else span.end)
 
 
+def out_of_call(call: tree.Stage, i: int) -> Span:
+    """What goes with an argument of a call: the comma too, and the parentheses where it stands alone in them."""
+    args = call.args or ()
+    if len(args) > 1 or call.body is not None:
+        return with_comma(args, i)
+    return Span(call.span.source, call.path.span.end, call.span.end)
+
+
 def whole_line(span: Span) -> Span:
     """The lines on which something stands, with the end of the last."""
     text = span.source.text

@@ -8,7 +8,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, also, call_of, innermost, instead, with_comma
+from .around import Nodes, Rule, also, call_of, innermost, instead, out_of_call, with_comma
 
 # What a description of values says besides the words that may be written.
 _FILLERS = frozenset(
@@ -25,7 +25,7 @@ def leave_out(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     found = call_of(finding, nodes)
     if found is None or (len(found[0].args or ()) == 1 and isinstance(nodes[0], tree.Default)):
         return None
-    drop = with_comma(found[0].args or (), found[1])
+    drop = out_of_call(*found)
     more = f"; {finding.help}" if finding.help.startswith(("its ", "one of")) else ""
     return instead(finding, "", drop, help=f"leave it out{more}")
 

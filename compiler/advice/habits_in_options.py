@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from ...grammar import tree
@@ -16,8 +15,6 @@ from .around import Nodes, Rule, call_of, innermost, instead, with_comma
 _AXIS_WORDS = ("dim", "axis", "over")
 _WIDTHS = ("embed_dim", "d_model", "hidden_size", "n_embd", "kdim", "vdim")
 _RATIOS = ("reduction", "ratio", "r", "se_ratio", "reduction_ratio", "squeeze_factor")
-# An argument of a layer's example, which holds no calls.
-_ARGUMENT = re.compile(r"(?:\w+ = )?(?:\[[^\]]*\]|\"[^\"]*\"|[^,()\s]+)")
 
 
 def activation_by_place(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -128,29 +125,6 @@ def squeeze(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return replace(finding, message=message, help=help_, fixes=())
 
 
-def whole_example(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """`Dropout`, `Conv2d(8)`: what is written already, and what is missing as the example of the layer has it."""
-    call = innermost(nodes, tree.Stage)
-    kind = None if call is None else registry.find(str(call.path))
-    missing = re.match(r"`\w+` needs `(\w+)`", finding.message)
-    if call is None or kind is None or missing is None or kind.options[missing[1]].kind is None:
-        return None
-    required = [name for name, field in kind.options.items() if field.required]
-    shown = [arg for arg in _ARGUMENT.findall(kind.example.partition("(")[2]) if _option(arg) in ("", *required)]
-    if not call.args:
-        return replace(finding, help=f"such as `{call.path}({', '.join(shown)})`") if shown else None
-    more = next((arg for arg in shown if _option(arg) == missing[1]), None)
-    if more is None:
-        return None
-    written = ", ".join(arg.span.text for arg in call.args)
-    return replace(finding, help=f"such as `{call.path}({written}, {more})`")
-
-
-def _option(arg: str) -> str:
-    """The name of the option that an argument is given for, as it is written."""
-    return arg.partition(" = ")[0] if " = " in arg else ""
-
-
 def quoted_flow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`residual(pre = "LayerNorm")`."""
     text = innermost(nodes, tree.String)
@@ -165,6 +139,5 @@ OPTIONS: dict[str, tuple[Rule, ...]] = {
     "unknown-option": (known_width, channels_in, shared_weight, squeeze, axis),
     "repeated-option": (channels_in,),
     "wrong-value": (quoted_flow, channels_of_norm, activation_by_place),
-    "missing-option": (whole_example,),
     "too-many-arguments": (one_list,),
 }

@@ -10,7 +10,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, bindings, call_of, innermost, instead, value_of, with_comma
+from .around import Nodes, Rule, bindings, call_of, innermost, instead, out_of_call, value_of
 
 _WORDS = "one of `false`, `none`, `true`"
 _LOSS = re.compile(r"[ \t]*loss[ \t]*=[ \t]*((?:\w+\.)*(\w+)\(\)\(([^()\n]*)\))")
@@ -52,10 +52,7 @@ def whole_wave(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     message = f"`cosine` has no option `{finding.span.text}`: it takes the rest of the run"
     shorter = f"length = {value_of(args[found[1]]).span.text}, to = 0"
     help_ = f"leave it out; for a part of the run write `{shorter}`"
-    drop = with_comma(args, found[1])
-    if len(args) == 1:
-        drop = Span(drop.source, found[0].path.span.end, found[0].span.end)
-    return instead(finding, "", drop, message=message, help=help_)
+    return instead(finding, "", out_of_call(*found), message=message, help=help_)
 
 
 def both_betas(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -150,8 +147,8 @@ def quoted_recipe(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if found is None or meant is None:
         return None
     call = f"{meant}(lr = 3e-4)" if key == "optimizer" else f"{meant}({found.example.partition('(')[2]}"
-    help_ = f"write `{call}`, without quotes"
-    return instead(finding, call, help=help_)
+    message, help_ = f"`{key}` takes no text in quotes", f"write `{call}`"
+    return instead(finding, call, message=message, help=help_)
 
 
 def added_schedule(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:

@@ -9,7 +9,7 @@ from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.language import FUNCTIONS, LAYERS, SPELLINGS
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, also, call_of, innermost, instead, value_of, with_comma
+from .around import Nodes, Rule, also, call_of, innermost, instead, out_of_call, value_of, with_comma
 
 PACKAGES = frozenset("nn torch F tf keras layers jax jnp np numpy flax linen functional optim self K".split())
 """What other tools put before a layer or function."""
@@ -208,7 +208,7 @@ def needless(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if found is None or not isinstance(option, tree.Keyword) or option.name.text not in NEEDLESS:
         return None
     message = f"`{found[0].path}` has no option `{option.name}`: {NEEDLESS[option.name.text]}"
-    return instead(finding, "", with_comma(found[0].args or (), found[1]), message=message, help="leave it out")
+    return instead(finding, "", out_of_call(*found), message=message, help="leave it out")
 
 
 def activation(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:

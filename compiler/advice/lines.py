@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
@@ -124,6 +125,22 @@ def validations(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return also(finding, "  validate = every(epoch)\n", Span(item.span.source, end, end))
 
 
+def given_below(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(8) + later`, where a line below gives that name."""
+    found = re.match(r"\w+", finding.span.text)
+    if finding.fixes or found is None or not isinstance(nodes[0], tree.Model | tree.Block):
+        return None
+    for node in tree.walk(nodes[0].body):
+        names = node.names if isinstance(node, tree.Named) else ()
+        if isinstance(node, tree.Binding | tree.Label):
+            names = (node.name,)
+        for name in names:
+            if name.text == found[0] and name.span.start > finding.span.start:
+                labels = ((name.span, "given here, below"),)
+                return replace(finding, help="a name lives from its line on: move one of the lines", labels=labels)
+    return None
+
+
 def only_one(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """A model that there is not, where there is one."""
     found = re.fullmatch(r"one of `(\w+)`", finding.help)
@@ -174,7 +191,8 @@ LINES: dict[str, tuple[Rule, ...]] = {
     "empty-default": (without_default,),
     "missing-key": (missing_setting,),
     "needs-validation": (validations,),
-    "unknown-name": (only_one,),
+    "unknown-name": (only_one, given_below),
+    "unknown-weight": (given_below,),
     "unbound-input": (name_of_input,),
     "softmax-head": (without_softmax,),
 }

@@ -121,7 +121,7 @@ def given_arguments(
                 f"`{stage.path}` takes {_count(len(names))}, and this is one more",
                 arg.span,
                 "no option is left for it",
-                help=there_are or (f"its options are {listed(names)}" if names else f"write `{stage.path}`"),
+                help=there_are or (all_of("option", names) if names else f"write `{stage.path}`"),
             )
             unfit.append("")
             continue
@@ -193,7 +193,7 @@ def _unknown_option(
     else:
         meant = text = nearest(known, free, spellings) or nearest(known, legal, spellings) or ""
         fixes = (Fix(place, meant),) if meant else ()
-    help = f"write `{text}`" if meant else there_are or f"its options are {listed(legal)}"
+    help = f"write `{text}`" if meant else there_are or all_of("option", legal)
     message = f"`{word}` has no option `{name}`"
     report.error("unknown-option", message, place, "not an option here", help=help, fixes=fixes)
     return meant
@@ -290,7 +290,9 @@ def show_value(value: object) -> str:
     if hasattr(value, "value") and hasattr(value, "open"):
         text = written(value)  # type: ignore[arg-type]
         known = value.value  # type: ignore[attr-defined]
-        return text if known is None or spell(known) == text else f"{text}, which is {spell(known)}"
+        if known is None:
+            return f"{text}, which is open until run time"
+        return text if spell(known) == text else f"{text}, which is {spell(known)}"
     return "a flow"
 
 
@@ -309,5 +311,7 @@ def _count(number: int) -> str:
     return "no options" if number == 0 else "one option" if number == 1 else f"{number} options"
 
 
-def listed(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def all_of(what: str, names: Sequence[str]) -> str:
+    """What there is, for a message: "its options are `heads`, `causal`"."""
+    listed = ", ".join(f"`{name}`" for name in names)
+    return f"its {what}s are {listed}" if len(names) > 1 else f"its {what} is {listed}"

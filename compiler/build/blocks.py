@@ -194,7 +194,7 @@ def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, d
                 stage.span,
                 "not given here",
                 labels=((param.span, "a parameter without a default"),),
-                help=f"write `{block.name}({', '.join(params)})`",
+                help=f"write `{block.name}({name} = ...)`",
             )
             return False
         if value is FAULT:
@@ -260,7 +260,8 @@ def leads_to_itself(file: FileScope, report: Report) -> bool:
         for called, place in calls[name].items():
             if called in way:
                 circle = " -> ".join([*way[way.index(called) :], called])
-                report.error("endless-block", f"this block contains itself: {circle}", place.span, "leads back here")
+                message, help = f"this block contains itself: {circle}", "`repeat` makes copies, `share` runs one again"
+                report.error("endless-block", message, place.span, "leads back here", help=help)
                 found = True
             elif called not in done:
                 walk(called, (*way, called))

@@ -133,16 +133,18 @@ def whole_option(
     option = given.get(name)
     word = stage.path.parts[0]
     if option is None:
-        ctx.report.error("missing-option", f"{word} needs `{name}`", stage.span, "not given here", help=f"`{example}`")
+        ctx.report.error(
+            "missing-option", f"`{word}` needs `{name}`", stage.span, "not given here", help=f"such as `{example}`"
+        )
         return None
     value = evaluate(option.flow, ctx.env, ctx.report)
     if value is FAULT:
         return None
     if is_number(value) and is_whole(value) and whole(value) >= least:
         return value
-    message = f"`{name}` of {word} takes a whole number of at least {least}"
+    message = f"`{name}` of `{word}` takes a whole number of at least {least}"
     label, labels = f"this is {show_value(value)}", origins(option.flow, option.scope or ctx.env)
-    ctx.report.error("wrong-value", message, option.flow.span, label, help=f"`{example}`", labels=labels)
+    ctx.report.error("wrong-value", message, option.flow.span, label, help=f"such as `{example}`", labels=labels)
     return None
 
 

@@ -74,7 +74,8 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
             report.error("unknown-option", message, arg.span, "here", help="take the line out", fixes=fixes)
         elif arg.name.text not in legal:
             name, place = arg.name.text, arg.name.span
-            report.unknown("option", name, place, legal, OPTION_SPELLINGS, where=f" of `{word}`", code="unknown-option")
+            message = f"`{word}` has no option `{name}`"
+            report.unknown("option", name, place, legal, OPTION_SPELLINGS, code="unknown-option", message=message)
     if not line.stage.args:
         report.error("empty-default", f"this default gives `{word}` no option", line.span, "nothing is set here")
 

@@ -163,7 +163,8 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
     if found is FAULT:
         return ctx.unknown()
     if found is NONE:
-        ctx.report.error("none-as-stage", f"`{stage.path}` is none here", stage.span, "there is no flow to run")
+        message, help = f"`{stage.path}` is none here", "hand over `identity` where nothing is to be done"
+        ctx.report.error("none-as-stage", message, stage.span, "there is no flow to run", help=help)
         return ctx.unknown()
     ctx.report.error(
         "not-a-flow", f"`{stage.path}` is {_kind(found)}, which does nothing to what flows", stage.span, "not a stage"

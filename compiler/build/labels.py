@@ -56,9 +56,9 @@ def check_label(name: tree.Name, report: Report) -> None:
     elif text.startswith("_"):
         report.error(
             "taken-label",
-            "a label is part of the emitted class's public face",
+            "a label is an attribute of the emitted class, where `_` in front hides it",
             name.span,
-            "begins with an underscore",
+            "begins with `_`",
             help=f"write `{text.lstrip('_') or 'block'}`",
             fixes=(Fix(name.span, text.lstrip("_") or "block"),),
         )

@@ -29,7 +29,11 @@ def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     if read is None or stage.body is None:
         if stage.body is None:
             ctx.report.error(
-                "missing-body", "repeat makes copies of its body", stage.span, "has no body", help="`repeat(4) { ... }`"
+                "missing-body",
+                "`repeat` makes copies of its body",
+                stage.span,
+                "has no body",
+                help="write `repeat(4) { ... }`",
             )
         return ctx.unknown()
     count, index = read
@@ -115,7 +119,7 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
         return None
     if "count" not in given:
         ctx.report.error(
-            "missing-option", "repeat needs a count", stage.span, "not given here", help="`repeat(12) { ... }`"
+            "missing-option", "`repeat` needs a count", stage.span, "not given here", help="such as `repeat(4) { ... }`"
         )
         return None
     count = evaluate(given["count"].flow, ctx.env, ctx.report)
@@ -124,15 +128,16 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
     if not is_number(count) or not is_whole(count) or whole(count) < 0:
         ctx.report.error(
             "wrong-value",
-            "repeat takes a whole number of copies",
+            "`repeat` takes a whole number of copies",
             given["count"].flow.span,
             f"this is {show_value(count)}",
+            help="such as `repeat(4) { ... }`",
             labels=origins(given["count"].flow, ctx.env),
         )
         return None
     if whole(count) > MOST_COPIES:
         label = f"{whole(count):,} copies"
-        message = f"repeat makes {MOST_COPIES:,} copies at most"
+        message = f"`repeat` makes {MOST_COPIES:,} copies at most"
         ctx.report.error("wrong-value", message, given["count"].flow.span, label, help="share weights with `share(n)`")
         return None
     index = given.get("index")

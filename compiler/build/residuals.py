@@ -32,7 +32,7 @@ def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     if stage.body is None:
         ctx.report.error(
             "missing-body",
-            "residual adds what its body makes of a value to that value",
+            "`residual` adds to a value what its body makes of it",
             stage.span,
             "has no body",
             help="write `residual { ... }`",

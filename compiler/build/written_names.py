@@ -16,7 +16,7 @@ from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
 from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
-from .arguments import given_arguments, given_to_layer, listed, words_of
+from .arguments import all_of, given_arguments, given_to_layer, words_of
 from .context import Context
 from .defaults import COMBINATOR_OPTIONS, DEEPNORM
 
@@ -25,10 +25,15 @@ _WORDS = frozenset({DEEPNORM})
 
 
 class Local(Frozen):
-    """Names of a body, over those of the bodies around it: a thousand small bodies do not copy what is around them."""
+    """Names of a body, over those of the bodies around it: a thousand small bodies do not copy what is around them.
+
+    `words` are those that an option takes there: that of the name, or any where it stands without one.
+    """
 
     names: frozenset[str]
     around: Local | None = None
+    words: frozenset[str] = frozenset()
+    by_name: bool = False
 
     def __contains__(self, name: object) -> bool:
         return any(name in scope.names for scope in self._scopes())
@@ -45,6 +50,13 @@ class Local(Frozen):
     def within(self, names: frozenset[str]) -> Local:
         return Local(names, self) if names else self
 
+    def with_words(self, words: frozenset[str], by_name: bool) -> Local:
+        return Local(words, self, words, by_name and bool(words)) if words or self.words else self
+
+    def given(self) -> Iterator[str]:
+        """The names, without the words of options."""
+        return (name for scope in self._scopes() for name in scope.names if not scope.words)
+
 
 NO_NAMES = Local(frozenset())
 
@@ -57,7 +69,8 @@ def check_names(node: object, ctx: Context, local: Local = NO_NAMES) -> None:
             if args is not None and path.parts[0] not in local:
                 _check_options(tree.Stage(path, args, None, span=node.span), ctx)
             for arg in args or ():
-                check_names(arg, ctx, local.within(_option_words(path, arg, ctx)))
+                words = _option_words(path, arg, ctx)
+                check_names(arg, ctx, local.with_words(words, isinstance(arg, tree.Keyword)))
             if body is not None:
                 check_names(body, ctx, local)
         case tree.Body(lines=lines):
@@ -93,8 +106,7 @@ def taken_by(block: tree.Block) -> str:
     params = [param.name.text for param in block.params or ()]
     sides = [name for name, _ in parameters(block)[len(params) :]]
     kinds = (("parameter", params), ("further input", sides))
-    told = [f"its {what}{'s are' if len(names) > 1 else ' is'} {listed(names)}" for what, names in kinds if names]
-    return "; ".join(told)
+    return "; ".join(all_of(what, names) for what, names in kinds if names)
 
 
 def parameters(block: tree.Block) -> list[tuple[str, Span]]:
@@ -159,8 +171,11 @@ def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterab
         legal = [*library, *MATHS, *file.functions]
         ctx.report.unknown("function", word, path.span, legal, SPELLINGS, code="unknown-function")
     else:
-        legal = [*ctx.env.names(), *local, *library, "true", "false", "none"]
-        ctx.report.unknown("name", word, path.span, legal, SPELLINGS)
+        own = [*ctx.env.names(), *(local.given() if isinstance(local, Local) else ())]
+        legal = [*own, *local, *library, "true", "false", "none"]
+        if isinstance(local, Local) and local.by_name and nearest(word, legal) not in own:
+            legal = [*local.words, "none"]
+        ctx.report.unknown("name", word, path.span, legal, SPELLINGS, own=own)
 
 
 def _given(lines: tuple[tree.Line, ...]) -> frozenset[str]:

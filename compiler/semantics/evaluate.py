@@ -10,6 +10,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
 from .language import is_library, layers
+from .nearest import nearest
 from .number import (
     COMPARISONS,
     MATHS,
@@ -97,10 +98,10 @@ def evaluate(flow: tree.Flow, scope: Scope, report: Report, words: frozenset[str
             if not isinstance(chosen, bool):
                 report.error(
                     "not-a-condition",
-                    "`if` chooses when the model is built, and this is not known by then",
+                    "a condition of `if` is true or false when the model is built, and this is neither",
                     condition.span,
-                    "neither true nor false",
-                    help="a condition compares numbers: `i % 2 == 0`",
+                    "no condition",
+                    help="compare numbers, such as `i % 2 == 0`",
                 )
                 return FAULT
             return evaluate(then if chosen else otherwise, scope, report, words)
@@ -148,7 +149,9 @@ def _name(path: tree.Path, flow: tree.Flow, scope: Scope, report: Report, words:
         return Recipe(flow, scope)
     what, code = ("layer or block", "unknown-layer") if name[0].isupper() else ("name", "unknown-name")
     legal = [*scope.names(), *words, "true", "false", "none", *(layers() if name[0].isupper() else ())]
-    report.unknown(what, name, path.span, legal, code=code)
+    if words and nearest(name, legal) not in {*scope.names()}:
+        legal = [*words, "none"]
+    report.unknown(what, name, path.span, legal, code=code, own=scope.names())
     return FAULT
 
 

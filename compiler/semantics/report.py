@@ -11,6 +11,9 @@ from .nearest import nearest
 UNKNOWN_NAMES = frozenset({"unknown-name", "unknown-layer", "unknown-function"})
 """A layer, function or name that nothing has."""
 
+# More names than these help nobody.
+_LISTED = 16
+
 
 class Report:
     """Collects findings; the same place is never reported twice with one code.
@@ -52,19 +55,24 @@ class Report:
         *,
         code: str = "unknown-name",
         where: str = "",
+        message: str = "",
+        own: Iterable[str] = (),
     ) -> None:
-        """A name that nothing has: offers the nearest legal one, or lists them where there are few."""
+        """A name that nothing has: offers the nearest legal one, or lists them where there are few, else the file's
+        `own` among them."""
         if self.names_elsewhere and code in UNKNOWN_NAMES:
             return
         names = sorted(set(legal))
         meant = nearest(name, names, spellings)
         if meant:
             help, fixes = f"write `{meant}`", (Fix(span, meant),)
-        elif names and len(names) <= 16:
+        elif names and len(names) <= _LISTED:
             help, fixes = f"one of {', '.join(f'`{n}`' for n in names)}", ()
         else:
-            help, fixes = "", ()
-        self.error(code, f"there is no {what} `{name}`{where}", span, "not known here", help=help, fixes=fixes)
+            given = sorted(set(own))[:_LISTED]
+            help, fixes = f"the names here are {', '.join(f'`{n}`' for n in given)}" if given else "", ()
+        message = message or f"there is no {what} `{name}`{where}"
+        self.error(code, message, span, "not known here", help=help, fixes=fixes)
 
     def later(self, what: str, span: Span) -> None:
         """A part of the language that this version has not: a note, so that a spec may be written ahead of it."""

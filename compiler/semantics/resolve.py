@@ -56,7 +56,8 @@ class FileScope:
             return self.owners[name].find(name)
         if name in self._open:
             circle = " -> ".join([*self._open[self._open.index(name) :], name])
-            self.report.error("circular-constant", f"`{name}` is computed from itself: {circle}", constant.span, "here")
+            message, help = f"`{name}` is computed from itself: {circle}", "write one of them as a number"
+            self.report.error("circular-constant", message, constant.span, "here", help=help)
             return FAULT
         self._open.append(name)
         value = evaluate(constant.value, self, self.report)

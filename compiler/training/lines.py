@@ -180,6 +180,12 @@ def _unknown_in_phase(line: tree.Binding, free: list[str], body: tree.Body, repo
     return ""
 
 
+def such_as(lines: Iterable[str]) -> str:
+    """Lines of a section for a message, several below each other."""
+    shown = [f"`{line}`" for line in lines]
+    return f"such as {shown[0]}" if len(shown) == 1 else "\n".join(["such as", *shown])
+
+
 def _require(keys: set[str], train: tree.Train, phases: bool, report: Report) -> None:
     """With phases, each of them has a loss of its own."""
     given = {*keys, "steps"} if "epochs" in keys else keys
@@ -188,6 +194,6 @@ def _require(keys: set[str], train: tree.Train, phases: bool, report: Report) ->
         return
     named = [f"`{key}`" if key != "steps" else "`steps` or `epochs`" for key in needed]
     listed = f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
-    help = "such as\n" + "\n".join(f"`{REQUIRED[key]}`" for key in needed)
+    help = such_as(REQUIRED[key] for key in needed)
     label = "not given here" if len(needed) == 1 else "these are not given here"
     report.error("missing-key", f"`train {train.model}` needs {listed}", train.model.span, label, help=help)

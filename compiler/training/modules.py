@@ -9,6 +9,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
+from ..build.arguments import all_of
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from .ports import Ports
@@ -90,8 +91,8 @@ def _unknown(name: ModuleName, model: str, modules: frozenset[str], report: Repo
     else:
         meant = _mended(name.text, levels)
         text = "" if meant is None else f'"{meant}"' if name.quoted else meant
-        outer = ", ".join(f"`{path}`" for path in sorted({path.split(".")[0] for path in levels})[:12])
-        help = f"write `{text}`" if text else f"its modules are {outer}"
+        outer = sorted({path.split(".")[0] for path in levels})[:12]
+        help = f"write `{text}`" if text else all_of("module", outer)
     fixes = (Fix(name.span, text),) if text else ()
     report.error("unknown-module", message, name.span, "not in the model", help=help, fixes=fixes)
 

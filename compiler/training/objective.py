@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ...grammar import tree
 from ...grammar.frozen import Frozen
+from ..build.arguments import all_of
 from ..semantics.evaluate import FAULT, evaluate, is_number
 from ..semantics.number import Number, equal, written
 from .calls import resolved
@@ -70,9 +71,14 @@ def read_loss(flow: tree.Flow, names: Names) -> Objective | None:
         return None
     found = list(terms(objective))
     if not any(v.origin == "output" for term in found for v in term.values):
-        outputs = ", ".join(f"`{name}`" for name in names.ports.outputs)
         message = f"this loss does not depend on {names.ports.model}: no output stands in it"
-        names.report.error("nothing-to-train", message, flow.span, "no output here", help=f"the outputs are {outputs}")
+        names.report.error(
+            "nothing-to-train",
+            message,
+            flow.span,
+            "no output here",
+            help=all_of("output", [*names.ports.outputs]),
+        )
         return None
     return objective if _one_ignored(found, names) else None
 

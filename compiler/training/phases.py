@@ -12,7 +12,7 @@ from ..semantics.number import whole
 from ..semantics.report import Report
 from .calls import Chosen, choose, read_call
 from .language import OPTIMIZERS
-from .lines import Lines, Section, read_phase_lines
+from .lines import Lines, Section, read_phase_lines, such_as
 from .modules import ModuleName, check_modules, names_of_modules
 from .names import Names
 from .objective import Objective, read_loss
@@ -67,7 +67,7 @@ def _phase(phase: tree.Phase, has_optimizer: bool, names: Names, report: Report)
         needed.append("optimizer")
     if needed:
         listed = " and ".join(f"`{key}`" for key in needed)
-        help = "such as\n" + "\n".join(f"`{_EXAMPLES[key]}`" for key in needed)
+        help = such_as(_EXAMPLES[key] for key in needed)
         label = "not given here" if len(needed) == 1 else "these are not given here"
         report.error("missing-key", f"the phase `{phase.name}` needs {listed}", phase.name.span, label, help=help)
     own = Report()
