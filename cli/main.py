@@ -119,6 +119,12 @@ def _told(error: Exception, console: Console) -> int:
     if fault is not None:
         console.fault(fault)
         return fault.exit_code
+    from .layer_faults import layer_fault
+
+    fault = layer_fault(error)
+    if fault is not None and os.environ.get("DLSPEC_TRACE") != "1":
+        console.fault(fault)
+        return fault.exit_code
     from .bug_report import write_report
 
     if os.environ.get("DLSPEC_TRACE") == "1":

@@ -117,16 +117,20 @@ def load_text(name: str, text: str, beside: Mapping[str, str] = MappingProxyType
     `beside` are the texts of the files that it imports, by file name; nothing is looked for on the disk.
     """
     with _loading:
-        modules = {file.removesuffix(".py"): _load(file.removesuffix(".py"), other) for file, other in beside.items()}
+        stems = {file.removesuffix(".py"): other for file, other in beside.items()}
+        modules = {stem: _load(stem, other, prefix="dlspec-layers:") for stem, other in stems.items()}
         return _load(name, text, modules)
 
 
-def _load(name: str, text: str, modules: Mapping[str, ModuleType] = MappingProxyType({})) -> ModuleType:
+def _load(
+    name: str, text: str, modules: Mapping[str, ModuleType] = MappingProxyType({}), *, prefix: str = "dlspec:"
+) -> ModuleType:
+    """`modules` are those that it imports, by the names it has for them; `prefix` begins its file name in traces."""
     digest = sha256("\0".join([text, *(module.__name__ for module in modules.values())]).encode()).hexdigest()
     unique = f"{name}_{digest[:16]}"
     if unique in sys.modules:
         return sys.modules[unique]
-    filename = f"dlspec:{digest}/{name}.py"
+    filename = f"{prefix}{digest}/{name}.py"
     # Entered before anybody asks: linecache would first look for a file of that name below the current folder.
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     spec = importlib.util.spec_from_loader(unique, TextLoader(text, filename))

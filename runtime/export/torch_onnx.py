@@ -37,7 +37,7 @@ def trace_onnx(model: nn.Module, metadata: Metadata, ranges: Mapping[str, int]) 
     if importlib.util.find_spec("onnxscript") is None:
         raise Refused(
             "a model with layers written in Python goes to ONNX through PyTorch's exporter, which needs onnxscript",
-            "Install it: `pip install onnxscript`.",
+            "Install it: `pip install onnxscript`; or leave ONNX out, `--to torchscript`.",
         )
     sizes = _example_sizes(metadata)
     arrays = random_inputs(metadata, sizes, ranges, seed=0)

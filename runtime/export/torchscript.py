@@ -59,7 +59,7 @@ def _not_scripted(error: Exception, beside: Mapping[str, str]) -> Refused:
     """TorchScript compiles a part of Python, and a layer that somebody wrote may use more than that."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = lines[0].rstrip(":.") if lines else type(error).__name__
-    place = re.search(r'File "dlspec:\w+/(\w+\.py)", line (\d+)', str(error))
+    place = re.search(r'File "dlspec-layers:\w+/(\w+\.py)", line (\d+)', str(error))
     where = f"{place[1]}:{place[2]}" if place and place[1] in beside else " and ".join(beside)
     return Refused(f"TorchScript cannot compile {where}: {said}", "`--to onnx` leaves TorchScript out.")
 
