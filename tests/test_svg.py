@@ -85,6 +85,16 @@ model Combinators: (x: [B, T <= 8, dim]) -> (y: [B, T, dim], z: [B, T, dim]) {
 }
 """
 
+STRIP = "\n".join(
+    [
+        "dlspec 1",
+        *(f"block B{i} {{ up: Linear({16 + i}) -> relu -> down: Linear(8) }}" for i in range(12)),
+        "model Strip: (x: [B, 8]) -> (y: [B, 8]) {",
+        *(f"  residual(pre = LayerNorm) {{ b{i}: B{i} }}" if i % 3 else f"  b{i}: B{i}" for i in range(12)),
+        "}\n",
+    ]
+)
+
 
 def graphs_of(text: str, name: str = "net.dlspec") -> dict[str, Graph]:
     analysis = analyse(Source(name, text))
@@ -97,6 +107,7 @@ def drawn() -> dict[str, Graph]:
     """Every model of every spec that ships, and one that is hard to draw."""
     found = {f"Shapes/{name}": graph for name, graph in graphs_of(SHAPES).items()}
     found |= {f"Combinators/{name}": graph for name, graph in graphs_of(COMBINATORS).items()}
+    found |= {f"Strip/{name}": graph for name, graph in graphs_of(STRIP).items()}
     for path in SHIPPED:
         analysis = analyse(Source(path.name, path.read_text(encoding="utf-8")))
         found |= {f"{path.stem}/{name}": graph for name, graph in analysis.graphs.items()}
@@ -306,6 +317,27 @@ def test_ten_thousand_layers_stay_readable() -> None:
         ("Linear", 1),
         ("y", 1),
     ]
+
+
+def test_blocks_in_a_row_are_folded_as_fits_a_page() -> None:
+    shown = page(figure(drawn()["Strip/Strip"]))
+    assert 1 < shown.width / shown.height < 2
+    boxes = {box.item: box for box in shown.boxes}
+    folded = [edge for edge in shown.edges if edge.points[-1][1] < edge.points[0][1]]
+    assert len({box.x for box in shown.boxes}) > 3 and len(folded) >= 2
+    for edge in folded:
+        assert boxes[edge.source].right < boxes[edge.target].x, "from the foot of a column to the head of the next"
+        assert "port" not in (edge.source.kind, edge.target.kind)
+    for box in shown.boxes:
+        if box.item.title == "+":
+            into = [edge for edge in shown.edges if edge.target is box.item]
+            assert len(into) == 2 and len(set(into) & set(folded)) < 2, "its branch is in one piece"
+
+
+def test_a_figure_that_fits_is_in_one_piece() -> None:
+    for name in ("digits/MLP", "lstm/LstmLM", "autoencoder/Autoencoder"):
+        shown = page(figure(drawn()[name]))
+        assert all(edge.points[0][1] <= edge.points[-1][1] for edge in shown.edges), name
 
 
 def test_deep_nesting_is_drawn() -> None:

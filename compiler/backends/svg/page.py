@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from .columns import Strip
 from .figure import Figure, Flow, Item, Wire
-from .layout import HEAD, PAD, Box, Edge, Label, place
+from .layout import HEAD, PAD, Box, Edge, Label, Placed, place
 from .measure import SMALL, Piece, frame_head, wrapped
 
 MARGIN = 24.0
 COLUMN_GAP = 40.0
 TITLE_SIZE, SUBTITLE_SIZE = 18.0, 11.0
 NOTES_WIDTH = 420.0
+ACROSS = 1.4  # width over height of a page laid across
+LOW = 500.0  # a column is no lower than this
+WORTH = 1.15  # how much smaller a page has to be for parts to be folded
 
 
 @dataclass(frozen=True)
@@ -26,19 +31,43 @@ class Page:
 
 
 def page(figure: Figure) -> Page:
-    """Lay out a figure: blocks stand to the right of the model, in columns that are about as high as it."""
+    """Lay out a figure: blocks stand to the right of the model, in columns. What is too tall is folded, so that all of
+    it is as large as can be on a page laid across."""
+    model, blocks = Strip(place(figure.flow)), [Strip(_inside(block)) for block in figure.blocks]
+    whole, *folded = (_page(figure, model, blocks, limit) for limit in _limits([model, *blocks]))
+    best = min(folded, key=_size)
+    return best if WORTH * _size(best) < _size(whole) else whole
+
+
+def _size(page: Page) -> float:
+    """How high the page laid across must be that holds it."""
+    return max(page.height, page.width / ACROSS)
+
+
+def _limits(strips: Sequence[Strip]) -> Iterator[float]:
+    """How high a column may be: as high as all that it could hold, and less, step by step."""
+    limit = LOW + sum(strip.placed.height for strip in strips)
+    while limit > LOW:
+        yield limit
+        limit *= 0.9
+    yield LOW
+
+
+def _page(figure: Figure, strip: Strip, blocks: Sequence[Strip], limit: float) -> Page:
+    """The page with columns of at most that height, where that can be."""
     labels, y = _head(figure)
     boxes: list[Box] = []
     edges: list[Edge] = []
-    model = place(figure.flow)
+    model = strip.within(limit)
     parts = [model.moved(MARGIN, y)]
     right, bottom = MARGIN + model.width, y + model.height
     x, down, widest = right + COLUMN_GAP, y, 0.0
-    for block in figure.blocks:
-        box, inside, width, height = _block(block)
-        if down > y and down + height > max(bottom, y + 500):
+    for block, own in zip(figure.blocks, blocks, strict=True):
+        inside = own.within(limit - HEAD - PAD - PAD / 2)
+        width, height = _frame_size(block, inside)
+        if down > y and down + height > y + limit:
             x, down, widest = x + widest + COLUMN_GAP / 2, y, 0.0
-        boxes.append(replace(box, x=x, y=down))
+        boxes.append(Box(block, x, down, width, height))
         parts.append(inside.moved(x + (width - inside.width) / 2, down + HEAD + PAD / 2, deeper=1))
         widest = max(widest, width)
         right = max(right, x + width)
@@ -65,14 +94,16 @@ def _head(figure: Figure) -> tuple[list[Label], float]:
     return labels, y + 20
 
 
-def _block(block: Item):
-    """The frame of a block that stands beside the model, and what is in it."""
+def _inside(block: Item) -> Placed:
+    """What is in a block that stands beside the model."""
     assert block.inside is not None
-    inside = place(_with_ports(block.inside))
+    return place(_with_ports(block.inside))
+
+
+def _frame_size(block: Item, inside: Placed) -> tuple[float, float]:
     left, right = frame_head(block)
     width = max(inside.width + 2 * PAD, left.width + right.width + 30)
-    height = HEAD + PAD / 2 + inside.height + PAD
-    return Box(block, 0, 0, width, height), inside, width, height
+    return width, HEAD + PAD / 2 + inside.height + PAD
 
 
 def _with_ports(flow: Flow) -> Flow:
