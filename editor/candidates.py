@@ -64,9 +64,10 @@ class Candidates:
         yield from self.maths()
 
     def stages(self) -> Iterator[Item]:
-        """Layers, functions and combinators of the library."""
+        """Layers, functions and combinators of the library, and layers written in Python."""
+        yield from (page_item(docs.python_layer(one)) for one in self.document.python.values())
         pages = (docs.layer(word) for word in docs.layer_words())
-        return (page_item(page, rank=2) for page in pages if page is not None)
+        yield from (page_item(page, rank=2) for page in pages if page is not None)
 
     def maths(self) -> Iterator[Item]:
         pages = (docs.maths(word) for word in docs.maths_words())
@@ -108,6 +109,8 @@ class Candidates:
         word = call.called or ""
         symbol = self.symbol(word)
         own = symbol is not None and symbol.kind in ("block", "model", "function")
+        if word in self.document.python:
+            return docs.python_layer(self.document.python[word])
         return None if own else docs.layer(word) or docs.maths(word)
 
     def given(self, opening: int) -> Iterator[Token]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..compiler.pipeline import Analysis
+from ..compiler.python_layers.signature import Signature, read_signatures
 from ..grammar import Source, parse, tree
 from ..grammar.lexer import tokens
 from ..grammar.tokens import Token
@@ -55,6 +56,14 @@ class Document:
     def outside(self) -> Mapping[str, Symbol]:
         """The names that its imports bring."""
         return self.files.outside(self.file)
+
+    @cached_property
+    def python(self) -> Mapping[str, Signature]:
+        """The layers written in Python that its imports bring."""
+        found: dict[str, Signature] = {}
+        for source in self.files.python(self.file):
+            found |= read_signatures(source)[0]
+        return found
 
     def tokens(self, offset: int) -> list[Token]:
         """The words of the item around an offset, and of what follows it up to the next: reading all takes longer."""

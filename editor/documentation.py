@@ -12,6 +12,7 @@ from typing import Any
 from ..compiler.layers import registry as layers
 from ..compiler.layers.base import Layer
 from ..compiler.options import Field, OptionSet
+from ..compiler.python_layers.signature import Signature
 from ..compiler.semantics.combinators import ENTRIES, Combinator
 from ..compiler.semantics.number import MATHS, Literal, Operation, Reference, exact_value, spell, written
 from ..compiler.semantics.report import Report
@@ -65,6 +66,14 @@ def layer(word: str) -> Page | None:
         return _combinator(word, ENTRIES[word])
     kind = layers.find(word)
     return None if kind is None else _of_class(word, kind, kind.example)
+
+
+def python_layer(signature: Signature) -> Page:
+    """A layer written in Python, by what its file says of it."""
+    word, text = signature.name, cleandoc(signature.doc)
+    options = tuple(_option(name, field, _sentences(text)) for name, field in signature.options.items())
+    listed = ", ".join(map(_listed, options))
+    return Page(word, f"{word}({listed})" if listed else word, text, options=options)
 
 
 @cache

@@ -60,7 +60,7 @@ def _library(chain: Sequence[tree.Node], offset: int, document: Document, facts:
                 option = _option_card(path.span, chain[-2].name.text, chain[:-1], document)
                 if option is not None and str(path) in option[1].words:
                     return option[0]
-            page = page_of(stage, chain, document.index)
+            page = page_of(stage, chain, document)
             if page is not None:
                 return Card(path.span, "\n\n".join([*_fact(facts(stage)), *_page(page)]))
             if path.parts[0] == "data":
@@ -77,7 +77,7 @@ def _option_card(span: Span, name: str, chain: Sequence[tree.Node], document: Do
     stage = chain[-2]
     if not isinstance(stage, tree.Stage):
         return None
-    page = page_of(stage, chain[:-1], document.index)
+    page = page_of(stage, chain[:-1], document)
     option = None if page is None else page.option(name)
     return None if page is None or option is None else (Card(span, option_text(option, page)), option)
 

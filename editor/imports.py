@@ -11,6 +11,7 @@ from ..grammar import Diagnostic, Source, parse, tree
 from .index import Symbol
 from .names import read_names
 
+SPECS, PYTHON = (".dlspec",), (".py",)
 _SHARED = frozenset({"constant", "function", "block"})
 
 
@@ -57,12 +58,24 @@ class Files:
                     yield key(path), read
                     todo.append(read.file)
 
-    def _reading(self, path: str) -> _Read | None:
+    def python(self, file: tree.File) -> Iterator[Source]:
+        """The files with layers written in Python that a file leads to by imports. They are read, and never run."""
+        files = [file, *(read.file for _, read in self.imported(file))]
+        for path in dict.fromkeys(target(item, *PYTHON) for one in files for item in _imports(one)):
+            source = None if path is None else self._text(path)
+            if source is not None:
+                yield source
+
+    def _text(self, path: str) -> Source | None:
         try:
             source = self.read(path)
         except (OSError, ValueError):
             return None
-        if isinstance(source, Diagnostic):
+        return None if isinstance(source, Diagnostic) else source
+
+    def _reading(self, path: str) -> _Read | None:
+        source = self._text(path)
+        if source is None:
             return None
         known = self._known.get(key(path))
         if known is None or known.source.text != source.text:
@@ -77,10 +90,13 @@ def key(path: str) -> str:
     return os.path.normcase(os.path.abspath(path))
 
 
-def target(item: tree.Import) -> str | None:
-    """The path of the file that an import names: relative to its own, or one of the shipped library."""
+def target(item: tree.Import, *endings: str) -> str | None:
+    """The path of the file that an import names: relative to its own, or one of the shipped library.
+
+    `endings` are those that it may have, `.dlspec` where none is given.
+    """
     match item.what:
-        case tree.String(value=value) if value.endswith(".dlspec"):
+        case tree.String(value=value) if value.endswith(endings or SPECS):
             return os.path.normpath(os.path.join(os.path.dirname(item.span.source.name), value))
         case tree.Path(parts=("std", *parts)) if parts:
             return os.path.join(STD, f"{'.'.join(parts)}.dlspec")
@@ -89,7 +105,8 @@ def target(item: tree.Import) -> str | None:
 
 def import_of(file: tree.File, source: Source) -> tree.Import | None:
     """The line of a file that imports another one itself."""
-    return next((i for i in _imports(file) if (path := target(i)) is not None and key(path) == key(source.name)), None)
+    found = ((item, target(item, *SPECS, *PYTHON)) for item in _imports(file))
+    return next((item for item, path in found if path is not None and key(path) == key(source.name)), None)
 
 
 def _imports(file: tree.File) -> Iterator[tree.Import]:

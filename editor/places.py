@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..grammar import tree
-from .documentation import Page, calls_of_key, formats, layer, maths
-from .index import Index
+from .document import Document
+from .documentation import Page, calls_of_key, formats, layer, maths, python_layer
 
 
 def chain_at(file: tree.File, offset: int) -> list[tree.Node]:
@@ -31,10 +31,10 @@ def key_of(chain: Sequence[tree.Node]) -> tree.Binding | None:
     return next((node for node in reversed(chain) if isinstance(node, tree.Binding)), None)
 
 
-def page_of(stage: tree.Stage, chain: Sequence[tree.Node], index: Index) -> Page | None:
+def page_of(stage: tree.Stage, chain: Sequence[tree.Node], document: Document) -> Page | None:
     """The page of the library's word that a stage begins with; None for names of the file's own."""
     word = str(stage.path)
-    mention = index.at(stage.path.span.start)
+    mention = document.index.at(stage.path.span.start)
     if mention is not None and mention.span.start == stage.path.span.start:
         return None
     section = section_of(chain)
@@ -44,4 +44,6 @@ def page_of(stage: tree.Stage, chain: Sequence[tree.Node], index: Index) -> Page
         key = key_of(chain)
         found = () if key is None else calls_of_key(key.name.text)
         return next((page for page in found if page.word == word), None) or maths(word)
+    if word in document.python:
+        return python_layer(document.python[word])
     return layer(word) or maths(word)

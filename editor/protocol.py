@@ -16,6 +16,8 @@ from .items import Sort
 from .outline import Entry
 from .positions import Encoding, Lines
 
+_NO_FAULTS = frozenset({"python-not-allowed"})
+"""What an editor never allows, so that it is nothing to mend."""
 _SEVERITIES: dict[Severity, types.DiagnosticSeverity] = {
     "error": types.DiagnosticSeverity.Error,
     "warning": types.DiagnosticSeverity.Warning,
@@ -94,7 +96,7 @@ def diagnostic(finding: Diagnostic, document: Document) -> types.Diagnostic:
     return types.Diagnostic(
         range_of(document.lines, finding.span.start, finding.span.end),
         "\n".join(part for part in told if part),
-        severity=_SEVERITIES[finding.severity],
+        severity=_SEVERITIES["note" if finding.code in _NO_FAULTS else finding.severity],
         code=finding.code,
         source="dlspec",
         related_information=further or None,
