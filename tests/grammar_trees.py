@@ -24,6 +24,7 @@ DIGITS = ("0", "1", "12", "305")
 NUMBERS = (*DIGITS, "50_257", "1e-4", "2.0", "0.5", "1.5e+3", "6E4", "1_000.25", "123456789012345678")
 PERCENTS = ("5%", "0.1%", "12.5%")
 STRINGS = ("", "tanh", "corpus/*.txt", "# no comment", "it's", "a -> b", "{", "b (h p) -> b h p", "größe", "// \\")
+PATTERNS = ("blocks.*", "*.norm", "a b = c", "", "#")
 OPERATORS = ("+", "-", "*", "/", "//", "%", "^", "==", "!=", "<", "<=", ">", ">=")
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
@@ -99,7 +100,10 @@ class Drawer:
                 return self.stage()
 
     def entry(self) -> tree.Flow | tree.Entry:
-        return self.flow() if self.draw.random() < 0.6 else tree.Entry(self.path(), self.flow(), span=HERE)
+        if self.draw.random() < 0.6:
+            return self.flow()
+        key = self.path() if self.draw.random() < 0.7 else tree.String(self.draw.choice(PATTERNS), span=HERE)
+        return tree.Entry(key, self.flow(), span=HERE)
 
     def argument(self) -> tree.Flow | tree.Keyword:
         return self.flow() if self.draw.random() < 0.5 else tree.Keyword(self.name(), self.flow(), span=HERE)
