@@ -87,7 +87,7 @@ def token(source: Source, start: int, text: str, before: list[Token], findings: 
         findings.append(_no_sign(span, text))
         return Token(WRONG, text, start, end)
     if text in _SIGNS:
-        meant, use = _SIGNS[text]
+        meant, use = _SIGNS["::" if text == ":=" and _labels_a_layer(source, start, end) else text]
         findings.append(rewrite("foreign-sign", f"{use} is `{meant}`", span, "a sign of other languages", meant))
     elif text in _LOOKALIKES:
         meant = _LOOKALIKES[text]
@@ -106,6 +106,12 @@ def token(source: Source, start: int, text: str, before: list[Token], findings: 
         return None
     kind = "STRING" if meant[0] == '"' else "COMPARE" if meant in _COMPARISONS else meant
     return Token(kind, meant, start, end)
+
+
+def _labels_a_layer(source: Source, start: int, end: int) -> bool:
+    """`fc := Linear(4)` in a body."""
+    line = source.text[source.text.rfind("\n", 0, start) + 1 : start]
+    return line[:1] in (" ", "\t") and source.text[end:].lstrip(" ")[:1].isupper()
 
 
 def word(source: Source, start: int, text: str, findings: list[Diagnostic]) -> str:
@@ -215,7 +221,8 @@ def _unclosed(quote: Span, gap: Span) -> Diagnostic:
 
 
 def _no_sign(span: Span, sign: str) -> Diagnostic:
-    help_, fixes = _WITHOUT[sign], _choice(span) if sign == "?" else ()
+    fixes = _choice(span) if sign == "?" else ()
+    help_ = f"write `{fixes[0].text}`" if fixes else _WITHOUT[sign]
     message = f"`{sign}` is not a sign of this language"
     return Diagnostic("foreign-sign", message, span, "here", help=help_, fixes=fixes)
 

@@ -171,6 +171,8 @@ def import_with_names(fault: Fault) -> Outcome | None:
             "missing-name", "`import` is followed by a file or a path", fault.span(), "here", help=_IMPORT
         ), None
     file = next((token.text for token in stream[start:end] if token.kind == "STRING"), None)
+    if file is None and stream[start + 1].text == "std":
+        file = "".join(token.text for token in stream[start + 1 : fault.at])
     return Diagnostic(
         "foreign-import",
         "an import brings the whole file, under its own names",

@@ -109,6 +109,7 @@ def logic_word(fault: Fault) -> Outcome | None:
     for token in (fault.token, fault.before) if fault.place else (fault.token,):
         if token.kind == "NAME" and token.text in _LOGIC:
             message = f"`{token.text}` is not a word of this language"
-            help_, fixes = _LOGIC[token.text], _in_our_logic(fault, token)
+            fixes = _in_our_logic(fault, token)
+            help_ = f"write `{fixes[0].text.strip()}`" if fixes else _LOGIC[token.text]
             return Diagnostic("foreign-word", message, fault.span(token), "here", help=help_, fixes=fixes), None
     return None

@@ -207,4 +207,11 @@ def chained_comparison(fault: Fault) -> Outcome | None:
     if not any(token.kind == "COMPARE" for token in fault.stream[fault.start : fault.at]):
         return None
     message, help_ = "comparisons are not chained", "compare twice: `b < c if a < b else false`"
-    return Diagnostic("chained-comparison", message, fault.span(), "a second comparison", help=help_), None
+    fixes: tuple[Fix, ...] = ()
+    if fault.at - 3 >= fault.start and fault.stream[fault.at - 2].kind == "COMPARE":
+        low, first, middle, second, high = fault.stream[fault.at - 3 : fault.at + 2]
+        simple = all(token.kind in ("NAME", "TYPE", "NUMBER") for token in (low, middle, high))
+        if simple and fault.stream[fault.at - 4].kind not in (".", *OPERATORS):
+            better = f"({middle.text} {second.text} {high.text} if {low.text} {first.text} {middle.text} else false)"
+            help_, fixes = f"write `{better}`", (Fix(fault.source.span(low.start, high.end), better),)
+    return Diagnostic("chained-comparison", message, fault.span(), "a second comparison", help=help_, fixes=fixes), None

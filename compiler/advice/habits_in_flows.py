@@ -215,7 +215,7 @@ def width_of_attention(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if isinstance(width, tree.Keyword) or isinstance(heads, tree.Keyword):
         return None
     better = f"SelfAttention({', '.join(arg.span.text for arg in (heads, *rest))})"
-    message = f"{finding.message}; the width of what comes in is known"
+    message = "attention of a sequence to itself is `SelfAttention`, which knows the width of what comes in"
     return instead(finding, better, call.span, message=message)
 
 

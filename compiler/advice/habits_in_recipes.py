@@ -112,10 +112,12 @@ def epoch_of_epochs(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def mixed(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """`precision = bf16-mixed`."""
+    """`precision = bf16-mixed`, `precision = 16`."""
     if not finding.message.startswith("`precision` takes"):
         return None
-    word = next((word for word in re.findall(r"\w+", finding.span.text) if f"`{word}`" in finding.message), None)
+    bits = {"16": "fp16", "32": "fp32"}.get(finding.span.text.strip('"').partition("-")[0])
+    words = [*re.findall(r"\w+", finding.span.text), *([bits] if bits else [])]
+    word = next((word for word in words if f"`{word}`" in finding.message), None)
     return None if word is None else instead(finding, word)
 
 
@@ -191,6 +193,8 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     line = innermost(nodes, tree.Binding)
     if line is None or line.span != finding.span or not isinstance(nodes[0], tree.Export):
         return None
+    if line.name.text in ("opset", "profile", "quantize", "outputs", "cache", "weights"):
+        return replace(finding, help=f'it is an option of a format: `onnx("model.onnx", {line.span.text})`')
     if line.name.text not in ("onnx", "torchscript", "pt2", "bundle") or not isinstance(line.value, tree.String):
         return None
     return instead(finding, f"{line.name}({line.value.span.text})")

@@ -26,10 +26,15 @@ def last_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     made = next((span for span, text in finding.labels if text.startswith("this makes")), None)
     width = None if made is None or dim.startswith("[") or "," in dim else _width(nodes[0], made)
     if width is not None:
-        return instead(finding, dim, width, help=f"make it {dim} wide, or promise {flows[1]}")
+        return instead(finding, dim, width, help=f"make it {_quoted(dim)} wide, or promise {flows[1]}")
     even = _even(flows[1])
     help_ = f"{even}; or promise {flows[1]}" if even else f"promise {flows[1]}, or change what flows out"
     return instead(finding, flows[1], shape.span, help=help_)
+
+
+def _quoted(dim: str) -> str:
+    """A width in a sentence: `out` as a name, 64 as it stands."""
+    return dim if dim.replace("_", "").isdigit() else f"`{dim}`"
 
 
 def _even(text: str) -> str:

@@ -225,7 +225,11 @@ def _dotted(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
             fixes=(Fix(stage.span, str(stage.path)),),
         )
         return ctx.unknown()
-    if not foreign.report_foreign(stage, ctx):
+    if isinstance(ctx.env.lookup(head), Value) and "[" in stage.path.span.text:
+        message, label = f"`{head}` is a value, and a value has no index", f"`{head}` flows"
+        help = "`split(n) as a, b` takes it apart, `first` and `last` are the ends of axis 1"
+        ctx.report.error("foreign-index", message, stage.path.span, label, help=help)
+    elif not foreign.report_foreign(stage, ctx):
         ctx.report.unknown("label", head, stage.path.span, ctx.env.labels_in_sight())
     return ctx.unknown()
 

@@ -145,7 +145,7 @@ def _give(name: tree.Name, what: object, ctx: Context) -> None:
             name.span,
             "given again here",
             labels=((before.span, "given here first"),),
-            help="each name stands for one thing in a body",
+            help="each name stands for one thing in a body: give one of them another name",
         )
 
 

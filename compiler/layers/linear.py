@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..semantics.number import Number, number, product
+from ..semantics.number import Number, number, product, written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .kept import Autocast, Device, Kept
@@ -36,13 +36,13 @@ class Linear(Layer):
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         if x.rank < 2:
             raise ShapeFault("Linear maps the last axis, and there is only the batch", "put an axis there to map")
-        if x.dims[-1].value is None:
-            raise ShapeFault(
-                "Linear needs a last axis of known width",
-                "its matrix is made when the model is built: the width cannot be a dim that is open until run time",
-            )
         if x.dtype != "float":
             raise ShapeFault(f"Linear takes float, and {x} comes in", "an Embedding makes vectors of whole numbers")
+        if x.dims[-1].value is None:
+            raise ShapeFault(
+                f"Linear needs a last axis of known width, and {written(x.dims[-1])} is open until run time",
+                "write the width as a number or constant where it comes in",
+            )
         return (x.with_last(self.features),)
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:

@@ -67,6 +67,10 @@ class _Findings:
             if isinstance(item, tree.Constant)
             and any((self.items.around(item.span), code) in self.words for code in UNKNOWN_NAMES | {"no-value"})
         }
+        # Constants that have two values, so that what is computed with them may be right or wrong.
+        constants = {item.name.text for item in file.items if isinstance(item, tree.Constant)}
+        self.repeated = constants & {_word(d) for d in found if d.code == "repeated-name"}
+        self.indexed = _Stretches(d.span for d in found if d.code == "foreign-index" and d not in self.spelling)
         self.blamed = self._first_of_names(found, file)
         self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
         self.no_function = {d.span.start for d in found if d.code == "unknown-function"}
@@ -84,6 +88,8 @@ class _Findings:
 
     def follows(self, finding: Diagnostic) -> bool:
         if finding in self.spelling:
+            if finding.code == "foreign-index":
+                return self.indexed.around(finding.span) is not None
             other_name = finding.span.start in self.other_names
             return finding.code == "wrong-case" and (other_name or self._of_no_call(finding))
         if self.unread.around(finding.span) is not None:
@@ -95,6 +101,10 @@ class _Findings:
             case "unused-name":
                 of_item = finding.severity == "error" and (item, word) in self.misspelt
                 return self._is_lost(word, item) or of_item or (item, "nothing-flows") in self.words
+            case "shape-mismatch" if self.repeated & set(_WORD.findall(finding.message)):
+                return True
+            case "head-width":
+                return (item, "no-weights") in self.words
             case "shape-mismatch":
                 return self.wrong_default or (item in self.not_run and "is promised as" in finding.message)
             case "empty-body":

@@ -47,8 +47,8 @@ def read_export(export: tree.Export, scope: FileScope, report: Report) -> Export
 
 def _file(line: tree.Line, model: str, scope: FileScope, report: Report) -> tuple[Format, Span] | None:
     if isinstance(line, tree.Binding | tree.Named | tree.Default | tree.Phase):
-        help = 'a line is a call, such as `onnx("model.onnx")`'
-        report.error("misplaced-line", "`export` says what to write, a call a line", line.span, "no call", help=help)
+        message, help = "a line of `export` is a call that writes a file", 'such as `onnx("model.onnx")`'
+        report.error("misplaced-line", message, line.span, "no call", help=help)
         return None
     chosen = choose(line, "export", "formats", Format, EXPORTS, scope, report)
     read = None if chosen is None else read_call(*chosen, report)
