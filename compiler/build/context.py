@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import field, replace
+from itertools import chain, count
 from typing import TypeAlias
 
 from ...grammar import tree
@@ -91,7 +92,7 @@ class Context(Frozen, eq=False):
         """`linear`, then `linear_2`, ...: what is free in the unit, or in the layer whose argument this is."""
         if self.inside is None:
             return self.owner.free_name(stem)
-        names = (stem, *(f"{stem}_{number}" for number in range(2, len(self.owner.modules) + 3)))
+        names = chain([stem], (f"{stem}_{number}" for number in count(2)))
         taken = self.inside.labels
         return next(name for name in names if name not in taken and self.owner.find(self.full_name(name)) is None)
 
