@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -262,6 +263,20 @@ def test_a_difference_in_the_file_is_told() -> None:
     assert [(change.place, change.text) for change in other.changes] == [
         ("wavelet.py", "its layers are written otherwise")
     ]
+
+
+def test_what_the_documentation_shows_works(repo: Path) -> None:
+    page = (repo / "docs" / "prose" / "python.md").read_text()
+    (python,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    (spec,) = re.findall(r"^```dlspec python\n(.*?)^```$", page, re.M | re.S)
+    found = analyse(Source("net.dlspec", spec, {"wavelet.py": python}), allow_python=True)
+    assert told(found) == []
+    artefact = emit(found)
+    model = load_text("net", artefact.model_code, artefact.beside).Net()
+    model.init_weights()
+    assert model(torch.zeros(2, 21, 16)).shape == (2, 4)
+    scripted = torch.jit.script(load_text("net", artefact.export_code, artefact.beside).Net())
+    assert scripted(torch.zeros(3, 9, 16)).shape == (3, 4)
 
 
 # --- runs -----------------------------------------------------------------------------------------------------------

@@ -158,8 +158,9 @@ def check(page: str) -> None:
     """Hold every example of a page against the language.
 
     What stands behind `dlspec` in the fence says what it is: nothing for a file or items of one that are right, `wrong
-    CODE` for a file that deserves this code and no other, `in train` for lines of a recipe; `with CODE` and `without
-    CODE` for the two specs of an entry about a code. Raises WrongExample.
+    CODE` for a file that deserves this code and no other, `in train` for lines of a recipe, `python` for a file that is
+    right where the Python of the page may run (the tests do that); `with CODE` and `without CODE` for the two specs of
+    an entry about a code. Raises WrongExample.
     """
     for fence, text in _BLOCK.findall(page):
         if not _holds(fence.split(), text):
@@ -184,6 +185,8 @@ def _holds(fence: list[str], text: str) -> bool:
             return not _codes(_whole(text))
         case ["wrong", code]:
             return _codes(text) == {code}
+        case ["python"]:
+            return _codes(text) == {"python-not-allowed"}
         case ["in", "train"]:
             return all(not train_line(line).failed for line in text.splitlines())
         case ["with", code]:
