@@ -77,6 +77,12 @@ def test_a_layer_keeps_what_it_says(word: str, sizes: Sizes) -> None:
         "alibi = true",
         "alibi = true, causal = true",
         "alibi = true, window = 16, mask = real",
+        "alibi = true, score = numbers -> RelativeBias(4)",
+        "score = numbers -> RelativeBias(4)",
+        "causal = true, score = numbers -> RelativeBias(4)",
+        "causal = true, score = numbers -> RelativeBias(4), mask = real",
+        "softcap = 5, score = numbers -> RelativeBias(4)",
+        "softcap = 5, causal = true, window = 16",
     ],
 )
 def test_attention_keeps_a_mask_as_numbers(options: str) -> None:

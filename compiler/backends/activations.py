@@ -315,8 +315,7 @@ class _Walk:
         held, work = self.parts(kept.more), sum(buffer.bytes for buffer in self.parts(kept.work))
         shapes = layer.parameters(x_type).values()
         first = 1 if layer.takes_running else 0
-        if kept.sides:
-            held += inputs[first:]
+        held += [inputs[side.place - 1 + first] for side in kept.sides]
         # A matrix needs what comes in only where it learns.
         if kept.input and first and (learns or layer.autocast != "low" or not shapes):
             x = inputs[0]

@@ -205,7 +205,12 @@ class Attention(Layer):
     # --- what autograd keeps ---
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
-        return Kept(input=True, sides=True, more=self.pair_parts(x, device), work=self.pair_work(x, device))
+        more, work = self.pair_parts(x, device), self.pair_work(x, device)
+        return Kept(input=True, sides=self.kept_sides(), more=more, work=work)
+
+    def kept_sides(self) -> tuple[Side, ...]:
+        """All but what is added to the scores, which a sum does not need again."""
+        return tuple(side for side in self.sides() if side is not self.score)
 
     @property
     def written_out(self) -> bool:
@@ -251,7 +256,7 @@ class Attention(Layer):
             left = Part(scores, None if self.written_out else 4)
             kept += [Part(scores, 1 if device == "cuda" else 4), left]  # the mask, and what it left
         if self.hides and not self.plainly_causal(x):
-            kept.append(Part((batch, queries, keys), 1))  # what is seen
+            kept.append(Part(self.seen_dims(x), 1))
         if self.written_out and self.may_be_blind(x):
             kept.append(Part(scores, None))  # the softmax once more, zeros where nothing is seen
         return tuple(kept)
@@ -261,14 +266,20 @@ class Attention(Layer):
         empty where it takes none."""
         if self.plainly_causal(x):
             return ()
+        if not self.learns_biases and not self.alibi:
+            return self.seen_dims(x)
         batch, queries, keys = *x.dims[:2], self.keys_from(x).dims[1]
-        score = self.score.type.rank if isinstance(self.score, Side) else 0
-        mask = 0 if self.mask is None else self.mask.type.rank
-        each_head = score or self.alibi
-        each_query = each_head or mask == 3 or self.causal or self.window is not None or self.documents is not None
-        parts = ((self.differs_by_example, batch), (each_head, self.heads), (each_query, queries))
-        dims = [dim for there, dim in parts if there]
-        return (*dims, keys) if dims else ()
+        return (*([batch] if self.differs_by_example else []), self.heads, queries, keys)
+
+    def seen_dims(self, x: Tensor) -> tuple[Number, ...]:
+        """Of what is true where a key is seen; empty where all are."""
+        if not self.hides:
+            return ()
+        batch, queries, keys = *x.dims[:2], self.keys_from(x).dims[1]
+        each_example = any(isinstance(given, Side) for given in (self.mask, self.documents, self.prefix))
+        by_mask = self.mask is not None and self.mask.type.rank == 3
+        each_query = self.causal or self.window is not None or self.documents is not None or by_mask
+        return (*([batch] if each_example else []), *([queries] if each_query else []), keys)
 
     # --- what has to be masked, for all backends ---
 

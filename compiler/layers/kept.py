@@ -6,6 +6,7 @@ from typing import Literal
 
 from ...grammar.frozen import Frozen
 from ..semantics.number import Number
+from .side import Side
 
 Device = Literal["cpu", "cuda"]
 Gives = Literal["new", "view", "weight", "table"]
@@ -24,16 +25,16 @@ class Part(Frozen):
 
 
 class Kept(Frozen):
-    """`input`, `sides` and `output`: whether what comes by the arrow, what comes by keyword and what goes out is needed
-    again. `more` is what the layer made for itself and keeps, `work` what its backward pass makes for a while, besides
-    the gradients of what came in and of its weights.
+    """`input` and `output`: whether what comes by the arrow and what goes out is needed again; `sides`: those that are of
+    what comes by keyword. `more` is what the layer made for itself and keeps, `work` what its backward pass makes for a
+    while, besides the gradients of what came in and of its weights.
 
     A tensor that several layers need is there once. `parts`: the gradients of what came in are parts of that of what
     goes out, without memory of their own.
     """
 
     input: bool = False
-    sides: bool = False
+    sides: tuple[Side, ...] = ()
     output: bool = False
     more: tuple[Part, ...] = ()
     work: tuple[Part, ...] = ()

@@ -70,7 +70,7 @@ class ProjectedAttention(Attention):
         casts = [Part(memory.dims, None, cast=True)] * 2
         gradients = (Part(query, width), Part(key, width), Part(key, width))
         work = (*gradients, *self.pair_work(x, device))
-        return Kept(input=True, sides=True, more=(*heads, *casts, *self.pair_parts(x, device)), work=work)
+        return Kept(input=True, sides=self.kept_sides(), more=(*heads, *casts, *self.pair_parts(x, device)), work=work)
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         from .attention_onnx import attention  # a check needs no nodes

@@ -134,7 +134,7 @@ class Recurrent(Layer):
                 if device == "cpu":
                     parts.append(Part((*rows, self.entering(x, layer), number(self.inputs_kept_on_cpu))))
         gradients = Part((*rows, self.hidden, number(self.directions() * (self.gates + self.parts - 1))))
-        return Kept(input=True, sides=True, more=tuple(parts), work=(gradients,))
+        return Kept(input=True, sides=self.sides(), more=tuple(parts), work=(gradients,))
 
     # --- PyTorch ---
 
