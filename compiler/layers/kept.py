@@ -25,9 +25,9 @@ class Part(Frozen):
 
 
 class Kept(Frozen):
-    """`input` and `output`: whether what comes by the arrow and what goes out is needed again; `sides`: those that are of
-    what comes by keyword. `more` is what the layer made for itself and keeps, `work` what its backward pass makes for a
-    while, besides the gradients of what came in and of its weights.
+    """`input` and `output`: whether what comes by the arrow and what goes out is needed again; `sides`: what is of that
+    which comes by keyword. `more` is what the layer made for itself and keeps, `work` what its backward pass makes for
+    a while, besides the gradients of what came in and of its weights.
 
     A tensor that several layers need is there once. `parts`: the gradients of what came in are parts of that of what
     goes out, without memory of their own.
