@@ -188,6 +188,48 @@ def test_a_layer_by_name_is_a_recipe_and_takes_defaults() -> None:
     assert made.count("size=7") >= 3 and "size=2" in made and "\n\nfrom waves import Wave\n" in made
 
 
+LEARNS = PLAIN.replace(
+    "super().__init__()", "super().__init__()\n        self.fc = nn.Linear(input_shape[-1], 8)"
+).replace("return x", "return self.fc(x)")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "w: Wave\n  w",
+        "share(2) { Wave }",
+        "checkpoint { Wave }",
+        "f = Wave -> relu\n  f\n  f",
+        "repeat(2) { residual(post = LayerNorm, scale = deepnorm) { Wave } }",
+        "wave: { Linear(8) -> relu } -> Wave",
+        "Wave as memory\n  memory + 1",
+    ],
+)
+def test_it_stands_where_any_layer_does(line: str) -> None:
+    found = used(LEARNS, line)
+    assert told(found) == []
+    artefact = emit(found)
+    model = load_text("net", artefact.model_code, artefact.beside).Net()
+    model.init_weights(torch.Generator().manual_seed(1))
+    assert model(torch.zeros(2, 5, 8)).shape == (2, 5, 8)
+    assert {weight.key for weight in weights(found.graphs["Net"])} == {name for name, _ in model.named_parameters()}
+
+
+def test_inside_a_layer_of_the_language(tmp_path: Path) -> None:
+    ports = "(x: [B, 8, H, W]) -> (y: [B, 8, H, W])"
+    artefact = emit(used(PLAIN, "SqueezeExcite(4, act = Wave)", ports))
+    assert list(artefact.beside) == ["waves.py"]
+    model = load_text("net", artefact.model_code, artefact.beside).Net()
+    model.init_weights()
+    assert model(torch.zeros(2, 8, 3, 3)).shape == (2, 8, 3, 3)
+
+
+def test_a_module_is_made_for_one_shape() -> None:
+    widening = LEARNS.replace("return input_shape", "return (*input_shape[:-1], 8)")
+    found = used(widening, "w: Wave\n  Linear(4)\n  w", "(x: [B, T, 8]) -> (y: [B, T, 8])")
+    assert told(found) == ["net.dlspec:6 shape-mismatch"]
+
+
 # --- what is emitted ------------------------------------------------------------------------------------------------
 
 

@@ -141,7 +141,7 @@ def run_again(
     if types is None:
         return ctx.unknown()
     first = module.inputs[0]
-    here, there = layer.parameters(x), module.layer.parameters(first)
+    here, there = (one.parameters(at) | one.buffers(at) for one, at in ((layer, x), (module.layer, first)))
     same_weights = all(all(map(equal, parameter.dims, there[key].dims)) for key, parameter in here.items())
     if not same_weights or layer.axes_of_module(x) != layer.axes_of_module(first):
         why = f"a {layer.word} is for one number of axes" if same_weights else "a layer has one set of weights"

@@ -20,12 +20,21 @@ def files_beside(graph: Graph) -> dict[str, str]:
     return {os.path.basename(source.name): source.text for source in sources}
 
 
+def _in_layer(layer: Layer) -> Iterator[Layer]:
+    """The layer itself, and those that it holds as options (`SqueezeExcite(4, act = Wavelet)`)."""
+    if layer.python is not None:
+        yield layer
+    for name in layer.options:
+        option = getattr(layer, name)
+        if isinstance(option, Layer):
+            yield from _in_layer(option)
+
+
 def _in_unit(unit: Unit) -> Iterator[Layer]:
     for module in unit.modules:
         match module:
             case LayerModule(layer=layer) | Momentum(of=LayerModule(layer=layer)):
-                if layer.python is not None:
-                    yield layer
+                yield from _in_layer(layer)
             case UnitModule(unit=inner) | Momentum(of=UnitModule(unit=inner)):
                 yield from _in_unit(inner)
             case Copies(units=units) | Experts(units=units):

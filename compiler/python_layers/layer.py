@@ -53,6 +53,9 @@ class PythonLayer(Layer):
     def buffers(self, x: Tensor) -> dict[str, Parameter]:
         return {name: _parameter(shape) for name, shape in self._holds(x).buffers.items()}
 
+    def axes_of_module(self, x: Tensor) -> int | None:
+        return x.rank if self.signature.takes_shape else None
+
     def _by_rule(self, x: Tensor) -> tuple[Tensor, ...]:
         """What the shape rule says."""
         assert self.made is not None
