@@ -78,6 +78,14 @@ def pictures(word: str, fields: Fields) -> dict[str, tuple[Number, Number, Numbe
     return found
 
 
+def labelled_pictures(word: str, fields: Fields) -> None:
+    """Raises Unfit where there are no pictures, or no labels to be mixed as they are."""
+    pictures(word, fields)
+    if "label" not in fields:
+        message = f"`{word}` mixes labels too, and the data has no field `label`"
+        raise Unfit("unfit-augmentation", message, "no label to mix", "take it out")
+
+
 def resized(word: str, fields: Fields, size: tuple[Number, Number]) -> Fields:
     """The pictures at a size, [height, width]."""
     sized = {name: (channels, *size) for name, (channels, _, _) in pictures(word, fields).items()}

@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import ClassVar
 
 from ...grammar.frozen import Frozen
-from ..semantics.number import Number
 from .base import OptionFault, Options
 from .lengths import Length
+from .values import PartOrNone, TrainLength
 
 
 class Ramp(Frozen):
@@ -71,9 +71,21 @@ class ScheduleStage(Options):
         """The lines that return the rate of update `step`, which lies within the stage."""
 
 
-def has_a_target(word: str, length: object, to: Number | None) -> Iterator[OptionFault]:
-    """With a length alone, `cosine(10%)` could be meant as either."""
-    if length is not None and to is None:
-        message = f"`{word}` with a length has to say where it goes: `{word}(10%)` could mean either"
-        help = f"write `{word}({length}, to = 0)`, or `{word}(to = {length})` for the rest of the run"
-        yield OptionFault("missing-option", message, "length", "a length, and no `to`", help)
+class StageTo(ScheduleStage):
+    """A stage that goes to `to`, a part of the peak rate: 0 where it is left out.
+
+    It has to be said where there is a length: `cosine(10%)` could be meant as either.
+    """
+
+    length: TrainLength = None
+    to: PartOrNone = None
+
+    def faults(self) -> Iterator[OptionFault]:
+        if self.length is not None and self.to is None:
+            word, length = self.word, self.length
+            message = f"`{word}` with a length has to say where it goes: `{word}(10%)` could mean either"
+            help = f"write `{word}({length}, to = 0)`, or `{word}(to = {length})` for the rest of the run"
+            yield OptionFault("missing-option", message, "length", "a length, and no `to`", help)
+
+    def leads_to(self, start: Fraction) -> Fraction:
+        return Fraction(0) if self.to is None else Fraction(self.to.value)

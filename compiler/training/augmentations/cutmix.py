@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...layers.options import Positive
-from ..augmentation import Augmentation, Fields, Unfit, pictures
+from ..augmentation import Augmentation, Fields, labelled_pictures
 
 
 class Cutmix(Augmentation):
@@ -20,8 +20,5 @@ class Cutmix(Augmentation):
     alpha: Positive = 1
 
     def after(self, fields: Fields) -> Fields:
-        pictures(self.word, fields)
-        if "label" not in fields:
-            message = "`cutmix` mixes labels too, and the data has no field `label`"
-            raise Unfit("unfit-augmentation", message, "no label to mix", "take it out")
+        labelled_pictures(self.word, fields)
         return fields

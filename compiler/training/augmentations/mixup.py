@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...layers.options import Positive
-from ..augmentation import Augmentation, Fields, Unfit, pictures
+from ..augmentation import Augmentation, Fields, labelled_pictures
 
 
 class Mixup(Augmentation):
@@ -20,8 +20,5 @@ class Mixup(Augmentation):
     alpha: Positive = 0.2
 
     def after(self, fields: Fields) -> Fields:
-        pictures(self.word, fields)
-        if "label" not in fields:
-            message = "`mixup` mixes labels too, and the data has no field `label`"
-            raise Unfit("unfit-augmentation", message, "no label to mix", "take it out")
+        labelled_pictures(self.word, fields)
         return fields

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
 from typing import ClassVar
 
 from ...layers.options import WholeOrZero
 from ...semantics.number import whole
-from ..base import OptionFault
-from ..stage import Ramp, ScheduleStage, has_a_target
-from ..values import PartOrNone, TrainLength
+from ..stage import Ramp, StageTo
 
 
-class Cosine(ScheduleStage):
+class Cosine(StageTo):
     """`cosine(to = 10%)`: the rate follows half a wave to `to`, a part of its peak (0 where it is left
     out), by the end of the run.
 
@@ -26,15 +22,7 @@ class Cosine(ScheduleStage):
     example: ClassVar[str] = "cosine(to = 10%)"
     spellings: ClassVar[dict[str, str]] = {"eta_min": "to", "min_lr": "to"}
 
-    length: TrainLength = None
-    to: PartOrNone = None
     restarts: WholeOrZero = 0
-
-    def faults(self) -> Iterator[OptionFault]:
-        yield from has_a_target(self.word, self.length, self.to)
-
-    def leads_to(self, start: Fraction) -> Fraction:
-        return Fraction(0) if self.to is None else Fraction(self.to.value)
 
     def code(self, ramp: Ramp) -> list[str]:
         start, end = ramp.rate(ramp.start), ramp.rate(ramp.end)

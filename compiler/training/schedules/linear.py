@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
 from typing import ClassVar
 
-from ..base import OptionFault
-from ..stage import Ramp, ScheduleStage, has_a_target
-from ..values import PartOrNone, TrainLength
+from ..stage import Ramp, StageTo
 
 
-class Linear(ScheduleStage):
+class Linear(StageTo):
     """`linear(to = 0)`: the rate goes in a straight line to `to`, a part of its peak (0 where it is left
     out), by the end of the run.
 
@@ -20,15 +16,6 @@ class Linear(ScheduleStage):
 
     word: ClassVar[str] = "linear"
     example: ClassVar[str] = "linear(to = 0)"
-
-    length: TrainLength = None
-    to: PartOrNone = None
-
-    def faults(self) -> Iterator[OptionFault]:
-        yield from has_a_target(self.word, self.length, self.to)
-
-    def leads_to(self, start: Fraction) -> Fraction:
-        return Fraction(0) if self.to is None else Fraction(self.to.value)
 
     def code(self, ramp: Ramp) -> list[str]:
         start, end = ramp.rate(ramp.start), ramp.rate(ramp.end)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
 from typing import ClassVar
 
 from ...layers.options import Positive
-from ..base import OptionFault
 from ..spelling import real_text
-from ..stage import Ramp, ScheduleStage, has_a_target
-from ..values import PartOrNone, TrainLength
+from ..stage import Ramp, StageTo
 
 
-class Polynomial(ScheduleStage):
+class Polynomial(StageTo):
     """`polynomial(to = 0, power = 2)`: the rate goes to `to`, a part of its peak (0 where it is left out), as
     `(1 - progress) ^ power`, by the end of the run.
 
@@ -25,15 +21,7 @@ class Polynomial(ScheduleStage):
     example: ClassVar[str] = "polynomial(to = 0, power = 2)"
     spellings: ClassVar[dict[str, str]] = {"lr_end": "to", "total_iters": "length"}
 
-    length: TrainLength = None
-    to: PartOrNone = None
     power: Positive = 1
-
-    def faults(self) -> Iterator[OptionFault]:
-        yield from has_a_target(self.word, self.length, self.to)
-
-    def leads_to(self, start: Fraction) -> Fraction:
-        return Fraction(0) if self.to is None else Fraction(self.to.value)
 
     def code(self, ramp: Ramp) -> list[str]:
         start, end = ramp.rate(ramp.start), ramp.rate(ramp.end)
