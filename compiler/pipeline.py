@@ -20,6 +20,7 @@ from .backends.pytorch.not_emitted import not_emitted
 from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .build.spelling import check_spelling, check_used
+from .build.untried import Untried
 from .collector import no_collections
 from .depth import room_for_depth
 from .ir.beside import files_beside
@@ -108,9 +109,10 @@ def analyse(
     graphs: dict[str, Graph] = {}
     plans: dict[str, TrainPlan] = {}
     exports: dict[str, ExportPlan] = {}
+    untried = Untried()
     for name, model in spec.scope.models.items():
         own = Report(names_elsewhere=report.names_elsewhere)
-        built = build_model(spec, model, own)
+        built = build_model(spec, model, own, untried)
         for diagnostic in own.diagnostics:
             report.add(diagnostic)
         if built.graph is not None and not broken:
@@ -124,6 +126,7 @@ def analyse(
                     plans[recipe] = plan
                 if built.graph is not None and not parameter_count(built.graph):
                     _nothing_to_train(train.model, report)
+    untried.check(report)
     for train in spec.scope.recipes.values():
         if train.model.text not in spec.scope.models:
             read_train(train, spec.scope, _ports_as_named(train), report)

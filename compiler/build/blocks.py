@@ -42,9 +42,15 @@ def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None
     def build(x: Value, inner: Context) -> Placed | None:
         return _build_block(block, stage, (x, *inputs[1:]), given, inner.within(env=ctx.env))
 
+    def build_with(given: Given, report: Report) -> Placed | None:
+        aside = ctx.within(nodes=[], opened=None, report=report, untried=None)
+        return _build_block(block, stage, inputs, given, aside)
+
     placed = build(inputs[0], ctx)
     if placed is None:
         return ctx.unknown()
+    if ctx.untried is not None and isinstance(block, tree.Block):
+        ctx.untried.called(block, given, ctx.env, build_with)
     name = ctx.module_name(stem(block.name.text))
     return _run(placed, name, inputs[:1], stage, ctx, build)
 
@@ -183,10 +189,9 @@ def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, d
     for position, (name, param) in enumerate(params.items()):
         option = given.get(name)
         if option is not None:
-            value = evaluate(option.flow, option.scope or ctx.env, ctx.report)
-            place = option.flow.span
+            origin = option.flow, option.scope or ctx.env
         elif param.default is not None:
-            value, place = evaluate(param.default, env, ctx.report), param.default.span
+            origin = param.default, env
         else:
             ctx.report.error(
                 "missing-option",
@@ -197,23 +202,24 @@ def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, d
                 help=f"write `{block.name}({name} = ...)`",
             )
             return False
+        flow, scope = origin
+        value = evaluate(flow, scope, ctx.report)
         if value is FAULT:
             return False
         if isinstance(value, OpenFlow | Labelled):
             # A name of the caller's: used here, it is the flow that the caller shares.
-            value = Recipe(option.flow, option.scope or ctx.env) if option is not None else value
+            value = Recipe(flow, scope) if option is not None else value
         if isinstance(value, Value):
             ctx.report.error(
                 "value-as-parameter",
                 f"`{name}` is fixed when the model is built, and this flows",
-                place,
+                flow.span,
                 "known only at run time",
                 help="hand it in as a further input of the block",
             )
             return False
         if is_number(value):
             value = Reference(name, "parameter", draft.scope, value, place=position)
-        origin = None if option is None else (option.flow, option.scope or ctx.env)
         env.give(name, NONE if value is None else value, param.span, origin=origin)
     return True
 

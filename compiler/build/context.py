@@ -16,6 +16,7 @@ from ..semantics.report import Report
 from ..semantics.tensor import UNKNOWN, Type, seen_outside
 from .draft import UnitDraft
 from .env import Env, OpenFlow
+from .untried import Untried
 
 
 class Branches(tuple[Value, ...]):
@@ -38,7 +39,7 @@ class Inside(Frozen):
 class Context(Frozen, eq=False):
     """`hint` is the name that the next module takes; `site` the place on the page it belongs to, where that is not its
     own (the norm of a `default residual` belongs to the residual). `opened` is the open flow being run; `depth` how
-    many copies the enclosing `repeat` makes.
+    many copies the enclosing `repeat` makes; `untried` is told of calls of blocks, and is None where one is only tried.
     """
 
     report: Report
@@ -50,6 +51,7 @@ class Context(Frozen, eq=False):
     opened: OpenFlow | None = None
     depth: Number | None = None
     inside: Inside | None = None
+    untried: Untried | None = None
 
     def within(self, **changes: object) -> Context:
         return replace(self, **changes)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from .draft import UnitDraft, labels_in
 from .env import Env
 from .leftovers import check_left, check_unused
 from .signatures import check_promised_dims, open_type
+from .untried import Untried
 
 
 class Built(Frozen):
@@ -29,8 +30,8 @@ class Built(Frozen):
     ports: Ports
 
 
-def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
-    """Place the body of a model on its inputs; faults are reported."""
+def build_model(spec: Spec, model: tree.Model, report: Report, untried: Untried | None = None) -> Built:
+    """Place the body of a model on its inputs; faults are reported. `untried` is told of the calls of blocks."""
     if leads_to_itself(spec.scope, report):
         return Built(None, _no_ports(model))
     env = Env(None, spec.scope)
@@ -52,7 +53,7 @@ def build_model(spec: Spec, model: tree.Model, report: Report) -> Built:
         if port.name is not None:
             single = len(model.signature.inputs) == 1
             _give_port(port.name, value, env, single, report)
-    ctx = Context(report, draft, env)
+    ctx = Context(report, draft, env, untried=untried)
     # With several inputs nothing runs until a line names one.
     start = draft.inputs[0] if len(draft.inputs) == 1 else None
     ports = model.signature.outputs
