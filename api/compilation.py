@@ -52,7 +52,9 @@ def compile_to_run(
     missing = [d for d in analysis.diagnostics if d.code == LATER and _concerns(d, recipes[name], analysis.file)]
     if missing:
         message = f"{source.name} cannot be trained by this version of dlspec: it asks for what is not there yet"
-        raise NotInThisVersion(missing, message, _way_on(source, overrides, missing, recipes[name]))
+        raise NotInThisVersion(
+            missing, message, _way_on(source, overrides, missing, recipes[name], allow_python=allow_python)
+        )
     return emit(analysis, name)
 
 
@@ -76,13 +78,21 @@ def _concerns(diagnostic: Diagnostic, recipe: tree.Train, file: tree.File) -> bo
     return not any(o.span.source is span.source and o.span.start <= span.start < o.span.end for o in others)
 
 
-def _way_on(source: Source, overrides: Sequence[str], missing: Sequence[Diagnostic], recipe: tree.Train) -> str:
+def _way_on(
+    source: Source,
+    overrides: Sequence[str],
+    missing: Sequence[Diagnostic],
+    recipe: tree.Train,
+    *,
+    allow_python: bool,
+) -> str:
     """What to type to go on without: only what was tried and helps."""
     found: list[str] = []
     for diagnostic in missing:
         key = _key_at(diagnostic, recipe)
         tries = [f"train.{key}={value}" for value in NEUTRAL] if key else []
-        works = next((text for text in tries if _cures(source, [*overrides, text], diagnostic)), None)
+        cured = (_cures(source, [*overrides, text], diagnostic, allow_python=allow_python) for text in tries)
+        works = next((text for text, cures in zip(tries, cured, strict=True) if cures), None)
         if works is None:
             return "Take it out of the spec, or use a version of dlspec that has it."
         if works not in found:
@@ -97,8 +107,8 @@ def _key_at(diagnostic: Diagnostic, recipe: tree.Train) -> str | None:
     return None
 
 
-def _cures(source: Source, overrides: Sequence[str], diagnostic: Diagnostic) -> bool:
+def _cures(source: Source, overrides: Sequence[str], diagnostic: Diagnostic, *, allow_python: bool) -> bool:
     from ..compiler.pipeline import analyse
 
-    analysis = analyse(source, overrides)
+    analysis = analyse(source, overrides, allow_python=allow_python)
     return not analysis.failed and all(d.message != diagnostic.message for d in analysis.diagnostics)

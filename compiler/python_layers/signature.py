@@ -17,6 +17,7 @@ A public class with a base and a static method `shape` is a layer. Its options a
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,10 +66,12 @@ class _Unfit(Exception):
 def read_signatures(source: Source) -> tuple[dict[str, Signature], list[Diagnostic]]:
     """The layers of a file by name, and what is wrong in how they are written."""
     try:
-        parsed = ast.parse(source.text)
-    except (SyntaxError, ValueError) as fault:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parsed = ast.parse(source.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         line = getattr(fault, "lineno", None) or 1
-        said = getattr(fault, "msg", None) or str(fault)
+        said = getattr(fault, "msg", None) or str(fault) or "too deeply nested"
         return {}, [Diagnostic(CODE, f"this is no Python: {said}", line_span(source, line), "cannot be read")]
     classes = {node.name: node for node in parsed.body if isinstance(node, ast.ClassDef)}
     found: dict[str, Signature] = {}
