@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+import pytest_asyncio
+import pytest_lsp
 from lsprotocol import types
 from pygls.protocol import default_converter
 from pytest_lsp import ClientServerConfig, LanguageClient
@@ -222,3 +224,18 @@ class Editor:
         edit = await self.client.text_document_rename_async(params)
         assert edit is not None and edit.changes is not None
         return self.edited(edit.changes[self.uri])
+
+
+@pytest_lsp.fixture(config=SERVER, scope="module")
+async def client(lsp_client: EditorClient) -> AsyncIterator[None]:
+    await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities()))
+    yield
+    await lsp_client.shutdown_session()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gpt(client: EditorClient) -> AsyncIterator[Editor]:
+    editor = Editor(client, "file:///gpt.dlspec", GPT).open()
+    await editor.findings()
+    yield editor
+    await editor.close()

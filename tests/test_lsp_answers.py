@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-import pytest_lsp
-from lsp_cases import GPT, SERVER, Editor, EditorClient, capabilities
+from lsp_cases import GPT, Editor, EditorClient, client, gpt
 from lsprotocol import types
 
 pytestmark = [pytest.mark.no_torch, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_lsp.fixture(config=SERVER, scope="module")
-async def client(lsp_client: EditorClient) -> AsyncIterator[None]:
-    await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities()))
-    yield
-    await lsp_client.shutdown_session()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def gpt(client: EditorClient) -> AsyncIterator[Editor]:
-    editor = Editor(client, "file:///gpt.dlspec", GPT).open()
-    await editor.findings()
-    yield editor
-    await editor.close()
+__all__ = ["client", "gpt"]  # fixtures
 
 
 # --- hover -------------------------------------------------------------------------------------------------------

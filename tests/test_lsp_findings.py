@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_lsp
-from lsp_cases import GPT, SERVER, Editor, EditorClient, capabilities
+from lsp_cases import GPT, SERVER, Editor, EditorClient, capabilities, client
 from lsprotocol import types
 
 from dlspec.grammar import Source, format, parse
 
 pytestmark = [pytest.mark.no_torch, pytest.mark.asyncio(loop_scope="module")]
+__all__ = ["client"]  # a fixture
 
 MLP = """dlspec 1
 model MLP: (x: [B, 8]) -> (y: [B, 2]) {
@@ -24,13 +25,6 @@ width = 8
 width = 16
 model M: (x: [B, width]) -> (y: [B, 2]) { Linear(2) }
 """
-
-
-@pytest_lsp.fixture(config=SERVER, scope="module")
-async def client(lsp_client: EditorClient) -> AsyncIterator[None]:
-    await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities()))
-    yield
-    await lsp_client.shutdown_session()
 
 
 @pytest_lsp.fixture(config=SERVER, scope="module")

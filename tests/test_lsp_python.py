@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_lsp
-from lsp_cases import SERVER, Editor, EditorClient, capabilities
+from lsp_cases import Editor, EditorClient, client
 from lsprotocol import types
 from python_layer_cases import SPEC, WAVELET
 
 pytestmark = [pytest.mark.no_torch, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_lsp.fixture(config=SERVER, scope="module")
-async def client(lsp_client: EditorClient) -> AsyncIterator[None]:
-    await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities()))
-    yield
-    await lsp_client.shutdown_session()
+__all__ = ["client"]  # a fixture
 
 
 def opened(client: EditorClient, folder: Path, python: str = WAVELET) -> Editor:

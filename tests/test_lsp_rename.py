@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
-import pytest_lsp
-from lsp_cases import GPT, SERVER, Editor, EditorClient, capabilities
+from lsp_cases import Editor, EditorClient, client, gpt
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 pytestmark = [pytest.mark.no_torch, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_lsp.fixture(config=SERVER, scope="module")
-async def client(lsp_client: EditorClient) -> AsyncIterator[None]:
-    await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities()))
-    yield
-    await lsp_client.shutdown_session()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def gpt(client: EditorClient) -> AsyncIterator[Editor]:
-    editor = Editor(client, "file:///gpt.dlspec", GPT).open()
-    await editor.findings()
-    yield editor
-    await editor.close()
+__all__ = ["client", "gpt"]  # fixtures
 
 
 def changed(old: str, new: str) -> list[str]:
