@@ -17,9 +17,9 @@ from cli_cases import GOOD, Write, json_of, write
 from dlspec.cli.main import main
 from dlspec.compiler.backends.svg import figure, page, svg_text
 from dlspec.compiler.backends.svg.figure import Flow, Item
-from dlspec.compiler.backends.svg.layout import Box, Edge
 from dlspec.compiler.backends.svg.measure import Line, box_lines, count_text, frame_head
 from dlspec.compiler.backends.svg.page import Page
+from dlspec.compiler.backends.svg.placed import Box, Edge
 from dlspec.compiler.ir.graph import Graph, Unit
 from dlspec.compiler.pipeline import analyse
 from dlspec.grammar import Source

@@ -8,7 +8,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .layout import ARROW, CHANNEL, LABEL, Edge, Placed
+from .layout import ARROW, CHANNEL, LABEL
+from .placed import Edge, Placed
 
 GUTTER = 36.0  # between columns, the wire in its middle
 AROUND = 14.0  # above and below the columns, for the wire

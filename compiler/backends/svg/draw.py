@@ -8,9 +8,9 @@ from html import escape
 from .figure import Item
 from .font import FAMILY
 from .kinds import COLOURS
-from .layout import HEAD, SHEET, SHEETS, Box, Edge
 from .measure import Line, Piece, box_lines, frame_head
 from .page import Page
+from .placed import HEAD, SHEET, SHEETS, Box, Edge
 
 INK, FAINT, WIRE = "#1f1f24", "#62626e", "#3c3c46"
 CORNER = 5.0

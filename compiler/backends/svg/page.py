@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from .columns import Strip
 from .figure import Figure, Flow, Item, Wire
-from .layout import HEAD, PAD, Box, Edge, Label, Placed, place
+from .layout import place
 from .measure import SMALL, Piece, frame_head, wrapped
+from .placed import HEAD, PAD, Box, Edge, Label, Placed
 
 MARGIN = 24.0
 COLUMN_GAP = 40.0
