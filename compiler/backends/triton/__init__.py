@@ -1,0 +1,1 @@
+"""Triton kernels: working templates, evaluated partially for what a spec asks for."""
