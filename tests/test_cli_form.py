@@ -160,7 +160,7 @@ def test_colour_is_for_terminals_that_want_it(write: Write, monkeypatch: pytest.
 
 @pytest.fixture
 def bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         secret = "/".join(("", "secret", "place"))
         raise ZeroDivisionError(f"in {Path.cwd()} of {Path.home()}/x, {secret}")
 
@@ -205,7 +205,7 @@ def test_a_bug_where_nothing_can_be_written(
 def test_stopped_by_the_keyboard(
     write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dlspec.compiler.pipeline.analyse", stop)
