@@ -48,6 +48,9 @@ def foreign_head(fault: Fault) -> Outcome | None:
     label = f"`{head.text}` is not a word of this language"
     if head.text in _FUNCTION_WORDS and (outcome := _function(fault)):
         return outcome
+    if head.text == "def" and fault.token.text in ("forward", "__init__", "call", "__call__", "setup"):
+        help_ = "leave it out: the lines in the braces of `model` are what runs, and each makes its own modules"
+        return Diagnostic("foreign-word", label, span, "here", help=help_), None
     if head.text in _INSTEAD:
         return Diagnostic("foreign-word", label, span, "here", help=_INSTEAD[head.text]), None
     if head.text not in _NEEDLESS:

@@ -100,7 +100,7 @@ def braces_to_arrow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 def option_by_name(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`residual(LayerNorm)`: what its help offers first."""
-    found = re.match(r"write `\w+\((\w+) = ", finding.help)
+    found = re.match(r"write `(?:default )?\w+\((?!option\b)(\w+) = ", finding.help)
     return None if found is None else also(finding, f"{found[1]} = {finding.span.text}")
 
 
@@ -128,6 +128,7 @@ CALLS: dict[str, tuple[Rule, ...]] = {
     "wrong-value": (truth, number_in_quotes, sign, whole_division, near_word),
     "unexpected-body": (braces_to_arrow,),
     "option-by-position": (option_by_name,),
+    "default-by-position": (option_by_name,),
     "missing-option": (missing_path,),
     "missing-input": (as_the_help_says,),
 }

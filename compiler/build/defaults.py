@@ -54,6 +54,12 @@ def defaults_for(word: str, at: tree.Node, env: Env) -> Given:
     return given
 
 
+def _by_name(word: str, given: str, legal: list[str]) -> str:
+    if "pre" in legal:
+        return f"write `default {word}(pre = {given})` or `default {word}(post = {given})`"
+    return f"write `default {word}(option = {given})` with one of {', '.join(f'`{name}`' for name in legal)}"
+
+
 def check_default(line: tree.Default, legal: list[str] | None, report: Report) -> None:
     """A default gives options by name, and only those that there are (`legal`; None where the name is unknown)."""
     word = str(line.stage.path)
@@ -66,7 +72,7 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
                 "a default gives its options by name",
                 arg.span,
                 "which option is this?",
-                help=f"`default {word}(option = {arg.span.text})`, with one of {', '.join(legal)}",
+                help=_by_name(word, arg.span.text, legal),
             )
         elif not legal:
             fixes = (Fix(line.span, ""),)

@@ -388,10 +388,13 @@ def shown(n: Number) -> str:
     return text if n.value is None or text == spell(n.value) else f"{text} ({spell(n.value)})"
 
 
+_SEQUENCE = "a batch of sequences of vectors: an axis for the batch, one for the places, one for the width"
+
+
 def check_sequence(word: str, x: Tensor, what: str = "comes in", option: str | None = None) -> None:
     """Raises ShapeFault where `x` is no sequence of vectors of known width."""
     if x.rank != 3 or x.dtype != "float":
-        raise ShapeFault(f"{word} takes [B, T, D], and {x} {what}", "a sequence of vectors, one axis for each", option)
+        raise ShapeFault(f"{word} takes [B, T, D], and {x} {what}", _SEQUENCE, option)
     if x.dims[-1].value is None:
         raise ShapeFault(
             f"{word} needs a last axis of known width", "its matrices are made when the model is built", option

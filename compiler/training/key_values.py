@@ -55,7 +55,7 @@ def read_cadence(
     fix = _meant(flow, word, alone=key in ("validate", "early_stop"))
     report.error(
         "wrong-value",
-        f"`{key}` takes `{example}`",
+        f"`{key}` takes a call such as `{example}`",
         flow.span,
         f"not `{word}(..)`",
         help=f"write `{example if fix is None else fix.text}`",
