@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
-from ..semantics.number import whole
+from ..semantics.number import Number, least, limit, spell, whole, written
 from ..semantics.report import Report
 from ..semantics.tensor import Tensor
 from .cadence import Patience
@@ -55,6 +55,26 @@ def _divides(batch: int, parts: int, lines: Lines, report: Report) -> None:
         help=f"write `batch = {nearest}`" if not below else f"take a batch of {nearest}",
         labels=((lines["batch"].value.span, "the batch"),),
     )
+
+
+def check_batch(rows: Number, settings: Run | None, lines: Lines, report: Report) -> None:
+    """What goes through the model at once is within the bounds of its inputs' first dim, `[B <= 32, 8]`."""
+    if settings is None or "batch" not in lines or rows.value is not None:
+        return
+    at_once, uneven = divmod(whole(settings.batch), whole(settings.accumulate))
+    if uneven:
+        return  # told already
+    low, high = least(rows), limit(rows)
+    if low is not None and at_once < low:
+        nearest, side, other = low, "least", "more"
+    elif high is not None and at_once > high:
+        nearest, side, other = high, "most", "less"
+    else:
+        return
+    place, batch = lines["batch"].value.span, spell(nearest * whole(settings.accumulate))
+    message = f"{at_once} examples go through the model at once, and `{written(rows)}` is {spell(nearest)} at {side}"
+    help, fixes = f"write `batch = {batch}` or {other}", (Fix(place, batch),)
+    report.error("conflict", message, place, f"{at_once} at once", help=help, fixes=fixes)
 
 
 # --- what looks at validations ---------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ class _Reading(Frozen):
         if settings is not None:
             self._note(settings)
         conflicts.check_lengths(lines, settings, report)
+        conflicts.check_batch(fit.batch, settings, lines, report)
         watched = self._watched(schedule)
         conflicts.check_validation(self.section, data, watched, report)
         conflicts.check_watched(early_stop, schedule, metrics, lines, report)
