@@ -7,12 +7,13 @@ from training_cases import PICTURES, TEXT, read, read_case, spec
 from training_mistakes import MISTAKES, Mistake
 from training_mistakes_data import DATA_MISTAKES
 from training_mistakes_learning import LEARNING_MISTAKES
+from training_mistakes_losses import LOSS_MISTAKES
 
 from dlspec.grammar import Diagnostic
 
 pytestmark = pytest.mark.no_torch
 
-ALL = [*MISTAKES, *DATA_MISTAKES, *LEARNING_MISTAKES]
+ALL = [*MISTAKES, *DATA_MISTAKES, *LOSS_MISTAKES, *LEARNING_MISTAKES]
 
 
 def told(diagnostic: Diagnostic) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from training_cases import PICTURES, Read, read, spec
-from training_mistakes_learning import PARTS, TWO, UPDATE, phase
+from training_cases import PARTS, PICTURES, TWO, Read, read, spec
+from training_mistakes_learning import UPDATE, phase
 
 from dlspec.compiler.pipeline import analyse
 from dlspec.compiler.training.plan import TrainPlan

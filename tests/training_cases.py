@@ -38,6 +38,13 @@ model Line: (x: [B, 4]) -> (output: [B, 1]) {
   Linear(1)
 }
 """
+PARTS = PICTURES.replace(
+    "flatten -> Linear(classes)",
+    "flatten -> stem: Linear(16) -> blocks: repeat(2) {\n    mlp: Linear(16)\n    relu\n  } -> head: Linear(classes)",
+)
+TWO = PICTURES.replace("(logits: [B, classes])", "(logits: [B, classes], features: [B, 16])").replace(
+    "flatten -> Linear(classes)", "flatten -> Linear(16) as features\n  Linear(classes) as logits"
+)
 
 PICTURE_LINES = {
     "data": "digits",

@@ -1,23 +1,11 @@
-"""Mistakes in losses, metrics, optimizers, schedules, phases and what a recipe says of modules."""
+"""Mistakes in optimizers, schedules, phases and what a recipe says of modules."""
 
 from __future__ import annotations
 
-from training_cases import PICTURES, TABLE
-from training_mistakes import SIGMOID, wrong
+from training_cases import PARTS
+from training_mistakes import wrong
 
-PARTS = PICTURES.replace(
-    "flatten -> Linear(classes)",
-    "flatten -> stem: Linear(16) -> blocks: repeat(2) {\n    mlp: Linear(16)\n    relu\n  } -> head: Linear(classes)",
-)
-TWO = PICTURES.replace("(logits: [B, classes])", "(logits: [B, classes], features: [B, 16])").replace(
-    "flatten -> Linear(classes)", "flatten -> Linear(16) as features\n  Linear(classes) as logits"
-)
-VECTORS = TABLE.replace("(output: [B, 1])", "(a: [B, 8], b: [B, 8], c: [B, 4])").replace(
-    "  Linear(1)", "  x -> Linear(8) as a\n  x -> Linear(8) as b\n  x -> Linear(4) as c"
-)
-SPEECH = TABLE.replace("[B, 4]", "[B, T, 4]").replace("[B, 1]", "[B, T, 12]").replace("Linear(1)", "Linear(12)")
 UPDATE = "update = [head]\n    loss = cross_entropy(logits, data.label)"
-NO_LOSS = {"loss": None}
 
 
 def phase(*lines: str, name: str = "one") -> str:
@@ -25,162 +13,6 @@ def phase(*lines: str, name: str = "one") -> str:
 
 
 LEARNING_MISTAKES = [
-    # --- losses and metrics
-    wrong("unknown-option", "reduction", "write `reduce`", loss="mse(output, data.y, reduction = sum)", case="table"),
-    wrong("unknown-name", "total", "`mean`, `sum`", loss="mse(output, data.y, reduce = total)", case="table"),
-    wrong(
-        "wrong-value",
-        "0",
-        "above 0",
-        loss="huber(output, data.y, delta = 0)",
-        case="table",
-        right="huber(output, data.y, delta = 2)",
-    ),
-    wrong("unknown-name", "smooth_l1", "write `huber`", loss="smooth_l1(output, data.y)", case="table"),
-    wrong(
-        "wrong-value",
-        "logits",
-        "3 entries",
-        "10 classes",
-        loss="cross_entropy(logits, data.label, weight = [1, 2, 3])",
-        right="cross_entropy(logits, data.label, weight = none)",
-    ),
-    wrong("wrong-value", "2", "a list of numbers", loss="cross_entropy(logits, data.label, weight = 2)"),
-    wrong(
-        "logits-head",
-        "output",
-        "takes probabilities",
-        "`Linear`",
-        loss="binary_cross_entropy(output, data.y)",
-        case="table",
-        right_model=SIGMOID,
-        right="binary_cross_entropy(output, data.y)",
-    ),
-    wrong("softmax-head", "output", "`sigmoid`", loss="focal(output, data.y)", case="table", model=SIGMOID),
-    wrong("wrong-value", "2", "1 or -1", loss="hinge(output, 2)", case="table", right="hinge(output, 0 - 1)"),
-    wrong(
-        "missing-input",
-        "kl_normal(a)",
-        "takes two inputs first, and this has one",
-        "write `kl_normal(mean, logvar)`",
-        loss="kl_normal(a)",
-        case="table",
-        model=VECTORS,
-    ),
-    wrong(
-        "missing-input",
-        "triplet(a, b)",
-        "takes three inputs first, and this has two",
-        loss="triplet(a, b)",
-        case="table",
-        model=VECTORS,
-        right="triplet(a, b, b)",
-        right_model=VECTORS,
-    ),
-    wrong(
-        "shape-mismatch",
-        "c",
-        "[B, 8]",
-        "[B, 4]",
-        loss="kl_normal(a, c)",
-        case="table",
-        model=VECTORS,
-        right="kl_normal(a, b)",
-        right_model=VECTORS,
-    ),
-    wrong("shape-mismatch", "c", "[B, 4]", loss="triplet(a, b, c)", case="table", model=VECTORS),
-    wrong(
-        "shape-mismatch",
-        "c",
-        "[B, 4]",
-        loss="nt_xent(a, c)",
-        case="table",
-        model=VECTORS,
-        right="nt_xent(a, b, temperature = 0.1)",
-        right_model=VECTORS,
-    ),
-    wrong("wrong-value", "0", "above 0", loss="nt_xent(a, b, temperature = 0)", case="table", model=VECTORS),
-    wrong(
-        "wrong-value",
-        "0.5",
-        "whole number",
-        loss="info_nce(a, b, queue = 0.5)",
-        case="table",
-        model=VECTORS,
-        right="info_nce(a, b, queue = 4_096, temperature = 0.2)",
-        right_model=VECTORS,
-    ),
-    wrong(
-        "shape-mismatch",
-        "c",
-        "one number for each row",
-        loss="contrastive(a, b, c)",
-        case="table",
-        model=VECTORS,
-        right="contrastive(a, b, data.same)",
-        right_model=VECTORS,
-    ),
-    wrong(
-        "shape-mismatch",
-        "output",
-        "[B, T, classes]",
-        loss="ctc(output, data.y)",
-        case="table",
-        right="ctc(output, data.y, lengths = data.n)",
-        right_model=SPEECH,
-    ),
-    wrong(
-        "wrong-value",
-        "output",
-        "one of the 12 classes",
-        loss="ctc(output, data.y, blank = 12)",
-        case="table",
-        model=SPEECH,
-    ),
-    wrong(
-        "unknown-option",
-        "length",
-        "its option is `blank`",
-        loss="ctc(output, data.y, length = data.n)",
-        case="table",
-        model=SPEECH,
-    ),
-    wrong(
-        "nothing-to-train",
-        "l1(weights)",
-        "no output stands in it",
-        loss="l1(weights)",
-        case="table",
-        right="mse(output, data.y) + 1e-5 * l1(weights)",
-    ),
-    wrong(
-        "unknown-module",
-        "haed",
-        "write `head`",
-        loss="cross_entropy(logits, data.label) + 1e-5 * l1(haed)",
-        model=PARTS,
-        right="cross_entropy(logits, data.label) + 1e-5 * l1(head)",
-        right_model=PARTS,
-    ),
-    wrong("missing-option", "l1", "`l1` needs `weights`", loss="mse(output, data.y) + 1e-5 * l1", case="table"),
-    wrong(
-        "unknown-name",
-        "f1_score",
-        "write `f1`",
-        metrics="[f1_score(logits, data.label)]",
-        right="[f1(logits, data.label)]",
-    ),
-    wrong("unknown-name", "binary", "`macro`", metrics="[f1(logits, data.label, average = binary)]"),
-    wrong("wrong-value", "0", "at least 1", metrics="[bleu(logits, data.label, n = 0)]"),
-    wrong("shape-mismatch", "data.image", "[B, 1, 8, 8]", metrics="[r2(logits, data.image)]"),
-    wrong(
-        "swapped-inputs",
-        "data.y, output",
-        "first",
-        metrics="[auroc(data.y, output)]",
-        case="table",
-        right="[auroc(output, data.y)]",
-    ),
     # --- optimizers
     wrong("unknown-option", "beta1", "write `betas = [0.8, 0.999]`", optimizer="AdamW(lr = 1e-3, beta1 = 0.8)"),
     wrong(
