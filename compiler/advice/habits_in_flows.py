@@ -13,7 +13,7 @@ from ..layers import registry
 from ..layers.options import VALUE
 from ..semantics.language import FUNCTIONS, SPELLINGS
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, bindings, call_of, innermost, instead, is_name
+from .around import Nodes, Rule, bindings, call_of, innermost, instead, is_name, whole_line
 
 _FLOWS = ("this is a flow", "this is a value that flows")
 _ENCODERS = re.compile(
@@ -269,7 +269,7 @@ def python_package(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`import torch`."""
     if finding.span.text.partition(".")[0] not in ("torch", "numpy", "keras", "tensorflow", "jax", "flax"):
         return None
-    line = Span(finding.span.source, nodes[0].span.start, nodes[0].span.end + 1) if nodes else finding.span
+    line = whole_line(nodes[0].span) if nodes else finding.span
     message = f"`{finding.span.text}` is Python: layers and functions are here without an import"
     return instead(finding, "", line, message=message, label="not needed", help="leave the line out")
 
