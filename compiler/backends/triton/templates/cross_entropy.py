@@ -1,0 +1,209 @@
+"""Cross-entropy of rows of logits: forward reads them once; backward reads and writes them once.
+
+A row counts unless its label is -100. With W the class weights (1 where there are none), V the number of classes and
+lse = log(sum(exp(logits))), the loss of a row is
+
+    (1 - smoothing) * W[label] * (lse - logits[label]) + smoothing / V * sum(W * (lse - logits)) + z * W[label] * lse^2
+
+as F.cross_entropy(reduction="none") has it, and the z-loss (Chowdhery et al. 2022). The maths is float32.
+
+Rows of odd length do not begin where a load of 16 bytes may. Each row is read as a ring that begins at its first number
+where one may, so that all tiles but the last are read 16 bytes at a time; the last goes around the end of the row.
+"""
+
+import triton
+import triton.language as tl
+
+LOG2_E = tl.constexpr(1.4426950408889634)
+"""Exponentials are taken to the base of two, the hardware's own."""
+LOWEST = tl.constexpr(-3.4028234663852886e38)
+"""The least of float32. Below it is only -inf, which must not be subtracted from itself."""
+
+
+@triton.jit
+def counted_label(labels, row, V, ignore, IGNORE: tl.constexpr):
+    """The label of a row, whether the row counts, and whether the label is then one of the V classes."""
+    label = tl.load(labels + row).to(tl.int64)
+    counts = label != -100
+    if IGNORE:
+        counts = counts & (label != ignore)
+    known = counts & (label >= 0) & (label < V)
+    return label.to(tl.int32), counts, known
+
+
+@triton.jit
+def ring_start(base, V, GRAIN: tl.constexpr):
+    """The first column of the row at `base` where a load of GRAIN numbers may begin."""
+    return tl.minimum(tl.cdiv(base, GRAIN) * GRAIN - base, V).to(tl.int32)
+
+
+@triton.jit
+def ring_tile(base, first, place, V, GRAIN: tl.constexpr, WHOLE: tl.constexpr):
+    """Places of the ring: where they lie, which columns they are, which of them there are.
+
+    WHOLE promises that neither the end of the row nor that of the ring lies among them.
+    """
+    column = first + place
+    if WHOLE:
+        at = tl.multiple_of(base + first, GRAIN) + place
+    else:
+        column = tl.where(column < V, column, column - V)
+        at = base + column
+    return at, column, place < V
+
+
+@triton.jit
+def over_columns(
+    total, high, plain, logits, weights, base, first, begin, end, V,
+    BLOCK: tl.constexpr, GRAIN: tl.constexpr, STAGES: tl.constexpr, WHOLE: tl.constexpr, SMOOTHING: tl.constexpr,
+    WEIGHTS: tl.constexpr,
+):  # fmt: skip
+    """Goes on from place `begin` of the ring to `end`: sums of exp(logit - high), the highest logits, sums of logits.
+
+    A load is a line of GRAIN numbers, which one thread has; its sums are brought to a new height once for all of them.
+    """
+    for start in tl.range(begin, end, BLOCK, num_stages=STAGES):
+        start = tl.multiple_of(start, BLOCK)
+        lines = tl.arange(0, BLOCK // GRAIN)[:, None] * GRAIN
+        at, column, inside = ring_tile(base, first, start + lines + tl.arange(0, GRAIN)[None, :], V, GRAIN, WHOLE)
+        if WHOLE:
+            value = tl.load(logits + at).to(tl.float32)
+        else:
+            value = tl.load(logits + at, mask=inside, other=float("-inf")).to(tl.float32)
+        higher = tl.maximum(high, tl.max(value, 1))
+        total = total * tl.math.exp2((high - higher) * LOG2_E)
+        total += tl.sum(tl.math.exp2((value - higher[:, None]) * LOG2_E), 1)
+        high = higher
+        if SMOOTHING:
+            if WEIGHTS:
+                value = value * tl.load(weights + column, mask=inside, other=0.0)
+            if WHOLE:
+                plain += tl.sum(value, 1)
+            else:
+                plain += tl.sum(tl.where(inside, value, 0.0), 1)
+    return total, high, plain
+
+
+@triton.jit
+def cross_entropy_forward(
+    logits, labels, weights, mean_weight, loss, lse, row_step, V, smoothing, z, ignore,
+    BLOCK: tl.constexpr, STAGES: tl.constexpr, IGNORE: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
+    Z_LOSS: tl.constexpr,
+):  # fmt: skip
+    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse [rows]; weights [V], mean_weight [1].
+
+    loss and lse of a row that does not count are 0, and nothing else of it is read. A label that is no class makes NaN.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    base = row.to(tl.int64) * row_step
+    label, counts, known = counted_label(labels, row, V, ignore, IGNORE)
+    first = ring_start(base, V, GRAIN)
+    end = tl.where(counts, V, 0)
+    whole = tl.maximum(end - first, 0) // BLOCK * BLOCK
+    total = tl.zeros([BLOCK // GRAIN], tl.float32)
+    high = tl.full([BLOCK // GRAIN], LOWEST, tl.float32)
+    plain = tl.zeros([BLOCK // GRAIN], tl.float32)
+    total, high, plain = over_columns(
+        total, high, plain, logits, weights, base, first, 0, whole, V, BLOCK, GRAIN, STAGES, True, SMOOTHING, WEIGHTS
+    )  # fmt: skip
+    total, high, plain = over_columns(
+        total, high, plain, logits, weights, base, first, whole, end, V, BLOCK, GRAIN, STAGES, False, SMOOTHING, WEIGHTS
+    )  # fmt: skip
+
+    highest = tl.max(high, 0)
+    log_sum = tl.log(tl.where(counts, tl.sum(total * tl.math.exp2((high - highest) * LOG2_E), 0), 1.0))
+    chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(tl.float32)
+    # lse - chosen would round off what the logits have in common.
+    result = (highest - chosen) + log_sum
+    if WEIGHTS:
+        weight = tl.load(weights + label, mask=known, other=float("nan"))
+        result = result * weight
+    if SMOOTHING:
+        mean = tl.sum(plain, 0) / V
+        if WEIGHTS:
+            even = (highest + log_sum) * tl.load(mean_weight) - mean
+        else:
+            even = (highest - mean) + log_sum
+        result = (1.0 - smoothing) * result + smoothing * even
+    if Z_LOSS:
+        squared = (highest + log_sum) * (highest + log_sum)
+        if WEIGHTS:
+            squared = squared * weight
+        result += z * squared
+    tl.store(loss + row, tl.where(counts, result, 0.0))
+    tl.store(lse + row, tl.where(counts, highest + log_sum, 0.0))
+
+
+@triton.jit
+def over_classes(
+    logits, d_logits, weights, base, first, start, V, label, lse, by_p, by_label, by_class,
+    BLOCK: tl.constexpr, GRAIN: tl.constexpr, WHOLE: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
+):  # fmt: skip
+    """The gradient by the logits of a tile: by_p * softmax - by_class * W, less `by_label` at the label."""
+    at, column, inside = ring_tile(base, first, start + tl.arange(0, BLOCK), V, GRAIN, WHOLE)
+    if WHOLE:
+        value = tl.load(logits + at).to(tl.float32)
+    else:
+        value = tl.load(logits + at, mask=inside, other=float("-inf")).to(tl.float32)
+    change = tl.math.exp2((value - lse) * LOG2_E) * by_p - tl.where(column == label, by_label, 0.0)
+    if SMOOTHING:
+        if WEIGHTS:
+            change -= by_class * tl.load(weights + column, mask=inside, other=0.0)
+        else:
+            change -= by_class
+    change = change.to(d_logits.dtype.element_ty)
+    if WHOLE:
+        tl.store(d_logits + at, change)
+    else:
+        tl.store(d_logits + at, change, mask=inside)
+
+
+@triton.jit
+def cross_entropy_backward(
+    logits, labels, weights, mean_weight, lse, d_loss, d_logits, row_step, d_loss_step, V, smoothing, z, ignore,
+    BLOCK: tl.constexpr, IGNORE: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr, Z_LOSS: tl.constexpr,
+):  # fmt: skip
+    """A program has a tile of a row. d_loss [rows], `d_loss_step` apart: 0 where one number serves all.
+
+    Rows of d_logits lie `row_step` apart as those of logits do, and it may be logits itself: each number is read and
+    written by one program. A launcher may do that with logits which it made, or which nothing reads after their loss
+    and whose gradient is asked for once.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    start = tl.program_id(1) * BLOCK
+    base = row.to(tl.int64) * row_step
+    label, counts, known = counted_label(labels, row, V, ignore, IGNORE)
+    first = ring_start(base, V, GRAIN)
+    if counts:
+        log_sum = tl.load(lse + row)
+        change = tl.load(d_loss + row.to(tl.int64) * d_loss_step).to(tl.float32)
+        by_label = tl.where(known, change, float("nan"))
+        if WEIGHTS:
+            by_label = by_label * tl.load(weights + label, mask=known, other=float("nan"))
+        by_p = by_label
+        if Z_LOSS:
+            by_p += by_label * (2.0 * z * log_sum)
+        by_class = 0.0
+        if SMOOTHING:
+            by_p -= by_label * smoothing
+            by_label = by_label * (1.0 - smoothing)
+            by_class = change * smoothing / V
+            if WEIGHTS:
+                by_p += change * smoothing * tl.load(mean_weight)
+            else:
+                by_p += change * smoothing
+        if first + start + BLOCK <= V:
+            over_classes(
+                logits, d_logits, weights, base, first, start, V, label, log_sum, by_p, by_label, by_class,
+                BLOCK, GRAIN, True, SMOOTHING, WEIGHTS,
+            )  # fmt: skip
+        else:
+            over_classes(
+                logits, d_logits, weights, base, first, start, V, label, log_sum, by_p, by_label, by_class,
+                BLOCK, GRAIN, False, SMOOTHING, WEIGHTS,
+            )  # fmt: skip
+    else:
+        at, _, inside = ring_tile(base, first, start + tl.arange(0, BLOCK), V, GRAIN, False)
+        tl.store(d_logits + at, tl.zeros([BLOCK], d_logits.dtype.element_ty), mask=inside)
