@@ -18,13 +18,19 @@ from python_layer_cases import PLAIN, SPEC, WAVELET, changed, told, used
 import dlspec
 from dlspec.api.trained import open_run
 from dlspec.cli.main import main
+from dlspec.compiler.backends.onnx.save import save
 from dlspec.compiler.backends.plan import plan
 from dlspec.compiler.diff import compare
 from dlspec.compiler.ir.weights import buffers, weights
 from dlspec.compiler.pipeline import analyse, emit
+from dlspec.compiler.training.settings import model_settings
 from dlspec.grammar import Source, SpecError
 from dlspec.runtime import Program, Refused, verify_resume
+from dlspec.runtime.export import check_onnx, prove, trace_onnx
+from dlspec.runtime.metadata import Metadata
+from dlspec.runtime.onnx_session import open_onnx
 from dlspec.runtime.program import load_text
+from dlspec.runtime.settings import Port
 
 __all__ = ["write"]
 
@@ -435,3 +441,52 @@ def test_what_the_exporters_do_not_follow_is_told(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"TorchScript cannot compile wavelet\.py"):
         dlspec.export(run, tmp_path / "out", formats=["torchscript"], allow_python=True)
     assert not (tmp_path / "out").exists()
+
+
+def traced(text: str, line: str, ports: str) -> tuple[Any, Metadata, torch.nn.Module]:
+    """A model as PyTorch's exporter writes it, with what it says of itself."""
+    found = used(text, line, ports)
+    assert told(found) == []
+    graph, artefact = found.graphs["Net"], emit(found)
+    settings = model_settings(graph, 0)
+    inputs, outputs = (
+        tuple(Port(port["name"], port["dtype"], tuple(port["dims"])) for port in settings[side])
+        for side in ("inputs", "outputs")
+    )
+    metadata = Metadata("0", "", inputs, outputs, settings["limits"])
+    model = load_text("net", artefact.model_code, artefact.beside).Net()
+    model.init_weights(torch.Generator().manual_seed(1))
+    return trace_onnx(model, metadata, {"tokens": 50}), metadata, model
+
+
+@pytest.mark.parametrize(
+    ("line", "ports"),
+    [
+        (
+            "Embedding(50, 16) -> SelfAttention(2) -> Wave -> Linear(4)",
+            "(tokens: int[B, T <= 64]) -> (y: [B, T, 4])",
+        ),
+        ("Conv2d(8, 3, stride = 2, pad = same) -> Wave", "(x: [B, 3, 16 * H, 16 * W]) -> (y: [B, 8, 8 * H, 8 * W])"),
+    ],
+)
+def test_open_dims_stay_open_in_the_file(tmp_path: Path, line: str, ports: str) -> None:
+    pytest.importorskip("onnxscript")
+    model, metadata, module = traced(PLAIN, line, ports)
+    save(model, tmp_path / "net.onnx")
+    check_onnx(tmp_path / "net.onnx", metadata)
+    run = open_onnx(tmp_path / "net.onnx").run
+    proof = prove(run, module, metadata, step=9, ranges={"tokens": 50}, shaken=lambda other: run)
+    assert len(proof.stages[0].comparisons) >= 3 and all(one.ok for one in proof.stages[0].comparisons)
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("x * 2 if x.sum() > 0 else x", "PyTorch's exporter cannot follow this model: "),
+        ("x * float(x.shape[1])", "PyTorch's exporter takes T of the input x for a fixed length"),
+    ],
+)
+def test_what_pytorchs_exporter_does_not_follow_is_told(out: str, said: str) -> None:
+    pytest.importorskip("onnxscript")
+    with pytest.raises(Refused, match=re.escape(said)):
+        traced(changed(out=out), "Wave", "(x: [B, T, 8]) -> (y: [B, T, 8])")

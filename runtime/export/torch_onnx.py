@@ -10,7 +10,7 @@ import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -57,13 +57,17 @@ def trace_onnx(model: nn.Module, metadata: Metadata, ranges: Mapping[str, int]) 
         except Exception as error:  # whatever a layer does that the exporter does not know
             raise _refusal(error) from None
     assert program is not None
+    _require_open(program.model, metadata)
     return _plain(program.model, metadata)
 
 
 def _example_sizes(metadata: Metadata) -> Sizes:
-    """Sizes of which none is 1, where there are such: the exporter takes a 1 for a fixed length."""
-    trials = trial_sizes(metadata)
-    return max(trials, key=lambda sizes: (min(sizes.values(), default=0) > 1, -sum(sizes.values())))
+    """Small sizes, and none of 1 where it may be more: the exporter takes a 1 for a fixed length."""
+    smallest = min(trial_sizes(metadata), key=lambda sizes: sum(sizes.values()))
+    return {
+        symbol: min(max(size, place), metadata.limits.get(symbol, size + place))
+        for place, (symbol, size) in enumerate(smallest.items(), 2)
+    }
 
 
 def _open_dims(metadata: Metadata) -> tuple[dict[int, Any], ...]:
@@ -81,6 +85,17 @@ def _port_dims(port: Port, dims: Mapping[str, Any]) -> dict[int, Any]:
             except (TypeError, NotImplementedError):  # not linear in one symbol
                 found[axis] = torch.export.Dim.AUTO
     return found
+
+
+def _require_open(model: ir.Model, metadata: Metadata) -> None:
+    for port, value in zip(metadata.inputs, model.graph.inputs, strict=True):
+        for dim, made in zip(port.dims, value.shape or (), strict=True):
+            if isinstance(dim, str) and isinstance(made, int):
+                raise Refused(
+                    f"PyTorch's exporter takes {dim} of the input {port.name} for a fixed length: a layer makes a "
+                    "plain number of it",
+                    "Use lengths as `x.shape` gives them, without `int(...)`; or leave ONNX out: `--to torchscript`.",
+                )
 
 
 def _plain(model: ir.Model, metadata: Metadata) -> ir.Model:
@@ -110,12 +125,18 @@ def _refusal(error: Exception) -> Refused:
 @contextmanager
 def _silently() -> Iterator[None]:
     """Without what the exporter says of its own progress and of packages that it could use."""
-    log = logging.getLogger("torch.onnx")
-    before = log.level
-    log.setLevel(logging.ERROR)
+    loggers = [log for name, log in logging.root.manager.loggerDict.items() if name.partition(".")[0] == "torch"]
+    handlers = [handler for log in loggers if isinstance(log, logging.Logger) for handler in log.handlers]
+    for handler in handlers:
+        handler.addFilter(_nothing)
     try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(before)
+        for handler in handlers:
+            handler.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
