@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from dlspec.grammar import Source, tree
+from dlspec.grammar import Source, spell, tree
 from dlspec.grammar.lexer import tokens
 from dlspec.grammar.nodes import number_value
 from dlspec.grammar.tokens import NEWLINE
@@ -160,7 +160,7 @@ class Drawer:
                 what = tree.String("x.dlspec", span=HERE) if self.draw.random() < 0.5 else self.path()
                 return tree.Import(what, span=HERE)
             case 1 | 2:
-                return tree.Constant(self.name(), self.flow(), span=HERE)
+                return self.constant()
             case 3:
                 return tree.Function(self.name(), self.params(), self.flow(), span=HERE)
             case 4:
@@ -175,6 +175,12 @@ class Drawer:
                 return tree.Train(self.type(), self.maybe(self.name), tree.Body(lines, span=HERE), span=HERE)
             case _:
                 return tree.Export(self.type(), self.body(), span=HERE)
+
+    def constant(self) -> tree.Constant:
+        value = self.flow()
+        while spell(value).startswith("{"):  # may be the dictionary of another language
+            value = self.flow()
+        return tree.Constant(self.name(), value, span=HERE)
 
     def file(self) -> tree.File:
         return tree.File(tree.Number("1", 1, span=HERE), self.some(self.item, self.most), span=HERE)
