@@ -17,9 +17,10 @@ from ..semantics.tensor import Tensor
 from . import trial
 from .dims import OpenDimError, as_dim, as_number
 from .execute import PythonFault, faults_of, run_file
-from .signature import CODE, INPUT, Signature, line_span, read_signatures
+from .signature import IN_FILE, INPUT, Signature, line_span, read_signatures
 
-FAULT = "python-layer"
+IN_LAYER = "python-layer"
+"""The code of what is wrong with a layer where it is used."""
 
 
 class PythonLayer(Layer):
@@ -77,7 +78,7 @@ class PythonLayer(Layer):
                 f"the shape rule of `{self.word}` gives {_shown(dims)}, which are no dims",
                 "it returns a tuple of whole numbers and dims of what comes in; `//` divides them",
                 label="here",
-                code=FAULT,
+                code=IN_LAYER,
                 labels=self._at_rule(),
             )
         return Tensor("float", tuple(n for n in numbers if n is not None))
@@ -91,10 +92,10 @@ class PythonLayer(Layer):
         if isinstance(fault.error, OpenDimError):
             message = f"the shape rule of `{self.word}` cannot be worked out for {x}: {fault.error}"
             help = "make the dim one that is known, or write the rule so that it holds for every length"
-            return ShapeFault(message, help, code=FAULT, labels=labels)
+            return ShapeFault(message, help, code=IN_LAYER, labels=labels)
         message = f"the shape rule of `{self.word}` fails for {x}: {fault.said}"
         return ShapeFault(
-            message, "mend the rule; to refuse what comes in it raises ValueError", code=FAULT, labels=labels
+            message, "mend the rule; to refuse what comes in it raises ValueError", code=IN_LAYER, labels=labels
         )
 
     # --- what PyTorch says ---
@@ -114,7 +115,7 @@ class PythonLayer(Layer):
                     f"`{self.word}` {what}: {fault.error if refused else fault.said}",
                     "its `__init__` says so",
                     label="made here",
-                    code="wrong-value" if refused else FAULT,
+                    code="wrong-value" if refused else IN_LAYER,
                     labels=self._at(fault),
                 ) from None
             except trial.Unfit as fault:
@@ -140,7 +141,7 @@ class PythonLayer(Layer):
                     f"`forward` of `{self.word}` fails for {shapes}: {fault.said}",
                     "mend `forward`; what it cannot take the rule refuses with a ValueError, and a length that has to "
                     "divide is written so in the input: `2 * T`",
-                    code=FAULT,
+                    code=IN_LAYER,
                     labels=self._at(fault),
                 ) from None
             if found is None:
@@ -153,18 +154,18 @@ class PythonLayer(Layer):
                     f"{_listed([shape for shape, _ in gives])} for {_listed(came)}",
                     "mend the rule or `forward`: all that follows stands on the rule",
                     label=f"{', '.join(map(str, types))} by the rule",
-                    code=FAULT,
+                    code=IN_LAYER,
                     labels=self._at_rule(),
                 )
             other = next((dtype for _, dtype in gives if not dtype.startswith(("float", "bfloat"))), None)
             if other is not None:
                 message = f"`forward` of `{self.word}` gives {other}, and a layer written in Python gives floats"
                 help = "return `.float()` of it"
-                raise ShapeFault(message, help, label="here", code=FAULT, labels=self._at_rule())
+                raise ShapeFault(message, help, label="here", code=IN_LAYER, labels=self._at_rule())
 
     def _unfit(self, fault: trial.Unfit) -> ShapeFault:
         labels = ((self.signature.place, "this class"),)
-        return ShapeFault(f"`{self.word}` {fault.message}", fault.help, label="made here", code=FAULT, labels=labels)
+        return ShapeFault(f"`{self.word}` {fault.message}", fault.help, label="made here", code=IN_LAYER, labels=labels)
 
     def _at(self, fault: PythonFault) -> tuple[tuple[Span, str], ...]:
         return () if fault.line is None else ((line_span(self.python, fault.line), "raised here"),)
@@ -254,8 +255,8 @@ def _cannot_run(fault: PythonFault, source: Source, place: Span) -> Diagnostic:
         help = f"install {fault.missing}"
         if beside:
             help = f"a file with layers stands alone: put what it needs of {fault.missing}.py into it"
-        return Diagnostic(CODE, message, span, "imported here", help=help)
-    return Diagnostic(CODE, f"{name} cannot be run: {fault.said}", span, "raised here")
+        return Diagnostic(IN_FILE, message, span, "imported here", help=help)
+    return Diagnostic(IN_FILE, f"{name} cannot be run: {fault.said}", span, "raised here")
 
 
 def _no_modules(signatures: Mapping[str, Signature], classes: Mapping[str, Any], place: Span) -> list[Diagnostic]:
@@ -263,7 +264,7 @@ def _no_modules(signatures: Mapping[str, Signature], classes: Mapping[str, Any],
     torch = sys.modules.get("torch")
     return [
         Diagnostic(
-            CODE,
+            IN_FILE,
             f"`{name}` has a shape rule and is no `nn.Module`",
             one.place,
             "this class",

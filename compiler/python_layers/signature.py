@@ -32,7 +32,8 @@ from ..options import REQUIRED, Field, Kind
 from ..semantics.evaluate import is_number
 from ..semantics.number import is_whole, number
 
-CODE = "python-file"
+IN_FILE = "python-file"
+"""The code of what is wrong with a file, whoever uses it."""
 OWN = frozenset({"made", "signature"})
 """What the class of such a layer has besides what every layer has: no option can be called so."""
 INPUT = "input_shape"
@@ -72,7 +73,7 @@ def read_signatures(source: Source) -> tuple[dict[str, Signature], list[Diagnost
     except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         line = getattr(fault, "lineno", None) or 1
         said = getattr(fault, "msg", None) or str(fault) or "too deeply nested"
-        return {}, [Diagnostic(CODE, f"this is no Python: {said}", line_span(source, line), "cannot be read")]
+        return {}, [Diagnostic(IN_FILE, f"this is no Python: {said}", line_span(source, line), "cannot be read")]
     classes = {node.name: node for node in parsed.body if isinstance(node, ast.ClassDef)}
     found: dict[str, Signature] = {}
     faults: list[Diagnostic] = []
@@ -83,11 +84,11 @@ def read_signatures(source: Source) -> tuple[dict[str, Signature], list[Diagnost
             found[node.name] = _signature(node, classes, source)
         except _Unfit as fault:
             span = _span(fault.node, source)
-            faults.append(Diagnostic(CODE, fault.message, span, "not as a layer needs it", help=fault.help))
+            faults.append(Diagnostic(IN_FILE, fault.message, span, "not as a layer needs it", help=fault.help))
     if not found and not faults:
         message = "this file has no layer: no class of it has a shape rule"
         help = "give a class of `nn.Module` a static method `shape(input_shape, ...)` that returns the dims that leave"
-        faults.append(Diagnostic(CODE, message, line_span(source, 1), "the file begins here", help=help))
+        faults.append(Diagnostic(IN_FILE, message, line_span(source, 1), "the file begins here", help=help))
     return found, faults
 
 
