@@ -123,6 +123,14 @@ def test_faults_are_told_at_their_line_of_the_file(text: str, message: str, line
     assert [(span.source.name, span.line) for span, _ in fault.labels] == [("net.dlspec", 2)]
 
 
+def test_a_class_without_a_rule_is_no_layer() -> None:
+    text = PLAIN + "\n\nclass Part(nn.Module):\n    pass\n"
+    found = used(text, "Part", allow=False)
+    assert told(found) == ["net.dlspec:2 python-not-allowed", "net.dlspec:4 unknown-layer"]
+    assert found.diagnostics[1].message == "`Part` has no shape rule, so it is no layer"
+    assert [(span.source.name, span.line) for span, _ in found.diagnostics[1].labels] == [("waves.py", 19)]
+
+
 def test_a_file_that_is_not_there(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     write(WAVELET, "wavelets.py")
     assert main(["check", write(SPEC), "--allow-python"]) == 1

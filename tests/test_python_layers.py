@@ -313,6 +313,7 @@ def test_a_difference_in_the_file_is_told() -> None:
     ]
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_what_the_documentation_shows_works(repo: Path) -> None:
     page = (repo / "docs" / "prose" / "python.md").read_text()
     (python,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)

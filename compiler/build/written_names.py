@@ -164,6 +164,16 @@ def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterab
             "made already",
             help=f"write `{word}` alone; for other values, name the flow with `=` where it is made, and use that name",
         )
+    elif word in file.ruleless:
+        place = file.ruleless[word]
+        ctx.report.error(
+            "unknown-layer",
+            f"`{word}` has no shape rule, so it is no layer",
+            path.span,
+            "a class of Python",
+            labels=((place, "this class"),),
+            help="give the class a static method `shape(input_shape, ...)` that returns the dims that leave",
+        )
     elif word[:1].isupper():
         legal = [*library, *(() if called else ctx.env.names())]
         ctx.report.unknown("layer or block", word, path.span, legal, SPELLINGS, code="unknown-layer")

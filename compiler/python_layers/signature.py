@@ -92,6 +92,17 @@ def read_signatures(source: Source) -> tuple[dict[str, Signature], list[Diagnost
     return found, faults
 
 
+def ruleless(source: Source) -> dict[str, Span]:
+    """The public classes of a file that are no layers for want of a shape rule, with their places."""
+    try:
+        parsed = ast.parse(source.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}  # told as what the file is
+    classes = {node.name: node for node in parsed.body if isinstance(node, ast.ClassDef)}
+    found = (one for one in classes.values() if one.bases and not one.name.startswith("_"))
+    return {one.name: _span(one, source) for one in found if _method(one, "shape", classes) is None}
+
+
 def line_span(source: Source, line: int) -> Span:
     """What stands on a line, without what it is indented by."""
     lines = source.text.split("\n")

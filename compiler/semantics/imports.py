@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ...grammar import Diagnostic, Fix, Source, parse, tree
 from ...grammar.frozen import Frozen
 from ...grammar.reader import read
+from ...grammar.source import Span
 from .nearest import nearest
 from .report import Report
 
@@ -38,6 +39,8 @@ class Imported(Frozen, eq=False):
     imports: tuple[Imported, ...] = ()
     layers: Mapping[str, type[Layer]] = field(default_factory=dict)
     """Those that a file of Python holds."""
+    ruleless: Mapping[str, Span] = field(default_factory=dict)
+    """Its classes that are none, for they have no shape rule."""
 
 
 def read_from_disk(path: str) -> Source | Diagnostic:
@@ -143,6 +146,7 @@ class Importer:
     def _python(self, source: Source, item: tree.Import) -> Imported:
         """The layers of a file of Python. A spec is data: the file is run only where that was allowed."""
         from ..python_layers.layer import read_layers  # few specs have any
+        from ..python_layers.signature import ruleless
 
         if not self.allow_python:
             self._refuse(source.name, item, "not run")
@@ -151,7 +155,8 @@ class Importer:
             self.report.add(diagnostic)
         if found:
             self.report.names_elsewhere = True
-        return Imported(source, tree.File(None, (), span=source.span(0, 0)), item, layers=layers)
+        nothing = tree.File(None, (), span=source.span(0, 0))
+        return Imported(source, nothing, item, layers=layers, ruleless=ruleless(source))
 
     def _refuse(self, path: str, item: tree.Import, label: str) -> None:
         name = os.path.basename(path)

@@ -41,6 +41,8 @@ class FileScope:
     defaults: list[tree.Default] = field(default_factory=list)
     layers: dict[str, type[Layer]] = field(default_factory=dict)
     """Those that are written in Python."""
+    ruleless: dict[str, Span] = field(default_factory=dict)
+    """Classes of Python that are none, for they have no shape rule."""
     owners: dict[str, FileScope] = field(default_factory=dict)
     """Of the names that were brought in by `import`: the file that has them."""
     _values: dict[str, Any] = field(default_factory=dict)
@@ -136,6 +138,7 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
         if id(imported) not in known:
             known[id(imported)] = _scope(imported.file, report, imported.imports, known)
         other = known[id(imported)]
+        scope.ruleless |= imported.ruleless
         for name, kind in imported.layers.items():
             if not _is_taken(name, imported.place.what.span, report):
                 other.layers[name] = kind
