@@ -38,8 +38,28 @@ def template(name: str, *, interpreted: bool = True) -> ModuleType:
 @contextmanager
 def interpreting() -> Iterator[None]:
     """Kernels that were loaded for the interpreter run in here, as a GPU would in bfloat16 too."""
-    with _patched(_interpreted_library() | _bfloat16()):
+    language = (tl, tl.core, tl.math, tl.tensor, tl.dtype, tl.core.tensor_descriptor_base)
+    with _patched(_interpreted_library() | _bfloat16()), _restored(*language):
         yield
+
+
+@contextmanager
+def _restored(*owners: Any) -> Iterator[None]:
+    """Afterwards `owners` have the attributes that they have now.
+
+    The interpreter replaces parts of Triton's language while a kernel runs, and where a function calls another forgets
+    some of them, of which the compiler would make nothing.
+    """
+    before = [(owner, dict(vars(owner))) for owner in owners]
+    try:
+        yield
+    finally:
+        for owner, attributes in before:
+            for name, value in dict(vars(owner)).items():
+                if name not in attributes:
+                    delattr(owner, name)
+                elif attributes[name] is not value:
+                    setattr(owner, name, attributes[name])
 
 
 @contextmanager
