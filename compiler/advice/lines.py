@@ -128,7 +128,7 @@ def validations(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 def given_below(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`Linear(8) + later`, where a line below gives that name."""
     found = re.match(r"\w+", finding.span.text)
-    if finding.fixes or found is None or not isinstance(nodes[0], tree.Model | tree.Block):
+    if finding.fixes or found is None or not nodes or not isinstance(nodes[0], tree.Model | tree.Block):
         return None
     for node in tree.walk(nodes[0].body):
         names = node.names if isinstance(node, tree.Named) else ()
