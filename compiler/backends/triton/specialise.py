@@ -1,0 +1,86 @@
+"""Kernels for what a spec asks for, from templates that can do everything: a partial evaluator.
+
+A template is a working kernel whose features are `tl.constexpr` parameters, tested in `if` statements alone. Given the
+features, `specialise` follows them through all that the kernel calls, decides the tests, and leaves out what is unused
+then, down to parameters. What is left is the template's own text with its comments, and compiles to the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from .specialise_calls import names_read
+from .specialise_fold import Value, fold
+from .specialise_layout import comment, definition_text, function_text
+from .specialise_read import Program, read
+from .specialise_unused import without_unused
+
+
+@dataclass(frozen=True)
+class Specialised:
+    imports: tuple[str, ...]
+    """The lines that the text needs in front of it."""
+    text: str
+    """Constants, then functions, callees first; ends with a line end."""
+    parameters: Mapping[str, tuple[str, ...]]
+    """What each root still takes, by name, in order: what a launcher has to pass."""
+
+
+def specialise(
+    roots: Sequence[str], constants: Mapping[str, Value], replaced: Mapping[str, str] | None = None
+) -> Specialised:
+    """The kernels `roots`, "template.function" each, with `constants` fixed and some functions replaced.
+
+    A constant is a `tl.constexpr` parameter of a root. `replaced` has, by name, the text of functions that stand in
+    for those of the templates, `score` for one; the arguments are the same.
+
+    Raises KeyError for templates, roots and functions that do not exist, ValueError for a constant that no root takes
+    and for a template that is not in the dialect: mistakes of the compiler's, not of a user's.
+    """
+    program = read([_root(root) for root in roots], replaced or {})
+    names = [_root(root)[1] for root in roots]
+    taken = [p.name.value for name in names for p in program.functions[name].params.params if p.annotation is not None]
+    if unknown := sorted(set(constants) - set(taken)):
+        raise ValueError(f"no constant {unknown[0]} in {', '.join(roots)}")
+    functions = without_unused(fold(program.functions, names, constants), names)
+    return Specialised(
+        _imports(program, functions),
+        _text(program, functions, {name: constants[name] for name in dict.fromkeys(taken) if name in constants}),
+        {name: tuple(p.name.value for p in functions[name].params.params) for name in names},
+    )
+
+
+def _root(root: str) -> tuple[str, str]:
+    template, dot, function = root.partition(".")
+    if not dot or "." in function:
+        raise ValueError(f"a root is template.function, and not {root}")
+    return template, function
+
+
+def _read_names(functions: Mapping[str, cst.FunctionDef]) -> set[str]:
+    return {name for function in functions.values() for name in names_read(function)}
+
+
+def _imports(program: Program, functions: Mapping[str, cst.FunctionDef]) -> tuple[str, ...]:
+    read_names = _read_names(functions)
+    lines = {definition_text([line]): None for name, line in program.imports.items() if name in read_names}
+    return tuple(lines)
+
+
+def _text(program: Program, functions: Mapping[str, cst.FunctionDef], constants: Mapping[str, Value]) -> str:
+    read_names = _read_names(functions)
+    numbers = [
+        f"{name} = tl.constexpr({value!r})"
+        for name, value in constants.items()
+        if name in read_names and not isinstance(value, bool)
+    ]
+    kept = [definition_text(lines) for name, lines in program.constants.items() if name in read_names]
+    parts = ["\n".join([*kept, *numbers])] if kept or numbers else []
+    for name, function in functions.items():
+        if name in program.about:
+            parts.append(comment(program.about[name]))
+        parts.append(function_text(function))
+    return "\n\n\n".join(parts) + "\n"
