@@ -39,7 +39,7 @@ def compiled(
 ) -> MachineCode:  # fmt: skip
     """The code of a kernel that was loaded for the compiler. `types` are Triton's, "*bf16" of a pointer.
 
-    `threads` are those of a program. Parameters in `constants` have no type; pointers are aligned to 16 bytes, the numbers in `multiples_of_16` to 16.
+    `threads` are those of a program. Parameters in `constants` have no type; pointers are aligned to 16 bytes.
     """
     names = [p.name for p in kernel.params]
     signature = {name: "constexpr" if name in constants else types[name] for name in names}
