@@ -83,7 +83,10 @@ def _ports(a: Graph, b: Graph) -> Iterator[Change]:
     for name in sorted({*a.limits, *b.limits, *a.least, *b.least}):
         (before, *one), (after, *other) = _sizes(a, name), _sizes(b, name)
         if list(map(meaning, one)) != list(map(meaning, other)):
-            same = all(x is not None and y is not None and as_written(x) == as_written(y) for x, y in zip(one, other, strict=False))
+            same = all(
+                x is not None and y is not None and as_written(x) == as_written(y)
+                for x, y in zip(one, other, strict=False)
+            )
             yield turned("ports", owner, name, "value", before, after, follows=same)
 
 
