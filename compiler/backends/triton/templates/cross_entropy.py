@@ -1,11 +1,6 @@
 """Cross-entropy of rows of logits: forward reads them once; backward reads and writes them once.
 
-A row counts unless its label is -100. With W the class weights (1 where there are none), V the number of classes and
-lse = log(sum(exp(logits))), the loss of a row is
-
-    (1 - smoothing) * W[label] * (lse - logits[label]) + smoothing / V * sum(W * (lse - logits)) + z * W[label] * lse^2
-
-as F.cross_entropy(reduction="none") has it, and the z-loss (Chowdhery et al. 2022). The maths is float32.
+The loss of a row is lse - logits[label], where lse = log(sum(exp(logits))), in float32. A label of -100 does not count.
 
 Rows of odd length do not begin where a load of 16 bytes may. Each row is read as a ring that begins at its first number
 where one may, so that all tiles but the last are read 16 bytes at a time; the last goes around the end of the row.
@@ -58,7 +53,7 @@ def over_columns(
     BLOCK: tl.constexpr, GRAIN: tl.constexpr, STAGES: tl.constexpr, WHOLE: tl.constexpr, SMOOTHING: tl.constexpr,
     WEIGHTS: tl.constexpr,
 ):  # fmt: skip
-    """Goes on from place `begin` of the ring to `end`: sums of exp(logit - high), the highest logits, sums of logits.
+    """Goes on from place `begin` of the ring to `end`: sums of exp(logit - high), and the highest logits.
 
     A load is a line of GRAIN numbers, which one thread has; its sums are brought to a new height once for all of them.
     """
@@ -75,6 +70,7 @@ def over_columns(
         total += tl.sum(tl.math.exp2((value - higher[:, None]) * LOG2_E), 1)
         high = higher
         if SMOOTHING:
+            # Smoothing takes the sum of the logits, too.
             if WEIGHTS:
                 value = value * tl.load(weights + column, mask=inside, other=0.0)
             if WHOLE:
@@ -90,7 +86,7 @@ def cross_entropy_forward(
     BLOCK: tl.constexpr, STAGES: tl.constexpr, IGNORE: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
     Z_LOSS: tl.constexpr,
 ):  # fmt: skip
-    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse [rows]; weights [V], mean_weight [1].
+    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse [rows].
 
     loss and lse of a row that does not count are 0, and nothing else of it is read. A label that is no class makes NaN.
     """
@@ -117,9 +113,11 @@ def cross_entropy_forward(
     # lse - chosen would round off what the logits have in common.
     result = (highest - chosen) + log_sum
     if WEIGHTS:
+        # weights [V], float32, is what each class counts, mean_weight [1] the mean of it.
         weight = tl.load(weights + label, mask=known, other=float("nan"))
         result = result * weight
     if SMOOTHING:
+        # That part of the target is spread evenly over all classes (Szegedy et al. 2016).
         mean = tl.sum(plain, 0) / V
         if WEIGHTS:
             even = (highest + log_sum) * tl.load(mean_weight) - mean
@@ -127,6 +125,7 @@ def cross_entropy_forward(
             even = (highest - mean) + log_sum
         result = (1.0 - smoothing) * result + smoothing * even
     if Z_LOSS:
+        # z * lse^2 keeps lse near 0 (Chowdhery et al. 2022).
         squared = (highest + log_sum) * (highest + log_sum)
         if WEIGHTS:
             squared = squared * weight
@@ -140,7 +139,7 @@ def over_classes(
     logits, d_logits, weights, base, first, start, V, label, lse, by_p, by_label, by_class,
     BLOCK: tl.constexpr, GRAIN: tl.constexpr, WHOLE: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
 ):  # fmt: skip
-    """The gradient by the logits of a tile: by_p * softmax - by_class * W, less `by_label` at the label."""
+    """The gradient by the logits of a tile: `by_p` times their softmax, less `by_label` at the label."""
     at, column, inside = ring_tile(base, first, start + tl.arange(0, BLOCK), V, GRAIN, WHOLE)
     if WHOLE:
         value = tl.load(logits + at).to(tl.float32)
@@ -148,6 +147,7 @@ def over_classes(
         value = tl.load(logits + at, mask=inside, other=float("-inf")).to(tl.float32)
     change = tl.math.exp2((value - lse) * LOG2_E) * by_p - tl.where(column == label, by_label, 0.0)
     if SMOOTHING:
+        # Less `by_class` everywhere.
         if WEIGHTS:
             change -= by_class * tl.load(weights + column, mask=inside, other=0.0)
         else:
