@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 from triton_machine_code import MachineCode, compiled
-from triton_norm import Inputs, Options, backward, forward, reference
+from triton_norm import Inputs, Options, backward, forward, poisoned, reference, sum_parts, written
 from triton_templates import template
 
 from dlspec.compiler.backends.triton.norm_configuration import (
@@ -166,6 +166,16 @@ def test_each_tensor_has_its_own_dtype() -> None:
             torch.testing.assert_close(value.double(), want[name], rtol=rounding, atol=1e-4)
 
 
+@pytest.mark.parametrize("tiles", [whole(100), chunks(32)], ids=["whole", "chunks"])
+def test_what_is_normed_is_the_stream_as_stored(tiles: tuple[ForwardTiles, BackwardTiles]) -> None:
+    options = Options(layer=True, bias=True)
+    given = inputs(replace(options, add=True), 6, 100, dtype=torch.bfloat16)
+    added = forward(replace(options, add=True), given, tiles[0])
+    alone = forward(options, replace(given, x=added["total"], residual=None), tiles[0])
+    assert torch.equal(added["y"], alone["y"])
+    assert torch.equal(added["rstd"], alone["rstd"])
+
+
 class TestDropout:
     options = Options(add=True, drop=0.25)
 
@@ -198,6 +208,15 @@ def test_sums_over_rows_in_any_groups() -> None:
         found = computed(EVERY, given, whole(20, rows, groups))
         for name in found:
             torch.testing.assert_close(found[name], first[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 64, 65, 132])
+def test_as_many_parts_as_there_are(groups: int) -> None:
+    parts = numbers(groups, 40, seed=groups)
+    out = poisoned(40, dtype=torch.bfloat16)
+    sum_parts(parts, out)
+    assert written(out)
+    torch.testing.assert_close(out, parts.sum(0).bfloat16(), rtol=2.0**-8, atol=0.0)
 
 
 @pytest.mark.parametrize("width", [1, 3, 100, 768, 1000])
@@ -247,7 +266,7 @@ def codes(
         kernel = getattr(template(module, interpreted=False), name)
         constants = {"WIDTH": width, **features, **dict.fromkeys(absent), **constants}
         constants = {p.name: constants[p.name] for p in kernel.params if p.name in constants}
-        return compiled(kernel, types | {"x": f"*{x}"}, constants, warps, target)
+        return compiled(kernel, types | {"x": f"*{x}"}, constants, 32 * warps, target)
 
     tile = {"ROWS": ahead.rows, "BLOCK": ahead.block, "ADD": options.add}
     found = {
@@ -298,7 +317,7 @@ def test_parts_are_summed_in_registers() -> None:
     rows, columns = PARTS
     kernel = template("norm_backward", interpreted=False).norm_sum_parts
     code = compiled(
-        kernel, {"parts": "*fp32", "out": "*bf16", "P": "i32"}, {"WIDTH": 768, "ROWS": rows, "BLOCK": columns}, 4
+        kernel, {"parts": "*fp32", "out": "*bf16", "P": "i32"}, {"WIDTH": 768, "ROWS": rows, "BLOCK": columns}, 128
     )
     assert code.stack == 0
     assert code.wide_loads > 0

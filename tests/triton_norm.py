@@ -87,6 +87,15 @@ def forward(options: Options, inputs: Inputs, tiles: ForwardTiles) -> dict[str, 
 
 
 @interpreting()
+def sum_parts(parts: Tensor, out: Tensor) -> None:
+    """out [width] becomes the sum of parts [groups, width]."""
+    groups, width = parts.shape
+    rows, columns = PARTS
+    kernel = template("norm_backward").norm_sum_parts
+    kernel[(-(-width // columns),)](parts, out, groups, WIDTH=width, ROWS=rows, BLOCK=columns)
+
+
+@interpreting()
 def backward(options: Options, inputs: Inputs, kept: dict[str, Tensor], tiles: BackwardTiles) -> dict[str, Tensor]:
     """The gradients of x, residual, weight and bias, as far as they are there."""
     M, width = inputs.x.shape
@@ -120,10 +129,7 @@ def backward(options: Options, inputs: Inputs, kept: dict[str, Tensor], tiles: B
     for name, each in parts.items():
         assert written(each)
         out[name] = poisoned(width, dtype=inputs.leaves()[name].dtype)
-        rows, columns = PARTS
-        kernels.norm_sum_parts[(-(-width // columns),)](
-            each, out[name], groups, WIDTH=width, ROWS=rows, BLOCK=columns
-        )  # fmt: skip
+        sum_parts(each, out[name])
     assert all(map(written, out.values()))
     return out
 

@@ -1,4 +1,7 @@
-"""Tiles of the norm kernels, as measured on one H200 (bf16, 2^26 entries): percentages are of the copy bandwidth."""
+"""Tiles of the norm kernels, as measured on one H200 (bf16, 2^26 entries): percentages are of the copy bandwidth.
+
+`warps` are of 32 threads; a machine whose warps have 64 has half as many.
+"""
 
 from __future__ import annotations
 
