@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from triton_machine_code import compiled
 from triton_templates import interpreting, template
+
+from dlspec.compiler.backends.triton.specialise import specialise
 
 # Of the interpreter's numpy: exponentials of what lies below all numbers, where PyTorch and Triton say nothing.
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
@@ -420,7 +423,22 @@ def test_a_second_derivative_is_refused() -> None:
         gradient.sum().backward()
 
 
-# --- Machine code ---
+# --- Text and machine code ---
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (PLAIN, "smooth|weight|ignore|z_loss|by_class|plain"),
+        (Options(smoothing=0.1), "weight|ignore|z_loss"),
+        (Options(weights=True, z=0.1), "smooth|ignore|by_class|plain"),
+    ],
+    ids=str,
+)
+def test_what_is_not_asked_for_is_not_in_the_text(options: Options, words: str) -> None:
+    roots = [f"cross_entropy.cross_entropy_{way}" for way in ("forward", "backward")]
+    assert re.findall(words, specialise(roots, features_of(options)).text, re.IGNORECASE) == []
+
 
 POINTERS = dict.fromkeys(("weights", "mean_weight", "loss", "lse", "d_loss"), "*fp32") | {"labels": "*i64"}
 SCALARS = dict.fromkeys(("row_step", "d_loss_step", "V", "ignore"), "i32") | {"smoothing": "fp32", "z": "fp32"}

@@ -33,8 +33,8 @@ def run(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, *, back: bool = False, b
     blocks = triton.cdiv(B * T * heads, block) + triton.cdiv(B * T * kv_heads, block)
     with interpreting():
         template("rotary").rotary[(blocks,)](
-            q, k, q_out, k_out, cos.float(), sin.float(), q.stride(1), k.stride(1), B * T * heads, B * T * kv_heads, T,
-            BLOCK=block, HEADS=heads, KV_HEADS=kv_heads, HALF=D // 2, PADDED=triton.next_power_of_2(D // 2), BACK=back,
+            q, k, q_out, k_out, cos.float(), sin.float(), q.stride(1), k.stride(1), B * T, T, heads, kv_heads,
+            BLOCK=block, HALF=D // 2, PADDED=triton.next_power_of_2(D // 2), BACK=back,
         )  # fmt: skip
     return q_out, k_out
 
@@ -120,10 +120,10 @@ def test_any_tile_gives_the_same_bits() -> None:
 
 def hold_machine_code(target: str, D: int, dtype: str) -> None:
     pointers = dict.fromkeys(("q", "k", "q_out", "k_out"), f"*{dtype}") | {"cos": "*fp32", "sin": "*fp32"}
-    lengths = dict.fromkeys(("q_row", "k_row", "q_lines", "k_lines", "T"), "i32")
+    lengths = dict.fromkeys(("q_row", "k_row", "rows", "T", "heads", "kv_heads"), "i32")
     padded = triton.next_power_of_2(D // 2)
     for back in (False, True):
-        constants = {"HEADS": 8, "KV_HEADS": 2, "HALF": D // 2, "PADDED": padded, "BLOCK": 1024 // padded, "BACK": back}
+        constants = {"HALF": D // 2, "PADDED": padded, "BLOCK": 1024 // padded, "BACK": back}
         kernel = template("rotary", interpreted=False).rotary
         code = compiled(kernel, pointers | lengths, constants, 128, target, multiples_of_16=("q_row", "k_row"))
         assert code.stack == 0
