@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from .specialise_calls import names_read
-from .specialise_fold import Value, fold
+from .specialise_copies import without_copies
+from .specialise_fold import Value, fold, folded_with, numbers_in
 from .specialise_layout import comment, definition_text, function_text
 from .specialise_read import Program, read
-from .specialise_unused import without_unused
+from .specialise_tree import names_in
+from .specialise_unused import unread_named, without_unused
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def specialise(
     taken = [p.name.value for name in names for p in program.functions[name].params.params if p.annotation is not None]
     if unknown := sorted(set(constants) - set(taken)):
         raise ValueError(f"no constant {unknown[0]} in {', '.join(roots)}")
-    functions = without_unused(fold(program.functions, names, constants), names)
+    functions = _settled(fold(program.functions, names, constants), names, constants)
     return Specialised(
         _imports(program, functions),
         _text(program, functions, {name: constants[name] for name in dict.fromkeys(taken) if name in constants}),
@@ -60,8 +61,21 @@ def _root(root: str) -> tuple[str, str]:
     return template, function
 
 
+def _settled(
+    functions: Mapping[str, cst.FunctionDef], roots: Sequence[str], constants: Mapping[str, Value]
+) -> dict[str, cst.FunctionDef]:
+    """The functions, less all that is unused or only hands on: where something goes, something else may."""
+    while True:
+        left = without_copies(without_unused(functions, roots))
+        changed = {name: f for name, f in left.items() if f is not functions[name]}
+        left |= {name: folded_with(f, numbers_in(f, constants)) for name, f in changed.items()}
+        if not changed and len(left) == len(functions):
+            return unread_named(left)
+        functions = left
+
+
 def _read_names(functions: Mapping[str, cst.FunctionDef]) -> set[str]:
-    return {name for function in functions.values() for name in names_read(function)}
+    return {name for function in functions.values() for name in names_in(function)}
 
 
 def _imports(program: Program, functions: Mapping[str, cst.FunctionDef]) -> tuple[str, ...]:

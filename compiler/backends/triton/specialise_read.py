@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import libcst as cst
 
-from .specialise_calls import names_read
+from .specialise_tree import names_in, names_read
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -99,7 +99,7 @@ class _Reading:
                 raise ValueError(f"{name} is defined in {self._origins[name]} and in {module}")
             return
         self._origins[name] = module
-        read_names = {read for node in _nodes(definition) for read in names_read(node)}
+        read_names = names_in(definition) if isinstance(definition, cst.FunctionDef) else set(names_read(definition[0]))
         for other in self._in_order(template, read_names - {name}):
             self.reach(module, other)
         if isinstance(definition, cst.FunctionDef):
@@ -123,7 +123,7 @@ class _Reading:
         # All else that it reads is the template's.
         known = {*given.functions, *given.constants, *given.imports}
         given.imports |= template.imports
-        given.siblings |= template.siblings | {n: template.name for n in (*template.constants, *template.functions)}
+        given.siblings |= template.siblings | dict.fromkeys((*template.constants, *template.functions), template.name)
         given.siblings = {n: module for n, module in given.siblings.items() if n not in known}
         self._templates[given.name] = given
         self.reach(given.name, name)
@@ -147,12 +147,9 @@ def _replacement(name: str) -> str:
     return f"what replaces {name}"
 
 
-def _nodes(definition: cst.FunctionDef | Constant) -> tuple[cst.CSTNode, ...]:
-    return definition if isinstance(definition, tuple) else (definition,)
-
-
 def _code(definition: cst.FunctionDef | Constant) -> str:
-    return "".join(cst.Module([]).code_for_node(node).strip() for node in _nodes(definition))
+    nodes = definition if isinstance(definition, tuple) else (definition,)
+    return "".join(cst.Module([]).code_for_node(node).strip() for node in nodes)
 
 
 def _template(name: str, text: str) -> _Template:

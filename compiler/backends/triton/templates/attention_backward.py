@@ -33,7 +33,7 @@ def weights_again(
     PREFIX: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr,
 ):  # fmt: skip
-    """What the softmax made of q k^T, and the scores after the soft cap. `ends` is lse, shaped like `query`."""
+    """The weights that the softmax made of `dots`, q k^T. `ends` is lse, shaped to spread over it."""
     if SOFTCAP or SCORE or BIAS or ALIBI:
         s, capped = modified(
             dots, query, key, batch, head, T, S, scale, cap, slope, bias, bias_batch, weights, heads,
@@ -126,7 +126,7 @@ def attention_backward_keys(
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
 ):  # fmt: skip
-    """A program has BLOCK_N keys of one head of theirs and walks over the queries of its group that see them."""
+    """A program has BLOCK_N keys of one head and walks over the queries that see them."""
     block = tl.program_id(0)
     kv_heads = heads // GROUP
     batch = tl.program_id(1) // kv_heads
@@ -145,14 +145,13 @@ def attention_backward_keys(
     if DROPOUT:
         seed = tl.load(seeds)
 
-    # Queries from `first` to `last` may see these keys, from `whole` to `whole_end` each sees all of them.
     lowest = top
     if SHIFTED:
         lowest = top - (S - T)
     first = 0
     last = T
     whole = 0
-    whole_end = T // BLOCK_M * BLOCK_M
+    whole_end = T
     if CAUSAL:
         first = lowest
         whole = lowest + BLOCK_N - 1
@@ -166,9 +165,11 @@ def attention_backward_keys(
             first = tl.maximum(first, lowest - window + 1)
             whole = tl.maximum(whole, lowest + BLOCK_N - window)
     if DOCUMENTS:
+        # `spans` [B, blocks, 2] has the first and the last query of the documents in each block.
         at = spans + (batch * tl.num_programs(0) + block) * 2
         first = tl.maximum(first, tl.load(at))
         last = tl.minimum(last, tl.load(at + 1))
+    # Queries from `first` on may see these keys, and those from `whole` to `whole_end` see all of them.
     first = tl.maximum(first, 0) // BLOCK_M * BLOCK_M
     if DOCUMENTS or KEY_MASK or PAIR_MASK:
         whole = tl.maximum(first, last)
@@ -221,7 +222,7 @@ def over_keys_again(
     SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
     LANES: tl.constexpr,
 ):  # fmt: skip
-    """Goes on from key `first` to `last` with the gradients of queries and of the weight of a score's function."""
+    """Goes on from key `first` to `last` with the gradient of the queries."""
     for start in tl.range(first, last, BLOCK_N, num_stages=STAGES):
         start = tl.multiple_of(start, BLOCK_N)
         end = (batch + 1) * S
@@ -244,6 +245,7 @@ def over_keys_again(
                 position = query + S - T
             else:
                 position = query
+            # The weights of the score's own function have a gradient, too.
             d_weight += score_by_weights(change, capped, position, key, head, weights, heads, LANES)
         change = by_dots(change, capped, query, key, head, T, S, cap, weights, heads, SHIFTED, SOFTCAP, SCORE)
         d_q = tl.dot(change.to(keys.dtype), keys, d_q, input_precision="ieee")

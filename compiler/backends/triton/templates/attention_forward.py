@@ -69,7 +69,7 @@ def attention_forward(
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
 ):  # fmt: skip
-    """q, out [B, T, heads, WIDTH]; k, v [B, S, heads / GROUP, WIDTH]; lse [B, heads, T]."""
+    """q, out [B, T, heads, WIDTH]; k, v [B, S, kv_heads, WIDTH]; lse [B, heads, T]."""
     block = tl.program_id(0)
     if CAUSAL:
         # The longest rows first: what is short fills the gaps at the end.

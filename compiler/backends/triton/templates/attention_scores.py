@@ -16,18 +16,20 @@ def tile(
     source, first, head, end, row, ROWS: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr,
     DESCRIBED: tl.constexpr, INSIDE: tl.constexpr,
 ):  # fmt: skip
-    """[ROWS, PADDED] of one head from row `first` on; what lies outside reads as 0, or as anything where DESCRIBED.
+    """[ROWS, PADDED] of one head from row `first` on.
 
-    `source` is [rows, heads * WIDTH], its rows `row` apart; with DESCRIBED a tensor descriptor of it. INSIDE promises
-    that no row reaches `end`.
+    `source` is [rows, heads * WIDTH], PADDED the power of two that WIDTH fits in.
     """
     if DESCRIBED:
+        # `source` is a tensor descriptor; the rows of the next batch may come along, for the caller to mask.
         return source.load([first.to(tl.int32), head * WIDTH])
     else:
+        # Rows lie `row` apart.
         rows = tl.arange(0, ROWS)
         columns = tl.arange(0, PADDED)
         at = source + first.to(tl.int64) * row + head * WIDTH + rows[:, None] * row + columns[None, :]
         if INSIDE:
+            # The caller knows that no row reaches `end`.
             if WIDTH == PADDED:
                 return tl.load(at)
             else:
@@ -71,7 +73,7 @@ def modified(
     dots, query, key, batch, head, T, S, scale, cap, slope, bias, bias_batch, weights, heads,
     SHIFTED: tl.constexpr, SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr,
 ):  # fmt: skip
-    """The scores: scale, soft cap, the file's own function, what is added, ALiBi; and what the soft cap left."""
+    """The scores of `dots`, q k^T, and what a derivative of them starts from."""
     s = dots * scale
     if SOFTCAP:
         s = cap * tanh(s / cap)
@@ -96,9 +98,10 @@ def visible(
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, PREFIX: tl.constexpr, DOCUMENTS: tl.constexpr,
     KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr, SHIFTED: tl.constexpr,
 ):  # fmt: skip
-    """Which keys a query may see. `query` counts from 0; the last one stands at the last key if SHIFTED."""
+    """Which keys a query may see."""
     seen = key < S
     if SHIFTED:
+        # The last query stands at the last key.
         position = query + S - T
     else:
         position = query
@@ -142,11 +145,7 @@ def keys_seen(
     SHIFTED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
 ):  # fmt: skip
-    """first, whole, whole_end, last: where the BLOCK_M queries from `top` on look.
-
-    Some of them see keys from `first` to `last`, each of them sees all from `whole` to `whole_end`; all but `last` are
-    at the edge of a tile. `spans` [B, blocks, 2] has the first and last key of the documents of each block.
-    """
+    """Where a tile of queries looks: from where to where all of them see all, and where some see some."""
     lowest = top
     if SHIFTED:
         lowest = top + S - T
@@ -167,6 +166,7 @@ def keys_seen(
             last = tl.minimum(last, lowest + BLOCK_M - 1 + window)
             whole_end = tl.minimum(whole_end, lowest + window)
     if DOCUMENTS:
+        # `spans` [B, blocks, 2] has the first and the last key of the documents in each block.
         at = spans + (batch * tl.num_programs(0) + block) * 2
         first = tl.maximum(first, tl.load(at))
         last = tl.minimum(last, tl.load(at + 1))
