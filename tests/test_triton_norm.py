@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from triton_machine_code import MachineCode, compiled
+from triton_machine_code import TARGETS, MachineCode, compiled
 from triton_norm import Inputs, Options, backward, forward, poisoned, reference, sum_parts, written
 from triton_templates import template
 
 from dlspec.compiler.backends.triton.norm_configuration import (
+    MEANS,
     PARTS,
     BackwardTiles,
     ForwardTiles,
@@ -222,16 +223,16 @@ def test_as_many_parts_as_there_are(groups: int) -> None:
 @pytest.mark.parametrize("width", [1, 3, 100, 768, 1000])
 def test_the_tiles_that_are_taken(width: int) -> None:
     options = Options(layer=True, bias=True, stream=True)
-    hold(options, inputs(options, 3, width), (forward_tiles(width), backward_tiles(width, 4, 132, 232_448)))
+    hold(options, inputs(options, 3, width), (forward_tiles(width, 4), backward_tiles(width, 4, 132, 232_448, False)))
 
 
 def test_tiles_of_every_width() -> None:
     """They are as wide as a row or cut it, and what is on its way to them fits into the memory there is."""
     for width in (1, 2, 3, 31, 768, 5120, 8192, 8193, 12288, 16384, 20000, 65536):
-        ahead = forward_tiles(width)
+        ahead = forward_tiles(width, 2)
         assert ahead.wide or ahead.block >= width
         for entry, shared in itertools.product((2, 4), (232_448, 166_912, 101_376, 65_536)):
-            back = backward_tiles(width, entry, 132, shared)
+            back = backward_tiles(width, entry, 132, shared, False)
             assert back.wide or back.block >= width
             assert back.stages == 1 or 6 * entry * back.rows * back.block < shared
             assert 1 <= back.groups <= 132
@@ -248,8 +249,8 @@ def codes(
     """Of each kernel that the norm needs. The weight is float32; `half` is what goes to and comes from matrices."""
     features = options.features()
     entry = {"bf16": 2, "fp16": 2, "fp32": 4}[stream]
-    ahead = forward_tiles(width)
-    back = backward_tiles(width, entry, 132, SHARED[target], options.drop > 0.0)
+    ahead = forward_tiles(width, entry)
+    back = backward_tiles(width, entry, 132, SHARED[target], options.bias and options.drop > 0.0)
     types = TYPES | dict.fromkeys(STATISTICS, "*fp32") | dict.fromkeys(("y", "d_y", "d_branch"), f"*{half}")
     types |= dict.fromkeys(("residual", "total", "d_total", "d_x"), f"*{stream}")
     branch = options.add and (options.drop > 0.0 or half != stream)
@@ -266,7 +267,7 @@ def codes(
         kernel = getattr(template(module, interpreted=False), name)
         constants = {"WIDTH": width, **features, **dict.fromkeys(absent), **constants}
         constants = {p.name: constants[p.name] for p in kernel.params if p.name in constants}
-        return compiled(kernel, types | {"x": f"*{x}"}, constants, 32 * warps, target)
+        return compiled(kernel, types | {"x": f"*{x}"}, constants, TARGETS[target].warp_size * warps, target)
 
     tile = {"ROWS": ahead.rows, "BLOCK": ahead.block, "ADD": options.add}
     found = {
@@ -282,7 +283,7 @@ def codes(
     tile |= {"STREAM": options.stream, "BRANCH": branch}
     found["backward"] = code("norm_backward", "norm_backward", tile, back.warps, stream)
     if back.wide:
-        found["rows"] = code("norm_backward", "norm_backward_rows", {"BLOCK": back.block}, 4, stream)
+        found["rows"] = code("norm_backward", "norm_backward_rows", {"BLOCK": MEANS[0]}, MEANS[1], stream)
     return found
 
 

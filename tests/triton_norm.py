@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from triton_templates import interpreting, template
 
-from dlspec.compiler.backends.triton.norm_configuration import PARTS, BackwardTiles, ForwardTiles
+from dlspec.compiler.backends.triton.norm_configuration import MEANS, PARTS, BackwardTiles, ForwardTiles
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,11 @@ def backward(options: Options, inputs: Inputs, kept: dict[str, Tensor], tiles: B
     features = options.features()
     if tiles.wide:
         level, alongs = poisoned(M), poisoned(M)
+        columns, warps = MEANS
         kernels.norm_backward_rows[(M,)](
             normed, inputs.d_y, inputs.weight, kept.get("mean"), kept["rstd"], level, alongs, options.offset or 0.0,
-            BLOCK=tiles.block, WIDTH=width, **{name: features[name] for name in ("LAYER", "WEIGHT", "OFFSET")},
+            BLOCK=min(columns, tiles.block), WIDTH=width, LAYER=options.layer, WEIGHT=options.weight,
+            OFFSET=features["OFFSET"], num_warps=warps,
         )  # fmt: skip
         assert written(alongs)
         assert written(level) or not options.layer

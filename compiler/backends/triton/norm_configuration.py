@@ -1,7 +1,4 @@
-"""Tiles of the norm kernels, as measured on one H200 (bf16, 2^26 entries): percentages are of the copy bandwidth.
-
-`warps` are of 32 threads; a machine whose warps have 64 has half as many.
-"""
+"""Tiles of the norm kernels, as measured on one H200 (bf16, 2^26 entries): percentages are of the copy bandwidth."""
 
 from __future__ import annotations
 
@@ -9,6 +6,9 @@ from typing import NamedTuple
 
 PARTS = (64, 32)
 """Rows and columns of a tile of `norm_sum_parts`."""
+
+MEANS = (4096, 8)
+"""Columns of a block of `norm_backward_rows`, and its warps."""
 
 
 class ForwardTiles(NamedTuple):
@@ -35,29 +35,29 @@ class BackwardTiles(NamedTuple):
     wide: bool
 
 
-def forward_tiles(width: int) -> ForwardTiles:
-    """84 to 95 % at 768 to 8192, 81 to 91 % at 16,384, 59 to 84 % beyond."""
+def forward_tiles(width: int, entry: int) -> ForwardTiles:
+    """84 to 95 % at 768 to 8192, 81 to 91 % at 16,384, 59 to 84 % beyond. `entry` is the size of one in bytes."""
     block = 1 << (width - 1).bit_length()
     if block > 8192:
-        return ForwardTiles(1, 8192, 16, True)
+        return ForwardTiles(1, 16384 // entry, 32 // entry, True)
     rows = min(128, max(1, 4096 // block))
     return ForwardTiles(rows, block, max(1, rows * block // 1024), False)
 
 
-def backward_tiles(width: int, entry: int, processors: int, shared: int, dropout: bool = False) -> BackwardTiles:
-    """76 to 82 % at 768 to 8192; not yet measured beyond. `entry` is the size of one, `shared` the memory of a program.
+def backward_tiles(width: int, entry: int, processors: int, shared: int, crowded: bool) -> BackwardTiles:
+    """76 to 82 % at 768 to 8192; not yet measured beyond.
 
-    There is a program for each multiprocessor; two tiles of each of three inputs are on their way while it works on
-    a third. Rows of more than 32 KiB are too long for the registers of one.
+    `entry` is the size of one in bytes, `shared` the memory that a program may have. A program for each multiprocessor
+    works on a tile while two more of each of three inputs are on their way. `crowded`: the gradient of a bias and
+    dropout leave too few registers for a row of more than 8192.
     """
     block = 1 << (width - 1).bit_length()
     tile = 8192
     while 6 * entry * tile + 12288 > shared:
         tile //= 2
-    if block * entry > 32768:
+    if block * entry > 32768 or (crowded and block > 8192):
         columns = tile // 8
         return BackwardTiles(8, columns, tile // 1024, 3, max(1, 2 * processors // -(-width // columns)), False, True)
     if block > tile:
-        # Dropout keeps a number for each column in registers: fewer threads have more of them.
-        return BackwardTiles(1, block, block // (2048 if dropout else 1024), 1, processors, True, False)
+        return BackwardTiles(1, block, block // 1024, 1, processors, True, False)
     return BackwardTiles(min(128, tile // block), block, tile // 1024, 3, processors, False, False)

@@ -45,7 +45,7 @@ def norm_backward_rows(
         columns = start + tl.arange(0, BLOCK)
         change, normed = tile(x, d_y, base + columns, columns < WIDTH, middle, scale, LAYER, "")
         if WEIGHT:
-            change = change * gains(weight, columns, offset, WIDTH, OFFSET)
+            change = change * gains(weight, columns, offset, WIDTH, OFFSET, "")
         if LAYER:
             levels += change
         alongs += change * normed
@@ -70,7 +70,7 @@ def norm_backward(
     if WEIGHT:
         d_gain = tl.zeros([ROWS, BLOCK], tl.float32)
         if not AGAIN:
-            gain = gains(weight, columns, offset, WIDTH, OFFSET)
+            gain = gains(weight, columns, offset, WIDTH, OFFSET, "")
     if BIAS:
         d_shift = tl.zeros([ROWS, BLOCK], tl.float32)
     seed = 0
@@ -113,7 +113,7 @@ def norm_backward(
                 d_shift += change
             if WEIGHT:
                 d_gain += change * normed
-                change = change * gains(weight, columns, offset, WIDTH, OFFSET)
+                change = change * gains(weight, columns, offset, WIDTH, OFFSET, "")
         change = change - normed * turn
         if LAYER:
             change = change - shift

@@ -34,7 +34,7 @@ def scaled(
 ):  # fmt: skip
     """Gain and bias."""
     if WEIGHT:
-        normed = normed * gains(weight, columns, offset, WIDTH, OFFSET)
+        normed = normed * gains(weight, columns, offset, WIDTH, OFFSET, "")
     if BIAS:
         normed += tl.load(bias + columns, mask=columns < WIDTH, other=0.0).to(tl.float32)
     return normed

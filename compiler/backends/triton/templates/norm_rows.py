@@ -17,7 +17,7 @@ def dropped(value, seed, rows, columns, drop):
 
 
 @triton.jit
-def gains(weight, columns, offset, WIDTH: tl.constexpr, OFFSET: tl.constexpr, POLICY: tl.constexpr = ""):
+def gains(weight, columns, offset, WIDTH: tl.constexpr, OFFSET: tl.constexpr, POLICY: tl.constexpr):
     """What each column is multiplied by."""
     gain = tl.load(weight + columns, mask=columns < WIDTH, other=0.0, eviction_policy=POLICY).to(tl.float32)
     if OFFSET:
