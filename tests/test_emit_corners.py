@@ -181,6 +181,11 @@ STATEMENTS = [
     f"    return torch.stack({LONG}, {LONG}).flatten(1).to(self.{LONG})",
     f"    x = self.{LONG}({LONG}).flatten(self.{LONG})",
     f"    x = self.f({LONG}.{LONG}(1)[1].{LONG}(2).{LONG}, {LONG})",
+    f"    x = f({LONG}, {LONG}, other={LONG}).to({LONG})",
+    f"    x = f({LONG}, {LONG}) - f({LONG}, {LONG}, other={LONG})",
+    f"    x = f({LONG} * {LONG} * {LONG} * {LONG})",
+    f"    x += {LONG} * ({LONG} - {LONG}) + f({LONG})",
+    f"    x = {LONG} & ({LONG} | {LONG}) & {LONG}",
 ]
 
 

@@ -1,8 +1,9 @@
 """Breaks long lines of emitted Python the way ruff's formatter does, so that the file is clean under its defaults.
 
-Only what the emitter writes is handled. A statement that is too long is split at its operators, in parentheses, or at
-its last outermost bracket (that of a `def` at its first): first with all that stands inside on one line, then with an
-item a line and a trailing comma. A chain of calls, `x.f(1).g(2).h(3)`, goes into parentheses whole, else a call a line.
+Only what the emitter writes is handled. A statement that is too long is split at its operators, in parentheses, or in
+its outermost brackets, as late as possible (that of a `def` in its first): first with all that stands inside on one
+line, then with an item a line and a trailing comma. A chain of calls, `x.f(1).g(2).h(3)`, goes into parentheses whole,
+else a call a line.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from itertools import pairwise
 
 WIDTH = 88
 _OPEN, _CLOSE = "([{", ")]}"
-_HEAD = re.compile(r"(return |[\w.]+(, [\w.]+)* = )")
-_LOOSEST_FIRST = tuple(re.compile(rf" ({signs}) ") for signs in ("[=!]=|[<>]=?", "[+-]", "[*/%]|//"))
+_HEAD = re.compile(r"(return |[\w.]+(, [\w.]+)* ([-+*/%&|^]|//)?= |(if|elif|while) (?=.*:$))")
+_LOOSEST_FIRST = tuple(
+    re.compile(rf" ({signs}) ")
+    for signs in ("or", "and", "[=!]=|[<>]=?", r"\|", r"\^", "&", "<<|>>", "[+-]", "[*/%]|//")
+)
 
 
 def fit(line: str) -> list[str]:
@@ -28,39 +32,41 @@ def fit(line: str) -> list[str]:
         return [f"{indent}# {comment}", *fit(code)]
     head = _HEAD.match(line.lstrip())
     if head is None:
-        return _at_bracket(line, first=line.lstrip().startswith("def "))
+        return _at_brackets(line, first=line.lstrip().startswith("def "))
     start = len(indent) + head.end()
-    operands = _operands(line[start:])
-    if len(operands) == 1 and not _chain(line[start:]):
-        return _at_bracket(line)
-    if len(operands) == 2 and (operands[0].startswith("(") or operands[1].endswith(tuple(_CLOSE))):
-        # One operator: the last bracket is opened where all in front of it has room, else the first.
-        last = operands[1].endswith(tuple(_CLOSE)) and _room_for_head(line, first=False)
-        if last or _room_for_head(line, first=True):
-            return _at_bracket(line, first=not last)
-    return [f"{line[:start]}(", *_at_operators(f"{indent}    ", line[start:], ""), f"{indent})"]
+    end = len(line) - (head[0] in ("if ", "elif ", "while "))
+    expression = line[start:end]
+    operands = _operands(expression)
+    if len(operands) == 1 and not _chain(expression):
+        return _at_brackets(line)
+    # With one operator, brackets at an end may be opened in place of new ones, if they begin on the first line.
+    bracketed = operands[0].startswith("(") or operands[-1].endswith(tuple(_CLOSE))
+    if len(operands) == 2 and bracketed and _brackets(line)[0][0] < WIDTH:
+        return _at_brackets(line)
+    return [f"{line[:start]}(", *_at_operators(f"{indent}    ", expression, ""), f"{indent}){line[end:]}"]
 
 
-def _room_for_head(line: str, *, first: bool) -> bool:
-    """Whether all up to a bracket that is opened stays on one line."""
-    brackets = _bracket(line, first=first)
-    return brackets is not None and brackets[0] < WIDTH
-
-
-def _at_bracket(line: str, *, first: bool = False) -> list[str]:
+def _at_brackets(line: str, *, first: bool = False) -> list[str]:
+    """The line opened at its first bracket after which not all up to the next one has room on it."""
     indent = line[: len(line) - len(line.lstrip())]
-    brackets = _bracket(line, first=first)
-    if brackets is None:
-        return [line]
-    start, end = brackets
-    head, inside, tail = line[: start + 1], line[start + 1 : end], line[end:]
-    deeper = f"{indent}    "
+    brackets = _brackets(line)
+    for i, (start, end) in enumerate(brackets):
+        needed = brackets[i + 1][0] + 1 if i + 1 < len(brackets) else len(line)
+        if needed > WIDTH or first:
+            return [line[: start + 1], *_inside(line, start, end), *_at_brackets(f"{indent}{line[end:]}")]
+    return [line]
+
+
+def _inside(line: str, start: int, end: int) -> list[str]:
+    """What stands in a pair of brackets, deeper than the line: as one line, or an item a line."""
+    deeper = " " * (len(line) - len(line.lstrip()) + 4)
+    inside = line[start + 1 : end]
     if len(deeper) + len(inside) <= WIDTH:
-        return [head, f"{deeper}{inside}", f"{indent}{tail}"]
+        return [f"{deeper}{inside}"]
     items = _items(inside)
-    comma = "," if len(items) > 1 else ""
-    body = [part for item in items for part in _at_operators(deeper, item, comma)]
-    return [head, *body, f"{indent}{tail}"]
+    called = re.search(r"[\w)\]]\($", line[: start + 1]) is not None and " for " not in inside
+    comma = "," if len(items) > 1 or called else ""
+    return [part for item in items for part in _at_operators(deeper, item, comma)]
 
 
 def _at_operators(indent: str, text: str, tail: str) -> list[str]:
@@ -71,7 +77,7 @@ def _at_operators(indent: str, text: str, tail: str) -> list[str]:
     if len(operands) == 1:
         operands = _chain(text)
     if not operands:
-        return _at_bracket(f"{indent}{text}{tail}")
+        return _at_brackets(f"{indent}{text}{tail}")
     lines: list[str] = []
     for operand in operands:
         lines += _at_operators(indent, operand, tail if operand is operands[-1] else "")
@@ -123,9 +129,10 @@ def _without_comment(line: str) -> tuple[str, str]:
     return line, ""
 
 
-def _bracket(line: str, *, first: bool = False) -> tuple[int, int] | None:
-    """The last (or first) outermost pair of brackets with something inside."""
-    depth, start, quote, found = 0, 0, None, None
+def _brackets(line: str) -> list[tuple[int, int]]:
+    """The outermost pairs of brackets with something inside."""
+    depth, start, quote = 0, 0, None
+    found: list[tuple[int, int]] = []
     for i, char in enumerate(line):
         if quote:
             quote = None if char == quote else quote
@@ -137,9 +144,8 @@ def _bracket(line: str, *, first: bool = False) -> tuple[int, int] | None:
         elif char in _CLOSE:
             depth -= 1
             if depth == 0 and i > start + 1:
-                found = start, i
-                if first:
-                    break
+                found.append((start, i))
+            depth = max(depth, 0)  # what is left of a line may begin with a closing one
     return found
 
 
