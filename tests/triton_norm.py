@@ -76,9 +76,10 @@ def forward(options: Options, inputs: Inputs, tiles: ForwardTiles) -> dict[str, 
     if not tiles.wide:
         constants["ROWS"] = tiles.rows
     kernel = kernels.norm_forward_wide if tiles.wide else kernels.norm_forward
+    size = () if tiles.wide else (M,)
     kernel[(-(-M // tiles.rows),)](
         inputs.x, inputs.residual, inputs.weight, inputs.bias, out.get("total"), out["y"], out["mean"], out["rstd"],
-        M, options.eps, options.offset or 0.0, inputs.seed, options.drop, **constants, num_warps=tiles.warps,
+        *size, options.eps, options.offset or 0.0, inputs.seed, options.drop, **constants, num_warps=tiles.warps,
     )  # fmt: skip
     if not options.layer:
         del out["mean"]

@@ -1,7 +1,6 @@
 """Gated activations (Shazeer 2020), forward and backward: out = activation(gate) * up, entry by entry.
 
-All are [M, WIDTH]; with JOINED gate and up are the halves of one matrix [M, 2 * WIDTH], and so are their gradients.
-Backward computes the activation again. Each entry is rounded once, where it is stored.
+All are [M, WIDTH]. Backward computes the activation again. Each entry is rounded once, where it is stored.
 """
 
 import triton
@@ -28,6 +27,7 @@ def places(M, BLOCK: tl.constexpr, WIDTH: tl.constexpr, JOINED: tl.constexpr):
     lanes = tl.arange(0, BLOCK)
     at = first + lanes
     if JOINED:
+        # gate and up are the halves of one matrix [M, 2 * WIDTH], and so are their gradients.
         row = first // WIDTH
         columns = (first - row * WIDTH).to(tl.int32) + lanes
         source = row * (2 * WIDTH) + columns + columns // WIDTH * WIDTH

@@ -1,27 +1,22 @@
-"""LayerNorm and RMSNorm, backward, without atomics: sums over rows are taken in parts, in an order that is fixed.
+"""Norms of rows, backward, without atomics: sums over rows are taken in parts, in an order that is fixed.
 
-Of a row, `normed` = (x - mean) * rstd and `change` = d_y * gain. The gradient by x is change, less its mean, less
-`normed` times the mean of change * normed, all times rstd: what of a change would only move or stretch the row is lost.
-
-x is what forward normed (`total`, where it added), d_y the gradient by y; d_total the one that comes from the residual
-stream and is added to d_x. With BRANCH the gradient of what was added to the stream is stored besides, d_branch: it
-differs from d_x by dropout or by its dtype. All [M, WIDTH]; mean, rstd, level, along [M] float32; the parts of the
-gradients of weight and bias [parts, WIDTH] float32.
+x is what was normed. Of a tile, `normed` is what came of it but for what is learnt, and `change` the gradient by that.
+What of a change would only stretch a row has no effect, and is taken off: normed * mean(change * normed).
 """
 
 import triton
 import triton.language as tl
 
-from .norm_rows import dropped, gains
+from .norm_rows import dropped, entries, gains
 
 
 @triton.jit
-def tile(
-    x, d_y, at, inside, middle, scale, LAYER: tl.constexpr, POLICY: tl.constexpr
+def norm_tile(
+    x, d_y, at, inside, middle, scale, LAYER: tl.constexpr, AGAIN: tl.constexpr, POLICY: tl.constexpr
 ):  # fmt: skip
-    """d_y and the normed x of a tile. `middle` and `scale` are mean and rstd, shaped to spread over it."""
-    gradient = tl.load(d_y + at, mask=inside, other=0.0, eviction_policy=POLICY).to(tl.float32)
-    value = tl.load(x + at, mask=inside, other=0.0, eviction_policy=POLICY).to(tl.float32)
+    """The gradient by y, and `normed`. `scale` is rstd, shaped to spread over the tile."""
+    gradient = entries(d_y, at, inside, AGAIN, POLICY)
+    value = entries(x, at, inside, AGAIN, POLICY)
     if LAYER:
         value = value - middle
     return gradient, value * scale
@@ -32,20 +27,20 @@ def norm_backward_rows(
     x, d_y, weight, mean, rstd, level, along, offset,
     BLOCK: tl.constexpr, WIDTH: tl.constexpr, LAYER: tl.constexpr, WEIGHT: tl.constexpr, OFFSET: tl.constexpr,
 ):  # fmt: skip
-    """The two means of each row, for WIDE: `level` of change, `along` of change * normed. A program has one row."""
+    """What `norm_backward` needs of a row that is too wide for it to see as a whole. A program has one row."""
     row = tl.program_id(0)
     base = row.to(tl.int64) * WIDTH
     scale = tl.load(rstd + row)
     middle = 0.0
     if LAYER:
         middle = tl.load(mean + row)
-    levels = tl.zeros([BLOCK], tl.float32)
+        levels = tl.zeros([BLOCK], tl.float32)
     alongs = tl.zeros([BLOCK], tl.float32)
     for start in tl.range(0, WIDTH, BLOCK):
         columns = start + tl.arange(0, BLOCK)
-        change, normed = tile(x, d_y, base + columns, columns < WIDTH, middle, scale, LAYER, "")
+        change, normed = norm_tile(x, d_y, base + columns, columns < WIDTH, middle, scale, LAYER, False, "")
         if WEIGHT:
-            change = change * gains(weight, columns, offset, WIDTH, OFFSET, "")
+            change = change * gains(weight, columns, offset, WIDTH, OFFSET, False, "")
         if LAYER:
             levels += change
         alongs += change * normed
@@ -61,16 +56,12 @@ def norm_backward(
     WIDTH: tl.constexpr, LAYER: tl.constexpr, WEIGHT: tl.constexpr, OFFSET: tl.constexpr, BIAS: tl.constexpr,
     STREAM: tl.constexpr, BRANCH: tl.constexpr, DROPOUT: tl.constexpr,
 ):  # fmt: skip
-    """A program takes `per` rows, ROWS at a time, and writes one part of the gradients of weight and bias.
-
-    It has whole rows, or with WIDE the columns of block `program_id(1)`, and finds the means of a row in `level` and
-    `along`. With AGAIN a row is too long to stay in registers, and is read from the first cache once more.
-    """
+    """A program takes `per` rows, ROWS at a time; parts of sums over rows are [parts, WIDTH], in float32."""
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)[None, :]
     if WEIGHT:
         d_gain = tl.zeros([ROWS, BLOCK], tl.float32)
         if not AGAIN:
-            gain = gains(weight, columns, offset, WIDTH, OFFSET, "")
+            gain = gains(weight, columns, offset, WIDTH, OFFSET, False, "")
     if BIAS:
         d_shift = tl.zeros([ROWS, BLOCK], tl.float32)
     seed = 0
@@ -88,40 +79,45 @@ def norm_backward(
         if LAYER:
             middle = tl.load(mean + row, mask=row < last, other=0.0)[:, None]
         if AGAIN:
-            change, normed = tile(x, d_y, at, inside, middle, scale, LAYER, "evict_last")
+            # A row is too long to stay in registers: it is read twice, the second time from the first cache.
+            change, normed = norm_tile(x, d_y, at, inside, middle, scale, LAYER, True, "evict_last")
             if WEIGHT:
-                change = change * gains(weight, columns, offset, WIDTH, OFFSET, "evict_last")
+                change = change * gains(weight, columns, offset, WIDTH, OFFSET, True, "evict_last")
         else:
-            change, normed = tile(x, d_y, at, inside, middle, scale, LAYER, "")
+            change, normed = norm_tile(x, d_y, at, inside, middle, scale, LAYER, False, "")
             if BIAS:
                 d_shift += change
             if WEIGHT:
                 d_gain += change * normed
                 change = change * gain
         if WIDE:
-            turn = tl.load(along + row, mask=row < last, other=0.0)[:, None]
+            # The columns are those of a block of many.
+            stretch = tl.load(along + row, mask=row < last, other=0.0)[:, None]
         else:
-            turn = tl.sum(change * normed, 1)[:, None] / WIDTH
+            stretch = tl.sum(change * normed, 1)[:, None] / WIDTH
         if LAYER:
+            # What would only move a row has no effect, either.
             if WIDE:
                 shift = tl.load(level + row, mask=row < last, other=0.0)[:, None]
             else:
                 shift = tl.sum(change, 1)[:, None] / WIDTH
         if AGAIN:
-            change, normed = tile(x, d_y, at, inside, middle, scale, LAYER, "evict_first")
+            change, normed = norm_tile(x, d_y, at, inside, middle, scale, LAYER, True, "evict_first")
             if BIAS:
                 d_shift += change
             if WEIGHT:
                 d_gain += change * normed
-                change = change * gains(weight, columns, offset, WIDTH, OFFSET, "")
-        change = change - normed * turn
+                change = change * gains(weight, columns, offset, WIDTH, OFFSET, False, "")
+        change = change - normed * stretch
         if LAYER:
             change = change - shift
         change = change * scale
         if STREAM:
-            change += tl.load(d_total + at, mask=inside, other=0.0).to(tl.float32)
+            # x went on in the residual stream, too.
+            change += entries(d_total, at, inside, False, "")
         tl.store(d_x + at, change.to(d_x.dtype.element_ty), mask=inside)
         if BRANCH:
+            # What was added to the stream differs from it by dropout, or by its dtype.
             if DROPOUT:
                 change = dropped(change, seed, rows, columns, drop)
             tl.store(d_branch + at, change.to(d_branch.dtype.element_ty), mask=inside)
@@ -136,7 +132,7 @@ def norm_backward(
 
 @triton.jit
 def norm_sum_parts(parts, out, P, WIDTH: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
-    """out [WIDTH] = the sum of parts [P, WIDTH]. A program has BLOCK columns and takes ROWS parts at a time."""
+    """out [WIDTH] is the sum of parts [P, WIDTH]. A program has BLOCK columns and takes ROWS parts at a time."""
     columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     total = tl.zeros([ROWS, BLOCK], tl.float32)
     for start in tl.range(0, P, ROWS):

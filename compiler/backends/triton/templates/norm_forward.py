@@ -1,14 +1,13 @@
-"""LayerNorm and RMSNorm, forward, with the addition to the residual stream before them.
+"""Norms of rows, forward: LayerNorm and RMSNorm.
 
-x, residual, total, y [M, WIDTH]; weight, bias [WIDTH]; mean, rstd [M] float32, what backward needs of a row. With ADD
-`total` = residual + x, after dropout if there is one, is stored and is what is normed; else x is. Each tensor may have
-a dtype of its own: rounding happens where one is stored, and the norm is of `total` as stored.
+x and y are [M, WIDTH], what is learnt [WIDTH], and what backward needs of a row [M], in float32. Each tensor may have a
+dtype of its own: what is computed is float32, and rounded where it is stored.
 """
 
 import triton
 import triton.language as tl
 
-from .norm_rows import dropped, gains
+from .norm_rows import dropped, entries, gains
 
 
 @triton.jit
@@ -16,11 +15,12 @@ def incoming(
     x, residual, total, at, inside, rows, columns, seed, drop, ADD: tl.constexpr, DROPOUT: tl.constexpr
 ):  # fmt: skip
     """A tile of what is to be normed."""
-    value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    value = entries(x, at, inside, False, "")
     if DROPOUT:
         value = dropped(value, seed, rows, columns, drop)
     if ADD:
-        value += tl.load(residual + at, mask=inside, other=0.0).to(tl.float32)
+        # `total`, what the residual stream is from here on, is normed as it is stored.
+        value += entries(residual, at, inside, False, "")
         stored = value.to(total.dtype.element_ty)
         tl.store(total + at, stored, mask=inside)
         value = stored.to(tl.float32)
@@ -32,11 +32,11 @@ def scaled(
     normed, weight, bias, columns, offset,
     WIDTH: tl.constexpr, WEIGHT: tl.constexpr, OFFSET: tl.constexpr, BIAS: tl.constexpr,
 ):  # fmt: skip
-    """Gain and bias."""
+    """What is learnt of each column, applied."""
     if WEIGHT:
-        normed = normed * gains(weight, columns, offset, WIDTH, OFFSET, "")
+        normed = normed * gains(weight, columns, offset, WIDTH, OFFSET, False, "")
     if BIAS:
-        normed += tl.load(bias + columns, mask=columns < WIDTH, other=0.0).to(tl.float32)
+        normed += entries(bias, columns, columns < WIDTH, False, "")
     return normed
 
 
@@ -68,7 +68,7 @@ def norm_forward(
 
 @triton.jit
 def norm_forward_wide(
-    x, residual, weight, bias, total, y, mean, rstd, M, eps, offset, seeds, drop,
+    x, residual, weight, bias, total, y, mean, rstd, eps, offset, seeds, drop,
     BLOCK: tl.constexpr, WIDTH: tl.constexpr, LAYER: tl.constexpr, WEIGHT: tl.constexpr,
     OFFSET: tl.constexpr, BIAS: tl.constexpr, ADD: tl.constexpr, DROPOUT: tl.constexpr,
 ):  # fmt: skip
@@ -81,11 +81,12 @@ def norm_forward_wide(
     if DROPOUT:
         seed = tl.load(seeds)
 
-    # Each lane has the mean of its own columns, and the sum of squares around that (Welford 1962): the difference of
-    # two large sums would lose the variance of a row whose mean is large.
-    means = tl.zeros([1, BLOCK], tl.float32)
     squares = tl.zeros([1, BLOCK], tl.float32)
-    count = 0.0
+    if LAYER:
+        # Each lane has the mean of its own columns, and the sum of squares around that (Welford 1962): the difference
+        # of two large sums would lose the variance of a row whose mean is large.
+        means = tl.zeros([1, BLOCK], tl.float32)
+        count = 0.0
     for start in tl.range(0, WIDTH, BLOCK):
         columns = start + lanes
         inside = columns < WIDTH
@@ -115,9 +116,9 @@ def norm_forward_wide(
         inside = columns < WIDTH
         at = base + columns
         if ADD:
-            value = tl.load(total + at, mask=inside, other=0.0).to(tl.float32)
+            value = entries(total, at, inside, False, "")
         else:
-            value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+            value = entries(x, at, inside, False, "")
         if LAYER:
             value = value - middle
         result = scaled(value * scale, weight, bias, columns, offset, WIDTH, WEIGHT, OFFSET, BIAS)
