@@ -16,7 +16,7 @@ from .specialise_copies import without_copies
 from .specialise_fold import Value, fold, folded_with, numbers_in
 from .specialise_layout import comment, definition_text, function_text
 from .specialise_read import Program, read
-from .specialise_tree import names_in
+from .specialise_tree import names_in, names_read
 from .specialise_unused import unread_named, without_unused
 
 
@@ -35,8 +35,9 @@ def specialise(
 ) -> Specialised:
     """The kernels `roots`, "template.function" each, with `constants` fixed and some functions replaced.
 
-    A constant is a `tl.constexpr` parameter of a root. `replaced` has, by name, the text of functions that stand in
-    for those of the templates, `score` for one; the arguments are the same.
+    A constant is a `tl.constexpr` parameter of a root; a number stays under its name, as a constant of the file.
+    `replaced` has, by name, the text of functions that stand in for those of the templates, `score` for one: with the
+    same arguments, and after what else they bring along.
 
     Raises KeyError for templates, roots and functions that do not exist, ValueError for a constant that no root takes
     and for a template that is not in the dialect: mistakes of the compiler's, not of a user's.
@@ -46,6 +47,8 @@ def specialise(
     taken = [p.name.value for name in names for p in program.functions[name].params.params if p.annotation is not None]
     if unknown := sorted(set(constants) - set(taken)):
         raise ValueError(f"no constant {unknown[0]} in {', '.join(roots)}")
+    if clash := sorted(set(constants) & set(program.constants)):
+        raise ValueError(f"{clash[0]} is a constant of a template already")
     functions = _settled(fold(program.functions, names, constants), names, constants)
     return Specialised(
         _imports(program, functions),
@@ -74,25 +77,23 @@ def _settled(
         functions = left
 
 
-def _read_names(functions: Mapping[str, cst.FunctionDef]) -> set[str]:
-    return {name for function in functions.values() for name in names_in(function)}
-
-
 def _imports(program: Program, functions: Mapping[str, cst.FunctionDef]) -> tuple[str, ...]:
-    read_names = _read_names(functions)
+    read_names = {name for function in functions.values() for name in names_in(function)}
     lines = {definition_text([line]): None for name, line in program.imports.items() if name in read_names}
     return tuple(lines)
 
 
 def _text(program: Program, functions: Mapping[str, cst.FunctionDef], constants: Mapping[str, Value]) -> str:
-    read_names = _read_names(functions)
-    numbers = [
-        f"{name} = tl.constexpr({value!r})"
-        for name, value in constants.items()
-        if name in read_names and not isinstance(value, bool)
-    ]
-    kept = [definition_text(lines) for name, lines in program.constants.items() if name in read_names]
-    parts = ["\n".join([*kept, *numbers])] if kept or numbers else []
+    read_names = {name for function in functions.values() for name in names_in(function)}
+    kept = []
+    for name, lines in reversed(program.constants.items()):  # each after those that it reads
+        if name in read_names:
+            read_names |= names_read(lines[0])
+            kept.insert(0, definition_text(lines))
+    for name, value in constants.items():
+        if name in read_names and not isinstance(value, bool):
+            kept.append(f"{name} = tl.constexpr({value!r})")
+    parts = ["\n".join(kept)] if kept else []
     for name, function in functions.items():
         if name in program.about:
             parts.append(comment(program.about[name]))

@@ -74,16 +74,18 @@ def _part_names(node: cst.CSTNode) -> tuple[str, ...]:
     return names
 
 
-def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+@lru_cache(maxsize=1 << 14)
+def walk(node: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
     """The node and all in it."""
+    return tuple(_walk(node))
+
+
+def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     yield node
     for name in _part_names(node):
         part = getattr(node, name)
-        if isinstance(part, cst.CSTNode):
-            yield from walk(part)
-        elif part is not None:
-            for item in part:
-                yield from walk(item)
+        for item in part if isinstance(part, (list, tuple)) else () if part is None else (part,):
+            yield from _walk(item)
 
 
 def rebuilt(node: _Node, change: Callable[[cst.CSTNode], cst.CSTNode]) -> _Node:
@@ -91,7 +93,7 @@ def rebuilt(node: _Node, change: Callable[[cst.CSTNode], cst.CSTNode]) -> _Node:
     changed = {}
     for name in _part_names(node):
         part = getattr(node, name)
-        if isinstance(part, cst.CSTNode):
+        if type(part) in _PARTS:
             new = rebuilt(part, change)
             if new is not part:
                 changed[name] = new
