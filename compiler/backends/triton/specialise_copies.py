@@ -1,8 +1,10 @@
 """What only hands on: a variable that is another one by a second name, a function that returns what it is given.
 
-lowest = top
-last = S                                     last = tl.minimum(S, top + BLOCK_M)
-last = tl.minimum(last, lowest + BLOCK_M)
+    lowest = top
+    last = S                                     last = tl.minimum(S, top + BLOCK_M)
+    last = tl.minimum(last, lowest + BLOCK_M)
+
+A function that returns a number is one, too: a derivative often does.
 """
 
 from __future__ import annotations
@@ -33,32 +35,38 @@ _Place = TypeVar("_Place", bound=Statement | cst.Else)
 
 def without_copies(functions: Mapping[str, cst.FunctionDef]) -> dict[str, cst.FunctionDef]:
     """The functions, callees first, with what is handed on in the place of what hands it on."""
-    functions = _without_identities(functions)
+    functions = _without_plain_functions(functions)
     return {name: _without_copies(f, functions) for name, f in functions.items()}
 
 
-def _without_identities(functions: Mapping[str, cst.FunctionDef]) -> dict[str, cst.FunctionDef]:
-    places = {name: place for name, f in functions.items() if (place := _returned_place(f)) is not None}
+def _without_plain_functions(functions: Mapping[str, cst.FunctionDef]) -> dict[str, cst.FunctionDef]:
+    """The functions without calls of those that return a parameter or a number and do nothing else."""
+    results = {name: result for name, f in functions.items() if (result := _plain_result(f)) is not None}
 
     def change(node: cst.CSTNode) -> cst.CSTNode:
-        callee = called(node, places)
-        return node if callee is None else cst.ensure_type(node, cst.Call).args[places[callee]].value
+        callee = called(node, results)
+        if callee is None:
+            return node
+        result = results[callee]
+        return cst.ensure_type(node, cst.Call).args[result].value if isinstance(result, int) else result
 
     return {
         name: with_suite(f, [rebuilt(s, change) for s in statements(f)])
-        if any(callee in places for callee, _ in all_uses(f, functions))
+        if any(callee in results for callee, _ in all_uses(f, functions))
         else f
         for name, f in functions.items()
     }
 
 
-def _returned_place(function: cst.FunctionDef) -> int | None:
-    """The place of the parameter that a function returns, if it does nothing else."""
+def _plain_result(function: cst.FunctionDef) -> int | cst.Float | None:
+    """The number that a function returns, or the place of the parameter, if it does nothing else."""
     lines = [only_line(s) for s in statements(function)]
     match [line for line in lines if not _is_docstring(line)]:
         case [cst.Return(value=cst.Name(value=name))]:
             names = [p.name.value for p in function.params.params]
             return names.index(name) if name in names else None
+        case [cst.Return(value=cst.Float() as number)]:
+            return number
     return None
 
 

@@ -265,7 +265,9 @@ class _Fold:
         """What adds 0, multiplies with 1 or is made of literals; 0 times a constant."""
         left, right = node.left, node.right
         match node.operator:
-            case cst.FloorDivide() | cst.Multiply() if self.is_one(right):
+            case cst.FloorDivide() if self.whole(right) == 1:
+                return in_place_of(node, left)
+            case cst.Multiply() if self.is_one(right):
                 return in_place_of(node, left)
             case cst.Multiply() if self.is_one(left):
                 return in_place_of(node, right)
@@ -283,7 +285,8 @@ class _Fold:
         return known.node() if known is not None and type(known.value) is int else node
 
     def is_one(self, expression: cst.BaseExpression) -> bool:
-        return self.whole(expression) == 1
+        """A 1, or a 1.0, with which templates multiply no whole numbers."""
+        return self.whole(expression) == 1 or (isinstance(expression, cst.Float) and float(expression.value) == 1.0)
 
     def is_zero(self, expression: cst.BaseExpression) -> bool:
         return self.whole(expression) == 0
