@@ -50,7 +50,7 @@ def _transformer(name: str, precision: str, batches: tuple[int, ...], window: in
 
 
 def _pictures(side: int) -> str:
-    return f'train.data=images("pictures/", size = {side})'
+    return f'train.data=images("pictures", size = {side})'
 
 
 def _pairs(window: int) -> str:

@@ -163,7 +163,7 @@ def import_with_names(fault: Fault) -> Outcome | None:
     if fault.head.kind != "import" or not fault.place:
         return None
     stream, start = fault.stream, fault.start
-    end = next(i for i in range(start, len(stream)) if stream[i].kind == NEWLINE)
+    end = next((i for i in range(start, len(stream)) if stream[i].kind == NEWLINE), len(stream) - 1)
     words = fault.source.span(stream[start + 1].start, stream[end - 1].end)
     if fault.token.kind == "dlspec" and fault.before.kind == ".":
         better = f'"{words.text}"'

@@ -46,7 +46,7 @@ def test_files_are_planned_in_order() -> None:
         ("  bundle(\"models/\", server = trton)", "unknown-name", "trton", "write `triton`"),
         ("  onnx(\"a\", verison = 3)", "unknown-option", "verison", "`onnx` has no option"),
         ("  torchscript(\"a\", 3)", "too-many-arguments", "3", "one option"),
-        ("  path = \"a\"", "misplaced-line", 'path = "a"', "a call a line"),
+        ("  path = \"a\"", "misplaced-line", 'path = "a"', "a call that writes a file"),
         ("  onnx(\"a\")\n  onnx(\"a\")", "conflict", '"a"', "another name"),
         ("  \"a.onnx\"", "wrong-value", '"a.onnx"', "takes an export format"),
         ("", "empty-body", "Line", "exports nothing"),

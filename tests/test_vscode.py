@@ -10,6 +10,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ def tools(npm: str, extension: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = home / "vscode-tools"
     made_from = folder / "made-from"
     recipe = json.dumps(wanted, sort_keys=True)
-    if not made_from.exists() or made_from.read_text() != recipe:
+    with _one_at_a_time(home / "vscode-tools.lock"):
+        if made_from.exists() and made_from.read_text() == recipe:
+            return folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": wanted}))
@@ -67,6 +70,16 @@ def tools(npm: str, extension: Path, tmp_path_factory: pytest.TempPathFactory) -
             pytest.skip(f"npm cannot fetch the editor's tools: {done.stderr.strip().splitlines()[-1:]}")
         made_from.write_text(recipe)
     return folder
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """For the processes that share the tests."""
+    import fcntl  # not on Windows, where there is one process
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def manifest(extension: Path) -> dict[str, Any]:

@@ -130,7 +130,12 @@ def given_below(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     found = re.match(r"\w+", finding.span.text)
     if finding.fixes or found is None or not nodes or not isinstance(nodes[0], tree.Model | tree.Block):
         return None
-    for node in tree.walk(nodes[0].body):
+    body = nodes[0].body
+    # Most names are given nowhere: the text says so quicker than the tree.
+    text = finding.span.source.text[finding.span.end : body.span.end]
+    if re.search(rf"\b{found[0]}[ \t]*[:=]|\bas\b[^\n]*\b{found[0]}\b", text) is None:
+        return None
+    for node in tree.walk(body):
         names = node.names if isinstance(node, tree.Named) else ()
         if isinstance(node, tree.Binding | tree.Label):
             names = (node.name,)
