@@ -164,6 +164,16 @@ model Net: (x: [B, T, 8]) -> (y: [B, T, 8]) {
     assert not diff(functions, functions.replace("s - slope", "s + slope"))["equal"]
 
 
+def test_a_score_is_written_as_a_call(diff: Differ) -> None:
+    one = changed(
+        NET,
+        ("dlspec 1\n", "dlspec 1\ntilt(s, q, k, h, slope) = s + slope * (q - k)\n"),
+        ("SelfAttention(2)", "SelfAttention(2, score = tilt(slope = 2))"),
+    )
+    found = diff(one, changed(one, ("slope = 2)", "slope = 3)")))
+    assert [c["text"] for c in found["changes"]] == ["SelfAttention: score = tilt(slope = 2) -> tilt(slope = 3)"]
+
+
 def test_a_constant_comes_first_and_what_follows_is_marked(diff: Differ) -> None:
     found = diff(NET, NET, "--set", "dim=32")
     first, second, *rest = found["changes"]

@@ -17,6 +17,7 @@ from torch import Tensor
 from dlspec import check
 from dlspec.compiler.backends.onnx.model import build
 from dlspec.compiler.backends.onnx.save import save
+from dlspec.compiler.ir.text import graph_text
 from dlspec.compiler.pipeline import Artefact, compile
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
@@ -160,6 +161,22 @@ model M: (x: [B, T, 16]) -> (y: [B, T, 16]) { x -> Layer(3) -> Layer(7) }
     model = load_text("apart", artefact.model_code).M()
     model.init_weights(torch.Generator().manual_seed(0))
     assert model(torch.randn(2, 5, 16)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        ("SelfAttention(4, score = near)", "SelfAttention(4, score = near)"),
+        ("SelfAttention(4, score = tilt(slope = scale))", "SelfAttention(4, score = tilt(slope = scale))"),
+        (
+            "SelfAttention(4, score = tilt(slope = Weight([4])), bias = false)",
+            "SelfAttention(4, score = tilt(slope = Weight([4])), bias = false)",
+        ),
+    ],
+)
+def test_people_are_shown_a_score_as_a_spec_would_write_it(call: str, shown: str) -> None:
+    artefact, _ = compiled(call)
+    assert f": {shown}(x)" in graph_text(artefact.graph)
 
 
 def test_a_learned_argument_learns() -> None:

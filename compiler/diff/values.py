@@ -88,6 +88,8 @@ def shown(value: object) -> str:
             return "a value"
         case ScalarFunction():
             return value.name
+        case ScoreFunction(function=function, arguments=arguments):
+            return f"{function.name}({shown(arguments)})" if arguments else function.name
         case Recipe(flow=flow):
             return _text(flow)
         case tree.Node():

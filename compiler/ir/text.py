@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..layers.base import Layer
+from ..layers.score import ScoreFunction
 from ..layers.side import Side
 from ..semantics.evaluate import is_number
 from ..semantics.number import MATHS, Number, written
@@ -228,6 +229,9 @@ def _flows(value: object) -> bool:
 def _option(value: object) -> str:
     if isinstance(value, Layer):
         return layer_text(value)
+    if isinstance(value, ScoreFunction):
+        own = [f"{name} = {_option(one)}" for name, one in value.arguments.items() if name not in value.sides]
+        return f"{value.function.name}({', '.join(own)})" if own else value.function.name
     if is_number(value):
         number: Number = value  # pyright: ignore[reportAssignmentType]  `is_number` has looked
         return written(number)
