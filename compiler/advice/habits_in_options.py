@@ -7,10 +7,11 @@ from dataclasses import replace
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
+from ..build.order import less_first, seems_in_other_order
 from ..layers import registry
 from ..semantics.language import FUNCTIONS, SPELLINGS
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, call_of, innermost, instead, with_comma
+from .around import Nodes, Rule, call_of, innermost, instead, value_of, with_comma
 
 _AXIS_WORDS = ("dim", "axis", "over")
 _WIDTHS = ("embed_dim", "d_model", "hidden_size", "n_embd", "kdim", "vdim")
@@ -62,6 +63,19 @@ def channels_in(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         f"`{args[0].span.text}` and `{args[1].span.text}` are channels",
     )
     return instead(whole, better, message=message, label=label, code="wrong-value")
+
+
+def width_in_and_names(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(16, features = 8)` where something else than 16 comes in: which of the numbers is meant, nobody knows."""
+    found = call_of(finding, nodes)
+    kind = None if found is None else registry.find(str(found[0].path))
+    if found is None or kind is None or not seems_in_other_order(kind.word, list(kind.options), found[0]):
+        return None
+    args = list(found[0].args or ())
+    first = args[0].span.text
+    if value_of(args[found[1]]).span.text == first:
+        return None
+    return replace(finding, help=f"keep one of them; if `{first}` is what comes in, write `{less_first(found[0])}`")
 
 
 def channels_of_norm(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -137,7 +151,7 @@ def quoted_flow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 OPTIONS: dict[str, tuple[Rule, ...]] = {
     "unknown-option": (known_width, channels_in, shared_weight, squeeze, axis),
-    "repeated-option": (channels_in,),
+    "repeated-option": (channels_in, width_in_and_names),
     "wrong-value": (quoted_flow, channels_of_norm, activation_by_place),
     "too-many-arguments": (one_list,),
 }

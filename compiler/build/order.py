@@ -5,18 +5,61 @@ Such a call is right by its kinds of values alone, and makes another network tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..layers.base import Layer
+from ..semantics.evaluate import Scope, evaluate, is_number
 from ..semantics.number import equal
-from ..semantics.report import Report
-from ..semantics.tensor import Tensor
+from ..semantics.report import Report, Unheard
+from ..semantics.tensor import Tensor, Type
 
 _CONVOLUTIONS = frozenset(f"Conv{kind}{axes}d" for kind in ("", "Transpose") for axes in (1, 2, 3))
 _RECURRENT = frozenset({"RNN", "LSTM", "GRU"})
+_WIDTH_FIRST = _CONVOLUTIONS | _RECURRENT | {"Linear"}
+_CHANNELS = "the channels that come out; those that come in are known"
+_WIDTH = "the width that comes out; the one that comes in is known"
 # A kernel and a stride, and a number of layers, as hardly anybody means them who keeps the width that comes in.
 _LARGE_KERNEL, _LARGE_STRIDE, _MANY_LAYERS = 8, 3, 12
+
+
+def seems_in_other_order(word: str, options: Sequence[str], stage: tree.Stage) -> bool:
+    """Whether an option is given by its place and by its name, and once where the first number is left out."""
+    args, source = stage.args or (), stage.span.source
+    placed = [arg for arg in args if not isinstance(arg, tree.Keyword)]
+    named = {arg.name.text for arg in args if isinstance(arg, tree.Keyword) and arg.span.source is source}
+    if word not in _WIDTH_FIRST or len(args) < 2 or not placed or placed[0] is not args[0]:
+        return False
+    return not named.isdisjoint(options[: len(placed)]) and named.isdisjoint(options[: len(placed) - 1])
+
+
+def less_first(stage: tree.Stage) -> str:
+    """The call without its first argument."""
+    return f"{stage.path}({', '.join(arg.span.text for arg in (stage.args or ())[1:])})"
+
+
+def without_what_comes_in(kind: type[Layer], stage: tree.Stage, x: Type, scope: Scope, report: Report) -> tree.Stage:
+    """The call less the width that comes in, where its names say that it is PyTorch's (reported), else as it stands.
+
+    In `Conv2d(3, 8, 3, stride = 2)` on 3 channels the stride seems to be given twice.
+    """
+    if not isinstance(x, Tensor) or x.rank < 2 or not seems_in_other_order(kind.word, list(kind.options), stage):
+        return stage
+    args = list(stage.args or ())
+    first, convolves = evaluate(args[0], scope, Unheard()), kind.word in _CONVOLUTIONS
+    if not is_number(first) or not equal(first, x.dims[1 if convolves else -1]):
+        return stage
+    report.error(
+        "wrong-value",
+        f"`{kind.word}` is told {_CHANNELS if convolves else _WIDTH}",
+        stage.span,
+        f"`{args[0].span.text}` is what comes in",
+        help=f"write `{less_first(stage)}`",
+        fixes=(Fix(Span(stage.span.source, args[0].span.start, args[1].span.start), ""),),
+    )
+    return tree.Stage(stage.path, tuple(args[1:]), stage.body, span=stage.span)
 
 
 def in_other_order(layer: Layer, stage: tree.Stage, x: Tensor, report: Report) -> bool:
@@ -28,25 +71,24 @@ def in_other_order(layer: Layer, stage: tree.Stage, x: Tensor, report: Report) -
         kernel, stride = numbers[:2]
         unusual = kernel > stride and (kernel >= _LARGE_KERNEL or stride >= _LARGE_STRIDE)
         told = f"{placed[0].span.text} features, a kernel of {kernel} and a stride of {stride}"
-        message = f"`{layer.word}` is told the channels that come out; those that come in are known"
+        message = f"`{layer.word}` is told {_CHANNELS}"
         comes_in, first, by_name = x.dims[1], "features", f"stride = {stride}"
     elif layer.word in _RECURRENT and len(placed) > 1 and len(numbers) == len(placed) - 1:
         unusual = numbers[0] > _MANY_LAYERS
         told = f"{placed[0].span.text} hidden units in {numbers[0]} layers"
-        message = f"`{layer.word}` is told the width that comes out; the one that comes in is known"
+        message = f"`{layer.word}` is told {_WIDTH}"
         comes_in, first, by_name = x.dims[-1], "hidden", f"layers = {numbers[0]}"
     else:
         return False
     if not unusual or not equal(getattr(layer, first), comes_in):
         return False
-    better = f"{stage.path}({', '.join(arg.span.text for arg in args[1:])})"
     drop = Span(stage.span.source, args[0].span.start, args[1].span.start)
     report.error(
         "wrong-value",
         message,
         stage.span,
         f"this would be {told}",
-        help=f"write `{better}`; if it is meant as it stands, say `{by_name}`",
+        help=f"write `{less_first(stage)}`; if it is meant as it stands, say `{by_name}`",
         fixes=(Fix(drop, ""),),
     )
     return True

@@ -20,7 +20,7 @@ from .arguments import given_to_layer, read_options
 from .context import Branches, Context, Flowing, Inside
 from .defaults import defaults_for
 from .draft import labels_in
-from .order import in_other_order
+from .order import in_other_order, without_what_comes_in
 from .sides import Sides
 from .written_names import check_names
 
@@ -42,21 +42,29 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
     # Its name first: what its arguments make lies inside it.
     name = before or ctx.module_name(stem(kind.word))
     modules = len(ctx.owner.modules)
-    read = read_layer(kind, stage, _in_arguments(kind, stage, name, ctx))
-    if read is None:
-        return ctx.unknown()
     entering = NOTHING if x is None else x.type
+    call = without_what_comes_in(kind, stage, entering, ctx.env, ctx.report)
+    read = read_layer(kind, call, _in_arguments(kind, stage, name, ctx))
+    if read is None:
+        if before is None:
+            ctx.leave_unmade(name)
+        return ctx.unknown()
     sides = read.sides if x is None else (x, *read.sides)
     if not isinstance(entering, Tensor) or not all(isinstance(side.type, Tensor) for side in read.sides):
+        if before is None and read.layer.is_module:
+            ties.find_tie(read.tie, read.layer, None, ctx)
+            ctx.leave_unmade(name)
         return ctx.unknown()
     if kind.withheld:
+        ctx.leave_unmade(name)
         return ctx.emit(Apply(read.layer), sides, (UNKNOWN,), stage.span)[0]
     if before is not None:
         module = ctx.unit.find(before)
         assert isinstance(module, LayerModule)
         return run_again(module, read.layer, before, stage, sides, ctx)
-    types = infer(read.layer, stage, entering, ctx)
+    types = infer(read.layer, call, entering, ctx)
     if types is None:
+        ctx.leave_unmade(name)
         return ctx.unknown()
     local = None
     if read.layer.is_module:

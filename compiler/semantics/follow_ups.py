@@ -27,6 +27,7 @@ _QUOTED = re.compile(r"`(\w+)`")
 _DEFAULT = re.compile(r"\s*default\s+(\w+)")
 # Layers whose options decide on shapes.
 _ANY, _SIZED = re.compile(""), re.compile(r"Conv|\w*pool|upsample|patchify|RNN|LSTM|GRU")
+_TOLD = "` is told the "
 _FLOWING = re.compile(r"`(\w+)` flows")
 
 
@@ -81,9 +82,10 @@ class _Findings:
             for d in found
             if d.code == "unknown-option" and d.span.text.lower() not in {fix.text for fix in d.fixes}
         }
+        # Calls in the order of another tool, where an option seems to be given twice.
+        self.other_order = _Stretches(d.span for d in found if d.code == "wrong-value" and _TOLD in d.message)
         self.nothing = sorted(self.unknown | {d.span.start for d in found if d.code == "unknown-key"})
         self.no_values = self._names_of_faulty_values(file)
-        self.no_flows = {d.span.start for d in found if d.code == "not-a-flow"}
         self.misspelt = self._meant_elsewhere(found)
 
     def follows(self, finding: Diagnostic) -> bool:
@@ -119,6 +121,8 @@ class _Findings:
                 return self.blamed[name] != finding
             case "wrong-value" | "bad-dim" if self._of_no_option(finding):
                 return True
+            case "repeated-option":
+                return self.other_order.around(finding.span) is not None
             case "nothing-flows":
                 return (item, word) in self.no_values
             case "unknown-name" if finding.span.start in self.no_function:
