@@ -86,6 +86,7 @@ class _Findings:
         self.other_order = _Stretches(d.span for d in found if d.code == "wrong-value" and _TOLD in d.message)
         self.nothing = sorted(self.unknown | {d.span.start for d in found if d.code == "unknown-key"})
         self.no_values = self._names_of_faulty_values(file)
+        self.no_flows = {d.span.start for d in found if d.code == "not-a-flow"}
         self.misspelt = self._meant_elsewhere(found)
 
     def follows(self, finding: Diagnostic) -> bool:
