@@ -24,10 +24,33 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Renaming:
-    """The uses of a name as edits of one document."""
+    """The uses of a name as edits of one document, and the text after them."""
 
-    symbol: Symbol
+    document: Document
     edits: tuple[Fix, ...]
+    source: Source
+
+    def errors(self) -> list[Diagnostic]:
+        """What the compiler finds wrong with the text after the edits. This is an analysis: it takes its time."""
+        found = analyse(self.source, read=self.document.files.read).diagnostics
+        return [finding for finding in found if finding.severity == "error"]
+
+    def check(self, errors: Iterable[Diagnostic], before: Analysed) -> None:
+        """Raises Refusal for the first of the errors that the text before the edits, analysed in `before`, lacks.
+
+        Errors are the same by code and place: many a message has the name in it, or a name that is like it.
+        """
+        known = {(one.code, one.span.source.name, self._moved(one.span)) for one in before.analysis.diagnostics}
+        for one in errors:
+            if (one.code, one.span.source.name, one.span.start) not in known:
+                raise Refusal(f"{one.message[0].upper()}{one.message[1:]}")
+
+    def _moved(self, span: Span) -> int:
+        """Where a span of the text before begins after the edits."""
+        if span.source is not self.document.source:
+            return span.start
+        earlier = (edit for edit in self.edits if edit.span.start < span.start)
+        return span.start + sum(len(edit.text) - (edit.span.end - edit.span.start) for edit in earlier)
 
 
 def renamable(document: Document, offset: int) -> Span:
@@ -35,28 +58,24 @@ def renamable(document: Document, offset: int) -> Span:
     return _mention(document, offset).span
 
 
-def rename(document: Document, offset: int, name: str, before: Analysed) -> Renaming:
+def rename(document: Document, offset: int, name: str) -> Renaming:
     """The edits that give the name at an offset another spelling. Raises Refusal.
 
-    A new name is taken where the text reads the same with it: every name stands for what it stood for, and the
-    compiler finds nothing new. `before` is the analysis of the document.
+    A new name is taken where the text reads the same with it: every name stands for what it stood for. Whether the
+    compiler finds something new is another question, `Renaming.check`.
     """
     mention = _mention(document, offset)
     symbol = mention.symbol
     _check_form(symbol, name)
     if name == symbol.name:
-        return Renaming(symbol, ())
+        return Renaming(document, (), document.source)
     edits = tuple(Fix(one.span, name) for one in document.index.of(symbol))
     source = Source(document.source.name, _applied(document.text, edits))
     file, _ = parse(source)
     index = read_names(file, document.outside)
     if _structure(index) != _structure(document.index):
         raise Refusal(_taken(document.index, symbol, name))
-    known = _messages(before.analysis.diagnostics, symbol.name, name)
-    for finding in analyse(source, read=document.files.read).diagnostics:
-        if finding.severity == "error" and _message(finding) not in known:
-            raise Refusal(f"{finding.message[0].upper()}{finding.message[1:]}")
-    return Renaming(symbol, edits)
+    return Renaming(document, edits, source)
 
 
 def _mention(document: Document, offset: int) -> Mention:
@@ -105,13 +124,3 @@ def _taken(index: Index, symbol: Symbol, name: str) -> str:
         line = symbol.span.source.position(used)[0]
         return f"`{name}` is used in line {line} for something else"
     return f"`{name}` would change what other names of the file stand for"
-
-
-def _messages(findings: Iterable[Diagnostic], old: str, new: str) -> set[tuple[str, str]]:
-    """Findings as they read with the new name."""
-    word = re.compile(rf"\b{re.escape(old)}\b")
-    return {(finding.code, word.sub(new, finding.message)) for finding in findings}
-
-
-def _message(finding: Diagnostic) -> tuple[str, str]:
-    return finding.code, finding.message

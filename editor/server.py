@@ -108,9 +108,10 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
             return []
         document = found.document
         start, end = offset_at(document, params.range.start), offset_at(document, params.range.end)
-        wanted = params.context.only
+        # All of a document is mended by a quick fix too: what editors run on saving is for those who ask for it.
+        wanted = params.context.only or [types.CodeActionKind.QuickFix]
         offered = quick_fixes(found.analysis.diagnostics, document, start, end)
-        return [action for action in offered if wanted is None or action.kind in wanted]
+        return [action for action in offered if any(_is_kind(action.kind or "", kind) for kind in wanted)]
 
     @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
     def prepared(params: types.PrepareRenameParams) -> types.Range:
@@ -123,15 +124,26 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
     async def renamed(params: types.RenameParams) -> types.WorkspaceEdit:
-        found = await desk.analyse(params.text_document.uri)
-        if found is None:
-            raise JsonRpcInvalidParams("The text has changed in the meantime: try again")
-        document = found.document
+        document = desk.documents[params.text_document.uri]
+        offset = offset_at(document, params.position)
         try:
-            made = rename(document, offset_at(document, params.position), params.new_name, found)
+            # In threads, so that other questions are answered meanwhile.
+            made = await asyncio.to_thread(rename, document, offset, params.new_name)
+            errors = await asyncio.to_thread(made.errors) if made.edits else []
+            # Most texts have no errors: then the one analysis is enough.
+            before = await desk.analyse(document.uri) if errors else None
+            if desk.documents.get(document.uri) is not document:
+                raise Refusal("The text has changed in the meantime: try again")
+            if before is not None:
+                made.check(errors, before)
         except Refusal as refusal:
             raise JsonRpcInvalidParams(str(refusal)) from None
         return types.WorkspaceEdit({document.uri: [text_edit(document.lines, edit) for edit in made.edits]})
+
+
+def _is_kind(kind: str, wanted: str) -> bool:
+    """Whether a kind of action is the wanted one or below it, as `source.fixAll` is below `source`."""
+    return (kind + ".").startswith(wanted + ".")
 
 
 def serve() -> None:

@@ -183,3 +183,17 @@ async def test_a_word_that_can_be_renamed_is_told_beforehand(gpt: Editor) -> Non
         await gpt.client.text_document_prepare_rename_async(
             types.PrepareRenameParams(gpt.document, gpt.after("fc: Lin"))
         )  # fmt: skip
+
+
+async def test_an_error_that_was_there_is_none_of_the_new_name(client: EditorClient) -> None:
+    """Its message has the name in it, once as the name, and once as a word."""
+    text = (
+        "dlspec 1\na = 8\nis = 4\n"
+        "model M: (x: [B, a]) -> (y: [B, is]) { Linear(a + b) -> fc: relu -> Liner(is) -> Linear(is) }\n"
+    )  # fmt: skip
+    editor = Editor(client, "file:///faulty.dlspec", text).open()
+    assert await editor.findings()
+    assert await editor.rename("1\na", "width") == re.sub(r"\ba\b", "width", text)
+    assert await editor.rename("8\nis", "n") == re.sub(r"\bis\b", "n", text)
+    assert await refusal(editor, "fc", "forward")
+    await editor.close()
