@@ -63,7 +63,7 @@ def program_of(artefact: Artefact) -> Program:
     from ..runtime import Program
 
     assert artefact.recipe_code is not None and artefact.settings is not None
-    return Program(artefact.name, artefact.model_code, artefact.recipe_code, artefact.settings, artefact.beside)
+    return Program(artefact.name, artefact.model_code, artefact.recipe_code, artefact.settings, artefact.imported)
 
 
 def _model(analysis: Analysis) -> str:

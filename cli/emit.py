@@ -16,7 +16,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_python_argument(parser)
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write into")
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to emit (the last of the file)")
-    parser.add_argument("--kernels", choices=["auto", "torch"], default="auto", help="auto is torch in this version")
+    kernels = "instead of the recipe's; auto is torch in this version"
+    parser.add_argument("--kernels", choices=["auto", "torch", "triton"], help=kernels)
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -30,7 +31,7 @@ def run(options: Namespace, console: Console) -> int:
     if graph is None:
         return report_left_out(analysis, "nothing was written, the model cannot be emitted", options, console)
     try:
-        artefact = emit(analysis, options.recipe)
+        artefact = emit(analysis, options.recipe, options.kernels)
     except SpecError:
         return report_left_out(analysis, "nothing was written, the model cannot be emitted", options, console)
     folder = Path(options.output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Action, ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from .console import Console
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 def add_device_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto (a GPU where there is one), cpu or cuda")
-    parser.add_argument("--kernels", choices=["auto", "torch"], default="auto", help="auto is torch in this version")
+    words = ["auto", "torch", "triton"]
+    parser.add_argument("--kernels", choices=words, action=_SetKernels, help="auto is torch in this version")
+
+
+class _SetKernels(Action):
+    """It is one of the overrides, and a run remembers it as such."""
+
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None) -> None:
+        namespace.set = [*namespace.set, f"train.kernels={values}"]
 
 
 def display_of(console: Console) -> Display:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from functools import reduce
+from typing import TYPE_CHECKING
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
 from ..grammar.frozen import Frozen
@@ -34,6 +35,9 @@ from .semantics.resolve import Spec, first_model, resolve
 from .semantics.tensor import UNKNOWN
 from .training.exports import ExportPlan, read_export
 from .training.read import Ports, TrainPlan, read_train
+
+if TYPE_CHECKING:
+    from .backends.triton.file import KernelFile
 
 
 class Analysis(Frozen):
@@ -78,12 +82,19 @@ class Artefact(Frozen):
     imports: Mapping[str, str] = field(default_factory=dict)
     beside: Mapping[str, str] = field(default_factory=dict)
     """The files with layers written in Python, which the model imports: their texts by file name."""
+    kernels: Mapping[str, str] = field(default_factory=dict)
+    """The file with its kernels, likewise; nothing where it has none."""
 
     @property
     def files(self) -> dict[str, str]:
         """File name -> text, as `emit` writes them."""
         recipe = {f"{self.name}_recipe.py": self.recipe_code} if self.recipe_code is not None else {}
-        return {f"{self.name}.py": self.model_code} | recipe | dict(self.beside)
+        return {f"{self.name}.py": self.model_code} | recipe | self.imported
+
+    @property
+    def imported(self) -> dict[str, str]:
+        """What the model imports, by file name."""
+        return dict(self.beside) | dict(self.kernels)
 
 
 @no_collections()
@@ -183,10 +194,11 @@ def compile(
 
 
 @room_for_depth()
-def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
+def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = None) -> Artefact:
     """The emission of what was analysed. Raises SpecError as `compile` does.
 
-    A recipe that this version cannot run is left out: the model is emitted all the same.
+    A recipe that this version cannot run is left out: the model is emitted all the same. `kernels` is a word for the
+    recipe's key of that name, and goes before it.
     """
     # A check is quicker without what only an emission needs.
     from .backends.pytorch.initial import Scheme
@@ -206,17 +218,28 @@ def emit(analysis: Analysis, recipe: str | None = None) -> Artefact:
     plan = analysis.recipes.get(recipe) if recipe is not None else None
     source_name = f"{spec.name}.dlspec"
     scheme = plan.scheme if plan is not None else Scheme()
+    kernel_file = _kernel_file(spec.name, kernels or (plan.kernels if plan is not None else None))
     return Artefact(
         name=spec.name,
         graph=graph,
-        model_code=emit_module(graph, source_name, scheme),
+        model_code=emit_module(graph, source_name, scheme, kernels=kernel_file),
         export_code=emit_module(run_passes(graph, EXPORT_PASSES), source_name, scheme, exporting=True),
         recipe_code=emit_recipe(plan, source_name, model) if plan is not None else None,
         settings=settings(plan, spec.name, model_settings(graph, parameter_count(graph))) if plan is not None else None,
         diagnostics=analysis.diagnostics,
         imports=analysis.imports,
         beside=files_beside(graph),
+        kernels={} if kernel_file is None or kernel_file.empty else {kernel_file.name: kernel_file.text(source_name)},
     )
+
+
+def _kernel_file(name: str, word: str | None) -> KernelFile | None:
+    """`auto` is the plain form as long as not all that has kernels was measured."""
+    if word != "triton":
+        return None
+    from .backends.triton.file import KernelFile  # which needs libcst
+
+    return KernelFile(name)
 
 
 def _chosen(spec: Spec, recipe: str | None) -> tuple[str, str | None]:

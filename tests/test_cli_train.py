@@ -70,7 +70,6 @@ def test_a_run_that_exists_is_never_written_over(place: Path, capsys: pytest.Cap
     [
         ("parallel = fsdp", "--set train.parallel=none"),
         ("compile = true", "--set train.compile=false"),
-        ("kernels = triton", "--set train.kernels=auto"),
     ],
 )
 def test_what_is_not_there_yet_is_refused_with_a_way_on(
@@ -100,7 +99,7 @@ def test_what_concerns_exports_alone_does_not_keep_from_training(place: Path) ->
         (["train", "story.dlspec", "--set", 'train.data.files="none.txt"'], 1, "there is no file none.txt"),
         (["train", "story.dlspec", "--recipe", "other"], 2, "there are: Story"),
         (["train", "story.dlspec", "--device", "tpu"], 1, "there is no device tpu"),
-        (["train", "story.dlspec", "--kernels", "triton"], 2, "invalid choice"),
+        (["train", "story.dlspec", "--kernels", "cuda"], 2, "invalid choice"),
         (["train", "story.dlspec", "--run", "story.txt/below"], 1, "could not be written"),
         (["train", "stori.dlspec"], 2, "there is story.dlspec"),
         (["train", "story.dlspec", "--set", "train.optimizer.lr=1e30", "--set", "train.clip=none"], 3, "diverged"),

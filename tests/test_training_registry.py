@@ -185,7 +185,6 @@ NOTED = {
     "data": "digits -> random_flip -> mixup(0.2)",
     "precision": "fp16",
     "parallel": "fsdp + tensor(2)",
-    "kernels": "triton",
     "compile": "true",
     "ema": "0.999",
     "freeze": "[stem]",

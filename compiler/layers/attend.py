@@ -60,13 +60,13 @@ class Attend(Attention):
                 "keys",
             )
         self.check_options(x)
-        return (x.with_last(self._result_width()),)
+        return (x.with_last(self._result_width(x)),)
 
-    def _value_width(self) -> Number:
+    def width_of_value(self, x: Tensor) -> Number:
         return divided(self.values.type.dims[-1], self.key_heads(), "values")
 
-    def _result_width(self) -> Number:
-        width = self._value_width()
+    def _result_width(self, x: Tensor) -> Number:
+        width = self.width_of_value(x)
         return product([self.heads, width]) if self.grouped else self.values.type.dims[-1]
 
     def keeps(self, x: Tensor, device: Device) -> Kept:
@@ -83,7 +83,7 @@ class Attend(Attention):
         return self.keys.type
 
     def flops(self, x: Tensor) -> Number | None:
-        return self.pairs_flops(x, x.dims[-1], self._result_width())
+        return self.pairs_flops(x, x.dims[-1], self._result_width(x))
 
     def widths(self, x: Tensor, code: Code) -> list[str]:
         head_dim = [f"head_dim={code.number(self.width_of_head(x))}"] if self.rotary is not None else []
@@ -96,4 +96,4 @@ class Attend(Attention):
         from .attention_onnx import attention  # a check needs no nodes
 
         values = (x, g.side(self.keys), g.side(self.values))
-        return (attention(self, g, values, x_type, self._value_width(), name, module),)
+        return (attention(self, g, values, x_type, self.width_of_value(x_type), name, module),)

@@ -78,6 +78,10 @@ class Attention(Layer):
     def width_of_head(self, x: Tensor) -> Number:
         """How wide a query and a key of one head are."""
 
+    def width_of_value(self, x: Tensor) -> Number:
+        """How wide a value of one head is."""
+        return self.width_of_head(x)
+
     @property
     def sequences(self) -> tuple[Side, ...]:
         """The side inputs that keys and values are made of."""

@@ -13,7 +13,7 @@ from ..semantics.tensor import Tensor
 from . import held
 from .alibi import SLOPES
 from .base import Code
-from .rotary_torch import ROTARY
+from .rotary_torch import ROTARY, ROTARY_ROWS
 from .score import ScoreFunction, own_name
 from .side import Side
 
@@ -36,7 +36,10 @@ class _ClassText:
         self.function = layer.score if isinstance(layer.score, ScoreFunction) else None
         self.written_out = layer.softcap is not None or self.function is not None
         self.name = f"{layer.word[0].upper()}{layer.word[1:]}"
-        self.rotary = code.library("Rotary", ROTARY) if layer.rotary is not None else ""
+        self.fused = code.fused_attention(layer, x)
+        self.rotary = ""
+        if layer.rotary is not None:
+            self.rotary = code.library("Rotary", ROTARY if self.fused is None else ROTARY_ROWS)
         self.slopes = code.library("alibi_slopes", SLOPES) if layer.alibi else ""
 
     def lines(self) -> list[str]:
@@ -145,6 +148,8 @@ class _ClassText:
     # --- forward ---
 
     def _forward(self) -> list[str]:
+        if self.fused is not None:
+            return self._by_kernels(self.fused)
         layer = self.layer
         heads_of_keys = "self.kv_heads" if layer.grouped else "self.heads"
         split = "unflatten(-1, ({}, -1)).transpose(1, 2)"
@@ -167,6 +172,41 @@ class _ClassText:
         lines += self._matrices(bool(seen)) if self.written_out else self._attend(bool(seen), causal=plain)
         y = "y.transpose(1, 2).flatten(2)"
         return [*lines, f"return self.o({y})" if self.projects else f"return {y}"]
+
+    def _by_kernels(self, attention: str) -> list[str]:
+        """Heads stay where the matrices leave them: [B, T, heads, head_dim]."""
+        layer = self.layer
+        memory = "memory" if layer.sequences else "x"
+        q, k, v = ("self.q(x)", f"self.k({memory})", f"self.v({memory})") if self.projects else ("q", "k", "v")
+        key_heads = "self.kv_heads" if layer.grouped else "self.heads"
+        lines = [
+            f"# {self._shapes_of_heads().replace('heads, T, head_dim', 'T, heads, head_dim')}",
+            f"q = {q}.unflatten(-1, (self.heads, -1))",
+            f"k = {k}.unflatten(-1, ({key_heads}, -1))",
+            f"v = {v}.unflatten(-1, ({key_heads}, -1))",
+        ]
+        if layer.qk_norm is not None:
+            lines.append("q, k = self.q_norm(q), self.k_norm(k)")
+        if self.rotary:
+            lines.append("q, k = self.rotary(q), self.rotary(k)")
+        options = [name for name, side in layer.given() if side in (layer.prefix, layer.documents, layer.mask)]
+        if layer.prefix is not None and not isinstance(layer.prefix, Side):
+            options.insert(0, "self.prefix")
+        if self.slopes:
+            lines.append(f"slopes = {self.slopes}(self.heads, q.device).flatten()")
+            options.append("slopes")
+        if self.function is not None and self.function.by_head:
+            names = {one: own_name(one) for one in self.function.by_head}
+            names |= {one: f"self.{names[one]}" for one in self.function.weights}
+            lines.append(f"weights = torch.stack([{', '.join(names.values())}])")
+            options.append("weights")
+        numbers = {"window": layer.window, "softcap": layer.softcap, "scale": layer.scale}
+        options += [f"self.{name}" for name, value in numbers.items() if value is not None]
+        if self.drops:
+            lines.append("dropout = self.dropout if self.training else 0.0")
+            options.append("dropout")
+        lines.append(f"y = {attention}({', '.join(['q', 'k', 'v', *options])})")
+        return [*lines, "return self.o(y.flatten(2))" if self.projects else "return y.flatten(2)"]
 
     def _shapes_of_heads(self) -> str:
         grouped, other = self.layer.grouped, bool(self.layer.sequences)

@@ -17,6 +17,7 @@ from .side import Side
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
+    from .attention import Attention
 
 
 NOTHING = Tensor("float", ())
@@ -74,6 +75,10 @@ class Code(Protocol):
 
     def imported(self, name: str, module: str) -> str:
         """Have the file import a class from a module that lies beside it; returns its name there."""
+        ...
+
+    def fused_attention(self, layer: Attention, x: Tensor) -> str | None:
+        """The name of the function that runs an attention's kernels; None where the plain form has to do."""
         ...
 
     def init_as_made(self) -> str:

@@ -37,3 +37,9 @@ class Rotary(nn.Module):
                 self.fill()
         return self
 '''
+
+ROTARY_ROWS = ROTARY.replace(
+    "cos, sin = self.cos[: x.shape[2]], self.sin[: x.shape[2]]  # [T, dim / 2]",
+    "cos, sin = self.cos[: x.shape[1], None], self.sin[: x.shape[1], None]",
+).replace("[B, heads, T, dim / 2]", "[B, T, heads, dim / 2]")
+"""The same where heads lie behind positions."""

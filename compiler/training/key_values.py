@@ -26,7 +26,7 @@ Kind = TypeVar("Kind", bound=Options)
 
 WORDS = {"precision": PRECISIONS, "kernels": KERNELS}
 # What this version cannot do -> what stands in for it where the rest of the recipe is worked out.
-LATER = {"precision": {"fp16": "bf16"}, "kernels": {"triton": "auto"}}
+LATER = {"precision": {"fp16": "bf16"}, "kernels": dict[str, str]()}
 
 
 def read_key_word(key: str, usual: str, lines: Lines, scope: Scope, report: Report) -> str | None:

@@ -52,6 +52,7 @@ class TrainPlan(Frozen):
     clip: Number | None
     clip_value: Number | None
     precision: str
+    kernels: str
     seed: int
     deterministic: bool
     validate: Length | None

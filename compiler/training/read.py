@@ -92,7 +92,7 @@ class _Reading(Frozen):
             peak = None if optimizer is None else optimizer.options.lr
             schedule = read_schedule(lines["schedule"].value, scope, run, peak, report)
         precision = key_values.read_key_word("precision", "fp32", lines, scope, report)
-        key_values.read_key_word("kernels", "auto", lines, scope, report)
+        kernels = key_values.read_key_word("kernels", "auto", lines, scope, report)
         validate = key_values.read_cadence("validate", Every, "every(500)", lines, scope, report)
         checkpoint = key_values.read_cadence(
             "checkpoint", EveryCheckpoint, "every(1_000, keep = 3)", lines, scope, report
@@ -136,6 +136,7 @@ class _Reading(Frozen):
             clip=settings.clip,
             clip_value=settings.clip_value,
             precision=precision,
+            kernels=kernels or "auto",
             seed=whole(settings.seed),
             deterministic=settings.deterministic,
             validate=_validate(validate, watched),

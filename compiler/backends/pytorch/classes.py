@@ -9,6 +9,7 @@ from itertools import count
 from ...build.labels import TAKEN
 from ...ir.graph import Copies, LayerModule, Module, Residual, Unit, UnitModule, Value, layer_around
 from ...ir.weights import module_weights, unit_weights
+from ...layers.attention import Attention
 from ...layers.base import Code
 from ...layers.held import Held
 from ...scalars.expression import ScalarFunction
@@ -84,6 +85,17 @@ class ClassCode(Code):
     def imported(self, name: str, module: str) -> str:
         self.file.imported[name] = module
         return name
+
+    def fused_attention(self, layer: Attention, x: Tensor) -> str | None:
+        kernels = self.file.kernels
+        if kernels is None:
+            return None
+        from ..triton.attention_features import NoKernel, attention_features
+
+        try:
+            return self.imported(kernels.attention(attention_features(layer, x)), kernels.module)
+        except NoKernel:
+            return None
 
     def init_as_made(self) -> str:
         self.file.functions["init_as_made"] = INIT_AS_MADE
@@ -179,6 +191,9 @@ class ForwardCode(ForwardText):
 
     def imported(self, name: str, module: str) -> str:
         return self.made.imported(name, module)
+
+    def fused_attention(self, layer: Attention, x: Tensor) -> str | None:
+        return self.made.fused_attention(layer, x)
 
     def init_as_made(self) -> str:
         return self.made.init_as_made()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ...scalars.expression import ScalarFunction
 from ...scalars.print_torch import functions_called
@@ -12,6 +13,9 @@ from ...semantics.number import Literal, Number, Operation, Reference, is_whole,
 from .initial import Scheme
 from .layout import fit
 from .names import safe_name
+
+if TYPE_CHECKING:
+    from ..triton.file import KernelFile
 
 _IMPORTS = (
     (r"\bmath\.", "import math"),
@@ -30,8 +34,18 @@ class FileText:
     `Config`. `scheme` says how initial weights are drawn.
     """
 
-    def __init__(self, source_name: str, constants: Iterable[Reference], scheme: Scheme, *, exporting: bool) -> None:
+    def __init__(
+        self,
+        source_name: str,
+        constants: Iterable[Reference],
+        scheme: Scheme,
+        *,
+        exporting: bool,
+        kernels: KernelFile | None = None,
+    ) -> None:
         self.source_name, self.scheme, self.exporting = source_name, scheme, exporting
+        self.kernels = kernels
+        """Where the model's kernels are written; None where it runs without."""
         self.constants = {c.name: c for c in constants}
         self.used: set[str] = set()
         self.library: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...ir.beside import files_beside, python_layers
 from ...ir.graph import Copies, Graph, Unit, UnitModule
@@ -11,13 +11,24 @@ from .file import FileText
 from .initial import Scheme
 from .names import class_name, free_class
 
+if TYPE_CHECKING:
+    from ..triton.file import KernelFile
 
-def emit_module(graph: Graph, source_name: str, scheme: Scheme = Scheme(), *, exporting: bool = False) -> str:  # noqa: B008
+
+def emit_module(
+    graph: Graph,
+    source_name: str,
+    scheme: Scheme = Scheme(),  # noqa: B008
+    *,
+    exporting: bool = False,
+    kernels: KernelFile | None = None,
+) -> str:
     """The model as readable, standalone PyTorch. Raises nothing: a graph that was built can be emitted.
 
     `source_name` is the spec's file name, for the docstrings; `exporting` gives the form that TorchScript scripts.
+    With `kernels` the model calls those where there are some, and they are written there.
     """
-    file = FileText(source_name, graph.constants, scheme, exporting=exporting)
+    file = FileText(source_name, graph.constants, scheme, exporting=exporting, kernels=kernels)
     units = _units(graph.model)
     written: dict[Unit, ClassText] = {}
     classes: list[str] = []
@@ -28,7 +39,8 @@ def emit_module(graph: Graph, source_name: str, scheme: Scheme = Scheme(), *, ex
     for group in _groups(units):
         _write_group(group, written, classes, file, graph, owners)
     model = graph.model.name
-    needed = " and ".join(files_beside(graph)) or "nothing else"
+    beside = [*files_beside(graph), *([kernels.name] if kernels is not None and not kernels.empty else [])]
+    needed = " and ".join(beside) or "nothing else"
     doc = f"{model}, from {source_name}. It needs PyTorch and {needed}; it is yours to keep and change."
     return file.text(doc, classes)
 

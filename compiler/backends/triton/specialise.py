@@ -7,7 +7,7 @@ then, down to parameters. What is left is the template's own text with its comme
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
@@ -31,13 +31,14 @@ class Specialised:
 
 
 def specialise(
-    roots: Sequence[str], constants: Mapping[str, Value], replaced: Mapping[str, str] | None = None
+    roots: Sequence[str], constants: Mapping[str, Value], replaced: Mapping[str, str] | None = None, number: int = 1
 ) -> Specialised:
     """The kernels `roots`, "template.function" each, with `constants` fixed and some functions replaced.
 
     A constant is a `tl.constexpr` parameter of a root; a number stays under its name, as a constant of the file.
     `replaced` has, by name, the text of functions that stand in for those of the templates, `score` for one: with the
-    same arguments, and after what else they bring along.
+    same arguments, and after what else they bring along. `number` counts the variants in one file: from the second on
+    it ends every name.
 
     Raises KeyError for templates, roots and functions that do not exist, ValueError for a constant that no root takes
     and for a template that is not in the dialect: mistakes of the compiler's, not of a user's.
@@ -52,7 +53,9 @@ def specialise(
     functions = _settled(fold(program.functions, names, constants), names, constants)
     return Specialised(
         _imports(program, functions),
-        _text(program, functions, {name: constants[name] for name in dict.fromkeys(taken) if name in constants}),
+        _text(
+            program, functions, {name: constants[name] for name in dict.fromkeys(taken) if name in constants}, number
+        ),
         {name: tuple(p.name.value for p in functions[name].params.params) for name in names},
     )
 
@@ -83,19 +86,43 @@ def _imports(program: Program, functions: Mapping[str, cst.FunctionDef]) -> tupl
     return tuple(lines)
 
 
-def _text(program: Program, functions: Mapping[str, cst.FunctionDef], constants: Mapping[str, Value]) -> str:
+def numbered(name: str, number: int) -> str:
+    """The name in the variant of that number."""
+    return name if number == 1 else f"{name}_{number}"
+
+
+class _Numbered(cst.CSTTransformer):
+    """Ends the names of functions and constants with a number, where they are defined and where they are read."""
+
+    def __init__(self, names: Collection[str], number: int) -> None:
+        super().__init__()
+        self.names, self.number = names, number
+
+    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
+        name = updated_node.value
+        return updated_node.with_changes(value=numbered(name, self.number)) if name in self.names else updated_node
+
+
+def _defined(lines: Sequence[cst.SimpleStatementLine], renaming: _Numbered) -> str:
+    return definition_text([cst.ensure_type(line.visit(renaming), cst.SimpleStatementLine) for line in lines])
+
+
+def _text(
+    program: Program, functions: Mapping[str, cst.FunctionDef], constants: Mapping[str, Value], number: int
+) -> str:
     read_names = {name for function in functions.values() for name in names_in(function)}
-    kept = []
+    kept: list[str] = []
     for name, lines in reversed(program.constants.items()):  # each after those that it reads
         if name in read_names:
             read_names |= names_read(lines[0])
-            kept.insert(0, definition_text(lines))
-    for name, value in constants.items():
-        if name in read_names and not isinstance(value, bool):
-            kept.append(f"{name} = tl.constexpr({value!r})")
-    parts = ["\n".join(kept)] if kept else []
+            kept.insert(0, name)
+    numbers = [name for name, value in constants.items() if name in read_names and not isinstance(value, bool)]
+    renaming = _Numbered({*kept, *numbers, *functions}, number)
+    definitions = [_defined(program.constants[name], renaming) for name in kept]
+    definitions += [f"{numbered(name, number)} = tl.constexpr({constants[name]!r})" for name in numbers]
+    parts = ["\n".join(definitions)] if definitions else []
     for name, function in functions.items():
         if name in program.about:
             parts.append(comment(program.about[name]))
-        parts.append(function_text(function))
+        parts.append(function_text(cst.ensure_type(function.visit(renaming), cst.FunctionDef)))
     return "\n\n\n".join(parts) + "\n"

@@ -1,0 +1,103 @@
+"""What an attention asks of its kernels, and whether there are kernels for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...layers.attention import Attention
+from ...layers.score import ScoreFunction
+from ...layers.side import Side
+from ...semantics.number import Number, equal, is_whole
+from ...semantics.tensor import Tensor
+
+WIDEST = 256
+"""Of a head: wider tiles do not fit into a multiprocessor's memory."""
+
+
+class NoKernel(Exception):
+    """There are no kernels for what a layer asks for; the message says what that is."""
+
+
+@dataclass(frozen=True)
+class AttentionFeatures:
+    """What is fixed when the kernels are written. Numbers that only they compute with are arguments."""
+
+    width: int
+    """Of a head."""
+    group: int
+    """How many heads of queries share one of keys and values."""
+    causal: bool
+    square: bool
+    """Whether there are as many queries as keys, whatever the lengths."""
+    window: bool
+    prefix: str
+    """"none", "number" or "each": the same for all examples, or one for each."""
+    documents: bool
+    mask: str
+    """"none", "keys" or "pairs"."""
+    softcap: bool
+    alibi: bool
+    score: ScoreFunction | None
+    dropout: bool
+    scaled: bool
+    """Whether scores have a scale of their own."""
+
+    def constants(self) -> dict[str, bool | int]:
+        """Of the templates. What is missing stays a parameter."""
+        padded = 1 << max(4, (self.width - 1).bit_length())
+        fixed = {} if self.dropout else {"DROPOUT": False}
+        lanes = {} if self.score is None else {"LANES": 1 << (len(self.score.by_head) - 1).bit_length()}
+        return (
+            fixed
+            | lanes
+            | {
+                "WIDTH": self.width,
+                "PADDED": padded,
+                "GROUP": self.group,
+                "SHIFTED": self.causal and not self.square,
+                "CAUSAL": self.causal,
+                "WINDOW": self.window,
+                "ONE_SIDED": self.causal and self.prefix == "none",
+                "PREFIX": self.prefix != "none",
+                "PREFIX_EACH": self.prefix == "each",
+                "DOCUMENTS": self.documents,
+                "KEY_MASK": self.mask == "keys",
+                "PAIR_MASK": self.mask == "pairs",
+                "SOFTCAP": self.softcap,
+                "SCORE": self.score is not None,
+                "BIAS": False,
+                "ALIBI": self.alibi,
+            }
+        )
+
+
+def attention_features(layer: Attention, x: Tensor) -> AttentionFeatures:
+    """Raises NoKernel where the plain form has to do."""
+    if isinstance(layer.score, Side):
+        raise NoKernel("a value that is added to the scores")
+    if not equal(layer.width_of_head(x), layer.width_of_value(x)):
+        raise NoKernel("values that are not as wide as keys")
+    width, group = _whole(layer.width_of_head(x)), _whole(layer.heads) // _whole(layer.key_heads())
+    if width > WIDEST:
+        raise NoKernel(f"heads wider than {WIDEST}")
+    mask = "none" if layer.mask is None else "pairs" if layer.mask.type.rank == 3 else "keys"
+    return AttentionFeatures(
+        width=width,
+        group=group,
+        causal=layer.causal,
+        square=layer.square(x),
+        window=layer.window is not None,
+        prefix="none" if layer.prefix is None else "each" if isinstance(layer.prefix, Side) else "number",
+        documents=layer.documents is not None,
+        mask=mask,
+        softcap=layer.softcap is not None,
+        alibi=layer.alibi,
+        score=layer.score,
+        dropout=layer.dropout.value != 0,
+        scaled=layer.scale is not None,
+    )
+
+
+def _whole(n: Number) -> int:
+    assert n.value is not None and is_whole(n)
+    return int(n.value)

@@ -1,0 +1,133 @@
+"""The plain PyTorch form of a fused attention, which runs where there is no GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...layers.score import ScoreFunction, own_name
+from ...scalars import variables
+from ...scalars.print_torch import print_torch
+from .attention_features import AttentionFeatures
+
+if TYPE_CHECKING:
+    from .attention_text import Given
+
+
+def plain_lines(features: AttentionFeatures, given: Sequence[Given]) -> list[str]:
+    """`attention_plain`, which takes and gives what `attention` does."""
+    parameters = ["q: Tensor", "k: Tensor", "v: Tensor", *(f"{one.name}: {one.kind}" for one in given)]
+    written_out = features.softcap or features.score is not None
+    body = _written_out(features) if written_out else _by_pytorch(features)
+    return [
+        f"def attention_plain({', '.join(parameters)}) -> Tensor:",
+        '    """The same by PyTorch alone."""',
+        "    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)",
+        *(f"    {line}" for line in _positions(features)),
+        *(f"    {line}" for line in _seen_lines(features)),
+        *(f"    {line}" for line in body),
+        "    return y.transpose(1, 2)",
+    ]
+
+
+def _plainly_causal(features: AttentionFeatures) -> bool:
+    """PyTorch's own attention has a word for it."""
+    hidden = features.window or features.prefix != "none" or features.documents or features.mask != "none"
+    others = features.alibi or features.softcap or features.score is not None
+    return features.causal and features.square and not hidden and not others
+
+
+def _seen(features: AttentionFeatures) -> list[str]:
+    if _plainly_causal(features):
+        return []
+    found = []
+    if features.causal:
+        later = "distance >= 0"
+        if features.prefix != "none":
+            before = "prefix[:, None, None, None]" if features.prefix == "each" else "prefix"
+            later = f"(distance >= 0) | (key < {before})"
+        found.append(later)
+    if features.window:
+        found.append("distance.abs() < window")
+    if features.documents:
+        found.append("documents[:, None, :, None] == documents[:, None, None, :]")
+    if features.mask != "none":
+        found.append("mask[:, None]" if features.mask == "pairs" else "mask[:, None, None]")
+    return found
+
+
+def _seen_lines(features: AttentionFeatures) -> list[str]:
+    return [f"seen = {part}" if i == 0 else f"seen = seen & ({part})" for i, part in enumerate(_seen(features))]
+
+
+def _positions(features: AttentionFeatures) -> list[str]:
+    needed = features.alibi or features.window or features.score is not None
+    if not needed and (not features.causal or _plainly_causal(features)):
+        return []
+    shift = " + k.shape[2] - q.shape[2]" if features.causal and not features.square else ""
+    # A function of the scores takes places as numbers that are not whole.
+    kind = "" if features.score is None else ", dtype=torch.float32"
+    return [
+        f"key = torch.arange(k.shape[2]{kind}, device=q.device)",
+        f"query = torch.arange(q.shape[2]{kind}, device=q.device)[:, None]{shift}",
+        "distance = query - key  # [T, S]",
+    ]
+
+
+def _by_pytorch(features: AttentionFeatures) -> list[str]:
+    options, lines = ["q", "k", "v"], list[str]()
+    seen = bool(_seen(features))
+    if features.alibi:
+        bias = "-slopes[:, None, None] * distance.abs()"
+        if seen:
+            bias = f'({bias}).masked_fill(~seen, float("-inf"))'
+        lines.append(f"bias = {bias}")
+        options.append("attn_mask=bias.to(q.dtype)")
+    elif seen:
+        options.append("attn_mask=seen")
+    if features.dropout:
+        options.append("dropout_p=dropout")
+    if _plainly_causal(features):
+        options.append("is_causal=True")
+    if features.scaled:
+        options.append("scale=scale")
+    if features.group > 1:
+        options.append("enable_gqa=True")
+    return [*lines, f"y = F.scaled_dot_product_attention({', '.join(options)})"]
+
+
+def _written_out(features: AttentionFeatures) -> list[str]:
+    lines = []
+    if features.group > 1:
+        lines.append(f"k, v = k.repeat_interleave({features.group}, 1), v.repeat_interleave({features.group}, 1)")
+    scale = "scale" if features.scaled else "q.shape[-1] ** -0.5"
+    lines.append(f"scores = (q * {scale}) @ k.transpose(2, 3)  # [B, heads, T, S]")
+    if features.softcap:
+        lines.append("scores = softcap * torch.tanh(scores / softcap)")
+    if features.score is not None:
+        lines += _by_function(features.score)
+    if features.alibi:
+        lines.append("scores = scores - slopes[:, None, None] * distance.abs()")
+    weights = "scores.softmax(-1)"
+    if _seen(features):
+        lines.append('scores = scores.masked_fill(~seen, float("-inf"))')
+        if features.mask != "none" or not features.square:
+            # A softmax over nothing is NaN.
+            weights += ".masked_fill(~seen, 0.0)"
+    if features.dropout:
+        weights = f"F.dropout({weights}, dropout)"
+    cast = ".to(v.dtype)" if features.alibi or features.score is not None else ""
+    return [*lines, f"y = {weights}{cast} @ v"]
+
+
+def _by_function(score: ScoreFunction) -> list[str]:
+    read = variables(score.expression)
+    names = {"s": "scores", "q": "query", "k": "key", "h": "head"}
+    by_head = {name: own_name(name) for name in score.by_head}
+    lines = []
+    if by_head:
+        lines.append(f"{', '.join(by_head.values())}{',' if len(by_head) == 1 else ''} = weights[:, :, None, None]")
+    if "h" in read:
+        lines += ["head = torch.arange(q.shape[1], device=q.device)[:, None, None]"]
+    value = print_torch(score.expression, {*names, *by_head}, name=lambda name: (names | by_head)[name])
+    return [*lines, f"scores = {value}"]

@@ -1,0 +1,51 @@
+"""How an attention is cut into tiles: what was fastest, by the width of a head."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Cut: TypeAlias = tuple[int, int, int, int, bool]
+"""Queries and keys of a tile, warps, stages, and whether tiles are copied by tensor descriptors."""
+
+HOPPER, BEFORE = 9, 8
+"""Compute capabilities; what is not Hopper is cut as what came before it."""
+
+# Measured on one H200 (triton 3.6.0, 2026-11-26) for 64 and 128; beside them what fits.
+_FORWARD: dict[int, dict[int, Cut]] = {
+    64: {HOPPER: (64, 64, 4, 3, True), BEFORE: (64, 64, 4, 2, False)},
+    128: {HOPPER: (64, 64, 4, 3, True), BEFORE: (64, 64, 4, 2, False)},
+    256: {HOPPER: (64, 32, 4, 2, True), BEFORE: (64, 32, 4, 2, False)},
+}
+_KEYS: dict[int, dict[int, Cut]] = {
+    64: {HOPPER: (32, 64, 4, 3, True), BEFORE: (32, 64, 4, 2, False)},
+    128: {HOPPER: (64, 64, 4, 2, True), BEFORE: (32, 64, 4, 2, False)},
+    256: {HOPPER: (32, 32, 4, 1, True), BEFORE: (32, 32, 4, 1, False)},
+}
+_QUERIES: dict[int, dict[int, Cut]] = {
+    64: {HOPPER: (128, 64, 4, 3, True), BEFORE: (64, 64, 4, 2, False)},
+    128: {HOPPER: (128, 64, 8, 3, True), BEFORE: (64, 32, 4, 2, False)},
+    256: {HOPPER: (64, 32, 4, 1, True), BEFORE: (64, 32, 4, 1, False)},
+}
+TABLES = {
+    "ATTENTION_FORWARD": _FORWARD,
+    "ATTENTION_BACKWARD_KEYS": _KEYS,
+    "ATTENTION_BACKWARD_QUERIES": _QUERIES,
+}
+
+
+def cuts(table: dict[int, dict[int, Cut]], width: int) -> dict[int, Cut]:
+    """By compute capability, for heads of that width. A descriptor copies tiles as wide as a power of two only."""
+    chosen = table[next(widest for widest in table if width <= widest)]
+    described = width >= 16 and width & (width - 1) == 0
+    return {capability: (*cut[:4], cut[4] and described) for capability, cut in chosen.items()}
+
+
+def table_lines(width: int) -> list[str]:
+    lines = [
+        "# How it is cut, by compute capability: queries and keys of a tile, warps, stages, and",
+        "# whether tiles are copied by tensor descriptors.",
+    ]
+    for name, table in TABLES.items():
+        found = cuts(table, width)
+        lines.append(f"{name} = {{{', '.join(f'{capability}: {cut}' for capability, cut in found.items())}}}")
+    return lines

@@ -1,0 +1,87 @@
+"""What every file of kernels has, whatever they are."""
+
+HEAD = """\
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+_FUNCTIONAL_from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+try:
+    import triton
+    import triton.language as tl
+    from triton.tools.tensor_descriptor import TensorDescriptor
+
+    kernel, constant = triton.jit, tl.constexpr
+except ImportError:  # there is no GPU here, and the plain forms run
+    triton = None
+
+    def kernel(function: Callable) -> Callable:
+        return function
+
+    constant = kernel
+
+NAMESPACE = "_NAMESPACE_"
+operators = getattr(torch.ops, NAMESPACE)
+
+"""
+
+FUSED = '''\
+def fused(x: Tensor) -> bool:
+    """Whether the kernels run on such a tensor: at half precision on a GPU."""
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    return triton is not None and x.is_cuda and half
+'''
+
+OPERATORS = '''\
+def operator(schema: str, launch: Callable, shapes: Callable) -> None:
+    """Defines an operator, once in a process: a second copy of this file finds it."""
+    name = schema.partition("(")[0]
+    if hasattr(operators, name):
+        return
+    library = torch.library.Library(NAMESPACE, "FRAGMENT")
+    # An operator lives as long as its library does, which may be longer than this module.
+    setattr(operators, f"_{name}_library", library)
+    library.define(schema)
+    library.impl(name, launch, "CUDA")
+    torch.library.register_fake(f"{NAMESPACE}::{name}", shapes, lib=library)
+'''
+
+TILES = '''\
+def rows(x: Tensor) -> Tensor:
+    """[B, T, heads, width] with rows evenly apart and a head's numbers side by side."""
+    _, T, _, width = x.shape
+    row = x.stride(1)
+    even = x.stride() == (T * row, row, width, 1)
+    return x if even and row % 8 == 0 and x.data_ptr() % 16 == 0 else x.contiguous()
+
+
+def tiles_of(x: Tensor, count: int, described: bool) -> Tensor | TensorDescriptor:
+    """What a kernel reads [count, width] of a head from."""
+    B, T, heads, width = x.shape
+    if not described:
+        return x
+    row = x.stride(1)
+    return TensorDescriptor(x, [B * T, heads * width], [row, 1], [count, width])
+
+
+def tiles(cut: dict, x: Tensor) -> tuple[int, int, int, int, bool]:
+    """How an attention is cut on the GPU of `x`."""
+    hopper = x.is_cuda and torch.cuda.get_device_capability(x.device)[0] == 9
+    return cut[9 if hopper and torch.version.hip is None else 8]
+'''
+
+DOCUMENT_SPANS = '''\
+def document_spans(documents: Tensor, block: int) -> Tensor:
+    """The first key and the end of the last that a block meets: [B, blocks, 2]"""
+    T = documents.shape[1]
+    spans = []
+    for start in range(0, T, block):
+        part = documents[:, start : start + block]
+        like = (part[:, :, None] == documents[:, None, :]).any(1).int()
+        first, last = like.argmax(1), T - like.flip(1).argmax(1)
+        spans.append(torch.stack((first, last), -1))
+    return torch.stack(spans, 1).int()
+'''

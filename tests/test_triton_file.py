@@ -1,0 +1,289 @@
+"""Models with kernels: the emitted files, their operators, and what they compute, against the same model without."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+from triton import knobs
+from triton_templates import interpreting
+
+import dlspec
+from dlspec.compiler.pipeline import Artefact, analyse, emit
+from dlspec.grammar import Source
+from dlspec.runtime.program import load_text
+
+LENGTH = 40
+CASES = {
+    "plain": "",
+    "causal": "causal = true",
+    "groups": "kv_heads = 1, causal = true",
+    "window": "causal = true, window = 9",
+    "window on both sides": "window = 9",
+    "prefix": "causal = true, prefix = 21",
+    "prefix for each": "causal = true, prefix = prefix",
+    "documents": "causal = true, documents = documents",
+    "keys masked": "mask = keys",
+    "pairs masked": "mask = pairs",
+    "soft cap, alibi, scale": "causal = true, softcap = 2, alibi = true, scale = 0.3",
+    "rotary": "causal = true, rotary = 10_000, qk_norm = RMSNorm",
+    "own score": "causal = true, score = tilt(slope = Weight([2]), by = Weight([2], init = ones))",
+    "dropout": "causal = true, dropout = 0.2",
+}
+INPUTS = {
+    "prefix": ("int[B]", torch.tensor([3, 33])),
+    "documents": ("int[B, T]", torch.tensor([[i // 15 for i in range(LENGTH)], [i % 3 for i in range(LENGTH)]])),
+    "keys": ("bool[B, T]", torch.arange(2 * LENGTH).reshape(2, LENGTH) % 7 != 3),
+    "pairs": ("bool[B, T, T]", torch.arange(2 * LENGTH * LENGTH).reshape(2, LENGTH, LENGTH) % 5 != 3),
+}
+
+
+def spec(options: str, width: int = 32) -> str:
+    words = {name: kind for name, (kind, _) in INPUTS.items() if f"= {name}" in options}
+    inputs = "".join(f", {name}: {kind}" for name, kind in words.items())
+    return f"""\
+dlspec 1
+tilt(s, q, k, h, slope, by) = by * s - exp(slope) * abs(q - k) / (1 + h)
+model Net: (x: [B, T <= 64, {width}]{inputs}) -> (y: [B, T, {width}]) {{
+  x -> attn: SelfAttention(2{", " + options if options else ""}) as y
+}}
+"""
+
+
+def compiled(text: str, kernels: str = "triton", name: str = "net") -> Artefact:
+    analysis = analyse(Source(f"{name}.dlspec", text))
+    return emit(analysis, kernels=kernels)
+
+
+def inputs(options: str, width: int = 32) -> list[Tensor]:
+    x = torch.randn(2, LENGTH, width, generator=torch.Generator().manual_seed(1))
+    return [x, *(value for name, (_, value) in INPUTS.items() if f"= {name}" in options)]
+
+
+def loaded(artefact: Artefact) -> tuple[ModuleType, ModuleType]:
+    """The model's module and that of its kernels, whose operators are the interpreter's on a CPU."""
+    with knobs.runtime.scope():
+        knobs.runtime.interpret = True
+        module = load_text(artefact.name, artefact.model_code, artefact.imported)
+    kernels = sys.modules[module.attention.__module__]
+    for name in ("attention_forward", "attention_backward"):
+        operator = f"{kernels.NAMESPACE}::{name}"
+        if not torch._C._dispatch_has_kernel_for_dispatch_key(operator, "CPU"):
+            getattr(kernels.operators, f"_{name}_library").impl(name, getattr(kernels, f"launch_{name}"), "CPU")
+    return module, kernels
+
+
+def made(module: ModuleType) -> nn.Module:
+    model = module.Net()
+    model.init_weights(torch.Generator().manual_seed(0))
+    return model
+
+
+def run(model: nn.Module, given: list[Tensor]) -> list[Tensor]:
+    """The output, and the gradients of all weights and of what came in."""
+    x = given[0].clone().requires_grad_()
+    y = model(x, *given[1:])
+    torch.manual_seed(0)
+    d = torch.randn(y.shape)
+    return [y, *torch.autograd.grad(y, [x, *model.parameters()], d)]
+
+
+@pytest.fixture(autouse=True)
+def interpreted() -> Iterator[None]:
+    with interpreting():
+        yield
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
+def test_as_the_plain_form_and_as_the_model_without(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three ways: without kernels, with their plain form, and with the kernels. Weights start equal, keys agree."""
+    without = load_text("net", compiled(spec(options), "torch").model_code)
+    module, kernels = loaded(compiled(spec(options)))
+    first, second = made(without).eval(), made(module).eval()
+    second.load_state_dict(first.state_dict(), strict=True)
+    for a, b in zip(first.parameters(), made(module).parameters(), strict=True):
+        assert torch.equal(a, b)
+    given = inputs(options)
+    want, plain = run(first, given), run(second, given)
+    monkeypatch.setattr(kernels, "fused", lambda x: True)
+    fused = run(second, given)
+    for a, b, c in zip(want, plain, fused, strict=True):
+        scale = 1 + a.abs().max().item()
+        assert (a - b).abs().max().item() <= 2e-6 * scale
+        assert (a - c).abs().max().item() <= 1e-5 * scale
+
+
+def test_heads_of_an_odd_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, kernels = loaded(compiled(spec("causal = true", 48)))
+    model, given = made(module), inputs("", 48)
+    want = run(model, given)
+    monkeypatch.setattr(kernels, "fused", lambda x: True)
+    for a, b in zip(run(model, given), want, strict=True):
+        assert (a - b).abs().max().item() <= 1e-5 * (1 + b.abs().max().item())
+
+
+def test_several_attentions_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has kernels of its own where they differ, under numbered names; alike they share them."""
+    text = """\
+dlspec 1
+model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
+  x -> near: SelfAttention(2, causal = true, window = 5) -> far: SelfAttention(2, causal = true)
+    -> also: SelfAttention(2, causal = true, window = 7) as y
+}
+"""
+    artefact = compiled(text)
+    kernels_text = artefact.kernels["net_kernels.py"]
+    assert kernels_text.count("def attention(") == kernels_text.count("def attention_2(") == 1
+    assert "attention_3" not in kernels_text
+    module, kernels = loaded(artefact)
+    library = kernels.operators
+    for name in ("attention_forward_2", "attention_backward_2"):
+        getattr(library, f"_{name}_library").impl(name, getattr(kernels, f"launch_{name}"), "CPU")
+    model, given = made(module), inputs("")
+    want = run(model, given)
+    monkeypatch.setattr(kernels, "fused", lambda x: True)
+    for a, b in zip(run(model, given), want, strict=True):
+        assert (a - b).abs().max().item() <= 1e-5 * (1 + b.abs().max().item())
+
+
+def test_a_model_without_what_has_kernels_has_no_such_file() -> None:
+    text = "dlspec 1\nmodel Net: (x: [B, 4]) -> (y: [B, 4]) {\n  x -> Linear(4) as y\n}\n"
+    assert list(compiled(text).files) == ["net.py"]
+
+
+def test_where_there_are_no_kernels_for_an_option_the_plain_form_stands() -> None:
+    """A learned value that is added to the scores has none as yet."""
+    text = """\
+dlspec 1
+model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
+  x -> attn: SelfAttention(2, score = x -> RelativeBias(2)) as y
+}
+"""
+    assert compiled(text).files == compiled(text, "torch").files
+
+
+class TestOperators:
+    def test_checks_of_pytorch(self) -> None:
+        _, kernels = loaded(compiled(spec("causal = true, window = 9")))
+        q, k, v = (torch.randn(1, 32, 2, 16) for _ in range(3))
+        forward, backward = kernels.operators.attention_forward, kernels.operators.attention_backward
+        torch.library.opcheck(forward.default, (q, k, v, 9))
+        out, lse = forward(q, k, v, 9)
+        torch.library.opcheck(backward.default, (torch.randn_like(out), q, k, v, out, lse, 9))
+
+    def test_compiled_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, kernels = loaded(compiled(spec("causal = true")))
+        monkeypatch.setattr(kernels, "fused", lambda x: True)
+        q, k, v = (torch.randn(1, 32, 2, 16, requires_grad=True) for _ in range(3))
+        torch._dynamo.reset()
+        y = torch.compile(kernels.attention, fullgraph=True)(q, k, v)
+        want = kernels.attention_plain(q, k, v)
+        assert (y - want).abs().max() <= 1e-5
+        for a, b in zip(*(torch.autograd.grad(z.square().sum(), (q, k, v)) for z in (y, want)), strict=True):
+            assert (a - b).abs().max() <= 1e-4
+
+    def test_a_second_derivative_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, kernels = loaded(compiled(spec("causal = true")))
+        monkeypatch.setattr(kernels, "fused", lambda x: True)
+        q, k, v = (torch.randn(1, 16, 2, 16, requires_grad=True) for _ in range(3))
+        (once,) = torch.autograd.grad(kernels.attention(q, k, v).square().sum(), q, create_graph=True)
+        with pytest.raises(RuntimeError):
+            torch.autograd.grad(once.sum(), q)
+
+    def test_autocast_hands_in_half_precision(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, kernels = loaded(compiled(spec("causal = true")))
+        monkeypatch.setattr(kernels, "fused", lambda x: True)
+        q, k, v = (torch.randn(1, 16, 2, 16) for _ in range(3))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert kernels.attention(q, k, v).dtype == torch.bfloat16
+
+    def test_one_file_under_two_names_and_again(self, tmp_path: Path) -> None:
+        """Operators are defined once in a process, and outlive the module that defined them."""
+        text = compiled(spec("causal = true, window = 3"), name="twice").kernels["twice_kernels.py"]
+        modules = []
+        for name in ("one", "two"):
+            path = tmp_path / f"{name}.py"
+            path.write_text(text, encoding="utf-8")
+            module_spec = importlib.util.spec_from_file_location(name, path)
+            assert module_spec is not None and module_spec.loader is not None
+            module = importlib.util.module_from_spec(module_spec)
+            module_spec.loader.exec_module(module)
+            modules.append(module)
+        assert modules[0].operators is modules[1].operators
+        first = modules.pop(0)
+        namespace = first.NAMESPACE
+        del first
+        assert getattr(torch.ops, namespace).attention_forward is modules[0].operators.attention_forward
+
+
+def test_without_triton_the_plain_form_runs(tmp_path: Path) -> None:
+    """A machine without a GPU need not have Triton."""
+    artefact = compiled(spec("causal = true"))
+    for name, text in artefact.files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    program = """\
+import sys
+sys.modules["triton"] = None
+import torch, net
+print(net.Net()(torch.randn(1, 8, 32)).shape)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "torch.Size([1, 8, 32])", done.stderr
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
+def test_the_file_is_as_ruff_has_it(options: str, tmp_path: Path) -> None:
+    for name, text in compiled(spec(options)).files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for arguments in (["check"], ["format", "--check", "--diff"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *arguments, "--isolated", "."],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_trained_resumed_and_exported_without_a_gpu(tmp_path: Path) -> None:
+    """A recipe that asks for kernels runs their plain forms on a CPU: the same losses, and files that are proved."""
+    (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")
+    text = """\
+dlspec 1
+model Lm: (tokens: int[B, T <= 16]) -> (logits: [B, T, 256]) {
+  tokens -> Embedding(256, 16) -> attn: SelfAttention(2, causal = true, dropout = 0.1) -> head: Linear(256)
+}
+train Lm {
+  data = text("a.txt", tokenizer = bytes, window = 16)
+  loss = cross_entropy(logits, data.targets)
+  optimizer = AdamW(lr = 1e-3)
+  steps = 4
+  batch = 4
+  kernels = triton
+}
+export Lm {
+  onnx("lm.onnx")
+  torchscript("lm.pt")
+}
+"""
+    spec = tmp_path / "lm.dlspec"
+    spec.write_text(text, encoding="utf-8")
+    losses = {}
+    for kernels in ("triton", "torch"):
+        folder = tmp_path / kernels
+        dlspec.train(spec, run=folder, set=[f"train.kernels={kernels}"])
+        assert (folder / "lm_kernels.py").exists() is (kernels == "triton")
+        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        losses[kernels] = [record["loss"] for record in records]
+    assert losses["triton"] == losses["torch"]
+    found = dlspec.export(tmp_path / "triton", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"lm.onnx", "lm.pt"}, found
