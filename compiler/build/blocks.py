@@ -14,7 +14,7 @@ from ..semantics.resolve import FileScope
 from ..semantics.tensor import called_outside
 from . import flows, lines, reuse, sides
 from .arguments import Given, given_arguments
-from .context import Build, Context, Flowing, Placed
+from .context import Branches, Build, Context, Flowing, Placed
 from .defaults import defaults_for
 from .draft import UnitDraft, labels_in
 from .env import Env, Labelled, OpenFlow
@@ -84,7 +84,8 @@ def _build_block(
     outputs = unit_outputs(promised, flowing, block.body, inner)
     check_left(draft, outputs, ctx.report)
     check_unused(inner)
-    return Placed((draft.close(outputs, inner.nodes),), draft, inputs[1:])
+    results = type(flowing) if promised is None and isinstance(flowing, Branches) else tuple
+    return Placed((draft.close(outputs, inner.nodes),), draft, inputs[1:], results)
 
 
 def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
@@ -105,7 +106,8 @@ def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context)
         outputs = flowing if isinstance(flowing, tuple) else (flows.first(flowing, inner, body),)
         check_left(draft, outputs, ctx.report)
         check_unused(inner)
-        return Placed((draft.close(outputs, inner.nodes),), draft)
+        results = type(flowing) if isinstance(flowing, Branches) else tuple
+        return Placed((draft.close(outputs, inner.nodes),), draft, results=results)
 
     return _run(build(x, ctx), ctx.full_name(label.name.text), () if x is None else (x,), label, ctx, build)
 
@@ -121,12 +123,12 @@ def _run(
     """Enter the unit as a module, and run it."""
     beside = (*placed.beside, *placed.draft.captures())
     local = ctx.make(UnitModule(name, placed.units[0], node.span), node, beside)
-    ctx.owner.remember(name, build)
+    ctx.owner.remember(name, build, placed.results)
     types = placed.types
     if first:
         types = tuple(called_outside(t, placed.units[0].inputs[0].type, first[0].type) for t in types)
     outputs = ctx.emit(Run(), (*first, *beside), types, node.span, local)
-    return outputs[0] if len(outputs) == 1 else outputs
+    return outputs[0] if len(outputs) == 1 else placed.results(outputs)
 
 
 def unit_outputs(

@@ -41,12 +41,25 @@ def run_on_branches(flow: tree.Flow, before: Branches, ctx: Context) -> Flowing:
         for stage in flow.stages[1:] if isinstance(flow, tree.Then) else ():
             flowing = flows.run_on(stage, flowing, ctx)
         return flowing
-    if len(before) > 1 and all(value.name is None for value in before[1:]):
-        ctx.report.error(
-            "lost-value",
-            f"{len(before)} values flow in, and this takes one",
-            head.span,
-            f"{len(before) - 1} of them would be lost" if len(before) > 2 else "the second would be lost",
-            help="join them with `concat`, or name them first: `as a, b`",
-        )
+    if before.would_lose:
+        message = f"{len(before)} values flow in, and this takes one"
+        help = "join them with `concat`, or name them first: `as a, b`"
+        ctx.report.error("lost-value", message, head.span, _lost(before), help=help)
+        return flows.run(flow, ctx.unknown(), ctx)
     return flows.run(flow, before[0], ctx)
+
+
+def report_lost(values: Branches, node: tree.Node, ctx: Context) -> None:
+    """Refuse what `node` gives where one value is expected."""
+    names = ", ".join(["a", "b", "c", "d"][: len(values)]) if len(values) <= 4 else "a, b, ..."
+    ctx.report.error(
+        "lost-value",
+        f"{len(values)} values flow out here, and one is expected",
+        node.span,
+        _lost(values),
+        help=f"join them, `-> concat(axis = -1)`, or name them, `as {names}`, and go on with one",
+    )
+
+
+def _lost(values: Branches) -> str:
+    return f"{len(values) - 1} of them would be lost" if len(values) > 2 else "the second would be lost"

@@ -24,6 +24,21 @@ class Branches(tuple[Value, ...]):
 
     __slots__ = ()
 
+    @property
+    def would_lose(self) -> bool:
+        """Whether values are lost where only the first of them flows on."""
+        return len(self) > 1
+
+
+class NamedBranches(Branches):
+    """Such values behind `as a, _`: each has a name or was left out, so none is lost where only the first flows on."""
+
+    __slots__ = ()
+
+    @property
+    def would_lose(self) -> bool:
+        return False
+
 
 Flowing: TypeAlias = "Value | Number | tuple[Value, ...]"
 """What a flow gives: a value, a constant, or several values."""
@@ -134,12 +149,13 @@ class Context(Frozen, eq=False):
 
 
 class Placed(Frozen, eq=False):
-    """Units that were built, one after the other (a block or group is one), the last one's draft, and what the unit
-    around hands in by name: the values of further inputs."""
+    """Units that were built, one after the other (a block or group is one), the last one's draft, what the unit
+    around hands in by name, the values of further inputs, and how several outputs flow on: `Branches` whole."""
 
     units: tuple[Unit, ...]
     draft: UnitDraft
     beside: tuple[Value, ...] = ()
+    results: type[tuple[Value, ...]] = tuple
 
     @property
     def types(self) -> tuple[Type, ...]:

@@ -32,6 +32,7 @@ class UnitDraft:
     _numbers: dict[str, int] = field(default_factory=dict)
     _beside: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     _builders: dict[str, Any] = field(default_factory=dict)
+    _results: dict[str, type[tuple[Value, ...]]] = field(default_factory=dict)
 
     def own(self, value: Value) -> Value:
         """Note that this unit produces the value."""
@@ -105,9 +106,13 @@ class UnitDraft:
         """The side inputs that a module got where it was made: used again by its label it gets the same."""
         return self._beside.get(name, ())
 
-    def remember(self, name: str, build: Any) -> None:
-        """Keep what builds a module's unit (`blocks.Build`), for a use of it on another shape."""
+    def remember(self, name: str, build: Any, results: type[tuple[Value, ...]] = tuple) -> None:
+        """Keep what builds a module's unit (`blocks.Build`) and how its outputs flow on, for another use of it."""
         self._builders[name] = build
+        self._results[name] = results
+
+    def results(self, name: str) -> type[tuple[Value, ...]]:
+        return self._results.get(name, tuple)
 
     def builder(self, name: str) -> Any | None:
         return self._builders.get(name)

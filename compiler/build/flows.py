@@ -8,7 +8,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..ir.graph import Value
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
-from ..semantics.number import MATHS
+from ..semantics.number import MATHS, Number
 from ..semantics.tensor import UNKNOWN
 from . import (
     blocks,
@@ -31,10 +31,33 @@ from .env import OpenFlow, env_of
 from .pointwise import combine
 
 
-def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
-    """The one value that flows on: of several results the first; a number cannot flow on."""
+def one(flowing: Flowing, ctx: Context, node: tree.Node) -> Value | Number:
+    """The one value or number that `node` gives: of several results the first; a list or `split` would lose the others
+    (reported)."""
+    if isinstance(flowing, Branches) and flowing.would_lose:
+        branches.report_lost(flowing, _last(node), ctx)
+        return ctx.unknown()
     if isinstance(flowing, tuple):
         return flowing[0] if flowing else ctx.unknown()  # what promises no outputs was told there
+    return flowing
+
+
+def _last(node: tree.Node) -> tree.Node:
+    """Where on the page what a flow gives is made: its last stage."""
+    match node:
+        case tree.Then(stages=stages):
+            return _last(stages[-1])
+        case tree.Body(lines=body):
+            stages = [line for line in body if not isinstance(line, tree.Binding | tree.Default | tree.Phase)]
+            return _last(stages[-1]) if stages else node
+        case tree.Named(flow=flow):
+            return _last(flow)
+    return node
+
+
+def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
+    """The one value that flows on, as `one`; a number cannot flow on."""
+    flowing = one(flowing, ctx, node)
     if isinstance(flowing, Value):
         return flowing
     if isinstance(node, tree.Then):
@@ -65,12 +88,13 @@ def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
         case tree.Body():
             return lines.run_body(flow, x, ctx)
         case tree.Binary(operator=operator, left=left, right=right):
-            return combine(operator, run(left, x, ctx), run(right, x, ctx), flow, ctx)
+            sides = one(run(left, x, ctx), ctx, left), one(run(right, x, ctx), ctx, right)
+            return combine(operator, *sides, flow, ctx)
         case tree.Negate(operand=operand):
             value = evaluate(flow, ctx.env, ctx.report) if not names_flow(operand, ctx) else None
             if value is not None and is_number(value):
                 return value
-            return combine("neg", run(operand, x, ctx), None, flow, ctx)
+            return combine("neg", one(run(operand, x, ctx), ctx, operand), None, flow, ctx)
         case tree.Choice(then=then, condition=condition, otherwise=otherwise):
             return _choice(then, condition, otherwise, x, ctx)
         case tree.Number() | tree.Percent():
@@ -159,7 +183,8 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
     if is_number(found):
         return found  # type: ignore[return-value]
     if isinstance(found, tuple) and found and all(isinstance(item, Value) for item in found):
-        return tuple(ctx.unit.take(item) for item in found)
+        taken = (ctx.unit.take(item) for item in found)
+        return type(found)(taken)  # what a list or `split` gives stays whole
     if found is FAULT:
         return ctx.unknown()
     if found is NONE:
@@ -245,7 +270,7 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
         if (
             not made
             and target.path.parts != ("repeat",)  # no copies: the identity
-            and not isinstance(first(flowing, ctx, target).type, type(UNKNOWN))
+            and not _is_unknown(flowing)
             and len(ctx.owner.modules) == before
         ):
             ctx.report.error(
@@ -258,6 +283,11 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
         return flowing
     body = target if isinstance(target, tree.Body) else tree.Body((target,), span=target.span)
     return blocks.run_group(label, body, x, ctx)
+
+
+def _is_unknown(flowing: Flowing) -> bool:
+    values = flowing if isinstance(flowing, tuple) else (flowing,)
+    return any(isinstance(value, Value) and value.type is UNKNOWN for value in values)
 
 
 def _makes_group(stage: tree.Stage, ctx: Context) -> bool:

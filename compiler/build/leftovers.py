@@ -8,7 +8,7 @@ from ...grammar import tree
 from ..ir.graph import Value
 from ..semantics.report import Report
 from ..semantics.tensor import Tensor
-from .context import Context, Flowing
+from .context import Branches, Context, Flowing
 from .draft import UnitDraft
 
 
@@ -38,12 +38,15 @@ def check_last(flowing: Flowing, outputs: Sequence[Value], body: tree.Body, ctx:
     """Where all outputs are named, what the last line makes must be one of them, or be used."""
     made = [value for value in (flowing if isinstance(flowing, tuple) else (flowing,)) if isinstance(value, Value)]
     kept = {*outputs, *ctx.unit.consumed, *ctx.unit.inputs}
-    if not made or any(value in kept or value.name or not isinstance(value.type, Tensor) for value in made):
+    told = [value in kept or bool(value.name) or not isinstance(value.type, Tensor) for value in made]
+    whole = isinstance(flowing, Branches) and flowing.would_lose  # a list or `split`: no value of it is lost
+    if not made or (all(told) if whole else any(told)):
         return
+    lost = made[told.index(False)]
     ctx.report.error(
         "lost-value",
         "the outputs are named above, and nothing uses what this line makes",
         body.lines[-1].span,
-        f"{made[0].type} is lost here",
+        f"{lost.type} is lost here",
         help="take the line out, or name the output behind it",
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ..ir.graph import Value
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import MATHS
 from ..semantics.tensor import Tensor
 from . import flows
-from .context import Branches, Context, Flowing
+from .context import Branches, Context, Flowing, NamedBranches
 from .defaults import check_default, legal_defaults
 from .env import Env, Labelled, OpenFlow
 from .labels import check_label
@@ -61,8 +62,11 @@ def _is_given(port: tree.Port, ctx: Context) -> bool:
 def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
     if isinstance(before, Branches) and takes_running(flow, ctx):
         return flows.run_on(flow, before, ctx)
-    x = None if before is None else flows.first(before, ctx, flow)
     says_nothing = isinstance(flow, tree.String | tree.Bool | tree.Nothing)  # told where it is placed
+    if isinstance(before, Branches) and before.would_lose and not says_nothing:
+        ctx.unit.left += [(value, flow.span) for value in before]
+        return flows.run(flow, before[0], ctx)
+    x = None if before is None else flows.first(before, ctx, flow)
     if x is None or says_nothing or takes_running(flow, ctx):
         return flows.run(flow, x, ctx)
     if not _names(flow, x, ctx) and not _another_is_named(before):
@@ -97,7 +101,9 @@ def _bind(line: tree.Binding, ctx: Context) -> None:
 
 def _name(flowing: Flowing, names: tuple[tree.Name, ...], line: tree.Named, ctx: Context) -> Flowing:
     """`flow as a, b`: names what flows out and changes nothing in it."""
-    if len(names) == 1:
+    if isinstance(flowing, Branches) and flowing.would_lose and len(names) < len(flowing):
+        _ask_for_names(flowing, names, ctx)
+    elif len(names) == 1:
         value = flows.first(flowing, ctx, line.flow)
         named = _with_name(value, names[0].text, ctx)
         _give(names[0], named, ctx)
@@ -123,7 +129,21 @@ def _name(flowing: Flowing, names: tuple[tree.Name, ...], line: tree.Named, ctx:
             _give(name, named, ctx)
     rest = tuple(v for v in values[len(names) :] if isinstance(v, Value))
     whole = (*named_values, *rest)
-    return Branches(whole) if isinstance(flowing, Branches) else whole
+    return NamedBranches(whole) if isinstance(flowing, Branches) else whole
+
+
+def _ask_for_names(values: Branches, names: tuple[tree.Name, ...], ctx: Context) -> None:
+    """Each value of a list or `split` is named or skipped."""
+    rest = ", _" * (len(values) - len(names))
+    given = "one name is" if len(names) == 1 else f"{len(names)} names are"
+    ctx.report.error(
+        "lost-value",
+        f"{len(values)} values flow out here, and {given} given",
+        names[-1].span,
+        "the last name",
+        help=f"write `as {', '.join(name.text for name in names)}{rest}`: `_` skips one",
+        fixes=(Fix(names[-1].span, names[-1].text + rest),),
+    )
 
 
 def _with_name(value: Value, name: str, ctx: Context) -> Value:

@@ -34,7 +34,7 @@ def run_maths(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     if stage.args is None:
         sides: list[Value | Number] = [flows.needed(x, stage, ctx)]
     else:
-        sides = [_one(flows.run(arg, x, ctx), ctx) for arg in flowing]
+        sides = [flows.one(flows.run(arg, x, ctx), ctx, arg) for arg in flowing]
     ctx.unit.consumed.update(ctx.unit.take(side) for side in sides if isinstance(side, Value))
     if not _fits(word, len(sides), stage, ctx):
         return ctx.unknown()
@@ -51,10 +51,6 @@ def run_maths(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     for side in sides[1:]:
         result = apply(word, result, side, stage, ctx)
     return result
-
-
-def _one(flowing: Flowing, ctx: Context) -> Value | Number:
-    return flowing[0] if isinstance(flowing, tuple) else flowing
 
 
 def _fits(word: str, count: int, stage: tree.Stage, ctx: Context) -> bool:

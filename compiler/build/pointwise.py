@@ -18,12 +18,13 @@ _NOT_OF_TRUTH = frozenset({"-", "neg", "//", "%", "^"})
 _FLOAT = frozenset({"sqrt", "exp", "log", "sin", "cos"})
 
 
-def combine(operator: str, left: Flowing, right: Flowing | None, node: tree.Flow, ctx: Context) -> Flowing:
+def combine(
+    operator: str, left: Value | Number, right: Value | Number | None, node: tree.Flow, ctx: Context
+) -> Flowing:
     """Place `left operator right`, or `neg` of `left`; two numbers stay a number."""
-    sides = [side[0] if isinstance(side, tuple) else side for side in (left, right) if side is not None]
-    if all(not isinstance(side, Value) for side in sides):
+    if not isinstance(left, Value) and not isinstance(right, Value):
         return _constant(node, ctx)
-    return apply(operator, sides[0], sides[1] if len(sides) == 2 else None, node, ctx)
+    return apply(operator, left, right, node, ctx)
 
 
 def apply(operator: str, left: Value | Number, right: Value | Number | None, node: tree.Flow, ctx: Context) -> Value:

@@ -77,7 +77,9 @@ def _run(
             types = tuple(seen_outside(t, scope) for t in types)
     op = Run() if isinstance(module, UnitModule) else RunCopies()
     outputs = ctx.emit(op, (x, *beside), types, node.span, name)
-    return outputs[0] if len(outputs) == 1 else outputs
+    if len(outputs) == 1:
+        return outputs[0]
+    return unit.results(path[0])(outputs) if len(path) == 1 else outputs
 
 
 def _types_on(

@@ -32,8 +32,8 @@ def run_function(written: tree.Function, stage: tree.Stage, x: Value | None, ctx
         if parameter.name in first:
             sides.append(flows.needed(x, stage, ctx))
         elif parameter.name in given:
-            flowing = flows.run(given[parameter.name], x, ctx)
-            sides.append(flowing[0] if isinstance(flowing, tuple) else flowing)
+            argument = given[parameter.name]
+            sides.append(flows.one(flows.run(argument, x, ctx), ctx, argument))
         else:
             assert parameter.default is not None
             sides.append(parameter.default)
