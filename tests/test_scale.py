@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dlspec.compiler.build import unfolding
 from dlspec.compiler.pipeline import Analysis, analyse
 from dlspec.grammar import Source
 
@@ -90,6 +91,41 @@ def test_ten_thousand_layers_and_copies() -> None:
         analysis = analyse(Source("scale.dlspec", text))
         assert analysis.diagnostics == []
         assert set(analysis.graphs) == {"Scale"}
+
+
+CALLS = {
+    "blocks": ("block A{i} {{ A{j} -> A{j} }}", "block A0 {{ Linear(64) -> relu }}", "  A30"),
+    "faulty blocks": ("block A{i} {{ A{j} -> A{j} }}", "block A0 {{ Liner(64) -> relu }}", "  A30"),
+    "recipes": ("a{i} = a{j} -> a{j}", "a0 = Linear(64) -> relu", "  a30"),
+    "arguments": ("block A{i}(f) {{ A{j}(f -> f) }}", "block A0(f) {{ f }}", "  A30(Linear(64))"),
+}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_calls_that_double_are_told(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfolding, "MOST_STAGES", 3_000)
+    line, first, body = CALLS[kind]
+    text = model(body, "\n".join([first.format(), *(line.format(i=i, j=i - 1) for i in range(1, 31)), ""]))
+    found = analyse(Source("large.dlspec", text)).diagnostics
+    assert [d.code for d in found] == [*(["unknown-layer"] if kind == "faulty blocks" else []), "too-large"]
+
+
+COPIES = {
+    "three deep": ("  repeat(1_000) { repeat(1_000) { repeat(1_000) { Linear(64) } } }", "repeat"),
+    "eight deep": (f"  {'repeat(10) { ' * 8}Linear(64){' }' * 8}", "repeat"),
+    "each of its own": ("  repeat(1_000, index = i) { repeat(1_000, index = j) { Linear(64) } }", "repeat"),
+    "one after the other": ("  a: { repeat(90_000) { relu } }\n  b: { repeat(90_000) { relu } }", "b"),
+    "experts": ("  experts(1_000_000_000) { Linear(64) }", "experts"),
+    "called": ("  repeat(100_000) { relu } -> Once", "Once"),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_copies_that_multiply_are_told_where_they_are_too_many(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfolding, "MOST_STAGES", 3_000)
+    body, place = COPIES[kind]
+    found = analyse(Source("large.dlspec", model(body, "block Once { Linear(64) }\n"))).diagnostics
+    assert [(d.code, d.span.text) for d in found if d.severity == "error"] == [("too-large", place)]
 
 
 DEPTHS = {

@@ -58,6 +58,8 @@ def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None
 def _build_block(
     block: tree.Block | tree.Model, stage: tree.Stage, inputs: tuple[Value, ...], given: Given, ctx: Context
 ) -> Placed | None:
+    if not ctx.has_room(block.body, stage.span):
+        return None
     ports = block.signature.inputs if block.signature else ()
     draft = UnitDraft("block", block.name.text, block.span, ctx.owner, labels_in(block.body), scope=stage.span)
     env = Env(None, ctx.env.file.owner(block.name.text))

@@ -88,6 +88,13 @@ class Context(Frozen, eq=False):
     def place(self, span: Span) -> int:
         return span.start if self.site is None else self.site
 
+    def has_room(self, flow: tree.Flow, call: Span) -> bool:
+        """Whether a call may place a flow, in a model that is not too large yet (reported)."""
+        outermost, unit = call, self.unit
+        while unit.parent is not None:
+            outermost, unit = unit.scope if isinstance(unit.scope, Span) else outermost, unit.parent
+        return self.unit.unfolding.has_room(flow, call, outermost, self.report)
+
     # --- modules ---
 
     @property
@@ -121,6 +128,7 @@ class Context(Frozen, eq=False):
     def make(self, module: LayerModule | UnitModule | Copies | Experts, node: tree.Node, sides: Iterable[Value]) -> str:
         """Enter a module into its unit; returns its name in the unit that runs it. `sides` are its further inputs."""
         self.owner.add(module, self.place(node.span), tuple(sides))
+        self.unit.unfolding.check_units(self.owner.unfolded, called(node), self.report)
         if self.opened is not None:
             self.opened.made[id(node)] = module.name
         return self._seen_here(module.name, node.span)
@@ -146,6 +154,16 @@ class Context(Frozen, eq=False):
             type_ = seen_outside(type_, unit.scope)
             unit = unit.parent
         return type_
+
+
+def called(node: tree.Node) -> Span:
+    """The place of a call, without its body: of a label that of its name."""
+    match node:
+        case tree.Label(name=name):
+            return name.span
+        case tree.Stage(path=path, body=tree.Body()):
+            return path.span
+    return node.span
 
 
 class Placed(Frozen, eq=False):

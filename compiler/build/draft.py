@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from ...grammar import tree
 from ...grammar.source import Span
-from ..ir.graph import Borrowed, Copies, Experts, Module, Node, Unit, UnitModule, Value, layer_around
+from ..ir.graph import Borrowed, Copies, Experts, Module, Node, Unit, UnitModule, Value, layer_around, unfolded
+from .unfolding import Unfolding
 
 
 @dataclass(eq=False)
@@ -25,6 +26,7 @@ class UnitDraft:
     inputs: list[Value] = field(default_factory=list)
     captured: list[tuple[Value, Value]] = field(default_factory=list)
     modules: list[tuple[tuple[int, int], Module]] = field(default_factory=list)
+    unfolded: int = 0
     values: set[Value] = field(default_factory=set)
     consumed: set[Value] = field(default_factory=set)
     left: list[tuple[Value, Span]] = field(default_factory=list)
@@ -33,6 +35,9 @@ class UnitDraft:
     _beside: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     _builders: dict[str, Any] = field(default_factory=dict)
     _results: dict[str, type[tuple[Value, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.unfolding = Unfolding() if self.parent is None else self.parent.unfolding
 
     def own(self, value: Value) -> Value:
         """Note that this unit produces the value."""
@@ -120,6 +125,7 @@ class UnitDraft:
     def add(self, module: Module, site: int, sides: tuple[Value, ...] = ()) -> None:
         """`site` is the place on the page where the module belongs: weights are drawn in that order."""
         self.modules.append(((site, len(self.modules)), module))
+        self.unfolded += unfolded(module)
         self._by_name[module.name] = module
         self._beside[module.name] = sides
 

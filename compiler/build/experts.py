@@ -14,12 +14,14 @@ from ..semantics.tensor import Tensor, seen_outside
 from . import flows, lines
 from .arguments import given_arguments, show_value
 from .combinators import body_of, whole_option
-from .context import Context, Flowing
+from .context import Context, Flowing, called
 from .defaults import EXPERTS_OPTIONS
 from .draft import UnitDraft, labels_in
 from .env import Env
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
+from .unfolding import MOST_UNITS
+from .written_names import check_names
 
 _EXAMPLE = "experts(8, top = 2) { ... }"
 
@@ -42,6 +44,10 @@ def run_experts(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         place = given["top"].flow.span if "top" in given else stage.span
         message = f"a token goes through {whole(top)} experts, and there are {whole(count)}"
         ctx.report.error("wrong-value", message, place, label, help=f"write `top = {whole(count)}`")
+        return ctx.unknown()
+    if whole(count) > MOST_UNITS or not ctx.has_room(body, called(stage)):
+        ctx.unit.unfolding.check_units(whole(count), called(stage), ctx.report)
+        check_names(body, ctx)
         return ctx.unknown()
     width = x.type.dims[-1]
     if x.type.rank < 2 or x.type.dtype != "float" or width.value is None:

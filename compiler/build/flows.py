@@ -199,6 +199,8 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
 
 def _run_open(flow: OpenFlow, stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     """A flow under a name: its modules belong to the body where its `=` stands, whoever runs it."""
+    if not ctx.has_room(flow.flow, stage.span):
+        return ctx.unknown()
     before = len(flow.made)
     flowing = run(flow.flow, x, ctx.within(env=flow.env, opened=flow, site=None, hint=None, inside=None))
     if (len(flow.made) > before or flow.made) and _inside_copies(ctx.unit, flow.unit):
@@ -231,6 +233,9 @@ def _kind(found: object) -> str:
 
 def run_recipe(recipe: Recipe, x: Value, ctx: Context) -> Flowing:
     """A flow that was handed over: its modules are made here, its names looked up where it was written."""
+    if not ctx.has_room(recipe.flow, recipe.flow.span):
+        written_names.check_names(recipe.flow, ctx.within(env=env_of(recipe)))
+        return ctx.unknown()
     return run(recipe.flow, x, ctx.within(env=env_of(recipe), opened=None))
 
 

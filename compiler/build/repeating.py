@@ -11,16 +11,14 @@ from ..semantics.number import Number, Reference, is_whole, number, whole
 from ..semantics.tensor import Tensor, same, seen_outside
 from . import flows, lines, reuse
 from .arguments import given_arguments, show_value
-from .context import Context, Flowing, Placed
+from .context import Context, Flowing, Placed, called
 from .defaults import REPEAT_OPTIONS
 from .draft import UnitDraft, labels_in
 from .env import Env, origins
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
+from .unfolding import MOST_UNITS
 from .written_names import Local, check_names
-
-MOST_COPIES = 100_000
-"""More than any network has; a slip of the finger does not fill the memory."""
 
 
 def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
@@ -74,6 +72,9 @@ def _copies(
             drafts.append(drafts[-1])
             flowing = seen_outside(units[-1].outputs[0].type, drafts[-1].scope)
             continue
+        if not ctx.has_room(body, called(stage)):
+            check_names(body, ctx, Local(frozenset({index.text} if index is not None else ())))
+            return None
         draft = UnitDraft("copy", name, stage.span, ctx.owner, labels, scope=stage.span)
         env = Env(ctx.env, ctx.env.file)
         if index is not None:
@@ -135,9 +136,9 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
             labels=origins(given["count"].flow, ctx.env),
         )
         return None
-    if whole(count) > MOST_COPIES:
+    if whole(count) > MOST_UNITS:
         label = f"{whole(count):,} copies"
-        message = f"`repeat` makes {MOST_COPIES:,} copies at most"
+        message = f"`repeat` makes {MOST_UNITS:,} copies at most"
         ctx.report.error("wrong-value", message, given["count"].flow.span, label, help="share weights with `share(n)`")
         return None
     index = given.get("index")

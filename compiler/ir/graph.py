@@ -266,8 +266,25 @@ class Unit(Frozen, eq=False):
         return found if isinstance(found, Borrowed) else None
 
     @cached_property
+    def unfolded(self) -> int:
+        """How many blocks, groups and copies it comes to, itself among them."""
+        return 1 + sum(map(unfolded, self.modules))
+
+    @cached_property
     def _by_name(self) -> dict[str, Module]:
         return {module.name: module for module in self.modules}
+
+
+def unfolded(module: Module) -> int:
+    """How many blocks, groups and copies a module comes to; a layer is none of them."""
+    match module:
+        case UnitModule(unit=unit):
+            return unit.unfolded
+        case Copies(units=units) | Experts(units=units):
+            return sum(unit.unfolded for unit in units)
+        case Momentum(of=of):
+            return unfolded(of)
+    return 0
 
 
 class Graph(Frozen, eq=False):
