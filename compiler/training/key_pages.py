@@ -102,7 +102,13 @@ KEY_PAGES: Mapping[str, KeyPage] = {
         "How training is spread over devices; ways are added up.", "parallel = fsdp + tensor(2)", "parallel"
     ),
     "compile": KeyPage("Whether the model is compiled with torch.compile.", "compile = true", flag=True),
-    "kernels": KeyPage("Which kernels the emitted model uses.", "kernels = auto", words=KERNELS),
+    "kernels": KeyPage(
+        "Which kernels the model runs on: `triton` gives attentions their own, in `<spec>_kernels.py`, fixed for what the "
+        "spec asks for. They run at half precision on a GPU; elsewhere their plain form does. `torch` is PyTorch's own, "
+        "and so is `auto` in this version.",
+        "kernels = triton",
+        words=KERNELS,
+    ),
 }
 
 ONLY_PHASES = frozenset({"update", "times"})
