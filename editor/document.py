@@ -8,14 +8,16 @@ from functools import cached_property
 
 from ..compiler.pipeline import Analysis
 from ..compiler.python_layers.signature import Signature, read_signatures
-from ..grammar import Source, parse, tree
+from ..grammar import Source, tree
 from ..grammar.lexer import tokens
 from ..grammar.tokens import Token
+from .edits import between
 from .imports import Files
 from .index import Index, Symbol
 from .names import read_names
 from .positions import Encoding, Lines
-from .reparse import pieces, reparse
+from .relines import bodies_at, stretch
+from .reparse import Reading, pieces, read, reparse
 from .shapes import Fact, Facts
 
 
@@ -28,8 +30,8 @@ class Document:
     source: Source
     encoding: Encoding
     files: Files
-    before: tree.File | None = None
-    """The tree of an earlier version, which makes reading this one quicker."""
+    before: Reading | None = None
+    """An earlier version as it was read, which makes reading this one quicker."""
 
     @property
     def text(self) -> str:
@@ -40,13 +42,19 @@ class Document:
         return Lines(self.text, self.encoding)
 
     @cached_property
-    def file(self) -> tree.File:
-        return parse(self.source)[0] if self.before is None else reparse(self.before, self.source)
+    def reading(self) -> Reading:
+        return read(self.source) if self.before is None else reparse(self.before, self.source)
 
     @property
-    def known(self) -> tree.File | None:
-        """The newest tree that was read so far."""
-        return vars(self).get("file", self.before)
+    def file(self) -> tree.File:
+        return self.reading.file
+
+    @property
+    def known(self) -> Reading | None:
+        """The newest version that was read so far; while a line is being typed, the last that was sound."""
+        found: Reading | None = vars(self).get("reading")
+        before = self.before
+        return before if found is None or (before is not None and before.sound > found.sound) else found
 
     @cached_property
     def index(self) -> Index:
@@ -66,8 +74,21 @@ class Document:
         return found
 
     def tokens(self, offset: int) -> list[Token]:
-        """The words of the item around an offset, and of what follows it up to the next: reading all takes longer."""
+        """The words around an offset: of its item, but for the lines of bodies that are neither around nor beside it.
+
+        Reading all words takes longer.
+        """
         start, end = next(piece for piece in reversed(pieces(self.text)) if piece[0] <= offset)
+        found: list[Token] = []
+        for body in bodies_at(self.file, offset):
+            around = stretch(body, offset, offset)
+            if around is None or body.span.start < start or around[3] > end:
+                continue
+            found += self._tokens(start, body.span.start + 1)
+            _, _, start, end = around
+        return found + self._tokens(start, end)
+
+    def _tokens(self, start: int, end: int) -> list[Token]:
         found, _ = tokens(Source(self.source.name, self.text[start:end]))
         return [token._replace(start=token.start + start, end=token.end + start) for token in found]
 
@@ -94,21 +115,11 @@ class Analysed:
 
     def _place(self, now: Document) -> Callable[[int, int], tuple[int, int] | None]:
         """Where a place of the document as it is now was when it was analysed; None for what was edited since."""
-        before, after = self.document.text, now.text
-        if before == after:
-            return lambda start, end: (start, end)
-        head = _shared(before, after)
-        tail = min(_shared(before[::-1], after[::-1]), min(len(before), len(after)) - head)
-        moved = len(after) - len(before)
+        edit = between(self.document.text, now.text)
 
         def place(start: int, end: int) -> tuple[int, int] | None:
-            if end < head:
+            if end < edit.start or not (edit.end > edit.start or edit.by):
                 return start, end
-            return (start - moved, end - moved) if start > len(after) - tail else None
+            return (start - edit.by, end - edit.by) if start > edit.end + edit.by else None
 
         return place
-
-
-def _shared(a: str, b: str) -> int:
-    """How many characters two texts begin with alike."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from ..grammar import Fix, format, parse
+from ..grammar import Fix, format
 from .document import Document
+from .reparse import read
 
 
 def layout(document: Document) -> list[Fix]:
     """Edits that lay a document out; none where it cannot be read whole. Its line ends stay as they are."""
-    file, found = parse(document.source)
-    if any(finding.severity == "error" for finding in found):
+    reading = document.reading if document.reading.sound else read(document.source)
+    if not reading.sound:
         return []
-    laid_out = format(file, document.source)
+    laid_out = format(reading.file, document.source)
     if "\r\n" in document.text:
         laid_out = laid_out.replace("\n", "\r\n")
     return list(_edits(document, laid_out))

@@ -1,25 +1,41 @@
 """A tree of an edited text from the tree of the text before: only the items around the edit are read again.
 
 A file of 500 lines takes 25 ms to parse, and an answer is wanted while a word is being typed. Items do not depend on
-each other for their syntax, so those that the edit has left alone only move.
+each other for their syntax, so those that the edit has left alone only move. Of an edit in a body, `relines.py` reads
+less still.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import takewhile
-from typing import TypeVar
 
 from ..compiler.depth import room_for_depth
-from ..grammar import Source, parse, tree
+from ..grammar import Diagnostic, Source, parse, tree
 from ..grammar.source import Span
+from .edits import between
+from .moving import moved
+from .relines import reread
 
 ITEM = re.compile(r"^[ \t]*(?:block|model|train|export|import)\b", re.MULTILINE)
 """A line that begins an item, whatever is still open above it: these words stand nowhere else."""
 
 _HEADER = "dlspec 1\n"
 
-AnyNode = TypeVar("AnyNode", bound=tree.Node)
+
+@dataclass(frozen=True)
+class Reading:
+    """The tree of a text; `sound` where it is as the parser gives it, who found nothing wrong."""
+
+    file: tree.File
+    sound: bool
+
+
+def read(source: Source) -> Reading:
+    """All of a text."""
+    file, found = parse(source)
+    return Reading(file, not _faulty(found))
 
 
 def pieces(text: str) -> list[tuple[int, int]]:
@@ -29,9 +45,13 @@ def pieces(text: str) -> list[tuple[int, int]]:
 
 
 @room_for_depth()
-def reparse(before: tree.File, source: Source) -> tree.File:
-    """The tree of `source`, which is an edited form of the text that `before` was read from."""
+def reparse(known: Reading, source: Source) -> Reading:
+    """The tree of `source`, which is an edited form of the text that `known` was read from."""
+    before = known.file
     old, new = before.span.source.text, source.text
+    again = reread(before, source, between(old, new)) if known.sound else None
+    if again is not None:
+        return Reading(*again)
     old_pieces, new_pieces = pieces(old), pieces(new)
     pairs = list(zip(old_pieces, new_pieces, strict=False))
     head = len(list(takewhile(lambda pair: _same(old, new, *pair), pairs)))
@@ -43,15 +63,20 @@ def reparse(before: tree.File, source: Source) -> tree.File:
     old_end = len(old) - (len(new) - end)
     if any(_astride(item.span, begin) or _astride(item.span, old_end) for item in before.items):
         # An item that was never closed: where it ends may hang on all that follows.
-        return parse(source)[0]
+        return read(source)
     lead = _HEADER if head else ""
-    read, _ = parse(Source(source.name, lead + new[begin:end]))
-    items = [_moved(item, source, 0) for item in before.items if item.span.end <= begin]
-    items += [_moved(item, source, begin - len(lead)) for item in read.items]
-    items += [_moved(item, source, len(new) - len(old)) for item in before.items if item.span.start >= old_end]
-    version = before.version if head else read.version
-    version = None if version is None else _moved(version, source, 0)
-    return tree.File(version, tuple(items), span=source.span(0, len(new)))
+    middle_file, found = parse(Source(source.name, lead + new[begin:end]))
+    items = [moved(item, source, 0) for item in before.items if item.span.end <= begin]
+    items += [moved(item, source, begin - len(lead)) for item in middle_file.items]
+    items += [moved(item, source, len(new) - len(old)) for item in before.items if item.span.start >= old_end]
+    version = before.version if head else middle_file.version
+    version = None if version is None else moved(version, source, 0)
+    file = tree.File(version, tuple(items), span=source.span(0, len(new)))
+    return Reading(file, known.sound and not _faulty(found))
+
+
+def _faulty(found: list[Diagnostic]) -> bool:
+    return any(finding.severity == "error" for finding in found)
 
 
 def _same(old: str, new: str, a: tuple[int, int], b: tuple[int, int]) -> bool:
@@ -60,19 +85,3 @@ def _same(old: str, new: str, a: tuple[int, int], b: tuple[int, int]) -> bool:
 
 def _astride(span: Span, offset: int) -> bool:
     return span.start < offset < span.end
-
-
-def _moved(node: AnyNode, source: Source, by: int) -> AnyNode:
-    """A copy of a node and all below it, `by` code points further on in another text."""
-    copy = object.__new__(type(node))
-    fields = copy.__dict__  # all nodes of a file are copied after each keystroke: their constructors take longer
-    for name, value in vars(node).items():
-        if name == "span":
-            fields[name] = Span(source, value.start + by, value.end + by)
-        elif isinstance(value, tree.Node):
-            fields[name] = _moved(value, source, by)
-        elif type(value) is tuple:
-            fields[name] = tuple([_moved(v, source, by) if isinstance(v, tree.Node) else v for v in value])
-        else:
-            fields[name] = value
-    return copy

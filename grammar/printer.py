@@ -287,11 +287,11 @@ class _Printer:
         above = False  # whether what was printed last is an item of several lines
         last = entries[:1]
         for unit in self.units(entries):
-            lines = [line for entry in unit for line in render(entry.doc)]
-            tall = isinstance(unit[-1].node, _HEADED) and len(render(unit[-1].doc)) > 1
+            rendered = [render(entry.doc) for entry in unit]
+            tall = isinstance(unit[-1].node, _HEADED) and len(rendered[-1]) > 1
             if out and (tall or above or self.apart(last[0], unit[0])):
                 out.append(Line(""))
-            out.extend(lines)
+            out.extend(line for lines in rendered for line in lines)
             above, last = tall, unit[-1:]
         return text(out)
 
