@@ -102,7 +102,7 @@ def without_line(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def without_default(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    return instead(finding, "", whole_line(finding.span), help="give an option, or leave the line out")
+    return instead(finding, "", whole_line(finding.span), help=finding.help or "give an option, or leave the line out")
 
 
 def missing_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:

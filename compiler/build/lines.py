@@ -16,6 +16,7 @@ from .defaults import check_default, legal_defaults
 from .env import Env, Labelled, OpenFlow
 from .labels import check_label
 from .leftovers import check_unused
+from .reach import check_default_values
 
 
 def run_body(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
@@ -40,6 +41,7 @@ def run_lines(body: tree.Body, x: Value | None, ctx: Context, ports: tuple[tree.
             case tree.Default():
                 ctx.env.defaults.append(line)
                 check_default(line, legal_defaults(line, ctx.env.file, ctx.report), ctx.report)
+                check_default_values(line, ctx.env.file, ctx.env, ctx.report)
             case tree.Phase():
                 ctx.report.error(
                     "misplaced-phase", "a phase belongs into `train`", line.span, "not in a body", help="move it there"

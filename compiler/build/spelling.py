@@ -16,6 +16,7 @@ from .context import Context
 from .draft import UnitDraft
 from .env import Env
 from .labels import check_name
+from .reach import check_default_values, check_defaults_reach, check_repeated_defaults
 from .written_names import Local, check_names, parameters
 
 
@@ -31,6 +32,7 @@ def check_spelling(scope: FileScope, report: Report) -> None:
                 check_names(value, ctx)
             case tree.Default():
                 check_names(item.stage, ctx)
+                check_default_values(item, scope, scope, report)
             case tree.Block(body=body):
                 given = frozenset(name for name, _ in parameters(item)) | _ports(item.signature)
                 for param in item.params or ():
@@ -39,12 +41,14 @@ def check_spelling(scope: FileScope, report: Report) -> None:
                 _check_parameters(item, report)
             case tree.Model(body=body, signature=signature):
                 check_names(body, ctx, Local(_ports(signature)))
+    check_repeated_defaults(scope, report)
 
 
 def check_used(scope: FileScope, report: Report) -> None:
-    """Warn of constants, functions and blocks that nothing in a file with a model uses."""
+    """Warn of constants, functions, blocks and defaults that nothing in a file with a model uses."""
     if not scope.models:
         return
+    check_defaults_reach(scope, report)
     used: set[str] = set()
     for item in scope.file.items:
         own = item.name.text if isinstance(item, tree.Constant | tree.Function | tree.Block) else None
