@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath, PureWindowsPath
+
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.report import Report
@@ -56,7 +59,21 @@ def _file(line: tree.Line, model: str, scope: FileScope, report: Report) -> tupl
         return None
     outputs = getattr(read.options, "outputs", None) or ()
     fits = [_is_output(name, place, model, scope, report) for name, place in outputs]
+    fits.append(_is_name(read.options.path, read.place("path"), report))
     return (read.options, read.place("path")) if all(fits) else None
+
+
+def _is_name(path: str, place: Span, report: Report) -> bool:
+    """Whether a path is the name of a file, or of a folder (`models/`), where the export is written."""
+    name = PurePosixPath(PureWindowsPath(path).as_posix()).name
+    if path.removesuffix("/") == name and name != "..":
+        return True
+    message = "an export is given the name of a file, without a folder: `dlspec export -o` says the folder"
+    named = f'"{name}"' if name not in ("", "..") else ""
+    fixes = (Fix(place, named),) if named and place.text == f'"{path}"' else ()
+    help = f"write `{named}`" if named else 'such as `"model.onnx"`'
+    report.error("wrong-value", message, place, "names a folder", help=help, fixes=fixes)
+    return False
 
 
 def _is_output(name: str, place: Span, model: str, scope: FileScope, report: Report) -> bool:
