@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from gpu_attention import attentions
 from pairs import Agreement, agreement, batches_of, train_in_turns
 from programs import compile_spec, program_of, write_text, write_tokens
 from record import spread
@@ -163,6 +164,7 @@ SECTIONS: dict[str, Callable[[Stage], Found]] = {
     "GPT of 4 x 256 with dropout, bf16, resumed": partial(
         resumed, gpt_case, ("dim=256", "heads=4", "depth=4", "drop=0.1", "train.precision=bf16")
     ),
+    "attention, bf16": lambda stage: attentions(stage.device, quick=stage.quick),
     "GPT-2 124M, bf16": partial(in_turns, gpt_case, ("train.precision=bf16",)),
     "GPT-2 124M, bf16, not deterministic": partial(
         in_turns, gpt_case, ("train.precision=bf16", "train.deterministic=false")
