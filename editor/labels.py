@@ -104,6 +104,8 @@ def _fits(name: str, pattern: str) -> bool:
 
 def path_parts(path: tree.Path) -> list[tuple[str, Span]]:
     """The parts of a path with the place of each."""
+    if len(path.parts) == 1:  # most are: no need to look for it
+        return [(path.parts[0], path.span)]
     span, at, found = path.span, path.span.start, []
     for part in path.parts:
         at = span.source.text.find(part, at, span.end)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..compiler.pipeline import analyse
 from ..compiler.semantics.language import FUNCTIONS, LAYERS, RESERVED
-from ..grammar import Diagnostic, Fix, Source, parse
+from ..grammar import Diagnostic, Fix, Source
 from ..grammar.source import Span
 from .document import Analysed, Document
 from .index import Index, Mention, Symbol
@@ -24,24 +24,19 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Renaming:
-    """The uses of a name as edits of one document, and the text after them."""
+    """The uses of a name as edits of one document, and what the compiler finds wrong with the text after them."""
 
     document: Document
     edits: tuple[Fix, ...]
-    source: Source
+    errors: tuple[Diagnostic, ...] = ()
 
-    def errors(self) -> list[Diagnostic]:
-        """What the compiler finds wrong with the text after the edits. This is an analysis: it takes its time."""
-        found = analyse(self.source, read=self.document.files.read).diagnostics
-        return [finding for finding in found if finding.severity == "error"]
-
-    def check(self, errors: Iterable[Diagnostic], before: Analysed) -> None:
-        """Raises Refusal for the first of the errors that the text before the edits, analysed in `before`, lacks.
+    def check(self, before: Analysed) -> None:
+        """Raises Refusal for the first error that the text before the edits, analysed in `before`, does not have.
 
         Errors are the same by code and place: many a message has the name in it, or a name that is like it.
         """
         known = {(one.code, one.span.source.name, self._moved(one.span)) for one in before.analysis.diagnostics}
-        for one in errors:
+        for one in self.errors:
             if (one.code, one.span.source.name, one.span.start) not in known:
                 raise Refusal(f"{one.message[0].upper()}{one.message[1:]}")
 
@@ -61,21 +56,21 @@ def renamable(document: Document, offset: int) -> Span:
 def rename(document: Document, offset: int, name: str) -> Renaming:
     """The edits that give the name at an offset another spelling. Raises Refusal.
 
-    A new name is taken where the text reads the same with it: every name stands for what it stood for. Whether the
-    compiler finds something new is another question, `Renaming.check`.
+    A new name is taken where the text reads the same with it: every name stands for what it stood for, and the
+    compiler finds nothing new, which `Renaming.check` tells where it finds something. This takes one analysis.
     """
     mention = _mention(document, offset)
     symbol = mention.symbol
     _check_form(symbol, name)
     if name == symbol.name:
-        return Renaming(document, (), document.source)
+        return Renaming(document, ())
     edits = tuple(Fix(one.span, name) for one in document.index.of(symbol))
     source = Source(document.source.name, _applied(document.text, edits))
-    file, _ = parse(source)
-    index = read_names(file, document.outside)
+    found = analyse(source, read=document.files.read)
+    index = read_names(found.file, document.outside)
     if _structure(index) != _structure(document.index):
         raise Refusal(_taken(document.index, symbol, name))
-    return Renaming(document, edits, source)
+    return Renaming(document, edits, tuple(one for one in found.diagnostics if one.severity == "error"))
 
 
 def _mention(document: Document, offset: int) -> Mention:

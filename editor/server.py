@@ -127,15 +127,14 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
         document = desk.documents[params.text_document.uri]
         offset = offset_at(document, params.position)
         try:
-            # In threads, so that other questions are answered meanwhile.
+            # In a thread, so that other questions are answered meanwhile.
             made = await asyncio.to_thread(rename, document, offset, params.new_name)
-            errors = await asyncio.to_thread(made.errors) if made.edits else []
-            # Most texts have no errors: then the one analysis is enough.
-            before = await desk.analyse(document.uri) if errors else None
+            # Most texts have no errors: then nobody need know those before.
+            before = await desk.analyse(document.uri) if made.errors else None
             if desk.documents.get(document.uri) is not document:
                 raise Refusal("The text has changed in the meantime: try again")
             if before is not None:
-                made.check(errors, before)
+                made.check(before)
         except Refusal as refusal:
             raise JsonRpcInvalidParams(str(refusal)) from None
         return types.WorkspaceEdit({document.uri: [text_edit(document.lines, edit) for edit in made.edits]})
