@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...grammar import tree
@@ -72,14 +72,7 @@ def given_to_layer(
     if kind.by_name and beyond:
         free = [name for name in kind.options if name in kind.by_name]
         for arg, name in zip(beyond, free, strict=False):
-            report.error(
-                "option-by-position",
-                f"`{name}` of `{kind.word}` is given by its name",
-                arg.span,
-                "which option is this?",
-                help=f"write `{kind.word}({name} = {arg.span.text})`",
-                fixes=(Fix(arg.span, f"{name} = {arg.span.text}"),),
-            )
+            _report_by_position(kind.word, name, arg, report)
         kept = tuple(arg for arg in call.args or () if arg not in beyond)
         call = tree.Stage(call.path, kept, call.body, span=call.span)
         if misfits is not None:
@@ -87,11 +80,23 @@ def given_to_layer(
     return given_arguments(call, placed, report, later=kind.later | kind.by_name, misfits=misfits)
 
 
+def _report_by_position(word: str, name: str, arg: tree.Node, report: Report) -> None:
+    report.error(
+        "option-by-position",
+        f"`{name}` of `{word}` is given by its name",
+        arg.span,
+        "which option is this?",
+        help=f"write `{word}({name} = {arg.span.text})`",
+        fixes=(Fix(arg.span, f"{name} = {arg.span.text}"),),
+    )
+
+
 def given_arguments(
     stage: tree.Stage,
     names: Sequence[str],
     report: Report,
     *,
+    by_name: Container[str] = (),
     later: frozenset[str] = frozenset(),
     spellings: Mapping[str, str] = OPTION_SPELLINGS,
     misfits: list[str] | None = None,
@@ -101,7 +106,8 @@ def given_arguments(
 
     What `--set` has put into a call takes the place of what the file gives there, also by position.
 
-    `names` are the options in the order in which they may stand without their name; `later` are those that always have
+    `names` are the options in the order in which they may stand without their name, which is reported of those that
+    are in `by_name` too; `later` are those that always have
     it, among them what only a later version takes. `spellings` are other tools' words; one that holds a `{}` says how
     the value is written too (`beta1` is `betas = [{}, 0.999]`).
 
@@ -127,6 +133,8 @@ def given_arguments(
             continue
         else:
             name, value, place = names[position], arg, arg.span
+            if name in by_name:
+                _report_by_position(str(stage.path), name, arg, report)
         overrides = place.source is not stage.path.span.source
         if name in given and not overrides:
             _report_repeated(name, stage, arg, given[name].place, report)

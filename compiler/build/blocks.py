@@ -19,7 +19,7 @@ from .defaults import defaults_for
 from .draft import UnitDraft, labels_in
 from .env import Env, Labelled, OpenFlow
 from .leftovers import check_last, check_left, check_unused
-from .signatures import bind_type, check_outputs, check_promised_dims, wrap_unsigned
+from .signatures import as_promised, bind_type, check_outputs, check_promised_dims, wrap_unsigned
 from .written_names import check_names, taken_by
 
 
@@ -86,6 +86,7 @@ def _build_block(
     outputs = unit_outputs(promised, flowing, block.body, inner)
     check_left(draft, outputs, ctx.report)
     check_unused(inner)
+    outputs = outputs if promised is None else as_promised(promised, outputs, inner)
     results = type(flowing) if promised is None and isinstance(flowing, Branches) else tuple
     return Placed((draft.close(outputs, inner.nodes),), draft, inputs[1:], results)
 

@@ -11,6 +11,8 @@ from .arguments import Given, Written
 from .env import Env
 
 REPEAT_OPTIONS = ("count", "index")
+COMBINATOR_OPTIONS_BY_NAME = {"repeat": ("index",)}
+"""A name without one would be taken for a number that is known."""
 RESIDUAL_OPTIONS = ("pre", "out", "post", "drop", "skip", "scale", "gain", "layer_scale", "gate", "drop_path")
 DEEPNORM = "deepnorm"
 """The bare word that `scale` of residual takes."""
@@ -57,6 +59,8 @@ def defaults_for(word: str, at: tree.Node, env: Env) -> Given:
 def _by_name(word: str, given: str, legal: list[str]) -> str:
     if "pre" in legal:
         return f"write `default {word}(pre = {given})` or `default {word}(post = {given})`"
+    if len(legal) == 1:
+        return f"write `default {word}({legal[0]} = {given})`"
     return f"write `default {word}(option = {given})` with one of {', '.join(f'`{name}`' for name in legal)}"
 
 
@@ -97,8 +101,9 @@ def legal_defaults(line: tree.Default, file: FileScope, report: Report) -> list[
     block = file.blocks.get(word)
     if block is not None:
         return [param.name.text for param in block.params or ()]
-    legal = [*layers(), *functions(), "residual", *file.blocks, *file.layers]
-    report.unknown("layer or block", word, line.stage.path.span, legal, SPELLINGS, code="unknown-layer")
+    legal = [*layers(), *functions(), *COMBINATOR_OPTIONS, *file.blocks, *file.layers]
+    what, code = ("layer or block", "unknown-layer") if word[:1].isupper() else ("function", "unknown-function")
+    report.unknown(what, word, line.stage.path.span, legal, SPELLINGS, code=code)
     return None
 
 

@@ -153,7 +153,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     if word in file.functions:
         return scalar.run_function(file.functions[word], stage, x, ctx)
     written_names.report_unknown(stage.path, called=stage.args is not None, ctx=ctx)
-    written_names.check_names(stage.args, ctx)  # what is named there is used
+    written_names.check_names((stage.args, stage.body), ctx)  # what is named there is used
     return ctx.unknown()
 
 

@@ -50,10 +50,17 @@ def run_lines(body: tree.Body, x: Value | None, ctx: Context, ports: tuple[tree.
                 flowing = _name(_line(flow, flowing, ctx), names, line, ctx)
             case _:
                 flowing = _line(line, flowing, ctx)
+                if line is not stages[-1]:
+                    flowing = _flowing_on(flowing, line, ctx)
     if not stages and not (ports and all(_is_given(port, ctx) for port in ports)):
         label = "nothing is done here"
         ctx.report.error("empty-body", "this body has no stage", body.span, label, help="write a stage, or `identity`")
     return ctx.unknown() if flowing is None or not stages else flowing
+
+
+def _flowing_on(flowing: Flowing, line: tree.Flow, ctx: Context) -> Flowing:
+    """What a line hands to the next; a line that is a number is told where it stands."""
+    return flowing if isinstance(flowing, Value | tuple) else flows.first(flowing, ctx, line)
 
 
 def _is_given(port: tree.Port, ctx: Context) -> bool:

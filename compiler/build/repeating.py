@@ -12,7 +12,7 @@ from ..semantics.tensor import Tensor, same, seen_outside
 from . import flows, lines, reuse
 from .arguments import given_arguments, show_value
 from .context import Context, Flowing, Placed, called
-from .defaults import REPEAT_OPTIONS
+from .defaults import COMBINATOR_OPTIONS_BY_NAME, REPEAT_OPTIONS
 from .draft import UnitDraft, labels_in
 from .env import Env, origins
 from .leftovers import check_left, check_unused
@@ -115,7 +115,7 @@ def _share_captures(units: list[Unit], drafts: list[UnitDraft]) -> list[Value]:
 
 
 def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None] | None:
-    given = given_arguments(stage, REPEAT_OPTIONS, ctx.report)
+    given = given_arguments(stage, REPEAT_OPTIONS, ctx.report, by_name=COMBINATOR_OPTIONS_BY_NAME["repeat"])
     if given is None:
         return None
     if "count" not in given:

@@ -189,9 +189,14 @@ def _bind_dim(
 ) -> Number | None:
     bounded = comparisons(dim)
     if bounded:
-        bound = _bind_dim(bounded[0].dim, actual, env, owner, what, call, report)
-        fine = [_check_bound(comparison, actual, env, what, call, report) for comparison in bounded]
-        return bound if all(fine) else None
+        size = bounded[0].dim
+        multiple = None if capital(size) else _bind_dim(size, actual, env, owner, what, call, report)
+        held = actual if capital(size) or multiple is not None else None
+        for comparison in bounded:
+            held = None if held is None else _check_bound(comparison, held, env, what, call, report)
+        if held is None or multiple is not None:
+            return multiple
+        return _bind_dim(size, held, env, owner, what, call, report)
     name = capital(dim)
     if name is not None and env.lookup(name) is None:
         reference = actual if actual.value is None else Reference(name, "dim", owner, actual)
@@ -210,23 +215,27 @@ def _bind_dim(
     return size
 
 
-def _check_bound(comparison: Comparison, actual: Number, env: Env, what: str, call: Span, report: Report) -> bool:
-    """Whether a dim that a block bounds has a bound to be held against what comes in; one that goes beyond it is
-    reported, and goes on as it is."""
+def _check_bound(
+    comparison: Comparison, actual: Number, env: Env, what: str, call: Span, report: Report
+) -> Number | None:
+    """What comes in where a block bounds a dim; None where the bound is none, or a known size is beyond it. An open
+    dim that may go beyond it is reported, and keeps to the bound inside the block."""
     bound = bound_of(comparison, env, report)
     if bound is None:
-        return False
+        return None
     assert bound.value is not None
     size = limit(actual) if comparison.side == "most" else least(actual)
     if size is not None and (size <= bound.value if comparison.side == "most" else size >= bound.value):
-        return True
+        return actual
     goes = "comes in" if actual.value is not None else "may be any length" if size is None else f"may be {spell(size)}"
     message, help = f"{what} takes `{comparison.whole.span.text}`, and {written(actual)} {goes}", ""
     if isinstance(actual, Reference) and actual.kind == "open":
         sign = "<=" if comparison.side == "most" else ">="
         help = f"write `{actual.name} {sign} {spell(bound.value)}` in the input of the model"
     _promised(message, actual, comparison.whole, call, report, help)
-    return True
+    if not isinstance(actual, Reference) or actual.kind != "open":
+        return None
+    return replace(actual, most=bound) if comparison.side == "most" else replace(actual, least=bound)
 
 
 def _promised(message: str, actual: Number, dim: tree.Flow, call: Span, report: Report, help: str = "") -> None:
@@ -325,6 +334,23 @@ def check_outputs(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx:
                 f"{_joined(wanted)} {be} promised, {_joined(found)} {flow} out",
                 labels=_maker(value, ctx),
             )
+
+
+def as_promised(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx: Context) -> tuple[Value, ...]:
+    """The outputs as callers have them: of what a block does not keep of its promise, which is told there, callers
+    know neither that nor the other."""
+    kept: list[Value] = []
+    for port, value in zip(ports, outputs, strict=True):
+        promised = promised_type(port.shape, ctx.env, ctx.report)
+        kept.append(value if _fits(promised, value.type) else ctx.unknown())
+    return tuple(kept)
+
+
+def _fits(promised: Type, found: Type) -> bool:
+    if not isinstance(promised, Tensor) or not isinstance(found, Tensor):
+        return True
+    alike = promised.rank == found.rank and promised.dtype == found.dtype
+    return alike and all(map(equal, promised.dims, found.dims))
 
 
 def _joined(dims: Sequence[Number]) -> str:

@@ -18,7 +18,7 @@ from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
 from .arguments import all_of, given_arguments, given_to_layer, words_of
 from .context import Context
-from .defaults import COMBINATOR_OPTIONS, DEEPNORM
+from .defaults import COMBINATOR_OPTIONS, COMBINATOR_OPTIONS_BY_NAME, DEEPNORM
 
 _WORDS = frozenset({DEEPNORM})
 """Bare words of combinators; those of layers are known to their options."""
@@ -96,7 +96,8 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
         given_arguments(stage, names, ctx.report, there_are=taken_by(block))
     elif word in COMBINATOR_OPTIONS:
         if word != "residual" or all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):
-            given_arguments(stage, COMBINATOR_OPTIONS[word], ctx.report)
+            by_name = COMBINATOR_OPTIONS_BY_NAME.get(word, ())
+            given_arguments(stage, COMBINATOR_OPTIONS[word], ctx.report, by_name=by_name)
     elif word == IDENTITY:
         given_arguments(stage, (), ctx.report)
 
@@ -118,7 +119,10 @@ def parameters(block: tree.Block) -> list[tuple[str, Span]]:
 
 def _option_words(path: tree.Path, arg: tree.Node, ctx: Context) -> frozenset[str]:
     """The bare words that an option of a layer takes, and names of axes, which are looked up in what comes in."""
-    layer = ctx.env.file.layer(str(path))
+    file, word = ctx.env.file, str(path)
+    layer = file.layer(word)
+    if layer is None and word not in file.flows() and word not in MATHS and not is_library(word):
+        layer = file.layer(nearest(word, (*layers(), *functions()), SPELLINGS) or "")  # a misspelt one has them too
     if layer is None:
         return frozenset()
     options = [arg.name.text] if isinstance(arg, tree.Keyword) else list(layer.options)
@@ -155,7 +159,8 @@ def _check_path(path: tree.Path, called: bool, ctx: Context, local: Local) -> No
 def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterable[str] = ()) -> None:
     """A stage that is nothing: no layer or block, no function, no name."""
     word, file = path.parts[0], ctx.env.file
-    library = [*layers(), *functions(), *COMBINATORS, *file.blocks, *file.layers]
+    models = [name for name, model in file.models.items() if not _holds(model, path)]
+    library = [*layers(), *functions(), *COMBINATORS, *file.blocks, *models, *file.layers]
     if called and ctx.env.label(word) is not None:
         ctx.report.error(
             "not-a-flow",
@@ -188,6 +193,11 @@ def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterab
         ctx.report.unknown("name", word, path.span, legal, SPELLINGS, own=own)
 
 
+def _holds(model: tree.Model, path: tree.Path) -> bool:
+    """Whether a place is in a model, which cannot be meant there."""
+    return model.span.source is path.span.source and model.span.start <= path.span.start < model.span.end
+
+
 def _given(lines: tuple[tree.Line, ...]) -> frozenset[str]:
     """The names and labels that a body gives."""
     found: set[str] = set()
@@ -202,6 +212,8 @@ def _given(lines: tuple[tree.Line, ...]) -> frozenset[str]:
                 found.add(name.text)
             case tree.Keyword(name=name, value=tree.Stage(path=path)) if nearest(name.text, ["index"]):
                 found.add(str(path))  # of a `repeat`, which may be misspelt itself
+            case tree.Stage(path=tree.Path(parts=("repeat",)), args=(_, tree.Stage(path=path, args=None))):
+                found.add(str(path))  # its index without the name of the option, which is told there
         if isinstance(node, tree.Node):
             for name in node.__dataclass_fields__:
                 if name != "span":

@@ -50,17 +50,28 @@ class _Findings:
         self.lost = self._lost_words(file)
         self.words: dict[tuple[int | None, str], set[str]] = {}
         self.not_run: set[int | None] = set()
+        self.given_again: set[int] = set()
         for d in found:
             item = self.items.around(d.span)
             self.words.setdefault((item, d.code), set()).add(_word(d))
             if d.code in ("unused-name", "repeated-name") and _names_a_flow(d):
                 self.not_run.add(item)
+                if d.code == "repeated-name":
+                    self.given_again.add(d.span.start)
         self.misspelt_options = {
             option
             for d in found
             if d.code == "unknown-option" and _in_a_default(d.span) and (option := d.fixes[0].text if d.fixes else "")
         }
+        self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
+        self.not_given = self._options_of_wrong_defaults(found, file)
         self.wrong_default = any(_in_a_default(d.span, _SIZED) for d in found if d.severity == "error")
+        self.wrong_default |= any(_SIZED.match(word) for word, *_ in self.not_given)
+        self.no_option_ends = {d.span.end for d in found if d.code == "unknown-option"}
+        # Inputs of which an output has the name.
+        self.ports = {d.labels[0][0].start for d in found if d.code == "repeated-name" and d.message.startswith("an input")}
+        self.other_case = {d.span.text: d.span for d in spelling if d.code == "wrong-case"}
+        self.no_stage = {d.span.start for d in found if d.code in ("not-a-flow", "number-as-stage", "wrong-arguments")}
         # Constants of which something was said where they are given.
         self.faulty = {
             item.name.text
@@ -73,7 +84,6 @@ class _Findings:
         self.repeated = constants & {_word(d) for d in found if d.code == "repeated-name"}
         self.indexed = _Stretches(d.span for d in found if d.code == "foreign-index" and d not in self.spelling)
         self.blamed = self._first_of_names(found, file)
-        self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
         self.no_function = {d.span.start for d in found if d.code == "unknown-function"}
         self.no_option = {d.span.start for d in found if d.code == "unknown-option"}
         # `T_max`, which is not only a matter of its capital letter.
@@ -86,13 +96,14 @@ class _Findings:
         self.other_order = _Stretches(d.span for d in found if d.code == "wrong-value" and _TOLD in d.message)
         self.nothing = sorted(self.unknown | {d.span.start for d in found if d.code == "unknown-key"})
         self.no_values = self._names_of_faulty_values(file)
-        self.no_flows = {d.span.start for d in found if d.code == "not-a-flow"}
         self.misspelt = self._meant_elsewhere(found)
 
     def follows(self, finding: Diagnostic) -> bool:
         if finding in self.spelling:
             if finding.code == "foreign-index":
                 return self.indexed.around(finding.span) is not None
+            if finding.code == "wrong-sign":
+                return finding.span.start in self.no_option_ends  # `Linear(n: 8)`: no option, whatever its sign
             other_name = finding.span.start in self.other_names
             return finding.code == "wrong-case" and (other_name or self._of_no_call(finding))
         if self.unread.around(finding.span) is not None:
@@ -111,9 +122,15 @@ class _Findings:
             case "shape-mismatch":
                 return self.wrong_default or (item in self.not_run and "is promised as" in finding.message)
             case "empty-body":
-                return any(finding.span.start <= span.start <= finding.span.end for span in self.unread.spans)
+                unread = any(finding.span.start <= span.start <= finding.span.end for span in self.unread.spans)
+                return unread or any(finding.span.start <= start < finding.span.end for start in self.given_again)
+            case "repeated-name":
+                of_port = bool(finding.labels) and finding.labels[0][0].start in self.ports
+                return of_port and not finding.message.startswith("an input")
             case "missing-option":
-                return any(f"needs `{option}`" in finding.message for option in self.misspelt_options)
+                misspelt = any(f"needs `{option}`" in finding.message for option in self.misspelt_options)
+                told = tuple(_QUOTED.findall(finding.message))
+                return misspelt or told[:1] in self.not_given or told in self.not_given
             case "missing-key":
                 return self._meant_by_unknown(finding, item)
             case "wrong-value" | "bad-dim" if self.faulty & set(_WORD.findall(finding.span.text)):
@@ -129,10 +146,33 @@ class _Findings:
             case "unknown-name" if finding.span.start in self.no_function:
                 return True
             case "not-a-value":
-                return finding.span.start in self.unknown
+                return finding.span.start in self.unknown or (item, word) in self.no_values
             case "lost-value":
-                return finding.span.start in self.no_flows or self._lost_with_another(finding, item)
+                return finding.span.start in self.no_stage or self._lost_with_another(finding, item)
+        if finding.code in UNKNOWN_NAMES and self._of_other_case(finding):
+            return True
         return finding.code in _MISSING and self._is_lost(word, item)
+
+    def _options_of_wrong_defaults(self, found: Sequence[Diagnostic], file: tree.File) -> set[tuple[str, ...]]:
+        """Layers with the options that a `default` line would give them, had it their names: `default Cnv2d(kernel =
+        3)` gives `Conv2d` a kernel, and `default Dropout(0.1)` all that a call of `Dropout` may lack."""
+        wrong = {d.span.start: d for d in found if d.code in UNKNOWN_NAMES | {"default-by-position"}}
+        given: set[tuple[str, ...]] = set()
+        lines = [node for node in tree.walk(file) if isinstance(node, tree.Default)] if wrong else []
+        for stage in (line.stage for line in lines):
+            misspelt = wrong.get(stage.path.span.start)
+            word = misspelt.fixes[0].text if misspelt is not None and misspelt.fixes else str(stage.path)
+            for arg in stage.args or ():
+                if isinstance(arg, tree.Keyword) and misspelt is not None:
+                    given.add((word, arg.name.text))
+                elif arg.span.start in wrong:
+                    given.add((word,))
+        return given
+
+    def _of_other_case(self, finding: Diagnostic) -> bool:
+        """The name is that of a block or model of which the case was told where it is given."""
+        meant = finding.fixes[0].text if finding.fixes else ""
+        return meant in self.other_case and self.other_case[meant].start != finding.span.start
 
     def _lost_words(self, file: tree.File) -> dict[int | None, set[str]]:
         """What stands on a line that could not be read may have been given or used there: in its item, or in the file
@@ -184,7 +224,8 @@ class _Findings:
         """A value is lost since its name is, or since the outputs that it may be one of have none."""
         flowing = _FLOWING.match(finding.message)
         if flowing is None:
-            return finding.message.startswith("the outputs") and (item, "missing-output") in self.words
+            no_outputs = (item, "missing-output") in self.words or (item, "repeated-name") in self.words
+            return finding.message.startswith("the outputs") and no_outputs
         codes = ("unused-name", "repeated-name", "value-as-parameter")
         return any(flowing[1] in self.words.get((item, code), ()) for code in codes)
 
