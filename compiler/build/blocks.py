@@ -19,6 +19,7 @@ from .defaults import defaults_for
 from .draft import UnitDraft, labels_in
 from .env import Env, Labelled, OpenFlow
 from .leftovers import check_last, check_left, check_unused
+from .repeated_names import report_repeated
 from .signatures import as_promised, bind_type, check_outputs, check_promised_dims, wrap_unsigned
 from .written_names import check_names, taken_by
 
@@ -166,7 +167,9 @@ def _arguments(block: tree.Block | tree.Model, stage: tree.Stage, ctx: Context) 
     params = [param.name.text for param in _params(block)]
     sides = [port.name.text for port in _ports(block)[1:] if port.name]
     there_are = taken_by(block) if isinstance(block, tree.Block) else ""
-    given = given_arguments(stage, [*params, *sides], ctx.report, there_are=there_are)
+    given = None
+    if not report_repeated(block, ctx.report):
+        given = given_arguments(stage, [*params, *sides], ctx.report, there_are=there_are)
     if given is None:
         check_names(stage.args, ctx)  # what stands there is no less used
         return None

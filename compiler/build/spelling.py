@@ -17,6 +17,7 @@ from .draft import UnitDraft
 from .env import Env
 from .labels import check_name
 from .reach import check_default_values, check_defaults_reach, check_repeated_defaults
+from .repeated_names import report_repeated
 from .written_names import Local, check_names, parameters
 
 
@@ -38,6 +39,7 @@ def check_spelling(scope: FileScope, report: Report) -> None:
                 for param in item.params or ():
                     check_names(param.default, ctx, Local(given))
                 check_names(body, ctx, Local(given))
+                report_repeated(item, report)
                 _check_parameters(item, report)
             case tree.Model(body=body, signature=signature):
                 check_names(body, ctx, Local(_ports(signature)))

@@ -19,6 +19,7 @@ from ..semantics.number import MATHS
 from .arguments import all_of, given_arguments, given_to_layer, words_of
 from .context import Context
 from .defaults import COMBINATOR_OPTIONS, COMBINATOR_OPTIONS_BY_NAME, DEEPNORM
+from .repeated_names import report_repeated
 
 _WORDS = frozenset({DEEPNORM})
 """Bare words of combinators; those of layers are known to their options."""
@@ -91,7 +92,7 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
     layer, block = ctx.env.file.layer(word), ctx.env.file.blocks.get(word)
     if layer is not None:
         given_to_layer(layer, stage, ctx.report)
-    elif block is not None:
+    elif block is not None and not report_repeated(block, ctx.report):
         names = [name for name, _ in parameters(block)]
         given_arguments(stage, names, ctx.report, there_are=taken_by(block))
     elif word in COMBINATOR_OPTIONS:

@@ -1,0 +1,38 @@
+"""Names that a block's signature gives twice: a call could not say which of the two it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...grammar import tree
+from ..semantics.report import Report
+
+
+def report_repeated(block: tree.Block | tree.Model, report: Report) -> bool:
+    """Whether parameters and inputs, or outputs, share a name (reported)."""
+    signature = block.signature
+    params = block.params if isinstance(block, tree.Block) else None
+    entering = [*(params or ()), *(signature.inputs if signature else ())]
+    leaving = (signature.outputs if signature else None) or ()
+    return _report(entering, report) | _report(leaving, report)
+
+
+def _report(entries: Iterable[tree.Param | tree.Port], report: Report) -> bool:
+    first: dict[str, tuple[tree.Name, type[tree.Node]]] = {}
+    repeated = False
+    for entry in entries:
+        if entry.name is None:
+            continue
+        before, kind = first.setdefault(entry.name.text, (entry.name, type(entry)))
+        if before is entry.name:
+            continue
+        repeated = True
+        report.error(
+            "repeated-name",
+            f"`{entry.name}` is {'given twice here' if kind is type(entry) else 'a parameter and an input'}",
+            entry.name.span,
+            "given again here",
+            labels=((before.span, "given here first"),),
+            help="a call says by its name which is meant: give one of them another",
+        )
+    return repeated
