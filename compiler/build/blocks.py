@@ -169,7 +169,7 @@ def _arguments(block: tree.Block | tree.Model, stage: tree.Stage, ctx: Context) 
     there_are = taken_by(block) if isinstance(block, tree.Block) else ""
     given = None
     if not report_repeated(block, ctx.report):
-        given = given_arguments(stage, [*params, *sides], ctx.report, there_are=there_are)
+        given = given_arguments(stage, [*params, *sides], ctx.report, by_name=sides, there_are=there_are)
     if given is None:
         check_names(stage.args, ctx)  # what stands there is no less used
         return None

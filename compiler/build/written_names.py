@@ -94,7 +94,8 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
         given_to_layer(layer, stage, ctx.report)
     elif block is not None and not report_repeated(block, ctx.report):
         names = [name for name, _ in parameters(block)]
-        given_arguments(stage, names, ctx.report, there_are=taken_by(block))
+        sides = names[len(block.params or ()) :]
+        given_arguments(stage, names, ctx.report, by_name=sides, there_are=taken_by(block))
     elif word in COMBINATOR_OPTIONS:
         if word != "residual" or all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):
             by_name = COMBINATOR_OPTIONS_BY_NAME.get(word, ())
