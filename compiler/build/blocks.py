@@ -113,7 +113,32 @@ def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context)
         results = type(flowing) if isinstance(flowing, Branches) else tuple
         return Placed((draft.close(outputs, inner.nodes),), draft, results=results)
 
-    return _run(build(x, ctx), ctx.full_name(label.name.text), () if x is None else (x,), label, ctx, build)
+    placed = build(x, ctx)
+    if not placed.draft.modules and not _could_hold_modules(body, ctx):
+        ctx.report.error(
+            "label-without-module",
+            f"`{label.name}` holds no module that a label could name",
+            label.name.span,
+            "names nothing",
+            help=f"write `{{ ... }} as {label.name}` to name the value that flows out",
+        )
+    return _run(placed, ctx.full_name(label.name.text), () if x is None else (x,), label, ctx, build)
+
+
+def _could_hold_modules(body: tree.Body, ctx: Context) -> bool:
+    """Whether the text of a group without modules could make some: with other numbers, of flows handed over, or in
+    place of what has an error."""
+    places = (found.span.start for found in ctx.report.diagnostics if found.severity == "error")
+    if ctx.report.names_elsewhere or any(body.span.start <= place < body.span.end for place in places):
+        return True
+    for node in tree.walk(body):
+        if isinstance(node, tree.Choice):
+            return True
+        if isinstance(node, tree.Stage):
+            word = node.path.parts[0]
+            if word == "repeat" or isinstance(ctx.env.lookup(word), Recipe | OpenFlow):
+                return True
+    return False
 
 
 def _run(

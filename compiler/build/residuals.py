@@ -28,7 +28,7 @@ FLOWS = (*NORMS, "skip", "gate")
 
 def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     """Place a residual: the branch is a region of the unit it stands in, and adds no level to the checkpoint."""
-    parts = _parts(stage, ctx)
+    parts = _parts(stage, x, ctx)
     if stage.body is None:
         ctx.report.error(
             "missing-body",
@@ -162,7 +162,7 @@ class _Made:
         """Several modules lie a level deeper, under the name that one would have."""
         flow = recipe.flow
         name = ctx.free_name(f"{self.base}_{stem}" if self.base else stem)
-        if isinstance(flow, tree.Stage) or _makes_one(recipe, x, ctx):
+        if isinstance(flow, tree.Stage) or _needs_no_level(recipe, x, ctx):
             return flows.first(flows.run_recipe(recipe, x, ctx.within(hint=name)), ctx, flow)
         label = tree.Label(tree.Name(name, span=flow.span), tree.Body((flow,), span=flow.span), span=flow.span)
         env = Env(env_of(recipe), ctx.env.file)
@@ -177,7 +177,7 @@ class _Made:
         return placing.put(layer, name, x, self.stage.span, ctx)
 
 
-def _parts(stage: tree.Stage, ctx: Context) -> dict[str, Any] | None:
+def _parts(stage: tree.Stage, x: Value, ctx: Context) -> dict[str, Any] | None:
     """Option -> recipe or number, the call's own before the defaults'; None where one is wrong (reported)."""
     given = given_arguments(stage, RESIDUAL_OPTIONS, ctx.report) if _all_named(stage, ctx) else None
     if given is None:
@@ -200,7 +200,23 @@ def _parts(stage: tree.Stage, ctx: Context) -> dict[str, Any] | None:
             labels=((options["gate"].place, "the gate"),),
         )
         return None
+    if parts.get("scale") == DEEPNORM and _in_no_repeat(x, ctx):
+        own = "scale" in given
+        ctx.report.error(
+            "conflict",
+            f"`{DEEPNORM}` takes its scale from the depth of the `repeat` around it, and there is none in this body",
+            options["scale"].place if own else stage.path.span,
+            "in no `repeat`",
+            help=f"put it into `repeat(n) {{ ... }}`, or give `scale` a number: {DEEPNORM}'s is `(2 * n) ^ 0.25`",
+            labels=() if own else ((options["scale"].place, "its scale is given here"),),
+        )
+        return None
     return parts if right else None
+
+
+def _in_no_repeat(x: Value, ctx: Context) -> bool:
+    """Whether no `repeat` is around in this body. Where `x` is unknown, a copy may be of one that has an error."""
+    return ctx.depth is None and (isinstance(x.type, Tensor) or ctx.unit.kind in ("model", "block"))
 
 
 def _value(name: str, option: Written, ctx: Context) -> Any:
@@ -253,8 +269,8 @@ def _is_identity(recipe: Recipe) -> bool:
     return isinstance(recipe.flow, tree.Stage) and str(recipe.flow.path) == "identity"
 
 
-def _makes_one(recipe: Recipe, x: Value, ctx: Context) -> bool:
-    """Whether a flow makes one module, without a label of its own: it is tried where nobody sees it."""
+def _needs_no_level(recipe: Recipe, x: Value, ctx: Context) -> bool:
+    """Whether a flow makes one module at most, without a label of its own: it is tried where nobody sees it."""
     if any(isinstance(node, tree.Label) for node in tree.walk(recipe.flow)):
         return False
     draft = UnitDraft("group", "", recipe.flow.span, ctx.unit, frozenset())
@@ -262,7 +278,7 @@ def _makes_one(recipe: Recipe, x: Value, ctx: Context) -> bool:
     env.inside_library = env_of(recipe).inside_library
     trial = ctx.within(unit=draft, env=env, nodes=[], hint=None, opened=None, inside=None, report=Unheard())
     flows.run(recipe.flow, x, trial)
-    return len(draft.modules) == 1
+    return len(draft.modules) <= 1
 
 
 def _label_of(body: tree.Body) -> str | None:
@@ -277,7 +293,8 @@ def _deepnorm(ctx: Context) -> tuple[Number, Number]:
 
     (2 N)^(1/4) and (8 N)^(-1/4): those of an encoder or a decoder alone.
     """
-    depth = ctx.depth if ctx.depth is not None else number(1)
+    depth = ctx.depth
+    assert depth is not None  # told where the options are read
     quarter = Literal("0.25", number(0.25).value)  # type: ignore[arg-type]  a known number has a value
     scale = operation("^", Operation("*", (number(2), depth)), quarter)
     return scale, operation("^", Operation("*", (number(8), depth)), operation("neg", quarter))
