@@ -1,4 +1,4 @@
-"""Defaults of block parameters that every call overrides: one of a wrong kind is refused where it stands."""
+"""What no call builds is refused where it stands: a value, or a default that every call overrides, of a wrong kind."""
 
 from __future__ import annotations
 
@@ -92,3 +92,28 @@ def test_a_default_of_the_same_kind_costs_nothing(monkeypatch: pytest.MonkeyPatc
     assert len(built) == 21
     assert len(errors('size = "many", stride = "many"', body, calls)) == 2
     assert len(built) == 21 + 21 + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("block Other { SelfAttention(0) -> Dropout(9) }", ["0", "9"]),
+        ("block Other { residual(drop = 2, pre = LayerNorm) { Linear(8) } }", ["2"]),
+        ("m = Dropout(7)", ["7"]),
+        ("default residual(drop = 9, pre = Liner)", ["9", "Liner"]),
+        ("default Dropout(p = 9)", ["9"]),
+        ("block Other(n) { Linear(n) -> Dropout(n, 0.1) }", ["0.1"]),
+    ],
+)
+def test_a_value_in_text_that_nothing_builds(text: str, wrong: list[str]) -> None:
+    spec = f"dlspec 1\n{text}\nmodel N: (x: [B, 8]) -> (y: [B, 8]) {{ Linear(8) }}\n"
+    found = analyse(Source("n.dlspec", spec)).diagnostics
+    assert [d.span.text for d in found if d.severity == "error"] == wrong
+
+
+def test_what_is_not_built_may_be_guarded() -> None:
+    body = "repeat(0) { Dropout(9) }\n  repeat(2, index = i) { Linear(8 * i) if i > 0 else Linear(8) }"
+    body += "\n  Linear(depth) if depth > 0 else relu"
+    spec = f"dlspec 1\ndepth = 0\nmodel N: (x: [B, 8]) -> (y: [B, 8]) {{\n  {body}\n}}\n"
+    found = analyse(Source("n.dlspec", spec)).diagnostics
+    assert [(d.code, d.span.text) for d in found] == [("wrong-value", "9")]

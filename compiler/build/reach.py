@@ -9,12 +9,11 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...grammar import tree
-from ..semantics.evaluate import Scope, evaluate, is_number
-from ..semantics.report import Report, Unheard
+from ..semantics.evaluate import Scope
+from ..semantics.report import Report
 from ..semantics.resolve import FileScope
-from .arguments import show_value, words_of
 from .defaults import COMBINATOR_OPTIONS
-from .env import origins
+from .plain_values import check_value
 
 _TAKES_DEFAULTS = "residual"
 """The one combinator that has options enough."""
@@ -73,27 +72,8 @@ def check_default_values(line: tree.Default, file: FileScope, scope: Scope, repo
     word = str(line.stage.path)
     kind = file.layer(word)
     for arg in line.stage.args or ():
-        field = kind.options.get(arg.name.text) if kind is not None and isinstance(arg, tree.Keyword) else None
-        if kind is None or not isinstance(arg, tree.Keyword) or field is None or field.kind is None:
-            continue
-        name = arg.name.text
-        value = evaluate(arg.value, scope, Unheard(), words_of(kind, name))
-        if field.kind.reads or not (isinstance(value, bool | str) or is_number(value)):
-            continue  # lists and flows are read together with a call
-        try:
-            field.kind.check(value)
-        except ValueError as fault:
-            from .examples import example_of  # only a mistake waits for it
-
-            example = "" if " such as " in str(fault) else example_of(kind, name)
-            report.error(
-                "wrong-value",
-                f"`{name}` takes {fault}",
-                arg.value.span,
-                f"this is {show_value(value)}",
-                help=f"such as `{example}`" if example else "",
-                labels=origins(arg.value, scope),
-            )
+        if kind is not None and isinstance(arg, tree.Keyword):
+            check_value(kind, arg.name.text, arg.value, scope, report)
 
 
 def _scopes(file: tree.File) -> Iterator[tuple[list[tree.Default], int]]:

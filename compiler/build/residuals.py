@@ -16,11 +16,12 @@ from ..semantics.number import Literal, Number, Operation, number, operation
 from ..semantics.report import Unheard
 from ..semantics.tensor import Tensor, same
 from . import flows, lines, placing, project
-from .arguments import Written, given_arguments, show_value
+from .arguments import Given, Written, given_arguments, show_value
 from .context import Context, Flowing
 from .defaults import DEEPNORM, RESIDUAL_OPTIONS, defaults_for
 from .draft import UnitDraft
 from .env import Env, Labelled, OpenFlow, env_of, origins
+from .plain_values import names_nothing
 
 NORMS = ("pre", "out", "post")
 FLOWS = (*NORMS, "skip", "gate")
@@ -217,6 +218,13 @@ def _parts(stage: tree.Stage, x: Value, ctx: Context) -> dict[str, Any] | None:
 def _in_no_repeat(x: Value, ctx: Context) -> bool:
     """Whether no `repeat` is around in this body. Where `x` is unknown, a copy may be of one that has an error."""
     return ctx.depth is None and (isinstance(x.type, Tensor) or ctx.unit.kind in ("model", "block"))
+
+
+def check_values(given: Given, ctx: Context) -> None:
+    """Report wrong numbers among the options of a residual that is not built."""
+    for name, option in given.items():
+        if name in RESIDUAL_OPTIONS and name not in FLOWS and names_nothing(option.flow):
+            _value(name, option, ctx)
 
 
 def _value(name: str, option: Written, ctx: Context) -> Any:

@@ -32,7 +32,7 @@ def check_spelling(scope: FileScope, report: Report) -> None:
             case tree.Constant(name=name, value=value) if isinstance(scope.find(name.text), Recipe):
                 check_names(value, ctx)
             case tree.Default():
-                check_names(item.stage, ctx)
+                check_names(item, ctx)
                 check_default_values(item, scope, scope, report)
             case tree.Block(body=body):
                 given = frozenset(name for name, _ in parameters(item)) | _ports(item.signature)

@@ -1,4 +1,4 @@
-"""Names in text that nothing builds: a block that no model places, the side of an `if` that is not chosen.
+"""Names and values in text that nothing builds: a block that no model places, the side of an `if` that is not chosen.
 
 They are held to the language all the same, and what they name counts as used.
 """
@@ -16,9 +16,11 @@ from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
 from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
+from . import residuals
 from .arguments import all_of, given_arguments, given_to_layer, words_of
 from .context import Context
 from .defaults import COMBINATOR_OPTIONS, COMBINATOR_OPTIONS_BY_NAME, DEEPNORM
+from .plain_values import check_value, names_nothing
 from .repeated_names import report_repeated
 
 _WORDS = frozenset({DEEPNORM})
@@ -63,17 +65,14 @@ NO_NAMES = Local(frozenset())
 
 
 def check_names(node: object, ctx: Context, local: Local = NO_NAMES) -> None:
-    """Report names that nothing has and options that a call has not; what is named counts as used."""
+    """Report names that nothing has, options that a call has not and values that an option does not take; what is
+    named counts as used."""
     match node:
-        case tree.Stage(path=path, args=args, body=body):
-            _check_path(path, args is not None or body is not None, ctx, local)
-            if args is not None and path.parts[0] not in local:
-                _check_options(tree.Stage(path, args, None, span=node.span), ctx)
-            for arg in args or ():
-                words = _option_words(path, arg, ctx)
-                check_names(arg, ctx, local.with_words(words, isinstance(arg, tree.Keyword)))
-            if body is not None:
-                check_names(body, ctx, local)
+        case tree.Stage(args=args):
+            _check_call(node, args, ctx, local)
+        case tree.Default(stage=stage):
+            # What stands there without a name is told with the line.
+            _check_call(stage, tuple(arg for arg in stage.args or () if isinstance(arg, tree.Keyword)), ctx, local)
         case tree.Body(lines=lines):
             inner = local.within(_given(lines))
             for line in lines:
@@ -87,11 +86,26 @@ def check_names(node: object, ctx: Context, local: Local = NO_NAMES) -> None:
                 check_names(item, ctx, local)
 
 
+def _check_call(stage: tree.Stage, options: tuple[tree.Node, ...] | None, ctx: Context, local: Local) -> None:
+    path, args, body = stage.path, stage.args, stage.body
+    _check_path(path, args is not None or body is not None, ctx, local)
+    if options is not None and path.parts[0] not in local:
+        _check_options(tree.Stage(path, options, None, span=stage.span), ctx)
+    for arg in args or ():
+        words = _option_words(path, arg, ctx)
+        check_names(arg, ctx, local.with_words(words, isinstance(arg, tree.Keyword)))
+    if body is not None:
+        check_names(body, ctx, local)
+
+
 def _check_options(stage: tree.Stage, ctx: Context) -> None:
     word = str(stage.path)
     layer, block = ctx.env.file.layer(word), ctx.env.file.blocks.get(word)
     if layer is not None:
-        given_to_layer(layer, stage, ctx.report)
+        misfits: list[str] = []
+        for name, option in (given_to_layer(layer, stage, ctx.report, misfits) or {}).items():
+            if names_nothing(option.flow):
+                check_value(layer, name, option.flow, ctx.env, ctx.report)
     elif block is not None and not report_repeated(block, ctx.report):
         names = [name for name, _ in parameters(block)]
         sides = names[len(block.params or ()) :]
@@ -99,7 +113,9 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
     elif word in COMBINATOR_OPTIONS:
         if word != "residual" or all(isinstance(arg, tree.Keyword) for arg in stage.args or ()):
             by_name = COMBINATOR_OPTIONS_BY_NAME.get(word, ())
-            given_arguments(stage, COMBINATOR_OPTIONS[word], ctx.report, by_name=by_name)
+            given = given_arguments(stage, COMBINATOR_OPTIONS[word], ctx.report, by_name=by_name)
+            if word == "residual":
+                residuals.check_values(given or {}, ctx)
     elif word == IDENTITY:
         given_arguments(stage, (), ctx.report)
 
