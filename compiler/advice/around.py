@@ -101,10 +101,11 @@ def with_comma(elements: Sequence[tree.Node], i: int) -> Span:
 
 def out_of_call(call: tree.Stage, i: int) -> Span:
     """What goes with an argument of a call: the comma too, and the parentheses where it stands alone in them."""
-    args = call.args or ()
-    if len(args) > 1 or call.body is not None:
+    args = list(call.args or ())
+    if len(args) > 1:
         return with_comma(args, i)
-    return Span(call.span.source, call.path.span.end, call.span.end)
+    end = call.span.end if call.body is None else call.span.source.text.index(")", args[0].span.end) + 1
+    return Span(call.span.source, call.path.span.end, end)
 
 
 def whole_line(span: Span) -> Span:

@@ -115,9 +115,9 @@ def missing_path(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def as_the_help_says(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """The help ends in the call that is to stand here."""
+    """The help ends in the call that is to stand here, with nothing left to fill in."""
     found = re.fullmatch(r"(?:write|make the table as long:) `([^`]+\))`", finding.help)
-    return None if found is None else also(finding, found[1])
+    return None if found is None or found[1].endswith(("= value)", "= ...)")) else also(finding, found[1])
 
 
 CALLS: dict[str, tuple[Rule, ...]] = {

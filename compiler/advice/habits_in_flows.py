@@ -4,6 +4,7 @@ where they should run. Each slip is told once, with the line as it is written he
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ...grammar import tree
@@ -274,9 +275,32 @@ def python_package(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, "", line, message=message, label="not needed", help="leave the line out")
 
 
+def inner_label(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`b`, where `b:` stands in the group `a: { }`."""
+    stage = innermost(nodes, tree.Stage)
+    if stage is None or not is_name(stage) or stage.span != finding.span:
+        return None
+    paths = [path for path in _paths_of_labels(nodes[0]) if path[-1] == finding.span.text and len(path) > 1]
+    if len(paths) != 1:
+        return None
+    better = ".".join(paths[0])
+    return instead(finding, better, message=f"`{finding.span.text}` is a label inside `{'.'.join(paths[0][:-1])}`")
+
+
+def _paths_of_labels(node: tree.Node, around: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The labels below a node, each behind those of the groups that hold it."""
+    todo = [(node, around)]
+    while todo:
+        node, path = todo.pop()
+        if isinstance(node, tree.Label):
+            path = (*path, node.name.text)
+            yield path
+        todo.extend((child, path) for child in tree.children(node))
+
+
 FLOWS: dict[str, tuple[Rule, ...]] = {
     "unknown-function": (own_flow_called,),
-    "unknown-name": (own_flow_called, lowercase_axis),
+    "unknown-name": (own_flow_called, inner_label, lowercase_axis),
     "unknown-layer": (width_of_attention, activation_layer, transformer_layer, dim_of_nothing),
     "unknown-import": (python_package,),
     "wrong-value": (three_inputs, body_in_parentheses, flow_in_parentheses, value_by_place),

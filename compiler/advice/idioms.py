@@ -9,7 +9,7 @@ from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.language import FUNCTIONS, LAYERS, SPELLINGS
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, also, call_of, innermost, instead, out_of_call, value_of, with_comma
+from .around import Nodes, Rule, also, call_of, innermost, instead, out_of_call, value_of, whole_line, with_comma
 
 PACKAGES = frozenset("nn torch F tf keras layers jax jnp np numpy flax linen functional optim self K".split())
 """What other tools put before a layer or function."""
@@ -106,6 +106,11 @@ def open_flow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     line = innermost(nodes, tree.Binding)
     if line is None or line.name.span != finding.span or finding.severity != "error":
         return None
+    if not any(isinstance(node, tree.Stage | tree.Label | tree.Body) for node in tree.walk(line.value)):
+        alone = whole_line(line.span)
+        if alone.text.strip() != line.span.text:
+            return finding
+        return instead(finding, "", alone, help="use it or take the line out")
     message = f"`{line.name} = ...` names a flow for later, and nothing runs it"
     gap = Span(line.span.source, line.name.span.end, line.value.span.start)
     if isinstance(line.value, tree.Stage) and line.value.path.parts[-1][:1].isupper():
@@ -141,10 +146,13 @@ def nested_call(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         return None
     if isinstance(nodes[0], tree.Train):
         return None  # nothing flows there
+    if found[0].body is not None or finding.span.text[:1] in '0123456789-"':
+        return None  # which does not flow
     call, line, given = found[0], innermost(nodes, tree.Binding), finding.span.text
     again = line is not None and line.value is call and line.name.text == given
     better = str(call.path) if again else f"{given} -> {call.path}"
-    message = "what goes through a function comes by the arrow"
+    what = "layer" if str(call.path)[:1].isupper() else "function"
+    message = f"what goes through a {what} comes by the arrow"
     return instead(finding, better, call.span, message=message, label="in parentheses", code="foreign-call")
 
 

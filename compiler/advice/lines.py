@@ -96,9 +96,27 @@ def without_line(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     line = next((n for n in nodes if isinstance(n, tree.Binding)), None)
     if line is None or not isinstance(nodes[0], tree.Train):
         return None
+    list_ = innermost(nodes, tree.List)
+    if any(isinstance(n, tree.Keyword) and n.value.span == finding.span for n in nodes):
+        return None  # of one option among several
+    if finding.code == "conflict" and list_ is not None and len(list_.entries) > 1 and list_.span != finding.span:
+        return None
     if finding.code == "unknown-key" and not finding.help.startswith(("it is", "`dlspec", "say", "leave it out")):
         return None
     return also(finding, "", whole_line(line.span))
+
+
+def option_lacking(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`SGD(lr = 0.1, nesterov = true)`, which lacks the momentum that its help writes."""
+    lacking = re.fullmatch(r"write `((\w+) = [^`]+)`", finding.help)
+    option = innermost(nodes, tree.Keyword)
+    if lacking is None or option is None or option.value.span != finding.span:
+        return None
+    calls = [node for node in nodes if isinstance(node, tree.Stage) and option in (node.args or ())]
+    for arg in calls[-1].args or () if calls else ():
+        if isinstance(arg, tree.Keyword) and arg.name.text == lacking[2]:
+            return also(finding, lacking[1], arg.span)
+    return also(finding, f"{lacking[1]}, {option.span.text}", option.span) if calls else None
 
 
 def without_default(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -109,10 +127,15 @@ def missing_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """What a recipe lacks, as its help writes it."""
     lines = re.findall(r"`(\w+ = .+)`", finding.help)
     item = nodes[0] if nodes else None
-    if not lines or not isinstance(item, tree.Train) or "\n" not in item.body.span.text:
+    if not lines or not isinstance(item, tree.Train):
         return None
-    end = item.body.span.end - 1
-    text = "".join(f"  {line}\n" for line in lines)
+    phase = innermost(nodes, tree.Phase)
+    body, margin = (item.body, "") if phase is None else (phase.body, "  ")
+    if "\n" not in body.span.text:
+        return None
+    before = body.span.source.text[: body.span.end - 1]
+    end = len(before.rstrip(" \t"))
+    text = "".join(f"{margin}  {line}\n" for line in lines)
     return also(finding, text, Span(item.span.source, end, end))
 
 
@@ -190,7 +213,7 @@ LINES: dict[str, tuple[Rule, ...]] = {
     "number-as-stage": (factor,),
     "empty-body": (identity, first_export),
     "repeated-key": (without_line,),
-    "conflict": (without_line,),
+    "conflict": (option_lacking, without_line),
     "unknown-key": (without_line,),
     "needs-text": (without_line,),
     "empty-default": (without_default,),

@@ -188,7 +188,7 @@ def _unknown_option(
     word, name, place = str(stage.path), arg.name.text, arg.name.span
     free = [n for n in legal if n not in given]
     if not legal:
-        fixes = (Fix(stage.span, word),)
+        fixes = () if stage.span.text.endswith("}") else (Fix(stage.span, word),)
         report.error(
             "unknown-option", f"`{word}` takes no options", arg.span, "here", help=f"write `{word}`", fixes=fixes
         )

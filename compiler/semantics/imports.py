@@ -213,7 +213,9 @@ class Importer:
         beside: list[str] = []
         with suppress(OSError):
             beside = [name for name in os.listdir(folder or ".") if name.endswith((".dlspec", ".py"))]
-        meant = nearest(os.path.basename(path), beside)
+        stem, ending = os.path.splitext(os.path.basename(path))
+        stems = {name.rpartition(".")[0]: name for name in sorted(beside, key=lambda name: name.endswith(ending))}
+        meant = stems.get(nearest(stem, stems) or "")
         better = f'"{os.path.join(os.path.dirname(item.what.value), meant)}"' if meant else ""
         self.report.error(
             "unknown-import",

@@ -1,0 +1,72 @@
+"""The first edit of a finding mends it, and takes nothing with it that was right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dlspec.compiler.pipeline import analyse
+from dlspec.grammar import Diagnostic, Source
+
+pytestmark = pytest.mark.no_torch
+
+HEAD = "dlspec 1\nmodel N: (x: [B, 8]) -> (logits: [B, 4]) { head: Linear(4) }\n"
+TRAIN = """train N {{
+  data = table("a.csv", target = "c")
+  loss = cross_entropy(logits, data.label)
+  optimizer = {optimizer}
+  epochs = 3
+  batch = 8
+}}
+"""
+
+
+def found_at(text: str, code: str) -> Diagnostic:
+    (found,) = (d for d in analyse(Source("n.dlspec", text)).diagnostics if d.code == code)
+    return found
+
+
+def mended(text: str, found: Diagnostic) -> str:
+    fix = found.fixes[0]
+    return text[: fix.span.start] + fix.text + text[fix.span.end :]
+
+
+@pytest.mark.parametrize("given", ["", "momentum = 0, "])
+def test_the_momentum_that_nesterov_lacks_is_put_in_and_no_line_goes(given: str) -> None:
+    text = HEAD + TRAIN.format(optimizer=f"SGD(lr = 0.1, {given}nesterov = true)")
+    right = HEAD + TRAIN.format(optimizer="SGD(lr = 0.1, momentum = 0.9, nesterov = true)")
+    assert mended(text, found_at(text, "conflict")) == right
+
+
+def test_of_two_options_that_contradict_each_other_none_is_chosen() -> None:
+    text = HEAD + TRAIN.format(optimizer="SGD(lr = 1, momentum = 0.9, nesterov = true, dampening = 0.5)")
+    assert found_at(text, "conflict").fixes == ()
+
+
+def test_what_a_phase_lacks_goes_inside_its_braces() -> None:
+    phase = "  phase one {{\n{}    loss = cross_entropy(logits, data.label)\n{}  }}\n}}\n"
+    train = TRAIN.format(optimizer="SGD(lr = 0.1)").replace("  loss = cross_entropy(logits, data.label)\n", "")[:-2]
+    text = HEAD + train + phase.format("", "")
+    after = mended(text, found_at(text, "missing-key"))
+    assert after.startswith(HEAD + train + phase.format("", "")[:-6] + "    update = [")
+    assert after.endswith("]\n  }\n}\n")
+
+
+def test_a_call_with_something_left_to_fill_in_is_no_edit() -> None:
+    block = "block L: (x: [B, D], m: [B, D]) -> [B, D] { x - m }\n"
+    text = f"dlspec 1\n{block}model N: (x: [B, 8]) -> (y: [B, 8]) {{ Linear(8) -> L }}\n"
+    assert found_at(text, "missing-input").fixes == ()
+
+
+def test_a_file_is_offered_for_its_name_and_not_for_its_ending(tmp_path: Path) -> None:
+    for name in ("one.dlspec", "blocks.dlspec"):
+        (tmp_path / name).write_text("dlspec 1\n")
+
+    def offered(name: str) -> list[str]:
+        source = Source(str(tmp_path / "n.dlspec"), f'dlspec 1\nimport "{name}"\n')
+        (found,) = analyse(source).diagnostics
+        return [fix.text for fix in found.fixes]
+
+    assert offered("nope.dlspec") == []
+    assert offered("bloks.dlspec") == ['"blocks.dlspec"']
