@@ -81,11 +81,11 @@ class Document:
         start, end = next(piece for piece in reversed(pieces(self.text)) if piece[0] <= offset)
         found: list[Token] = []
         for body in bodies_at(self.file, offset):
-            around = stretch(body, offset, offset)
-            if around is None or body.span.start < start or around[3] > end:
+            around = stretch(body, offset)
+            if around is None or body.span.start < start or around[1] > end:
                 continue
             found += self._tokens(start, body.span.start + 1)
-            _, _, start, end = around
+            start, end = around
         return found + self._tokens(start, end)
 
     def _tokens(self, start: int, end: int) -> list[Token]:
