@@ -72,6 +72,80 @@ def test_a_fault_of_each_kind_is_one_error_on_its_line(seed: int) -> None:
     assert told == [(FAULTS[kind][0], begin + FAULTS[kind][1]) for kind, begin in zip(kinds, begins, strict=True)]
 
 
+# Faults of blocks that nothing needs a shape for.
+IN_BLOCKS = {kind: FAULTS[kind] for kind in ("bracket", "name", "option")} | {
+    "label": ("label-without-module", 1, "block Label {\n  a: relu\n  Linear(8)\n}\n"),
+    "unused": ("unused-name", 1, "block Unused {\n  Linear(8) as h\n  relu\n}\n"),
+    "value": ("wrong-value", 1, "block Value {\n  Dropout(2)\n}\n"),
+}
+USES = "model Uses: (x: [B, 8]) -> (y: [B, 8]) {\n  Label\n  Unused\n  Value\n  Name\n  Option\n  Open\n}\n"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_flows_into_a_block_with_a_fault_hides_none_of_its_own(seed: int) -> None:
+    draw = random.Random(seed)
+    kinds = draw.sample(list(IN_BLOCKS), len(IN_BLOCKS))
+    calls = USES.splitlines()
+    calls[1:-1] = draw.sample(calls[1:-1], len(calls) - 2)
+    text, begins = joined([*(IN_BLOCKS[kind][2] for kind in kinds), "\n".join(calls)])
+    told = [(d.code, d.span.line) for d in errors_in(text)]
+    assert told == [
+        (IN_BLOCKS[kind][0], begin + IN_BLOCKS[kind][1]) for kind, begin in zip(kinds, begins, strict=False)
+    ]
+
+
+# Lines of one body, each with a fault that is told whatever the lines above it left open.
+LINES = {
+    "Liner(8)": "unknown-layer",
+    "l1: relu": "label-without-module",
+    "l2: identity": "label-without-module",
+    "Linear(8, bais = true)": "unknown-option",
+    "Dropout(2)": "wrong-value",
+    "Linear(zz)": "unknown-name",
+    "gelu(approximate = tahn)": "unknown-name",
+    "residual(pree = LayerNorm) { Linear(8) }": "unknown-option",
+    "residual(pre = LayerNorm, post = Dropout(4)) { Linear(8) }": "wrong-value",
+    "repeat(-1) { Linear(8) }": "wrong-value",
+    "repeat(2) { Dropout(3) }": "wrong-value",
+    "repeat(2) { made_once }": "shared-by-accident",
+    "experts(2) { l3: tanh }": "label-without-module",
+    "Linear(8) as unused": "unused-name",
+    "Linear(8, weight = nope.weight)": "unknown-weight",
+    "{ again: Linear(8) -> again: Linear(8) }": "repeated-label",
+    "Needs()": "missing-option",
+}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_ten_faults_in_one_body_are_ten_errors(seed: int) -> None:
+    draw = random.Random(seed)
+    lines = draw.sample(list(LINES), 10)
+    fine = "block Needs(n) { Linear(n) }\n\nmodel Body: (x: [B, 8]) -> (y: [B, 8]) {\n  made_once = Linear(8)\n"
+    text = f"dlspec 1\n{fine}  " + "\n  ".join(lines) + "\n  made_once\n}\n"
+    told = [(d.code, d.span.line) for d in errors_in(text)]
+    assert told == [(LINES[line], number) for number, line in enumerate(lines, 6)], text
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Liner(8)", "a: Linear(8)", "Linear(8, weight = a.weight)"],
+        ["Liner(8)", "Linear(8)", "Linear(8, weight = linear_2.weight)"],
+        ["Liner(8)", "a: repeat(2) { Linear(8) }", "Linear(8, weight = a.0.linear.weight)"],
+        ["a: { Liner(8) as h; x -> Linear(8) -> identity + h }", "Linear(8, weight = a.linear_2.weight)"],
+        ["a: Liner(8)", "momentum_copy(a, 0.9)"],
+        ["Liner(8) as h", "Linear(8, biss = false) -> identity + h"],
+        ["Linear(8) as h", "Linear(8) if h.zz > 1 else h"],
+        ["Linear(8) as h", "repet(2, index = i) { Linear(8 + i) } -> identity + h"],
+    ],
+)
+def test_what_an_error_left_open_is_no_second_error(lines: list[str]) -> None:
+    body = "\n".join(lines).replace("; ", "\n")
+    faults = sum(body.count(word) for word in ("Liner", "biss", "h.zz", "repet("))
+    text = f"dlspec 1\nmodel Body: (x: [B, 8]) -> (y: [B, 8]) {{\n{body}\n}}\n"
+    assert len(errors_in(text)) == faults
+
+
 IN_ONE_MODEL = """dlspec 1
 width = 8 8
 default Linear(bais = false)

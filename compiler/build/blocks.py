@@ -34,10 +34,12 @@ def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None
             "unexpected-body", f"`{block.name}` takes no braces", stage.body.span, "a block has its body already"
         )
     given = _arguments(block, stage, ctx)
-    if given is None:
-        return ctx.unknown()
-    inputs = _inputs(block, stage, x, given, ctx)
-    if inputs is None:
+    inputs = None if given is None else _inputs(block, stage, x, given, ctx)
+    if given is None or inputs is None:
+        unknown = tuple(ctx.unknown() for _ in _ports(block) or (None,))
+        aside = ctx.within(nodes=[], opened=None, untried=None)
+        _build_block(block, stage, unknown, given, aside)  # its own faults are told all the same
+        ctx.leave_unmade(ctx.module_name(stem(block.name.text)))
         return ctx.unknown()
 
     def build(x: Value, inner: Context) -> Placed | None:
@@ -49,6 +51,7 @@ def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None
 
     placed = build(inputs[0], ctx)
     if placed is None:
+        ctx.leave_unmade(ctx.module_name(stem(block.name.text)))
         return ctx.unknown()
     if ctx.untried is not None and isinstance(block, tree.Block):
         ctx.untried.called(block, given, ctx.env, build_with)
@@ -57,15 +60,17 @@ def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None
 
 
 def _build_block(
-    block: tree.Block | tree.Model, stage: tree.Stage, inputs: tuple[Value, ...], given: Given, ctx: Context
+    block: tree.Block | tree.Model, stage: tree.Stage, inputs: tuple[Value, ...], given: Given | None, ctx: Context
 ) -> Placed | None:
+    """The unit of a call; None where an argument has a fault. `given` is None where the arguments cannot be read."""
     if not ctx.has_room(block.body, stage.span):
         return None
     ports = block.signature.inputs if block.signature else ()
     draft = UnitDraft("block", block.name.text, block.span, ctx.owner, labels_in(block.body), scope=stage.span)
     env = Env(None, ctx.env.file.owner(block.name.text))
-    if isinstance(block, tree.Block) and not _give_params(block, stage, given, env, draft, ctx):
-        return None
+    right = given is not None
+    if isinstance(block, tree.Block):
+        right &= _give_params(block, stage, given, env, draft, ctx)
     inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None, inside=None)
     for position, value in enumerate(inputs):
         port = ports[position] if position < len(ports) else None
@@ -89,7 +94,7 @@ def _build_block(
     check_unused(inner)
     outputs = outputs if promised is None else as_promised(promised, outputs, inner)
     results = type(flowing) if promised is None and isinstance(flowing, Branches) else tuple
-    return Placed((draft.close(outputs, inner.nodes),), draft, inputs[1:], results)
+    return Placed((draft.close(outputs, inner.nodes),), draft, inputs[1:], results) if right else None
 
 
 def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
@@ -152,6 +157,7 @@ def _run(
     """Enter the unit as a module, and run it."""
     beside = (*placed.beside, *placed.draft.captures())
     local = ctx.make(UnitModule(name, placed.units[0], node.span), node, beside)
+    ctx.leave_unmade_inside(name, placed.draft)
     ctx.owner.remember(name, build, placed.results)
     types = placed.types
     if first:
@@ -217,9 +223,16 @@ def _dims(block: tree.Block | tree.Model) -> Iterator[str]:
                 yield node.parts[0]
 
 
-def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, draft: UnitDraft, ctx: Context) -> bool:
+def _give_params(
+    block: tree.Block, stage: tree.Stage, given: Given | None, env: Env, draft: UnitDraft, ctx: Context
+) -> bool:
+    """Whether all parameters have a value; those that have none are faults, and the body is looked at all the same."""
+    right = True
     params = {param.name.text: param for param in block.params or ()}
     for position, (name, param) in enumerate(params.items()):
+        if given is None:
+            env.give(name, FAULT, param.span)
+            continue
         option = given.get(name)
         if option is not None:
             origin = option.flow, option.scope or ctx.env
@@ -234,11 +247,11 @@ def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, d
                 labels=((param.span, "a parameter without a default"),),
                 help=f"write `{block.name}({name} = ...)`",
             )
-            return False
+            env.give(name, FAULT, param.span)
+            right = False
+            continue
         flow, scope = origin
         value = evaluate(flow, scope, ctx.report)
-        if value is FAULT:
-            return False
         if isinstance(value, OpenFlow | Labelled):
             # A name of the caller's: used here, it is the flow that the caller shares.
             value = Recipe(flow, scope) if option is not None else value
@@ -250,11 +263,12 @@ def _give_params(block: tree.Block, stage: tree.Stage, given: Given, env: Env, d
                 "known only at run time",
                 help="hand it in as a further input of the block",
             )
-            return False
+            value = FAULT
+        right &= value is not FAULT
         if is_number(value):
             value = Reference(name, "parameter", draft.scope, value, place=position)
         env.give(name, NONE if value is None else value, param.span, origin=origin)
-    return True
+    return right
 
 
 def _inputs(

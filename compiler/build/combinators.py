@@ -19,7 +19,10 @@ def run_share(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     given = given_arguments(stage, SHARE_OPTIONS, ctx.report)
     body = body_of(stage, "share applies its body several times", "share(4) { ... }", ctx)
     count = None if given is None else whole_option("n", given, stage, "share(4) { ... }", 0, ctx)
-    if body is None or count is None:
+    if body is None:
+        return ctx.unknown()
+    if count is None:
+        lines.run_unplaced(body, ctx)
         return ctx.unknown()
     region = _region(body, x, ctx)
     if not isinstance(region.output.type, Tensor) or not isinstance(x.type, Tensor):
@@ -169,6 +172,8 @@ def _labelled(option: Written | None, stage: tree.Stage, example: str, ctx: Cont
             found = ctx.owner.find(name)
             if isinstance(found, LayerModule | UnitModule):
                 return found
+            if name in ctx.owner.unmade:
+                return None
             if ctx.env.label(name) is None:
                 labels = [m.name for _, m in ctx.owner.modules if isinstance(m, LayerModule | UnitModule)]
                 ctx.report.unknown("label", name, option.flow.span, labels, where=" above in this body")

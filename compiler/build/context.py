@@ -133,6 +133,16 @@ class Context(Frozen, eq=False):
             self.opened.made[id(node)] = module.name
         return self._seen_here(module.name, node.span)
 
+    def leave_unmade(self, name: str) -> None:
+        """Note a module that an error kept from being made: what asks for it later is no second error."""
+        self.owner.unmade.add(name)
+        if self.opened is not None:
+            self.opened.has_unmade = True
+
+    def leave_unmade_inside(self, name: str, draft: UnitDraft) -> None:
+        """Note what could not be made in the unit of the module `name`."""
+        self.owner.unmade.update(f"{name}.{inner}" for inner in draft.unmade)
+
     def _seen_here(self, name: str, span: Span) -> str:
         return name if self.owner is self.unit else self.borrow(self.owner, (name,), span)
 

@@ -15,7 +15,8 @@ from .unfolding import Unfolding
 @dataclass(eq=False)
 class UnitDraft:
     """`labels` are those written in its body, which no unlabelled module may take; `left` are values that a line left
-    behind, with the line, until something is seen to use them."""
+    behind, with the line, until something is seen to use them; `unmade` are the names of modules that an error kept
+    from being made, `attn.fc` of one inside `attn`, without the numbers of copies."""
 
     kind: Literal["model", "block", "group", "copy"]
     name: str
@@ -30,6 +31,7 @@ class UnitDraft:
     values: set[Value] = field(default_factory=set)
     consumed: set[Value] = field(default_factory=set)
     left: list[tuple[Value, Span]] = field(default_factory=list)
+    unmade: set[str] = field(default_factory=set)
     _by_name: dict[str, Module] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
     _beside: dict[str, tuple[Value, ...]] = field(default_factory=dict)
@@ -71,7 +73,7 @@ class UnitDraft:
         return f"{stem}_{number}"
 
     def _taken(self, name: str) -> bool:
-        return name in self.labels or name in self._by_name
+        return name in self.labels or name in self._by_name or name in self.unmade
 
     def find(self, name: str) -> Module | None:
         """A module by its name; what is borrowed is the other unit's own."""

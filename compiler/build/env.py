@@ -22,6 +22,8 @@ class OpenFlow:
     env: Env
     unit: UnitDraft
     made: dict[int, str] = field(default_factory=dict)
+    has_unmade: bool = False
+    """Whether an error kept one of its modules from being made."""
 
 
 class Labelled(Frozen, eq=False):

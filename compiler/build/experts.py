@@ -30,7 +30,10 @@ def run_experts(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     """Place the router and the copies. Inside, a token is a row: [tokens, D]."""
     given = given_arguments(stage, EXPERTS_OPTIONS, ctx.report)
     body = body_of(stage, "experts makes copies of its body", _EXAMPLE, ctx)
-    if given is None or body is None:
+    if body is None:
+        return ctx.unknown()
+    if given is None:
+        lines.run_unplaced(body, ctx)
         return ctx.unknown()
     count = whole_option("n", given, stage, _EXAMPLE, 1, ctx)
     top = whole_option("top", given, stage, _EXAMPLE, 1, ctx) if "top" in given else number(2)
@@ -38,6 +41,7 @@ def run_experts(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     if "balance" in given:
         balance = _balance(evaluate(given["balance"].flow, ctx.env, ctx.report), given["balance"].flow, ctx)
     if count is None or top is None or balance is None or not isinstance(x.type, Tensor):
+        lines.run_unplaced(body, ctx)
         return ctx.unknown()
     if whole(top) > whole(count):
         label = f"of {whole(count)} experts"
@@ -72,6 +76,7 @@ def run_experts(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     check_left(draft, (result,), ctx.report)
     check_unused(inner)
     if not isinstance(result.type, Tensor):
+        ctx.leave_unmade(name)
         return ctx.unknown()
     out = seen_outside(result.type, draft.scope)
     assert isinstance(out, Tensor)

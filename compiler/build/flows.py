@@ -7,7 +7,10 @@ from collections.abc import Callable
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..ir.graph import Value
+from ..layers.registry import stem
+from ..semantics import language
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
+from ..semantics.nearest import nearest
 from ..semantics.number import MATHS, Number
 from ..semantics.tensor import UNKNOWN
 from . import (
@@ -153,7 +156,14 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     if word in file.functions:
         return scalar.run_function(file.functions[word], stage, x, ctx)
     written_names.report_unknown(stage.path, called=stage.args is not None, ctx=ctx)
-    written_names.check_names((stage.args, stage.body), ctx)  # what is named there is used
+    index = repeating.index_of(stage)
+    there = written_names.Local(frozenset({index.text} if index is not None else ()))
+    written_names.check_names(stage.args, ctx, there)  # what is named there is used
+    if stage.body is not None:
+        lines.run_unplaced(stage.body, ctx, index)
+    meant = nearest(word, language.layers(), language.SPELLINGS) if word[:1].isupper() else None
+    if meant is not None:
+        ctx.leave_unmade(ctx.module_name(stem(meant)))
     return ctx.unknown()
 
 
@@ -201,9 +211,8 @@ def _run_open(flow: OpenFlow, stage: tree.Stage, x: Value, ctx: Context) -> Flow
     """A flow under a name: its modules belong to the body where its `=` stands, whoever runs it."""
     if not ctx.has_room(flow.flow, stage.span):
         return ctx.unknown()
-    before = len(flow.made)
     flowing = run(flow.flow, x, ctx.within(env=flow.env, opened=flow, site=None, hint=None, inside=None))
-    if (len(flow.made) > before or flow.made) and _inside_copies(ctx.unit, flow.unit):
+    if (flow.made or flow.has_unmade) and _inside_copies(ctx.unit, flow.unit):
         name = stage.path.parts[0]
         ctx.report.error(
             "shared-by-accident",
@@ -271,13 +280,16 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
     if isinstance(target, tree.Stage) and not _makes_group(target, ctx):
         before = len(ctx.owner.modules)
         flowing = run(target, x, ctx.within(hint=label.name.text, site=ctx.place(label.span)))
-        made = ctx.owner.find(ctx.full_name(label.name.text)) is not None or ctx.made_before(target) is not None
+        name = ctx.full_name(label.name.text)
         if (
-            not made
-            and target.path.parts != ("repeat",)  # no copies: the identity
-            and not _is_unknown(flowing)
-            and len(ctx.owner.modules) == before
+            ctx.owner.find(name) is not None
+            or ctx.made_before(target) is not None
+            or name in ctx.owner.unmade
+            or target.path.parts == ("repeat",)  # no copies: the identity
         ):
+            return flowing
+        known = not _is_unknown(flowing)
+        if len(ctx.owner.modules) == before and (known or _has_no_module(target, ctx)):
             ctx.report.error(
                 "label-without-module",
                 f"`{target.path}` has no module that a label could name",
@@ -285,6 +297,7 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
                 "names nothing",
                 help=f"write `{target.span.text} as {label.name.text}` to name the value that flows out",
             )
+        ctx.leave_unmade(name)
         return flowing
     body = target if isinstance(target, tree.Body) else tree.Body((target,), span=target.span)
     return blocks.run_group(label, body, x, ctx)
@@ -293,6 +306,20 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
 def _is_unknown(flowing: Flowing) -> bool:
     values = flowing if isinstance(flowing, tuple) else (flowing,)
     return any(isinstance(value, Value) and value.type is UNKNOWN for value in values)
+
+
+def _has_no_module(stage: tree.Stage, ctx: Context) -> bool:
+    """Whether a stage whose shape is unknown can be told to make no module: it was read, and left none unmade."""
+    word, file = stage.path.parts[0], ctx.env.file
+    if len(stage.path.parts) > 1:
+        return False
+    if stage.args is None and stage.body is None:
+        found = ctx.env.lookup(word)
+        if found is not None or ctx.env.label(word) is not None:
+            return isinstance(found, Value)
+    if word in file.blocks or word in file.models or word in _COMBINATORS:
+        return False
+    return word == "identity" or file.layer(word) is not None or word in MATHS or word in file.functions
 
 
 def _makes_group(stage: tree.Stage, ctx: Context) -> bool:
@@ -317,6 +344,7 @@ def _choice(then: tree.Flow, condition: tree.Flow, otherwise: tree.Flow, x: Valu
         ctx.report,
     )
     if picked is FAULT:
+        written_names.check_names((then, otherwise), ctx)  # what is named there is used
         return ctx.unknown()
     chosen, other = (then, otherwise) if picked else (otherwise, then)
     written_names.check_names(other, ctx)

@@ -13,6 +13,7 @@ from ..semantics.tensor import Tensor
 from . import flows
 from .context import Branches, Context, Flowing, NamedBranches
 from .defaults import check_default, legal_defaults
+from .draft import UnitDraft, labels_in
 from .env import Env, Labelled, OpenFlow
 from .labels import check_label
 from .leftovers import check_unused
@@ -25,6 +26,23 @@ def run_body(body: tree.Body, x: Value | None, ctx: Context) -> Flowing:
     flowing = run_lines(body, x, inner)
     check_unused(inner)
     return flowing
+
+
+def run_unplaced(body: tree.Body, ctx: Context, index: tree.Name | None = None) -> None:
+    """The body of what an error kept from being placed, on an unknown value: its own faults are told all the same.
+
+    It is looked at like a copy, in which `index` is a number that nobody knows.
+    """
+    draft = UnitDraft("copy", "", body.span, ctx.owner, labels_in(body))
+    env = Env(ctx.env, ctx.env.file)
+    if index is not None:
+        env.give(index.text, FAULT, index.span)
+    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, inside=None)
+    draft.inputs.append(inner.unknown())
+    run_lines(body, draft.inputs[0], inner)
+    check_unused(inner)
+    for _, outer in draft.captured:
+        ctx.unit.consumed.add(ctx.unit.take(outer))
 
 
 def run_lines(body: tree.Body, x: Value | None, ctx: Context, ports: tuple[tree.Port, ...] = ()) -> Flowing:
@@ -118,9 +136,11 @@ def _name(flowing: Flowing, names: tuple[tree.Name, ...], line: tree.Named, ctx:
         _give(names[0], named, ctx)
         return named if not isinstance(flowing, tuple) else (named, *flowing[1:])
     values = flowing if isinstance(flowing, tuple) else (flows.first(flowing, ctx, line.flow),)
+    made = len(names)
     if len(names) > len(values):
         known = all(isinstance(v, Value) and isinstance(v.type, Tensor) for v in values)
         if known:
+            made = len(values)
             ctx.report.error(
                 "too-many-names",
                 f"{len(names)} names for {len(values)} {'value' if len(values) == 1 else 'values'}",
@@ -130,12 +150,12 @@ def _name(flowing: Flowing, names: tuple[tree.Name, ...], line: tree.Named, ctx:
             )
         values = (*values, *(ctx.unknown() for _ in range(len(names) - len(values))))
     named_values: list[Value] = []
-    for name, value in zip(names, values, strict=False):
+    for position, (name, value) in enumerate(zip(names, values, strict=False)):
         assert isinstance(value, Value)
         named = value if name.text == "_" else _with_name(value, name.text, ctx)
         named_values.append(named)
         if name.text != "_":
-            _give(name, named, ctx)
+            _give(name, named if position < made else FAULT, ctx)
     rest = tuple(v for v in values[len(names) :] if isinstance(v, Value))
     whole = (*named_values, *rest)
     return NamedBranches(whole) if isinstance(flowing, Branches) else whole
@@ -166,7 +186,7 @@ def _with_name(value: Value, name: str, ctx: Context) -> Value:
 
 
 def _give(name: tree.Name, what: object, ctx: Context) -> None:
-    before = ctx.env.give(name.text, what, name.span, must_be_used=not _is_fault(what))
+    before = ctx.env.give(name.text, what, name.span, must_be_used=what is not FAULT)
     if before is not None:
         ctx.report.error(
             "repeated-name",
@@ -176,10 +196,6 @@ def _give(name: tree.Name, what: object, ctx: Context) -> None:
             labels=((before.span, "given here first"),),
             help="each name stands for one thing in a body: give one of them another name",
         )
-
-
-def _is_fault(what: object) -> bool:
-    return what is FAULT or (isinstance(what, Value) and not isinstance(what.type, Tensor))
 
 
 def enter_label(label: tree.Label, ctx: Context) -> None:

@@ -9,6 +9,7 @@ from ..semantics.number import Number, NumberError, arguments_of, operation
 from . import flows
 from .context import Context, Flowing
 from .pointwise import apply
+from .written_names import check_names
 
 _TWO = frozenset({"min", "max", "round_up"})
 
@@ -30,6 +31,7 @@ def run_maths(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         )
     flowing = [arg for arg in stage.args or () if not isinstance(arg, tree.Keyword)]
     if named:
+        check_names(stage.args, ctx)  # what stands there is no less used
         return ctx.unknown()
     if stage.args is None:
         sides: list[Value | Number] = [flows.needed(x, stage, ctx)]

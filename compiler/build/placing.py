@@ -46,11 +46,17 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
     call = without_what_comes_in(kind, stage, entering, ctx.env, ctx.report)
     read = read_layer(kind, call, _in_arguments(kind, stage, name, ctx))
     if read is None:
+        if before is None:
+            ctx.leave_unmade(name)
         return ctx.unknown()
     sides = read.sides if x is None else (x, *read.sides)
     if not isinstance(entering, Tensor) or not all(isinstance(side.type, Tensor) for side in read.sides):
+        if before is None and read.layer.is_module:
+            ties.find_tie(read.tie, read.layer, None, ctx)
+            ctx.leave_unmade(name)
         return ctx.unknown()
     if kind.withheld:
+        ctx.leave_unmade(name)
         return ctx.emit(Apply(read.layer), sides, (UNKNOWN,), stage.span)[0]
     if before is not None:
         module = ctx.unit.find(before)
@@ -58,6 +64,7 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
         return run_again(module, read.layer, before, stage, sides, ctx)
     types = infer(read.layer, call, entering, ctx)
     if types is None:
+        ctx.leave_unmade(name)
         return ctx.unknown()
     local = None
     if read.layer.is_module:

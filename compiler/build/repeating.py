@@ -7,6 +7,7 @@ from dataclasses import replace
 from ...grammar import tree
 from ..ir.graph import Copies, RunCopies, Unit, Value
 from ..semantics.evaluate import FAULT, evaluate, is_number
+from ..semantics.nearest import nearest
 from ..semantics.number import Number, Reference, is_whole, number, whole
 from ..semantics.tensor import Tensor, same, seen_outside
 from . import flows, lines, reuse
@@ -33,6 +34,8 @@ def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
                 "has no body",
                 help="write `repeat(4) { ... }`",
             )
+        else:
+            lines.run_unplaced(stage.body, ctx, index_of(stage))
         return ctx.unknown()
     count, index = read
     if count.value == 0:
@@ -50,8 +53,10 @@ def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
 
     placed = build(x, ctx)
     if placed is None:
+        ctx.leave_unmade(name)
         return ctx.unknown()
     local = ctx.make(Copies(name, count, placed.units, stage.span), stage, placed.beside)
+    ctx.leave_unmade_inside(name, placed.draft)
     ctx.owner.remember(name, build)
     return ctx.emit(RunCopies(), (x, *placed.beside), placed.types, stage.span, local)[0]
 
@@ -144,9 +149,9 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
     index = given.get("index")
     if index is None:
         return count, None
-    match index.flow:
-        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if name[0].islower() or name[0] == "_":
-            return count, tree.Name(name, span=index.flow.span)
+    name = _new_name(index.flow)
+    if name is not None:
+        return count, name
     ctx.report.error(
         "wrong-value",
         "`index` takes a new name, which counts the copies from 0",
@@ -155,3 +160,16 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
         help="index = i",
     )
     return None
+
+
+def _new_name(flow: tree.Flow) -> tree.Name | None:
+    match flow:
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if name[0].islower() or name[0] == "_":
+            return tree.Name(name, span=flow.span)
+    return None
+
+
+def index_of(stage: tree.Stage) -> tree.Name | None:
+    """The name of the index as it is written, where a `repeat` or its options have a fault."""
+    named = (arg for arg in stage.args or () if isinstance(arg, tree.Keyword) and nearest(arg.name.text, ["index"]))
+    return next((_new_name(arg.value) for arg in named), None)

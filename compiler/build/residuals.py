@@ -14,7 +14,7 @@ from ..layers.gains import Gain, LayerScale
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import Literal, Number, Operation, number, operation
 from ..semantics.report import Unheard
-from ..semantics.tensor import Tensor, same
+from ..semantics.tensor import UNKNOWN, Tensor, Type, same
 from . import flows, lines, placing, project
 from .arguments import Given, Written, given_arguments, show_value
 from .context import Context, Flowing
@@ -41,12 +41,13 @@ def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         return ctx.unknown()
     if parts is None:
         # The body is still looked at, so that its own faults are told in the same run.
-        lines.run_body(stage.body, ctx.unknown(), ctx.within(nodes=[], hint=None))
+        lines.run_unplaced(stage.body, ctx)
         return ctx.unknown()
     x = ctx.unit.take(x)
     made = _Made(stage, stage.body, parts, ctx)
     branch = made.branch(x)
     if not isinstance(branch.output.type, Tensor) or not isinstance(x.type, Tensor):
+        made.other_faults(x)
         return ctx.unknown()
     skip = made.skip(x, branch.output.type)
     gate = made.part("gate", x)
@@ -108,7 +109,15 @@ class _Made:
         self.ctx.unit.consumed.add(y)
         return Region(entering, tuple(inner.nodes), y) if isinstance(y.type, Tensor) else FAULT
 
-    def after(self, summed: Tensor) -> Region | Any | None:
+    def other_faults(self, x: Value) -> None:
+        """Where the branch has a fault the other parts are looked at all the same."""
+        recipe = self.parts.get("skip")
+        if isinstance(recipe, Recipe) and not project.is_project(recipe.flow):
+            self.part("skip", x)
+        self.part("gate", x)
+        self.after(UNKNOWN)
+
+    def after(self, summed: Type) -> Region | Any | None:
         if self.parts.get("post") is None:
             return None
         entering = self.ctx.unit.own(Value(summed))

@@ -118,6 +118,8 @@ def value_of(flow: tree.Flow, name: str, word: str, ctx: Context) -> Value | Non
     running = lines.takes_running(flow, ctx)
     if not running and flows.names_flow(flow, ctx):
         return flows.first(flows.run(flow, None, ctx), ctx, flow)
+    if not running and evaluate(flow, ctx.env, ctx.report) is FAULT:
+        return None
     what = "takes the value that runs here" if running else "is known before anything runs"
     help = "name the value first, with `as` behind a line or `name = ...`, and give its name"
     if running:

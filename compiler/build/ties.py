@@ -14,8 +14,11 @@ TIED = "weight"
 """The option that shares the weight of another layer: `Linear(vocab, weight = wte.weight)`."""
 
 
-def find_tie(flow: tree.Flow | None, layer: Layer, x: Tensor, ctx: Context) -> Tie | None:
-    """The parameter that `weight = other.weight` names, seen from this unit; its shape must be the same."""
+def find_tie(flow: tree.Flow | None, layer: Layer, x: Tensor | None, ctx: Context) -> Tie | None:
+    """The parameter that `weight = other.weight` names, seen from this unit; its shape must be the same.
+
+    `x` is None where what comes in is unknown.
+    """
     if flow is None:
         return None
     if not isinstance(flow, tree.Stage) or flow.args is not None or len(flow.path.parts) < 2:
@@ -34,6 +37,8 @@ def find_tie(flow: tree.Flow | None, layer: Layer, x: Tensor, ctx: Context) -> T
     if isinstance(found, LayerModule):
         target = found.layer.parameters(found.inputs[0]).get(parameter)
     if target is None or unit is None:
+        if _is_unmade(modules, unit, ctx):
+            return None
         ctx.report.unknown(
             "weight", str(flow.path), flow.span, _weights(ctx), where=" above this line", code="unknown-weight"
         )
@@ -46,6 +51,8 @@ def find_tie(flow: tree.Flow | None, layer: Layer, x: Tensor, ctx: Context) -> T
             f"the weight of `{'.'.join(modules)}`",
             help="take `init` or `weight` out",
         )
+        return None
+    if x is None:
         return None
     mine = layer.parameters(x)[TIED]
     if len(mine.dims) != len(target.dims) or not all(map(equal, mine.dims, target.dims)):
@@ -68,6 +75,13 @@ def _unit_of(name: str, ctx: Context) -> UnitDraft | None:
         return ctx.owner
     label = ctx.env.label(name)
     return None if label is None else label.unit
+
+
+def _is_unmade(path: list[str], unit: UnitDraft | None, ctx: Context) -> bool:
+    """Whether an error, which was reported, kept a module that a path leads to from being made."""
+    unmade = (ctx.owner if unit is None else unit).unmade
+    names = [part for part in path if not part.isdecimal()]  # what one copy lacks, all lack
+    return any(".".join(names[:end]) in unmade for end in range(1, len(names) + 1))
 
 
 def _weights(ctx: Context) -> list[str]:
