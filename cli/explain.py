@@ -11,7 +11,7 @@ from .command_line import refuse_set
 from .console import Console
 
 if TYPE_CHECKING:
-    from ..editor.documentation import Page
+    from ..editor.documentation import Option, Page
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,14 +31,44 @@ def run(options: Namespace, console: Console) -> int:
     if name in codes:
         _code(codes[name], console)
         return 0
-    from ..editor.documentation import pages
+    if _word(name, console):
+        return 0
+    here = _spelled_here(name)
+    if here is not None:
+        console.print(f"{name} of other tools is written {here} here.\n")
+        if not _word(here.partition("(")[0].partition(" ")[0], console):
+            console.document(word=here)
+        return 0
+    raise WrongUse(f"there is no code and no word {options.code}", _nearest(name, codes))
 
-    found = pages(name)
-    if not found:
-        raise WrongUse(f"there is no code and no word {options.code}", _nearest(name, codes))
-    console.document(word=name, pages=[_json(page) for page in found])
-    console.print("\n\n".join(map(_text, found)))
-    return 0
+
+def _word(name: str, console: Console) -> bool:
+    """Tell what a word means: one of the language, or an option; whether it means anything."""
+    from ..editor.documentation import options_named, pages
+    from ..editor.keywords import KEYWORDS
+
+    found = (KEYWORDS[name],) if name in KEYWORDS else pages(name)
+    taken = () if found else options_named(name)
+    if not found and not taken:
+        return False
+    if found:
+        console.document(word=name, pages=[_json(page) for page in found])
+        console.print("\n\n".join(map(_text, found)))
+        return True
+    console.document(word=name, options=[{"of": page.word} | _option_json(option) for page, option in taken])
+    width = max(len(page.word) for page, _ in taken)
+    lines = (f"    {page.word:<{width}}  {_option(o.default, o.takes, o.text)}".rstrip() for page, o in taken)
+    console.print(f"{name} is an option of\n\n" + "\n".join(lines))
+    return True
+
+
+def _spelled_here(name: str) -> str | None:
+    """What other tools' word is in this language."""
+    from ..compiler.semantics.language import OPTION_SPELLINGS, SPELLINGS, TRAIN_SPELLINGS
+
+    spellings = {**OPTION_SPELLINGS, **TRAIN_SPELLINGS, **SPELLINGS}
+    here = spellings.get(name, spellings.get(name.lower()))
+    return None if here is None else here.replace("{}", "...")
 
 
 def _beginning(code: Code) -> str:
@@ -96,8 +126,12 @@ def _option(default: str | None, takes: str, text: str) -> str:
 
 
 def _json(page: Page) -> dict[str, object]:
-    options = [{"name": o.name, "text": o.text, "takes": o.takes, "default": o.default} for o in page.options]
+    options = [_option_json(option) for option in page.options]
     return {"signature": page.signature, "text": page.text, "example": page.example, "options": options}
+
+
+def _option_json(option: Option) -> dict[str, object]:
+    return {"name": option.name, "text": option.text, "takes": option.takes, "default": option.default}
 
 
 def _indented(text: str) -> str:

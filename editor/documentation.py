@@ -176,6 +176,12 @@ def pages(word: str) -> tuple[Page, ...]:
     return tuple(page for page in found if page is not None)
 
 
+def options_named(name: str) -> tuple[tuple[Page, Option], ...]:
+    """Every option of that name, each with what takes it."""
+    entries = (page for word in words() for page in pages(word))
+    return tuple((page, option) for page in entries if (option := page.option(name)) is not None)
+
+
 def words() -> tuple[str, ...]:
     """Every word that has a page."""
     called = (word for folder in _FOLDERS for word in training.words(folder))

@@ -11,7 +11,9 @@ import pytest
 from dlspec.cli.codes import PAGES, Code, read_codes
 from dlspec.cli.main import main
 from dlspec.compiler.pipeline import analyse
+from dlspec.compiler.semantics.language import RESERVED
 from dlspec.editor.documentation import pages, words
+from dlspec.editor.keywords import KEYWORDS
 from dlspec.grammar import Source
 
 pytestmark = pytest.mark.no_torch
@@ -96,6 +98,24 @@ def test_every_word_of_the_language_is_explained(word: str, capsys: pytest.Captu
     for page in pages(word):
         assert page.signature in told
         assert all(option.name in told for option in page.options)
+
+
+@pytest.mark.parametrize("word", sorted(RESERVED))
+def test_every_reserved_word_is_explained(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", word]) == 0
+    assert KEYWORDS[word].signature in capsys.readouterr().out
+
+
+def test_options_and_the_words_of_other_tools_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "kernel"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("kernel is an option of\n\n    Conv1d ") and "ConvTranspose2d" in told
+    assert main(["explain", "hidden_size"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("hidden_size of other tools is written dim here.\n\ndim is an option of\n")
+    assert "Embedding" in told
+    assert main(["explain", "kernel", "--json"]) == 0
+    assert {"of": "Conv2d", "name": "kernel"}.items() <= json.loads(capsys.readouterr().out)["options"][1].items()
 
 
 def test_a_word_with_two_meanings_has_both(capsys: pytest.CaptureFixture[str]) -> None:
