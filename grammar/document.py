@@ -114,7 +114,7 @@ def render(doc: Doc) -> list[Line]:
             case str():
                 line.code += doc
             case list():
-                rest.extend((indent, mode, part) for part in reversed(doc))
+                rest.extend([(indent, mode, part) for part in reversed(doc)])  # a generator takes longer
             case Group():
                 rest.append((indent, _group_mode(doc, mode, len(line.code), base, rest), doc.doc))
             case Braces():
@@ -171,7 +171,7 @@ def _fits(doc: Doc, mode: _Mode, column: int, base: int, rest: _Rest) -> bool:
             case str():
                 column += len(doc)
             case list():
-                todo.extend((mode, part) for part in reversed(doc))
+                todo.extend([(mode, part) for part in reversed(doc)])
             case Group() | Nest() | Anchor():
                 todo.append((mode, doc.doc))
             case Braces() if mode is _Mode.FLAT:
@@ -213,7 +213,7 @@ def _follows(joint: Joint, column: int, rest: _Rest) -> bool:
             case str():
                 column += len(doc)
             case list():
-                todo.extend((grouped, part) for part in reversed(doc))
+                todo.extend([(grouped, part) for part in reversed(doc)])
             case Group():
                 todo.append((True, doc.doc))
             case Nest() | Anchor():
