@@ -19,6 +19,7 @@ from .mistakes_in_calls import (
 )
 from .mistakes_in_heads import (
     bare_port,
+    behind_as,
     foreign_head,
     head_of_item,
     import_with_names,
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     foreign_head,
     misspelt_head,
     misspelt_as,
+    behind_as,
     logic_word,
     unfinished_line,
     leading_operator,

@@ -112,6 +112,22 @@ def misspelt_as(fault: Fault) -> Outcome | None:
     return rewrite("misspelt-word", message, fault.span(), label, "as"), repair
 
 
+def behind_as(fault: Fault) -> Outcome | None:
+    """`Linear(64) as h -> relu`."""
+    token, before = fault.token, fault.stream[fault.start : fault.at]
+    at = next((i for i, word in enumerate(before) if word.kind == "as"), None)
+    if token.kind != "->" or at is None or any(word.kind not in ("NAME", ",") for word in before[at + 1 :]):
+        return None
+    start = fault.source.text.rfind("\n", 0, fault.head.start) + 1
+    gap = fault.source.text[start : fault.head.start]
+    whole = fault.source.span(fault.before.end, fault.after.start)
+    help_ = f"write what follows on the next line, without `->`: what `{before[-1].text}` names flows into it"
+    repair = Repair(0, 1, (Token(NEWLINE, "\n", token.start, token.end),))
+    fixes = (Fix(whole, f"\n{gap if gap.isspace() else ''}"),)
+    finding = Diagnostic("unexpected", "`as` ends a line", fault.span(), "behind a name", help=help_, fixes=fixes)
+    return finding, repair if fault.fits(repair) else None
+
+
 def misplaced(fault: Fault) -> Outcome | None:
     token, head = fault.token, fault.head
     message = label = help_ = ""

@@ -131,3 +131,12 @@ def test_texts_that_were_kept_are_read_instead_of_files(tmp_path: Path) -> None:
     kept = analyse(Source("main.dlspec", found.source.text, found.imports))
     assert said(kept) == []
     assert graph_text(kept.graphs["M"]) == graph_text(found.graphs["M"])
+
+
+def test_a_model_of_another_file_is_not_brought_and_said_to_be_one(tmp_path: Path) -> None:
+    main = 'import "other.dlspec"\n' + MODEL.format("Other")
+    found = analysed(tmp_path, main=main, other=MODEL.format("Linear(8)").replace(" M:", " Other:"))
+    assert [(d.code, d.message) for d in found.diagnostics] == [
+        ("unknown-layer", "`Other` is a model of another file, and an import brings blocks")
+    ]
+    assert found.diagnostics[0].help == "make it a block there: `block Other: ...`"

@@ -33,7 +33,7 @@ def test_without_permission_there_is_one_refusal_and_nothing_follows_from_it() -
         "  --> net.dlspec:3:8\n"
         '3 | import "wavelet.py"\n'
         "  |        ^^^^^^^^^^^^ not run\n"
-        "  = help: read it, and where you trust it say so: `dlspec check net.dlspec --allow-python`"
+        "  = help: read it, and where you trust it say so: the same command with `--allow-python`"
     ]
 
 

@@ -20,13 +20,14 @@ from .habits_in_options import OPTIONS
 from .habits_in_recipes import RECIPES
 from .idioms import IDIOMS
 from .lines import LINES
+from .names import NAMES
 from .shapes import SHAPES
 
 _NO_NUMBERS = (tree.String, tree.Bool, tree.Nothing, tree.List)
 _WORD = re.compile(r"[a-z_]\w*")
 # By the code of a finding: the rules that may know better, in the order in which they are asked. Edits are for
 # findings that have none.
-_RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (FLOWS, OPTIONS, RECIPES, IDIOMS)
+_RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (FLOWS, OPTIONS, RECIPES, IDIOMS, NAMES)
 _EDITS: tuple[dict[str, tuple[Rule, ...]], ...] = (CALLS, SHAPES, LINES)
 
 

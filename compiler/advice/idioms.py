@@ -164,6 +164,8 @@ def width_in(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     call, args = found[0], found[0].args
     if "true or false" not in finding.message or not _is_size(args[0]) or not _is_size(args[1]):
         return None
+    if isinstance(args[1], tree.Number) and not args[1].value:
+        return instead(finding, "bias = false", args[1].span)  # Python's false
     drop = Span(call.span.source, args[0].span.start, args[1].span.start)
     better = f"{call.path}({', '.join(arg.span.text for arg in args[1:])})"
     message = "`Linear` is told the width that comes out; the one that comes in is known"

@@ -94,6 +94,9 @@ def capitals(flow: tree.Node) -> Iterator[tuple[str, tree.Node]]:
 
 def bound_of(comparison: Comparison, env: Env, report: Report) -> Number | None:
     """The number that the dim does not go beyond, `T < 10` being `T <= 9`; None where there is none (reported)."""
+    if any(env.lookup(name) is None for name, _ in capitals(comparison.flow)):
+        _report_no_number(comparison, report)  # a dim that another input names
+        return None
     said = evaluate(comparison.flow, env, report)
     if said is FAULT or not _is_bound(comparison, said, report):
         return None
@@ -103,6 +106,12 @@ def bound_of(comparison: Comparison, env: Env, report: Report) -> Number | None:
     return next_to if any(references(said)) else number(whole(next_to))
 
 
+def _report_no_number(comparison: Comparison, report: Report) -> None:
+    name = comparison.dim.span.text
+    message, label = "a bound compares a dim with a number", "not of the form `T <= number`"
+    report.error("bad-limit", message, comparison.whole.span, label, help=f"write `{name} <= 1024`, or `{name} >= 2`")
+
+
 def _is_bound(comparison: Comparison, said: object, report: Report) -> bool:
     place, name = comparison.whole.span, comparison.dim.span.text
     if comparison.operator == "!=":
@@ -110,8 +119,7 @@ def _is_bound(comparison: Comparison, said: object, report: Report) -> bool:
         help = f"write a least value, `{name} >= 2`, or a largest one, `{name} <= 1024`"
         report.error("bad-limit", message, place, "no bound", help=help)
     elif not is_number(said) or said.value is None:
-        message, label = "a bound compares a dim with a number", "not of the form `T <= number`"
-        report.error("bad-limit", message, place, label, help=f"write `{name} <= 1024`, or `{name} >= 2`")
+        _report_no_number(comparison, report)
     elif comparison.operator == "==":
         known = comparison.flow.span.text
         message = f"a dim of one size is written as the number, and this compares `{name}` with it"

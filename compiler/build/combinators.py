@@ -51,7 +51,8 @@ def run_dense(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     if given is None or not isinstance(h.type, Tensor):
         return ctx.unknown()
     path = tree.Path(("concat",), span=stage.path.span)
-    join = tree.Stage(path, tuple(a for a in stage.args or ()), None, span=stage.span)
+    named = (tree.Keyword(tree.Name(n, span=o.place), o.flow, span=o.flow.span) for n, o in given.items())
+    join = tree.Stage(path, tuple(named), None, span=stage.span)
     return placing.run_concat(join, (x, h), ctx)
 
 

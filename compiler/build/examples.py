@@ -22,7 +22,9 @@ def call_with(kind: type[OptionSet], word: str, call: str, missing: str) -> str:
     required = [name for name, field in kind.options.items() if field.required]
     shown = dict(_arguments(kind))
     if missing not in shown:
-        return f"{word}({', '.join(required)})" if missing in required else f"{word}({missing} = ...)"
+        sides: frozenset[str] = getattr(kind, "by_name", frozenset())
+        given = [f"{name} = value" if name in sides else name for name in required]
+        return f"{word}({', '.join(given)})" if missing in required else f"{word}({missing} = ...)"
     if not call.endswith(")"):
         names = [name for name in shown if name in required]
         return f"{word}({', '.join(_spelled(kind, name, shown[name]) for name in names)})"

@@ -197,6 +197,11 @@ def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterab
             labels=((place, "this class"),),
             help="give the class a static method `shape(input_shape, ...)` that returns the dims that leave",
         )
+    elif word in file.models_elsewhere:
+        model = file.models_elsewhere[word].name.span
+        message, label = f"`{word}` is a model of another file, and an import brings blocks", "not brought"
+        help, labels = f"make it a block there: `block {word}: ...`", ((model, "a model"),)
+        ctx.report.error("unknown-layer", message, path.span, label, labels=labels, help=help)
     elif word[:1].isupper():
         legal = [*library, *(() if called else ctx.env.names())]
         ctx.report.unknown("layer or block", word, path.span, legal, SPELLINGS, code="unknown-layer")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
@@ -66,7 +66,7 @@ def match_arguments(
             fits = False
     missing = [p.name for p in parameters if p.name not in given and p.name not in supplied and p.default is None]
     if missing and fits:
-        _report_missing(stage, missing, open_names, report)
+        _report_missing(stage, missing, open_names, {} if supplied else given, report)
     return given if fits and not missing else None
 
 
@@ -81,14 +81,22 @@ def _without(stage: tree.Stage, position: int) -> tuple[Fix, ...]:
     return (Fix(span, ""),)
 
 
-def _report_missing(stage: tree.Stage, missing: Sequence[str], names: Sequence[str], report: Report) -> None:
+def _report_missing(
+    stage: tree.Stage, missing: Sequence[str], names: Sequence[str], given: Mapping[str, tree.Flow], report: Report
+) -> None:
     word, args = str(stage.path), stage.args or ()
     named = {arg.name.text: arg.span.text for arg in args if isinstance(arg, tree.Keyword)}
     named |= {name: f"{name} = ..." for name in missing}
     better = [arg.span.text for arg in args if not isinstance(arg, tree.Keyword)]
     better += [named[name] for name in names if name in named]
-    help = f"write `{word}({', '.join(better)})`"
-    report.error("missing-option", f"`{word}` needs {_listed(missing)}", stage.span, "not given here", help=help)
+    call, fixes = f"{word}({', '.join(better)})", ()
+    numbers = [flow.span.text for flow in given.values() if isinstance(flow, tree.Number | tree.Percent)]
+    if names[0] in given and len(missing) == 1 and len(numbers) == len(given) == len(names) - 1:
+        # Numbers alone are for the parameters behind the first, which is the value that flows.
+        by_name = ", ".join(f"{name} = {text}" for name, text in zip(names[1:], numbers, strict=True))
+        call, fixes = f"{word}({by_name})", (Fix(stage.span, f"{word}({by_name})"),)
+    message, help = f"`{word}` needs {_listed(missing)}", f"write `{call}`"
+    report.error("missing-option", message, stage.span, "not given here", help=help, fixes=fixes)
 
 
 def check_score(function: ScalarFunction, written: tree.Function, use: tree.Node, report: Report) -> bool:

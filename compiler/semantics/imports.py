@@ -80,13 +80,10 @@ class Importer:
     allow_python: bool = False
     _known: dict[str, Imported | None] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
-    _root: str = ""
-    """The spec that is asked for, under the name that the user gave it."""
 
     def imports(self, source: Source, file: tree.File) -> tuple[Imported, ...]:
         """The files that `file` imports, in its order; what cannot be had is reported where it is asked for."""
         key = _key(source.name)
-        self._root = self._root or source.name
         self._open.append(key)
         found: list[Imported] = []
         for item in file.items:
@@ -165,7 +162,7 @@ class Importer:
             f"{name} is a program: its layers are known only by running it, and it may do anything that you may do",
             item.what.span,
             label,
-            help=f"read it, and where you trust it say so: `dlspec check {self._root} --allow-python`",
+            help="read it, and where you trust it say so: the same command with `--allow-python`",
         )
 
     def _path(self, source: Source, item: tree.Import) -> str | None:

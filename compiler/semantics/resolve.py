@@ -43,6 +43,8 @@ class FileScope:
     """Those that are written in Python."""
     ruleless: dict[str, Span] = field(default_factory=dict)
     """Classes of Python that are none, for they have no shape rule."""
+    models_elsewhere: dict[str, tree.Model] = field(default_factory=dict)
+    """Models of the imported files, which an import does not bring."""
     owners: dict[str, FileScope] = field(default_factory=dict)
     """Of the names that were brought in by `import`: the file that has them."""
     _values: dict[str, Any] = field(default_factory=dict)
@@ -139,6 +141,7 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
             known[id(imported)] = _scope(imported.file, report, imported.imports, known)
         other = known[id(imported)]
         scope.ruleless |= imported.ruleless
+        scope.models_elsewhere |= other.models
         for name, kind in imported.layers.items():
             if not _is_taken(name, imported.place.what.span, report):
                 other.layers[name] = kind
