@@ -8,10 +8,12 @@ from dataclasses import replace
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
+from ..build.order import CHANNELS, WIDTH
 from .around import Around, Nodes, Rule, also, innermost, instead
 
 _LIMIT = re.compile(r"[ \t]*<=[^,\]]*")
 _TYPE = r"((?:int|bool)?\[[^\]]*\])"
+_TWO_WIDTHS = re.compile(r"(?:\w+: *)?((?:RNN|LSTM|GRU)|Conv\w+)\((\w+), *(\w+)\)")
 # Which argument says how wide the result is.
 _WIDTHS = {"Linear": 0, "Embedding": 1, "Positions": 1, "Conv1d": 0, "Conv2d": 0, "Conv3d": 0}
 
@@ -30,6 +32,34 @@ def last_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     even = _even(flows[1])
     help_ = f"{even}; or promise {flows[1]}" if even else f"promise {flows[1]}, or change what flows out"
     return instead(finding, flows[1], shape.span, help=help_)
+
+
+def width_in_first(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`LSTM(16, 8)` or `Conv2d(16, 8)` as the last stage, where 8 is promised and 16 flows out."""
+    flows = re.search(r"and \[([^\]]*)\] flows out", finding.message)
+    shape = innermost(nodes, tree.Shape)
+    made = next((span for span, text in finding.labels if text.startswith("this makes")), None)
+    call = None if made is None else _TWO_WIDTHS.fullmatch(made.text)
+    if flows is None or shape is None or made is None or call is None:
+        return None
+    word, first, second = call.groups()
+    convolves = word.startswith("Conv")
+    promised, made_of = shape.span.text.strip("[]").split(", "), flows[1].split(", ")
+    axis = 1 if convolves else -1
+    if len(promised) != len(made_of) or promised[axis] != second or made_of[axis] != first:
+        return None
+    told = replace(
+        finding,
+        code="wrong-value",
+        message=f"`{word}` is told {CHANNELS if convolves else WIDTH}",
+        span=Span(made.source, made.start + call.start(1), made.end),
+        label=f"this would be {f'a kernel of {second}' if convolves else f'{second} layers'}",
+        labels=((finding.span, finding.label),),
+    )
+    if convolves:
+        return replace(told, help=f"write `{word}({second}, kernel = ...)`")
+    drop = Span(made.source, made.start + call.start(2), made.start + call.start(3))
+    return instead(told, "", drop, help=f"write `{word}({second})`")
 
 
 def _quoted(dim: str) -> str:
@@ -180,6 +210,7 @@ def named_port(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 SHAPES: dict[str, tuple[Rule, ...]] = {
     "shape-mismatch": (
+        width_in_first,
         last_width,
         halved,
         equal_sides,

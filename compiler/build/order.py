@@ -19,8 +19,8 @@ from ..semantics.tensor import Tensor, Type
 _CONVOLUTIONS = frozenset(f"Conv{kind}{axes}d" for kind in ("", "Transpose") for axes in (1, 2, 3))
 _RECURRENT = frozenset({"RNN", "LSTM", "GRU"})
 _WIDTH_FIRST = _CONVOLUTIONS | _RECURRENT | {"Linear"}
-_CHANNELS = "the channels that come out; those that come in are known"
-_WIDTH = "the width that comes out; the one that comes in is known"
+CHANNELS = "the channels that come out; those that come in are known"
+WIDTH = "the width that comes out; the one that comes in is known"
 # A kernel and a stride, and a number of layers, as hardly anybody means them who keeps the width that comes in.
 _LARGE_KERNEL, _LARGE_STRIDE, _MANY_LAYERS = 8, 3, 12
 
@@ -53,7 +53,7 @@ def without_what_comes_in(kind: type[Layer], stage: tree.Stage, x: Type, scope: 
         return stage
     report.error(
         "wrong-value",
-        f"`{kind.word}` is told {_CHANNELS if convolves else _WIDTH}",
+        f"`{kind.word}` is told {CHANNELS if convolves else WIDTH}",
         stage.span,
         f"`{args[0].span.text}` is what comes in",
         help=f"write `{less_first(stage)}`",
@@ -71,12 +71,12 @@ def in_other_order(layer: Layer, stage: tree.Stage, x: Tensor, report: Report) -
         kernel, stride = numbers[:2]
         unusual = kernel > stride and (kernel >= _LARGE_KERNEL or stride >= _LARGE_STRIDE)
         told = f"{placed[0].span.text} features, a kernel of {kernel} and a stride of {stride}"
-        message = f"`{layer.word}` is told {_CHANNELS}"
+        message = f"`{layer.word}` is told {CHANNELS}"
         comes_in, first, by_name = x.dims[1], "features", f"stride = {stride}"
     elif layer.word in _RECURRENT and len(placed) > 1 and len(numbers) == len(placed) - 1:
         unusual = numbers[0] > _MANY_LAYERS
         told = f"{placed[0].span.text} hidden units in {numbers[0]} layers"
-        message = f"`{layer.word}` is told {_WIDTH}"
+        message = f"`{layer.word}` is told {WIDTH}"
         comes_in, first, by_name = x.dims[-1], "hidden", f"layers = {numbers[0]}"
     else:
         return False
