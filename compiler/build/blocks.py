@@ -119,7 +119,7 @@ def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context)
         return Placed((draft.close(outputs, inner.nodes),), draft, results=results)
 
     placed = build(x, ctx)
-    if not placed.draft.modules and not _could_hold_modules(body, ctx):
+    if not (placed.draft.modules or placed.draft.unmade or _could_hold_modules(body, ctx)):
         ctx.report.error(
             "label-without-module",
             f"`{label.name}` holds no module that a label could name",
