@@ -138,8 +138,10 @@ def _has_room(open_: Number, dim: tree.Flow, report: Report) -> bool:
     for side in ("least", "most"):
         size = at_bounds(open_, side)
         if size is not None and size < 1:
-            bounds = ", ".join(f"`{name}` is {whole(n)}" for name, n in _bounds_in(open_, side).items())
-            message = f"a dim is 1 at least, and `{dim.span.text}` is {spell(size)} where {bounds}"
+            bounds = _bounds_in(open_, side)
+            listed = ", ".join(f"`{name}` is {whole(n)}" for name, n in bounds.items())
+            found = f"may be {spell(size)}" if dim.span.text in bounds else f"is {spell(size)} where {listed}"
+            message = f"a dim is 1 at least, and `{dim.span.text}` {found}"
             help = "write a larger least value" if side == "least" else "write a larger limit"
             report.error("bad-dim", message, dim.span, f"may be {spell(size)}", help=help)
             return False

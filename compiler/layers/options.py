@@ -34,6 +34,8 @@ def _whole(low: int, what: str) -> Kind:
         value = _coerced(value)
         if not _is_number(value) or not is_whole(value) or value.value < low:  # type: ignore[arg-type, union-attr, operator]
             raise ValueError(what)
+        if isinstance(value, Literal) and value.text.endswith("%"):
+            raise ValueError(what)  # 800% is a whole number, and nobody's way to write 8
         return value  # type: ignore[return-value]
 
     return Kind(validate)

@@ -206,7 +206,9 @@ def apply(operator: str, *values: Value) -> Value:
         result = _APPLY[operator](*values)
     except ZeroDivisionError:
         raise NumberError("a division by zero") from None
-    except (ValueError, OverflowError) as error:
+    except OverflowError:
+        raise NumberError(f"the result of {operator} is too large") from None
+    except ValueError as error:
         raise NumberError(f"{operator} has no value here ({error})") from None
     if isinstance(result, float) and math.isfinite(result) and result == int(result):
         return Fraction(int(result))

@@ -117,6 +117,8 @@ def _is_part(value: Number) -> bool:
             return text.endswith("%")
         case Reference(target=target):
             return target is not None and _is_part(target)
+        case Operation("neg", (a,)):
+            return _is_part(a)
         case Operation("*", (a, b)):
             return _is_part(a) or _is_part(b)
         case Operation("/", (a, b)):
