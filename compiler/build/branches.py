@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
 from ..ir.graph import Value
+from ..semantics.tensor import Tensor
 from . import flows, placing
 from .context import Branches, Context, Flowing
 
@@ -49,15 +52,20 @@ def run_on_branches(flow: tree.Flow, before: Branches, ctx: Context) -> Flowing:
     return flows.run(flow, before[0], ctx)
 
 
-def report_lost(values: Branches, node: tree.Node, ctx: Context) -> None:
-    """Refuse what `node` gives where one value is expected."""
+def report_lost(values: Branches, node: tree.Node, ctx: Context, *, is_stage: bool) -> None:
+    """Refuse what `node` gives where one value is expected. Behind a stage another may stand, to join the values."""
     names = ", ".join(["a", "b", "c", "d"][: len(values)]) if len(values) <= 4 else "a, b, ..."
+    type_ = values[0].type
+    axis = 1 if isinstance(type_, Tensor) and type_.channel_axis < type_.rank - 1 else -1
+    join = f"-> concat(axis = {axis})"
+    end = Span(node.span.source, node.span.end, node.span.end)
     ctx.report.error(
         "lost-value",
         f"{len(values)} values flow out here, and one is expected",
         node.span,
         _lost(values),
-        help=f"join them, `-> concat(axis = -1)`, or name them, `as {names}`, and go on with one",
+        help=f"join them, `{join}`, or name them, `as {names}`, and go on with one",
+        fixes=(Fix(end, f" {join}"),) if is_stage else (),
     )
 
 

@@ -34,11 +34,11 @@ from .env import OpenFlow, env_of
 from .pointwise import combine
 
 
-def one(flowing: Flowing, ctx: Context, node: tree.Node) -> Value | Number:
+def one(flowing: Flowing, ctx: Context, node: tree.Node, *, is_stage: bool = False) -> Value | Number:
     """The one value or number that `node` gives: of several results the first; a list or `split` would lose the others
     (reported)."""
     if isinstance(flowing, Branches) and flowing.would_lose:
-        branches.report_lost(flowing, _last(node), ctx)
+        branches.report_lost(flowing, _last(node), ctx, is_stage=is_stage)
         return ctx.unknown()
     if isinstance(flowing, tuple):
         return flowing[0] if flowing else ctx.unknown()  # what promises no outputs was told there
@@ -60,7 +60,7 @@ def _last(node: tree.Node) -> tree.Node:
 
 def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
     """The one value that flows on, as `one`; a number cannot flow on."""
-    flowing = one(flowing, ctx, node)
+    flowing = one(flowing, ctx, node, is_stage=True)
     if isinstance(flowing, Value):
         return flowing
     if isinstance(node, tree.Then):
