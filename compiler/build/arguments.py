@@ -133,7 +133,7 @@ def given_arguments(
             continue
         else:
             name, value, place = names[position], arg, arg.span
-            if name in by_name:
+            if name in by_name and isinstance(arg, tree.Stage) and arg.args is None and arg.body is None:
                 _report_by_position(str(stage.path), name, arg, report)
         overrides = place.source is not stage.path.span.source
         if name in given and not overrides:
