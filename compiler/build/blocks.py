@@ -14,7 +14,7 @@ from ..semantics.resolve import FileScope
 from ..semantics.tensor import called_outside
 from . import flows, lines, reuse, sides
 from .arguments import Given, given_arguments
-from .context import Branches, Build, Context, Flowing, Placed
+from .context import Branches, Build, Context, Flowing, Opened, Placed
 from .defaults import defaults_for
 from .draft import UnitDraft, labels_in
 from .env import Env, Labelled, OpenFlow
@@ -71,7 +71,10 @@ def _build_block(
     right = given is not None
     if isinstance(block, tree.Block):
         right &= _give_params(block, stage, given, env, draft, ctx)
-    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None, inside=None)
+    way = Opened(block.name.text, None, None, ctx.way)
+    inner = ctx.within(
+        unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None, inside=None, way=way
+    )
     for position, value in enumerate(inputs):
         port = ports[position] if position < len(ports) else None
         type_ = ctx.outward(value.type)
@@ -237,7 +240,7 @@ def _give_params(
         if option is not None:
             origin = option.flow, option.scope or ctx.env
         elif param.default is not None:
-            origin = param.default, env
+            origin = param.default, env.so_far()
         else:
             ctx.report.error(
                 "missing-option",
@@ -341,5 +344,7 @@ def _calls(block: tree.Block | tree.Model, known: Container[str]) -> dict[str, t
             for item in node:
                 walk(item)
 
+    for param in _params(block):
+        walk(param.default)
     walk(block.body)
     return found

@@ -15,7 +15,7 @@ from ..semantics.number import Number
 from ..semantics.report import Report
 from ..semantics.tensor import UNKNOWN, Type, seen_outside
 from .draft import UnitDraft
-from .env import Env, OpenFlow
+from .env import Env, Labelled, OpenFlow
 from .untried import Untried
 
 
@@ -51,10 +51,21 @@ class Inside(Frozen):
     labels: frozenset[str]
 
 
+class Opened(Frozen, eq=False):
+    """What is being run under its name, and what led to it: an open flow, a label, or a recipe of a scope. Of a block
+    only the name is kept, for the same block may lie in itself as an argument."""
+
+    name: str
+    what: object
+    scope: object
+    around: Opened | None
+
+
 class Context(Frozen, eq=False):
     """`hint` is the name that the next module takes; `site` the place on the page it belongs to, where that is not its
     own (the norm of a `default residual` belongs to the residual). `opened` is the open flow being run; `depth` how
     many copies the enclosing `repeat` makes; `untried` is told of calls of blocks, and is None where one is only tried.
+    `way` is what led here; `endless` has what was seen to lead back to itself, with the report that was told.
     """
 
     report: Report
@@ -67,9 +78,46 @@ class Context(Frozen, eq=False):
     depth: Number | None = None
     inside: Inside | None = None
     untried: Untried | None = None
+    way: Opened | None = None
+    endless: list[tuple[Report, object, object]] = field(default_factory=list)
 
     def within(self, **changes: object) -> Context:
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    # --- what is being run under its name ---
+
+    def opening(self, name: str, what: object, span: Span, scope: object = None) -> Context | None:
+        """The context inside what `name` opens at `span`; None where that leads back to itself (reported)."""
+        if self.leads_back(name, what, span, scope):
+            return None
+        return self.within(way=Opened(name, what, scope, self.way))
+
+    def leads_back(self, name: str, what: object, span: Span, scope: object = None) -> bool:
+        """Whether what `name` stands for is being run already (reported at `span`, once for each circle)."""
+        for report, known, where in self.endless:
+            if known is what and where is scope and report is self.report:
+                return True
+        circle: list[Opened] = []
+        step = self.way
+        while step is not None:
+            circle.append(step)
+            if step.what is what and step.scope is scope:
+                self._endless(name, circle[::-1], span)
+                return True
+            step = step.around
+        return False
+
+    def _endless(self, name: str, circle: list[Opened], span: Span) -> None:
+        first = circle[0].name
+        way = [*(step.name for step in circle), name]
+        if name.partition(".")[0] != first:
+            way.append(first)
+        self.endless.extend((self.report, step.what, step.scope) for step in circle if step.what is not None)
+        message = f"`{first}` leads back to itself: {' -> '.join(way)}"
+        help = "`share(n) { ... }` applies one flow n times, `repeat(n) { ... }` makes copies"
+        if isinstance(circle[0].what, Labelled):
+            help = f"what is labelled `{first}` can be used again behind its end; {help}"
+        self.report.error("endless-flow", message, span, "leads back here", help=help)
 
     def emit(
         self, op: Op, inputs: Iterable[Value], types: tuple[Type, ...], span: Span, module: str | None = None

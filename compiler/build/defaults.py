@@ -48,7 +48,7 @@ def defaults_for(word: str, at: tree.Node, env: Env) -> Given:
     lines += [(line, scope) for scope in reversed(around) for line in scope.defaults]
     given: Given = {}
     for line, where in lines:
-        above = line.span.source is at.span.source and line.span.start < at.span.start
+        above = line.span.source is at.span.source and line.span.end <= at.span.start
         if str(line.stage.path) == word and above:
             for arg in line.stage.args or ():
                 if isinstance(arg, tree.Keyword):

@@ -10,6 +10,7 @@ from ...grammar import tree
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import NONE, Recipe, Scope, is_number
+from ..semantics.language import is_library
 from ..semantics.resolve import FileScope
 from .draft import UnitDraft
 
@@ -39,6 +40,8 @@ class Bound:
 
     what: Any
     span: Span
+    number: int
+    """How many names its body had before."""
     used: bool = False
     must_be_used: bool = False
     origin: tuple[tree.Flow, Scope] | None = None
@@ -56,6 +59,8 @@ class Env:
         self.bound: dict[str, Bound] = {}
         self.labels: dict[str, tuple[Labelled, Span]] = {}
         self.defaults: list[tree.Default] = []
+        self.given: int | None = None
+        """How many names the body has as it is seen here; None where all are."""
         self.inside_library = False
         """Whether what is placed here belongs to a combinator of the library, which `default` lines do not reach."""
 
@@ -72,18 +77,43 @@ class Env:
         before = self.bound.get(name)
         if before is None:
             value = NONE if what is None else what
-            self.bound[name] = Bound(value, span, must_be_used=must_be_used, origin=origin)
+            self.bound[name] = Bound(value, span, len(self.bound), must_be_used=must_be_used, origin=origin)
         return before
+
+    def so_far(self) -> Env:
+        """This body as it is seen from here, by a flow that is run later: where a name of it that is given from here
+        on stands for something already, that is meant."""
+        seen = Env(self.parent, self.file)
+        seen.bound, seen.labels, seen.defaults = self.bound, self.labels, self.defaults
+        seen.inside_library, seen.given = self.inside_library, len(self.bound)
+        return seen
 
     def lookup(self, name: str) -> object | None:
         """What the name stands for here: the body's own, then those around it, then the file's."""
+        bound = self.bound_to(name)
+        if bound is None:
+            return self.file.find(name)
+        bound.used = True
+        return bound.what
+
+    def bound_to(self, name: str) -> Bound | None:
+        """What has the name in this body or one around it; None where it is the file's, or a label or library word
+        that is meant before a name that is given later."""
+        later: Bound | None = None
         env: Env | None = self
         while env is not None:
-            if name in env.bound:
-                env.bound[name].used = True
-                return env.bound[name].what
+            bound = env.bound.get(name)
+            if bound is not None:
+                if env.given is None or bound.number < env.given:
+                    return bound
+                later = later or bound
             env = env.parent
-        return self.file.find(name)
+        return later if later is not None and not self._stands_outside(name) else None
+
+    def _stands_outside(self, name: str) -> bool:
+        """Whether a name stands for something that no body binds."""
+        file = self.file
+        return name in file.constants or name in file.flows() or self.label(name) is not None or is_library(name)
 
     def label(self, name: str) -> Labelled | None:
         env: Env | None = self
@@ -131,7 +161,7 @@ def origins(flow: tree.Flow, scope: Scope) -> tuple[tuple[Span, str], ...]:
         if not isinstance(node, tree.Stage) or node.args is not None or len(node.path.parts) != 1:
             continue
         name = node.path.parts[0]
-        bound = _bound(name, scope)
+        bound = scope.bound_to(name) if isinstance(scope, Env) else None
         if bound is None:
             file = scope.file if isinstance(scope, Env) else scope
             constant = file.constants.get(name) if isinstance(file, FileScope) else None
@@ -141,15 +171,6 @@ def origins(flow: tree.Flow, scope: Scope) -> tuple[tuple[Span, str], ...]:
             written, around = bound.origin
             return origins(written, around) or ((written.span, f"`{name}` is given this"),)
     return ()
-
-
-def _bound(name: str, scope: Scope) -> Bound | None:
-    env = scope if isinstance(scope, Env) else None
-    while env is not None:
-        if name in env.bound:
-            return env.bound[name]
-        env = env.parent
-    return None
 
 
 def env_of(recipe: Recipe) -> Env:

@@ -189,7 +189,11 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
     if isinstance(found, OpenFlow):
         return _run_open(found, stage, needed(x, stage, ctx), ctx)
     if isinstance(found, Recipe):
-        return run_recipe(found, needed(x, stage, ctx), ctx.within(site=ctx.place(stage.span)))
+        x = needed(x, stage, ctx)
+        inside = ctx.opening(str(stage.path), found.flow, stage.span, found.scope)
+        if inside is None:
+            return ctx.unknown()
+        return run_recipe(found, x, inside.within(site=ctx.place(stage.span)))
     if is_number(found):
         return found  # type: ignore[return-value]
     if isinstance(found, tuple) and found and all(isinstance(item, Value) for item in found):
@@ -209,9 +213,12 @@ def _named(found: object, stage: tree.Stage, x: Value | None, ctx: Context) -> F
 
 def _run_open(flow: OpenFlow, stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     """A flow under a name: its modules belong to the body where its `=` stands, whoever runs it."""
+    inside = ctx.opening(str(stage.path), flow, stage.span)
+    if inside is None:
+        return ctx.unknown()
     if not ctx.has_room(flow.flow, stage.span):
         return ctx.unknown()
-    flowing = run(flow.flow, x, ctx.within(env=flow.env, opened=flow, site=None, hint=None, inside=None))
+    flowing = run(flow.flow, x, inside.within(env=flow.env, opened=flow, site=None, hint=None, inside=None))
     if (flow.made or flow.has_unmade) and _inside_copies(ctx.unit, flow.unit):
         name = stage.path.parts[0]
         ctx.report.error(
@@ -275,7 +282,7 @@ def _dotted(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
 
 def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
     """`name: stage` names one module; a body, or a flow of several modules, becomes a group of that name."""
-    lines.enter_label(label, ctx)
+    ctx = lines.enter_label(label, ctx)
     target = label.target
     if isinstance(target, tree.Stage) and not _makes_group(target, ctx):
         before = len(ctx.owner.modules)

@@ -11,7 +11,7 @@ from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import MATHS
 from ..semantics.tensor import Tensor
 from . import flows
-from .context import Branches, Context, Flowing, NamedBranches
+from .context import Branches, Context, Flowing, NamedBranches, Opened
 from .defaults import check_default, legal_defaults
 from .draft import UnitDraft, labels_in
 from .env import Env, Labelled, OpenFlow
@@ -117,7 +117,7 @@ def _bind(line: tree.Binding, ctx: Context) -> None:
     if isinstance(line.value, tree.Unread):
         what: object = FAULT
     elif takes_running(line.value, ctx):
-        what = OpenFlow(line.value, ctx.env, ctx.unit)
+        what = OpenFlow(line.value, ctx.env.so_far(), ctx.unit)
     elif not flows.names_flow(line.value, ctx):
         what = evaluate(line.value, ctx.env, ctx.report)
     else:
@@ -198,12 +198,15 @@ def _give(name: tree.Name, what: object, ctx: Context) -> None:
         )
 
 
-def enter_label(label: tree.Label, ctx: Context) -> None:
-    """Enter a label into its body; each is given once, and must be able to be an attribute in Python."""
+def enter_label(label: tree.Label, ctx: Context) -> Context:
+    """Enter a label into its body; each is given once, and must be able to be an attribute in Python.
+
+    Returns the context of what it names, in which it cannot be used yet.
+    """
     name = label.name.text
     check_label(label.name, ctx.report)
     if ctx.opened is not None and name in ctx.env.labels:
-        return
+        return ctx
     if name in ctx.env.labels:
         ctx.report.error(
             "repeated-label",
@@ -213,8 +216,10 @@ def enter_label(label: tree.Label, ctx: Context) -> None:
             labels=((ctx.env.labels[name][1], "labelled here first"),),
             help="a label is a key of the checkpoint: give one of them another",
         )
-        return
-    ctx.env.labels[name] = (Labelled(ctx.full_name(name), ctx.owner), label.name.span)
+        return ctx
+    labelled = Labelled(ctx.full_name(name), ctx.owner)
+    ctx.env.labels[name] = (labelled, label.name.span)
+    return ctx.within(way=Opened(name, labelled, None, ctx.way))
 
 
 def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:

@@ -171,6 +171,11 @@ class _Made:
     def _run(self, stem: str, recipe: Recipe, x: Value, ctx: Context) -> Value:
         """Several modules lie a level deeper, under the name that one would have."""
         flow = recipe.flow
+        option = next(name for name, part in self.parts.items() if part is recipe)
+        inside = ctx.opening(option, flow, self.stage.path.span, recipe.scope)
+        if inside is None:
+            return ctx.unknown()
+        ctx = inside
         name = ctx.free_name(f"{self.base}_{stem}" if self.base else stem)
         if isinstance(flow, tree.Stage) or _needs_no_level(recipe, x, ctx):
             return flows.first(flows.run_recipe(recipe, x, ctx.within(hint=name)), ctx, flow)

@@ -22,6 +22,8 @@ def run_label(label: Labelled, stage: tree.Stage, x: Value | None, ctx: Context)
     """A label used as a stage, alone or with a path behind it (`blocks.0.attn`): that module once more."""
     path = (label.module, *stage.path.parts[1:])
     x = flows.needed(x, stage, ctx)
+    if ctx.leads_back(str(stage.path), label, stage.span):
+        return ctx.unknown()
     module = label.unit.descend(path)
     if module is None:
         _not_made(label, path, stage, ctx)

@@ -73,7 +73,11 @@ class Sides:
         if value is FAULT:
             return FAULT
         if isinstance(value, Recipe):
-            inner, ctx = value.flow, ctx.within(env=env_of(value))
+            named = str(flow.path) if isinstance(flow, tree.Stage) else name
+            inside = ctx.opening(named, value.flow, flow.span, value.scope)
+            if inside is None:
+                return FAULT
+            inner, ctx = value.flow, inside.within(env=env_of(value))
             if isinstance(inner, tree.Stage) and inner.body is None and len(inner.path.parts) == 1:
                 word = inner.path.parts[0]
                 kind = ctx.env.file.layer(word)
