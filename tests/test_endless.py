@@ -90,7 +90,13 @@ def test_a_wrong_default_that_has_the_name_of_a_constant() -> None:
 
 @pytest.mark.parametrize("line", ["c{i} = c{before} -> relu", "c{i} = c{before} + 0"])
 def test_names_that_lead_on_without_end_are_told(line: str) -> None:
-    count = 8_000
+    count = 6_000
     lines = [line.format(i=i, before=i - 1) for i in reversed(range(1, count))]
     found = check(f"Linear(8) -> c{count - 1}", "\n".join([*lines, "c0 = 8" if "+" in line else "c0 = relu"]))
     assert [d.code for d in found.diagnostics] == ["too-deep"]
+
+
+def test_copies_of_what_is_unknown_that_end_in_what_is_known() -> None:
+    assert [d.code for d in check("nothing -> repeat(2) { relu -> x -> Linear(8) }").diagnostics][:1] == [
+        "unknown-name"
+    ]

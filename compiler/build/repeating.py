@@ -9,7 +9,7 @@ from ..ir.graph import Copies, RunCopies, Unit, Value
 from ..semantics.evaluate import FAULT, evaluate, is_number
 from ..semantics.nearest import nearest
 from ..semantics.number import Number, Reference, is_whole, number, whole
-from ..semantics.tensor import Tensor, same, seen_outside
+from ..semantics.tensor import Tensor, Type, same, seen_outside
 from . import flows, lines, reuse
 from .arguments import given_arguments, show_value
 from .context import Context, Flowing, Placed, called
@@ -70,7 +70,7 @@ def _copies(
     drafts: list[UnitDraft] = []
     flowing = ctx.outward(x.type)
     for i in range(whole(count)):
-        repeated = i > 0 and isinstance(flowing, Tensor) and same(_input(units[-1]), flowing)
+        repeated = i > 0 and _takes(units[-1], flowing)
         if repeated and not by_index:
             # The same input gives the same copy, so all that follow are the same too, if it gives what it takes.
             units.append(units[-1])
@@ -99,10 +99,10 @@ def _copies(
     return Placed(tuple(units), drafts[-1], tuple(captures))
 
 
-def _input(unit: Unit) -> Tensor:
-    type_ = unit.inputs[0].type
-    assert isinstance(type_, Tensor)
-    return type_
+def _takes(unit: Unit, type_: Type) -> bool:
+    """Whether a copy was made for just this; what came into one may be unknown where what leaves it is not."""
+    made_for = unit.inputs[0].type
+    return isinstance(type_, Tensor) and isinstance(made_for, Tensor) and same(made_for, type_)
 
 
 def _share_captures(units: list[Unit], drafts: list[UnitDraft]) -> list[Value]:
