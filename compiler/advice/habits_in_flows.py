@@ -280,6 +280,9 @@ def inner_label(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     stage = innermost(nodes, tree.Stage)
     if stage is None or not is_name(stage) or stage.span != finding.span:
         return None
+    # Most names are no label anywhere: the text says so quicker than the tree.
+    if re.search(rf"\b{finding.span.text}[ \t]*:", nodes[0].span.text) is None:
+        return None
     paths = [path for path in _paths_of_labels(nodes[0]) if path[-1] == finding.span.text and len(path) > 1]
     if len(paths) != 1:
         return None
