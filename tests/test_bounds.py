@@ -184,7 +184,7 @@ def test_a_window_fits_into_the_shortest_sequence(dim: str, stages: str, told: b
         ("T", "Conv1d(8, 3) -> max_pool(2)", {"T": 4}),
         ("T", "repeat(3) { conv: Conv1d(8, 3) }", {"T": 7}),
         ("T", "share(2) { Conv1d(8, 3, pad = same) -> max_pool(1) }", {}),
-        ("T", "inner: { max_pool(2) -> max_pool(2) }", {"T": 4}),
+        ("T", "{ max_pool(2) -> max_pool(2) }", {"T": 4}),
         ("2 * T", "Conv1d(8, 5)", {"T": 3}),
     ],
 )

@@ -72,9 +72,8 @@ def _build_block(
     if isinstance(block, tree.Block):
         right &= _give_params(block, stage, given, env, draft, ctx)
     way = Opened(block.name.text, None, None, ctx.way)
-    inner = ctx.within(
-        unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, depth=None, inside=None, way=way
-    )
+    # A block is as deep as where it is called: its residuals stand in the `repeat` there.
+    inner = ctx.within(unit=draft, env=env, nodes=[], hint=None, site=None, opened=None, inside=None, way=way)
     for position, value in enumerate(inputs):
         port = ports[position] if position < len(ports) else None
         type_ = ctx.outward(value.type)

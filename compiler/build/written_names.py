@@ -11,7 +11,7 @@ from ...grammar import tree
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..ir.graph import Value
-from ..layers.options import AXES
+from ..layers.options import AXES, INITIAL
 from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
 from ..semantics.nearest import nearest
@@ -146,7 +146,9 @@ def _option_words(path: tree.Path, arg: tree.Node, ctx: Context) -> frozenset[st
     options = [arg.name.text] if isinstance(arg, tree.Keyword) else list(layer.options)
     kinds = [field.kind for name in options if (field := layer.options.get(name)) is not None]
     axes = _capitals(arg) if any(kind is not None and kind.reads == AXES for kind in kinds) else frozenset()
-    return axes.union(*(words_of(layer, name) for name in options))
+    # `init = normal(0.02)` is no call of the function `normal`.
+    begun = {"normal"} if any(kind is not None and kind.reads == INITIAL for kind in kinds) else set[str]()
+    return axes.union(begun, *(words_of(layer, name) for name in options))
 
 
 def _capitals(node: object) -> frozenset[str]:

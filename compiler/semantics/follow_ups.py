@@ -69,7 +69,9 @@ class _Findings:
         self.wrong_default |= any(_SIZED.match(word) for word, *_ in self.not_given)
         self.no_option_ends = {d.span.end for d in found if d.code == "unknown-option"}
         # Inputs of which an output has the name.
-        self.ports = {d.labels[0][0].start for d in found if d.code == "repeated-name" and d.message.startswith("an input")}
+        self.ports = {
+            d.labels[0][0].start for d in found if d.code == "repeated-name" and d.message.startswith("an input")
+        }
         self.other_case = {d.span.text: d.span for d in spelling if d.code == "wrong-case"}
         self.no_stage = {d.span.start for d in found if d.code in ("not-a-flow", "number-as-stage", "wrong-arguments")}
         # Constants of which something was said where they are given.
