@@ -64,6 +64,9 @@ class PlainCode:
     def imported(self, name: str, module: str) -> str:
         return name
 
+    def fused_attention(self, layer: object, x: object) -> None:
+        return None
+
     def init_as_made(self) -> str:
         return "init_as_made"
 

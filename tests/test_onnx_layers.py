@@ -174,6 +174,9 @@ class PlainCode:
         self.library_sources[name] = source
         return name
 
+    def fused_attention(self, layer: object, x: object) -> None:
+        return None
+
     def init_linear(self) -> str:
         return "init_linear"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
 from ..semantics.report import Report
 
 
@@ -20,7 +22,9 @@ def report_repeated(block: tree.Block | tree.Model, report: Report) -> bool:
 def _report(entries: Iterable[tree.Param | tree.Port], report: Report) -> bool:
     first: dict[str, tuple[tree.Name, type[tree.Node]]] = {}
     repeated = False
+    last: tree.Param | tree.Port | None = None
     for entry in entries:
+        last, before_it = entry, last
         if entry.name is None:
             continue
         before, kind = first.setdefault(entry.name.text, (entry.name, type(entry)))
@@ -34,5 +38,11 @@ def _report(entries: Iterable[tree.Param | tree.Port], report: Report) -> bool:
             "given again here",
             labels=((before.span, "given here first"),),
             help="a call says by its name which is meant: give one of them another",
+            fixes=_without(entry, before_it) if kind is tree.Param is type(entry) else (),
         )
     return repeated
+
+
+def _without(param: tree.Param, before: tree.Node | None) -> tuple[Fix, ...]:
+    """The edit that takes out a parameter, with the comma in front of it."""
+    return () if before is None else (Fix(Span(param.span.source, before.span.end, param.span.end), ""),)
