@@ -170,10 +170,8 @@ class Body(Node):
     lines: tuple[Line, ...]
 
 
-Flow: TypeAlias = (
-    "Number | Percent | String | Bool | Nothing | Binary | Between | Negate | Choice | Then | List | Stage "
-    "| Label | Body"
-)
+Joined: TypeAlias = "Binary | Between | Negate | Choice | Then"
+Flow: TypeAlias = "Number | Percent | String | Bool | Nothing | Joined | List | Stage | Label | Body"
 
 
 # --- lines -----------------------------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ def without_what_comes_in(kind: type[Layer], stage: tree.Stage, x: Type, scope: 
     if not isinstance(x, Tensor) or x.rank < 2 or not seems_in_other_order(kind.word, list(kind.options), stage):
         return stage
     args = list(stage.args or ())
+    if isinstance(args[0], tree.Keyword):
+        return stage
     first, convolves = evaluate(args[0], scope, Unheard()), kind.word in _CONVOLUTIONS
     if not is_number(first) or not equal(first, x.dims[1 if convolves else -1]):
         return stage

@@ -38,7 +38,7 @@ def _report(entries: Iterable[tree.Param | tree.Port], report: Report) -> bool:
             "given again here",
             labels=((before.span, "given here first"),),
             help="a call says by its name which is meant: give one of them another",
-            fixes=_without(entry, before_it) if kind is tree.Param is type(entry) else (),
+            fixes=_without(entry, before_it) if kind is tree.Param and isinstance(entry, tree.Param) else (),
         )
     return repeated
 

@@ -86,7 +86,9 @@ def check_names(node: object, ctx: Context, local: Local = NO_NAMES) -> None:
                 check_names(item, ctx, local)
 
 
-def _check_call(stage: tree.Stage, options: tuple[tree.Node, ...] | None, ctx: Context, local: Local) -> None:
+def _check_call(
+    stage: tree.Stage, options: tuple[tree.Flow | tree.Keyword, ...] | None, ctx: Context, local: Local
+) -> None:
     path, args, body = stage.path, stage.args, stage.body
     _check_path(path, args is not None or body is not None, ctx, local)
     if options is not None and path.parts[0] not in local:
