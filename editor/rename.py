@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..compiler.pipeline import analyse
 from ..compiler.semantics.language import FUNCTIONS, LAYERS, RESERVED
-from ..grammar import Diagnostic, Fix, Source
+from ..grammar import Diagnostic, Fix, Source, parse
 from ..grammar.source import Span
 from .document import Analysed, Document
 from .index import Index, Mention, Symbol
@@ -16,6 +16,8 @@ from .names import read_names
 
 _LOWER, _CAPITAL = re.compile(r"[a-z_][A-Za-z0-9_]*"), re.compile(r"[A-Z][A-Za-z0-9_]*")
 _CAPITALISED = frozenset({"block", "model", "dim"})
+_ONLY_NAMES = frozenset({"constant", "function", "parameter", "value", "index"})
+"""What has a name for nothing but to be told apart: labels are attributes and keys too, ports are bound to data."""
 
 
 class Refusal(Exception):
@@ -57,7 +59,8 @@ def rename(document: Document, offset: int, name: str) -> Renaming:
     """The edits that give the name at an offset another spelling. Raises Refusal.
 
     A new name is taken where the text reads the same with it: every name stands for what it stood for, and the
-    compiler finds nothing new, which `Renaming.check` tells where it finds something. This takes one analysis.
+    compiler finds nothing new, which `Renaming.check` tells where it finds something. This takes one analysis, and of
+    what has only a name the tree alone.
     """
     mention = _mention(document, offset)
     symbol = mention.symbol
@@ -66,11 +69,14 @@ def rename(document: Document, offset: int, name: str) -> Renaming:
         return Renaming(document, ())
     edits = tuple(Fix(one.span, name) for one in document.index.of(symbol))
     source = Source(document.source.name, _applied(document.text, edits))
-    found = analyse(source, read=document.files.read)
-    index = read_names(found.file, document.outside)
-    if _structure(index) != _structure(document.index):
+    if symbol.kind in _ONLY_NAMES:
+        file, found = parse(source)
+    else:
+        analysis = analyse(source, read=document.files.read)
+        file, found = analysis.file, analysis.diagnostics
+    if _structure(read_names(file, document.outside)) != _structure(document.index):
         raise Refusal(_taken(document.index, symbol, name))
-    return Renaming(document, edits, tuple(one for one in found.diagnostics if one.severity == "error"))
+    return Renaming(document, edits, tuple(one for one in found if one.severity == "error"))
 
 
 def _mention(document: Document, offset: int) -> Mention:
