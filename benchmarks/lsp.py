@@ -53,17 +53,18 @@ def long_body() -> str:
 
 @dataclass(frozen=True)
 class Spec:
-    """A text, and behind which words of it is asked: a layer's name, a call's opening bracket, a constant."""
+    """A text, and behind which words of it is asked: a layer's name, a call's opening bracket, a constant, a label."""
 
     text: str
     layer: str
     call: str
     constant: str
+    label: str
 
 
 SPECS = {
-    "many items": Spec(long_spec(), "fc: Lin", "SelfAttention(", "Embedding(voc"),
-    "one body": Spec(long_body(), ": Lin", ": Linear(", ": Linear(4 * di"),
+    "many items": Spec(long_spec(), "fc: Lin", "SelfAttention(", "Embedding(voc", "  fc"),
+    "one body": Spec(long_body(), ": Lin", ": Linear(", ": Linear(4 * di", "  up"),
 }
 
 
@@ -124,6 +125,9 @@ QUESTIONS: dict[str, Question] = {
     ),
     "rename": lambda s: s.client.text_document_rename_async(
         types.RenameParams(s.document, s.place(s.spec.constant), "other")
+    ),
+    "rename of a label": lambda s: s.client.text_document_rename_async(
+        types.RenameParams(s.document, s.place(s.spec.label), "other")
     ),
 }
 

@@ -14,6 +14,7 @@ from ..compiler.layers.base import Layer
 from ..compiler.options import Field, OptionSet
 from ..compiler.python_layers.signature import Signature
 from ..compiler.semantics.combinators import ENTRIES, Combinator
+from ..compiler.semantics.language import RESERVED
 from ..compiler.semantics.number import MATHS, Literal, Operation, Reference, exact_value, spell, written
 from ..compiler.semantics.report import Report
 from ..compiler.training import registry as training
@@ -27,6 +28,10 @@ from ..grammar.source import Source
 
 # A stop ends a sentence, though not in "Vaswani et al. 2017"; so does a semicolon before the name of an option.
 _SENTENCE = re.compile(r"(?<=[.)])(?<!al\.)\s+(?=[A-Z`])|(?<=;)\s+(?=`)")
+
+
+_UNITS = frozenset({"epoch", "data"})
+"""What a recipe counts in, and where its fields come from: words that no file gives."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,15 @@ def words() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*layer_words(), *maths_words(), *KEY_PAGES, *called)))
 
 
+@cache
+def vocabulary() -> frozenset[str]:
+    """Every word that means something by itself somewhere: those with pages, their options, and what these take."""
+    entries = [page for word in words() for page in pages(word)]
+    options = [option for page in entries for option in page.options]
+    taken = (word for option in options for word in option.words)
+    return RESERVED.union(_UNITS, words(), (option.name for option in options), taken)
+
+
 def load() -> None:
     """Read all pages, so that the first question does not wait for them."""
     for word in layer_words():
@@ -195,6 +209,7 @@ def load() -> None:
     for word in KEY_PAGES:
         calls_of_key(word)
     formats()
+    vocabulary()
 
 
 # --- pages -------------------------------------------------------------------------------------------------------

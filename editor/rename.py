@@ -6,17 +6,22 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..compiler.build.labels import check_label, check_name
+from ..compiler.layers.registry import stem
 from ..compiler.pipeline import analyse
 from ..compiler.semantics.language import FUNCTIONS, LAYERS, RESERVED
-from ..grammar import Diagnostic, Fix, Source, parse
+from ..compiler.semantics.report import Report
+from ..grammar import Diagnostic, Fix, Source, parse, tree
 from ..grammar.source import Span
 from .document import Analysed, Document
+from .documentation import vocabulary
 from .index import Index, Mention, Symbol
+from .labels import PARTS_OF_RESIDUAL
 from .names import read_names
 
 _LOWER, _CAPITAL = re.compile(r"[a-z_][A-Za-z0-9_]*"), re.compile(r"[A-Z][A-Za-z0-9_]*")
 _CAPITALISED = frozenset({"block", "model", "dim"})
-_ONLY_NAMES = frozenset({"constant", "function", "parameter", "value", "index"})
+_ONLY_NAMES = frozenset({"constant", "function", "parameter", "value", "index", "dim"})
 """What has a name for nothing but to be told apart: labels are attributes and keys too, ports are bound to data."""
 
 
@@ -40,7 +45,7 @@ class Renaming:
         known = {(one.code, one.span.source.name, self._moved(one.span)) for one in before.analysis.diagnostics}
         for one in self.errors:
             if (one.code, one.span.source.name, one.span.start) not in known:
-                raise Refusal(f"{one.message[0].upper()}{one.message[1:]}")
+                raise Refusal(_sentence(one))
 
     def _moved(self, span: Span) -> int:
         """Where a span of the text before begins after the edits."""
@@ -55,28 +60,82 @@ def renamable(document: Document, offset: int) -> Span:
     return _mention(document, offset).span
 
 
-def rename(document: Document, offset: int, name: str) -> Renaming:
+def rename(document: Document, offset: int, name: str, known: Analysed | None = None) -> Renaming:
     """The edits that give the name at an offset another spelling. Raises Refusal.
 
     A new name is taken where the text reads the same with it: every name stands for what it stood for, and the
-    compiler finds nothing new, which `Renaming.check` tells where it finds something. This takes one analysis, and of
-    what has only a name the tree alone.
+    compiler finds nothing new, which `Renaming.check` tells where it finds something. `known` is the analysis of the
+    document, where there is one already.
     """
     mention = _mention(document, offset)
     symbol = mention.symbol
     _check_form(symbol, name)
     if name == symbol.name:
         return Renaming(document, ())
+    if known is not None and symbol.kind == "input":
+        _check_fields(symbol, name, _model(document, symbol), known)
     edits = tuple(Fix(one.span, name) for one in document.index.of(symbol))
+    if _is_free(document, symbol, name):
+        return Renaming(document, edits)
     source = Source(document.source.name, _applied(document.text, edits))
-    if symbol.kind in _ONLY_NAMES:
-        file, found = parse(source)
-    else:
-        analysis = analyse(source, read=document.files.read)
-        file, found = analysis.file, analysis.diagnostics
+    file, found = parse(source)
     if _structure(read_names(file, document.outside)) != _structure(document.index):
         raise Refusal(_taken(document.index, symbol, name))
+    if symbol.kind not in _ONLY_NAMES:
+        found = analyse(source, read=document.files.read).diagnostics
     return Renaming(document, edits, tuple(one for one in found if one.severity == "error"))
+
+
+def _is_free(document: Document, symbol: Symbol, name: str) -> bool:
+    """Whether nothing can speak against a name because nothing has it: reading the text anew takes much longer.
+
+    Two things are left to the analysis all the same: inputs of a model that is trained, which are bound to fields of
+    the data, and labels inside a layer, whose class has names of its own.
+    """
+    if symbol.kind == "input" and _is_trained(document, symbol):
+        return False
+    if symbol.kind == "label" and _in_arguments(document, symbol):
+        return False
+    if name in document.outside or name in vocabulary():
+        return False
+    # Labels are made of names too: `mlp` of a block `Mlp`, `mlp_norm` of that.
+    if name.endswith(tuple(f"_{part}" for part in PARTS_OF_RESIDUAL)):
+        return False
+    return not re.search(rf"\b({name}|{stem(name)})(\b|_)", document.text)
+
+
+def _is_trained(document: Document, symbol: Symbol) -> bool:
+    """Whether a port is one of a model with a recipe."""
+    model = _model(document, symbol)
+    return any(isinstance(item, tree.Train) and item.model.text == model for item in document.file.items)
+
+
+def _model(document: Document, symbol: Symbol) -> str | None:
+    """The model whose port a symbol is; None for a block's."""
+    item = document.index.item_at(symbol.span.start)
+    return item.name.text if isinstance(item, tree.Model) else None
+
+
+def _check_fields(symbol: Symbol, name: str, model: str | None, known: Analysed) -> None:
+    """Raises Refusal for an input that is bound to a field of the data, where no field has the new name."""
+    for plan in known.analysis.plans.values():
+        fields = plan.data.fields
+        if plan.model == model and fields is not None and symbol.name in plan.bind and name not in fields:
+            listed = ", ".join(f"`{field}`" for field in fields)
+            raise Refusal(f"`{symbol.name}` is bound to the field of its name in the data, which has {listed}")
+
+
+def _in_arguments(document: Document, symbol: Symbol) -> bool:
+    """Whether a label stands among the arguments of a call."""
+    inside: tree.Node | None = document.index.item_at(symbol.span.start)
+    while inside is not None and inside is not symbol.node:
+        if isinstance(inside, tree.Stage):
+            args = inside.args or ()
+            if any(arg.span.start <= symbol.span.start < arg.span.end for arg in args):
+                return True
+        around = (child for child in tree.children(inside) if child.span.start <= symbol.span.start < child.span.end)
+        inside = next(around, None)
+    return False
 
 
 def _mention(document: Document, offset: int) -> Mention:
@@ -93,12 +152,21 @@ def _check_form(symbol: Symbol, name: str) -> None:
         raise Refusal(f"`{name}` is a word of the language")
     if symbol.kind in ("block", "model") and name in LAYERS | FUNCTIONS:
         raise Refusal(f"`{name}` is a layer of the language")
+    if symbol.kind not in _ONLY_NAMES:
+        check, report = check_label if symbol.kind == "label" else check_name, Report()
+        check(tree.Name(name, span=symbol.span), report)
+        for one in report.diagnostics:
+            raise Refusal(_sentence(one))
     capital = symbol.kind in _CAPITALISED
     if not (_CAPITAL if capital else _LOWER).fullmatch(name):
         begins = "a capital letter" if capital else "a small letter"
         raise Refusal(
             f"`{name}` is no name for a {symbol.kind}: it begins with {begins} and has letters, digits and `_`"
         )
+
+
+def _sentence(found: Diagnostic) -> str:
+    return f"{found.message[0].upper()}{found.message[1:]}"
 
 
 def _applied(text: str, edits: Iterable[Fix]) -> str:

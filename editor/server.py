@@ -126,9 +126,12 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
     async def renamed(params: types.RenameParams) -> types.WorkspaceEdit:
         document = desk.documents[params.text_document.uri]
         offset = offset_at(document, params.position)
+        known = desk.analysed.get(document.uri)
+        if known is not None and known.document is not document:
+            known = None
         try:
             # In a thread, so that other questions are answered meanwhile.
-            made = await asyncio.to_thread(rename, document, offset, params.new_name)
+            made = await asyncio.to_thread(rename, document, offset, params.new_name, known)
             # Most texts have no errors: then nobody need know those before.
             before = await desk.analyse(document.uri) if made.errors else None
             if desk.documents.get(document.uri) is not document:

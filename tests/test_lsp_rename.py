@@ -165,6 +165,13 @@ async def test_what_cannot_be_is_refused_with_the_reason(gpt: Editor, place: str
     assert reason in await refusal(gpt, place, name)
 
 
+async def test_an_input_keeps_the_name_of_its_field(gpt: Editor) -> None:
+    await gpt.findings()
+    assert await refusal(gpt, r"GPT: \(tok", "words") == (
+        "`tokens` is bound to the field of its name in the data, which has `tokens`, `targets`"
+    )
+
+
 async def test_a_name_takes_no_word_from_the_language(client: EditorClient) -> None:
     """A bare `relu` further down would become the label."""
     text = "dlspec 1\nmodel M: (x: [B, 8]) -> (y: [B, 8]) { up: Linear(8) -> relu -> Linear(8) -> gelu() }\n"
