@@ -70,3 +70,31 @@ def test_a_file_is_offered_for_its_name_and_not_for_its_ending(tmp_path: Path) -
 
     assert offered("nope.dlspec") == []
     assert offered("bloks.dlspec") == ['"blocks.dlspec"']
+
+
+def test_a_name_is_changed_where_it_is_given_and_where_it_is_used() -> None:
+    text = "dlspec 1\nblock Linear(n) {{ Linear(n) }}\nmodel N: (x: [B, 8]) -> (y: [B, 8]) {{ {0}(4) -> {0}(8) }}\n"
+    right = text.format("MyLinear").replace("block Linear", "block MyLinear")
+    assert mended(text.format("Linear"), found_at(text.format("Linear"), "taken-name")) == right
+
+
+def test_a_body_that_gives_a_name_anew_keeps_its_own() -> None:
+    text = "dlspec 1\n{0} = 3\nmodel A: (x: [B, 8]) -> (y: [B, 3]) {{ Linear({0}) }}\n"
+    own = "model C: (x: [B, 8]) -> (y: [B, 8]) {{ Linear(8) as {0}\n  {0} -> relu }}\n"
+    wrong = text.format("lambda") + own.format("lambda")
+    found = next(d for d in analyse(Source("n.dlspec", wrong)).diagnostics if d.code == "taken-name")
+    assert mended(wrong, found) == text.format("lambda_") + own.format("lambda")
+
+
+def test_the_uses_of_a_reserved_word_are_told_with_it() -> None:
+    text = "dlspec 1\nblock L({0}) {{ Linear({0}) }}\nmodel N: (x: [B, 8]) -> (y: [B, 4]) {{ L({0} = 4) }}\n"
+    found = found_at(text.format("phase"), "reserved-word")
+    assert mended(text.format("phase"), found) == text.format("phase_")
+
+
+def test_of_a_phase_that_may_update_several_modules_none_is_chosen() -> None:
+    head = HEAD.replace("head: Linear(4)", "body: Linear(4) -> head: Linear(4)")
+    train = TRAIN.format(optimizer="SGD(lr = 0.1)").replace("  loss = cross_entropy(logits, data.label)\n", "")[:-2]
+    found = found_at(f"{head}{train}  phase one {{ loss = cross_entropy(logits, data.label) }}\n}}\n", "missing-key")
+    assert found.fixes == ()
+    assert found.help.endswith("the modules of `N` are `body`, `head`")

@@ -21,6 +21,7 @@ from .habits_in_recipes import RECIPES
 from .idioms import IDIOMS
 from .lines import LINES
 from .names import NAMES
+from .renaming import each_word_once, with_uses
 from .shapes import SHAPES
 
 _NO_NUMBERS = (tree.String, tree.Bool, tree.Nothing, tree.List)
@@ -36,7 +37,8 @@ def with_advice(found: Sequence[Diagnostic], file: tree.File) -> list[Diagnostic
     if not found:
         return []
     around = Around(file)
-    return _each_once([_with_origin(_advised(finding, around), around) for finding in found])
+    advised = [_with_origin(_advised(finding, around), around) for finding in found]
+    return _each_once(each_word_once([with_uses(finding, around) for finding in advised], around))
 
 
 def _each_once(found: Sequence[Diagnostic]) -> list[Diagnostic]:

@@ -38,7 +38,7 @@ class Around:
         """What is given for a block's parameter, no number where a call gives none; without a call its default."""
         param = (block.params or ())[i]
         given = [param.default] if param.default is not None else []
-        for call in self._calls.get(block.name.text, ()):
+        for call in self.calls.get(block.name.text, ()):
             args = call.args or ()
             named = [arg.value for arg in args if isinstance(arg, tree.Keyword) and arg.name.text == param.name.text]
             placed = [arg for arg in args[i : i + 1] if not isinstance(arg, tree.Keyword)]
@@ -47,12 +47,37 @@ class Around:
         return next(iter([*texts, *given]), None)
 
     @cached_property
-    def _calls(self) -> dict[str, list[tree.Stage]]:
+    def calls(self) -> dict[str, list[tree.Stage]]:
+        """The stages of the file by their names."""
         found: dict[str, list[tree.Stage]] = {}
         for node in tree.walk(self.file):
             if isinstance(node, tree.Stage):
                 found.setdefault(str(node.path), []).append(node)
         return found
+
+    def mentions(self, name: str) -> list[Span]:
+        """Where a name is used in the file, in order: the first part of a path, the model of a recipe or an export."""
+        return self._names[1].get(name, [])
+
+    def given(self, name: str) -> list[Span]:
+        """Where something is called so in the file."""
+        return self._names[0].get(name, [])
+
+    @cached_property
+    def _names(self) -> tuple[dict[str, list[Span]], dict[str, list[Span]]]:
+        given: dict[str, list[Span]] = {}
+        mentions: dict[str, list[Span]] = {}
+        for node in tree.walk(self.file):
+            if isinstance(node, tree.Path):
+                word, span = node.parts[0], node.span
+                mentions.setdefault(word, []).append(Span(span.source, span.start, span.start + len(word)))
+            elif isinstance(node, tree.Train | tree.Export):
+                mentions.setdefault(node.model.text, []).append(node.model.span)
+            names = tree.children(node) if not isinstance(node, tree.Keyword | tree.Train | tree.Export) else ()
+            for name in names:
+                if isinstance(name, tree.Name):
+                    given.setdefault(name.text, []).append(name.span)
+        return given, mentions
 
     def _child(self, node: tree.Node, span: Span) -> tree.Node | None:
         if id(node) not in self._children:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...grammar import tree
@@ -130,13 +131,24 @@ def missing_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if not lines or not isinstance(item, tree.Train):
         return None
     phase = innermost(nodes, tree.Phase)
+    if phase is not None and not finding.help.startswith("write "):
+        return None  # an example
     body, margin = (item.body, "") if phase is None else (phase.body, "  ")
     if "\n" not in body.span.text:
-        return None
+        return None if phase is None else _in_one_line(finding, lines, body)
     before = body.span.source.text[: body.span.end - 1]
     end = len(before.rstrip(" \t"))
     text = "".join(f"{margin}  {line}\n" for line in lines)
     return also(finding, text, Span(item.span.source, end, end))
+
+
+def _in_one_line(finding: Diagnostic, lines: Sequence[str], body: tree.Body) -> Diagnostic:
+    """`phase one { loss = mse(y, 1) }`: a line for each."""
+    first = finding.span.source.line(finding.span.line)
+    margin = first[: len(first) - len(first.lstrip())]
+    kept = [line.span.text for line in body.lines]
+    text = "".join(f"{margin}  {line}\n" for line in (*lines, *kept))
+    return also(finding, f"{{\n{text}{margin}}}", body.span)
 
 
 def validations(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:

@@ -94,6 +94,7 @@ class _Findings:
             for d in found
             if d.code == "unknown-option" and d.span.text.lower() not in {fix.text for fix in d.fixes}
         }
+        self.taken = {d.span.text for d in found if d.code == "taken-name"}
         # Calls in the order of another tool, where an option seems to be given twice.
         self.other_order = _Stretches(d.span for d in found if d.code == "wrong-value" and _TOLD in d.message)
         self.nothing = sorted(self.unknown | {d.span.start for d in found if d.code == "unknown-key"})
@@ -119,6 +120,8 @@ class _Findings:
                 return self._is_lost(word, item) or of_item or (item, "nothing-flows") in self.words
             case "shape-mismatch" if self.repeated & set(_WORD.findall(finding.message)):
                 return True
+            case "endless-block":
+                return finding.span.text in self.taken  # the layer is meant inside
             case "head-width":
                 return (item, "no-weights") in self.words
             case "shape-mismatch":

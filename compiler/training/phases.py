@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from ...grammar import tree
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
@@ -18,7 +21,7 @@ from .names import Names
 from .objective import Objective, read_loss
 from .optimizer import Optimizer
 
-_EXAMPLES = {"update": "update = [critic]", "loss": "loss = mse(score, 1)", "optimizer": "optimizer = Adam(lr = 2e-4)"}
+_EXAMPLES = {"loss": "loss = mse(score, 1)", "optimizer": "optimizer = Adam(lr = 2e-4)"}
 
 
 class Phase(Frozen):
@@ -46,7 +49,8 @@ def read_phases(section: Section, names: Names, report: Report) -> tuple[Phase, 
         if before is not phase.name.span:
             message, labels = f"two phases are called `{phase.name}`", ((before, "given here first"),)
             report.error("repeated-name", message, phase.name.span, "given again here", labels=labels)
-        read.append(_phase(phase, has_optimizer, names, report))
+        others = [other for other in phases if other is not phase]
+        read.append(_phase(phase, others, has_optimizer, names, report))
     if phases and "loss" in lines:
         message = "with phases each of them has a loss, and this one belongs to none"
         labels = ((phases[0].name.span, "a phase"),)
@@ -60,14 +64,16 @@ def read_phases(section: Section, names: Names, report: Report) -> tuple[Phase, 
     return found
 
 
-def _phase(phase: tree.Phase, has_optimizer: bool, names: Names, report: Report) -> Phase | None:
+def _phase(
+    phase: tree.Phase, others: Sequence[tree.Phase], has_optimizer: bool, names: Names, report: Report
+) -> Phase | None:
     lines, meant = read_phase_lines(phase, report)
     needed = [key for key in ("update", "loss") if key not in {*lines, *meant}]
     if not has_optimizer and "optimizer" not in {*lines, *meant}:
         needed.append("optimizer")
     if needed:
         listed = " and ".join(f"`{key}`" for key in needed)
-        help = such_as(_EXAMPLES[key] for key in needed)
+        help = _what_to_write(needed, phase, others, names)
         label = "not given here" if len(needed) == 1 else "these are not given here"
         report.error("missing-key", f"the phase `{phase.name}` needs {listed}", phase.name.span, label, help=help)
     own = Report()
@@ -84,6 +90,34 @@ def _phase(phase: tree.Phase, has_optimizer: bool, names: Names, report: Report)
     if needed or meant or not fits or loss is None or times is None:
         return None
     return Phase(phase.name.text, update, loss, optimizer, times)
+
+
+def _what_to_write(needed: Sequence[str], phase: tree.Phase, others: Sequence[tree.Phase], names: Names) -> str:
+    """The lines that a phase lacks: to be written as they are where nothing in them is a guess, else as examples."""
+    learns, modules = None, sorted({path.split(".")[0] for path in names.ports.modules or ()})
+    if "update" in needed:
+        learns = _module_meant(phase.name.text, modules, others)
+    update = f"update = [{learns or (modules[0] if modules else 'critic')}]"
+    help = such_as(_EXAMPLES.get(key, update) for key in needed)
+    if "loss" not in needed and (learns or "update" not in needed):
+        return help.replace("such as", "write", 1)
+    if "update" in needed and len(modules) > 1:
+        help += f"\nthe modules of `{names.ports.model}` are {', '.join(f'`{name}`' for name in modules[:12])}"
+    return help
+
+
+def _module_meant(phase: str, modules: Sequence[str], others: Sequence[tree.Phase]) -> str | None:
+    """The one module that a phase is called after (`critic`, `critic_step`), or that no other phase updates."""
+    updated = {
+        word
+        for other in others
+        for line in other.body.lines
+        if isinstance(line, tree.Binding) and line.name.text == "update"
+        for word in re.findall(r"(?<![\w.])\w+", line.value.span.text)
+    }
+    named = [name for name in modules if re.search(rf"(^|_){name}(_|$)", phase)]
+    left = [name for name in modules if name not in updated]
+    return next((found[0] for found in (named, left) if len(found) == 1), None)
 
 
 def read_optimizer(flow: tree.Flow, scope: Scope, report: Report) -> Chosen[Optimizer] | None:
