@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from ..grammar import Fix, format
+from ..grammar.printer import KnownLines
 from .document import Document
 from .reparse import read
+
+_lines: KnownLines = {}
+"""What an editor lays out again and again; begun anew where it has become long."""
+_MOST = 20_000
 
 
 def layout(document: Document) -> list[Fix]:
@@ -15,7 +20,9 @@ def layout(document: Document) -> list[Fix]:
     reading = document.reading if document.reading.sound else read(document.source)
     if not reading.sound:
         return []
-    laid_out = format(reading.file, document.source)
+    if len(_lines) > _MOST:
+        _lines.clear()
+    laid_out = format(reading.file, document.source, _lines)
     if "\r\n" in document.text:
         laid_out = laid_out.replace("\n", "\r\n")
     return list(_edits(document, laid_out))

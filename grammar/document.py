@@ -110,11 +110,13 @@ def render(doc: Doc) -> list[Line]:
     while rest:
         indent, mode, doc = rest.pop()
         line = out[-1]
+        if isinstance(doc, str):  # most are, so it is asked before the others, as are lists
+            line.code += doc
+            continue
+        if isinstance(doc, list):
+            rest.extend([(indent, mode, part) for part in reversed(doc)])  # a generator takes longer
+            continue
         match doc:
-            case str():
-                line.code += doc
-            case list():
-                rest.extend([(indent, mode, part) for part in reversed(doc)])  # a generator takes longer
             case Group():
                 rest.append((indent, _group_mode(doc, mode, len(line.code), base, rest), doc.doc))
             case Braces():

@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from . import tree
 from .comments import Remarks, attach, containers
 from .document import Anchor, Braces, Break, Doc, Group, IfBroken, Joint, Line, Nest, Remark, render, text
-from .source import Source, Span
+from .source import Source
 
 # The longest name that takes part in a column of `=`: as long as `optimizer` and `precision`.
 COLUMN = 9
@@ -30,9 +31,16 @@ _BROKEN_ARROW = re.compile(r"(?:[\s)]|#[^\n]*)*\n[ \t]*->")
 _EMPTY_LINE = re.compile(r"\n[ \t\r]*\n")
 
 
-def format(file: tree.File, source: Source) -> str:
-    """The text of a file without faults, laid out. Formatting it again changes nothing."""
-    return _Printer(source, file).file(file)
+KnownLines: TypeAlias = dict[tuple[type[tree.Node], str], Doc]
+"""Lines of bodies that were laid out before, by what they are and their text: an editor asks again and again."""
+
+
+def format(file: tree.File, source: Source, known: KnownLines | None = None) -> str:
+    """The text of a file without faults, laid out. Formatting it again changes nothing.
+
+    Lines are taken from `known`, and those that are not there are put there.
+    """
+    return _Printer(source, file, known).file(file)
 
 
 def spell(node: tree.Node) -> str:
@@ -68,28 +76,61 @@ class _Entry:
 class _Printer:
     """Documents of all nodes below a root, made from the leaves up, so that depth costs no recursion."""
 
-    def __init__(self, source: Source, root: tree.Node) -> None:
+    def __init__(self, source: Source, root: tree.Node, known: KnownLines | None = None) -> None:
         self.source = source
         self.version = root.version if isinstance(root, tree.File) else None
-        order = list(tree.walk(root))
-        self.containers = {(id(node), part): c for node in order for part, c in containers(node)}
-        self.remarks = attach(source, self.containers.values()) if "#" in source.text else {}
-        self.open = {id(flow) for node in order for flow in _open_flows(node)}
         self.docs: dict[int, Doc] = {}
+        self.keys: dict[int, tuple[type[tree.Node], str]] = {}
+        order = list(tree.walk(root) if known is None else self.unknown(root, known))
+        commented = order if "#" in source.text else ()
+        self.containers = {(id(node), part): c for node in commented for part, c in containers(node)}
+        self.remarks = attach(source, self.containers.values()) if commented else {}
+        self.open = {id(flow) for node in order for flow in _open_flows(node)}
         # Expressions of several operands, as they stand where something around them breaks their lines.
         self.bare: dict[int, list[Doc]] = {}
         for node in reversed(order):
             self.docs[id(node)] = self.doc(node)
+        if known is not None:
+            known.update((key, self.docs[line]) for line, key in self.keys.items())
+
+    def unknown(self, root: tree.Node, known: KnownLines) -> Iterator[tree.Node]:
+        """A node and all below it, parents first, but for the lines that are known.
+
+        Lines that depend on more than their text are never known: on a column, on comments, on what is in front of a
+        sign.
+        """
+        todo = [root]
+        while todo:
+            node = todo.pop()
+            yield node
+            below: Sequence[tree.Node] = tuple(tree.children(node))
+            if isinstance(node, tree.Body):
+                below = [line for line in below if not self.take(line, known)]
+            todo.extend(reversed(below))
+
+    def take(self, line: tree.Node, known: KnownLines) -> bool:
+        """Whether a line is known. One that can be is noted, to be put there."""
+        text = line.span.text
+        if "#" in text or text.startswith(("-", "(")) or isinstance(line, tree.Binding):
+            return False
+        key = type(line), text
+        if key in known:
+            self.docs[id(line)] = known[key]
+            return True
+        self.keys[id(line)] = key
+        return False
 
     def of(self, node: tree.Node) -> Doc:
         return self.docs[id(node)]
 
     def doc(self, node: tree.Node) -> Doc:
-        match node:
-            case tree.Name():
-                return node.text
+        match node:  # the most frequent first
             case tree.Path():
                 return ".".join(node.parts)
+            case tree.Stage():
+                return self.stage(node)
+            case tree.Name():
+                return node.text
             case tree.Number() | tree.Percent():
                 return node.text
             case tree.String():
@@ -115,8 +156,6 @@ class _Printer:
                 return [self.of(node.path), " = ", self.of(node.value)]
             case tree.List():
                 return self.bracketed("[", node.entries, "]", self.remarks_of(node))
-            case tree.Stage():
-                return self.stage(node)
             case tree.Label():
                 return [node.name.text, ": ", self.of(node.target)]
             case tree.Body():
@@ -221,6 +260,8 @@ class _Printer:
         return Anchor([first, Nest(parts)])
 
     def stage(self, node: tree.Stage) -> Doc:
+        if node.args is None and node.body is None:
+            return self.of(node.path)
         parts: list[Doc] = [self.of(node.path)]
         if node.args is not None:
             parts.append(self.bracketed("(", node.args, ")", self.remarks_of(node)))
@@ -267,8 +308,8 @@ class _Printer:
     # --- bodies and files ------------------------------------------------------------------------------------
 
     def body(self, node: tree.Body) -> Doc:
-        container, remarks = self.containers[id(node), ""], self.remarks_of(node)
-        entries = self.entries(node.lines, container.elements, remarks)
+        remarks = self.remarks_of(node)
+        entries = self.entries(node.lines, remarks)
         if not entries and remarks.opening is None:
             return "{ }"
         parts: list[Doc] = []
@@ -282,7 +323,7 @@ class _Printer:
 
     def file(self, node: tree.File) -> str:
         version = [] if node.version is None else [node.version]
-        entries = self.entries((*version, *node.items), self.containers[id(node), ""].elements, self.remarks_of(node))
+        entries = self.entries((*version, *node.items), self.remarks_of(node))
         out: list[Line] = []
         above = False  # whether what was printed last is an item of several lines
         last = entries[:1]
@@ -306,9 +347,10 @@ class _Printer:
         if unit:
             yield unit
 
-    def entries(self, nodes: Sequence[tree.Node], spans: Sequence[Span], remarks: Remarks) -> list[_Entry]:
+    def entries(self, nodes: Sequence[tree.Node], remarks: Remarks) -> list[_Entry]:
         out: list[_Entry] = []
-        for i, (node, span, column) in enumerate(zip(nodes, spans, self.columns(nodes), strict=True)):
+        for i, (node, column) in enumerate(zip(nodes, self.columns(nodes), strict=True)):
+            span = node.span
             for comment in remarks.above.get(i, ()):
                 out.append(_Entry(min(comment.start, span.start), comment.end, comment.text))
             doc, end = self.element(node, column), span.end

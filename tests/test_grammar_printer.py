@@ -93,6 +93,24 @@ LAYOUTS = {
 }
 
 
+KNOWN: dict = {}
+"""Filled by all examples of one test."""
+
+
+@settings(max_examples=150)
+@given(grammar_trees.files, st.integers(0, 2**32))
+def test_what_was_laid_out_before_changes_nothing(file: tree.File, seed: int) -> None:
+    """Lines are remembered from all files before it, and from an edition of its own with other spaces."""
+    for text in (
+        format(file, Source("nowhere", "")),
+        grammar_trees.respaced(format(file, Source("nowhere", "")), random.Random(seed)),
+    ):
+        source = Source("drawn", text)
+        parsed, _ = parse(source)
+        assert format(parsed, source, KNOWN) == format(parsed, source)
+        assert format(parsed, source, KNOWN) == format(parsed, source)
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_layout(name: str) -> None:
     written, meant = LAYOUTS[name]
