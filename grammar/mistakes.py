@@ -29,7 +29,8 @@ from .mistakes_in_heads import (
     parameters_of_model,
     quoted_name,
 )
-from .mistakes_in_names import already_reported, capital_word, logic_word, reserved_word, wrong_case
+from .mistakes_in_logic import logic_word
+from .mistakes_in_names import already_reported, capital_word, reserved_word, wrong_case
 from .mistakes_in_signs import (
     chained_comparison,
     colon_or_equals,

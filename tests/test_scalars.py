@@ -135,6 +135,13 @@ def test_a_flow_is_read_over_given_parameters() -> None:
     assert print_torch(expression, {"a", "b"}) == "g(a) + b"
 
 
+def test_conditions_are_joined_by_if() -> None:
+    both = function("f(x) = x if (x < 3 if x > 0 else false) else 0")
+    assert both.value == function("f(x) = x if (x > 0) * (x < 3) else 0").value
+    either = function("f(x) = x if (true if x < 0 else x > 3) else 0")
+    assert either.value == function("f(x) = x if (x < 0) + (x > 3) else 0").value
+
+
 def test_defaults_and_given_numbers() -> None:
     cap = function(CAP)
     assert print_numpy(applied(cap)) == "30 * (2 / (1 + np.exp(-2 * x / 30)) - 1)"

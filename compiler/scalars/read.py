@@ -230,6 +230,10 @@ class _Reader:
             return None
         if isinstance(condition, bool):
             return then if condition else otherwise
+        if otherwise is False and _is_condition(then):
+            return _joined("and", condition, then)
+        if then is True and _is_condition(otherwise):
+            return _joined("or", condition, otherwise)
         if isinstance(then, bool) or isinstance(otherwise, bool) or is_truth(then) != is_truth(otherwise):
             then, otherwise = self._as_number(then), self._as_number(otherwise)
             assert then is not None and otherwise is not None
