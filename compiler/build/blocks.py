@@ -159,7 +159,7 @@ def _run(
     """Enter the unit as a module, and run it."""
     beside = (*placed.beside, *placed.draft.captures())
     local = ctx.make(UnitModule(name, placed.units[0], node.span), node, beside)
-    ctx.leave_unmade_inside(name, placed.draft)
+    ctx.owner.remember_inside(name, placed.draft)
     ctx.owner.remember(name, build, placed.results)
     types = placed.types
     if first:

@@ -103,7 +103,7 @@ def run_momentum_copy(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         return ctx.unknown()
     ctx.owner.add(Momentum(name, module, rate, stage.span), ctx.place(stage.span))
     outputs = ctx.emit(RunMomentum(), (x,), types, stage.span, name)
-    return outputs[0] if len(outputs) == 1 else outputs
+    return outputs[0] if len(outputs) == 1 else ctx.owner.results((module.name,))(outputs)
 
 
 def refuse_project(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:

@@ -187,10 +187,6 @@ class Context(Frozen, eq=False):
         if self.opened is not None:
             self.opened.has_unmade = True
 
-    def leave_unmade_inside(self, name: str, draft: UnitDraft) -> None:
-        """Note what could not be made in the unit of the module `name`."""
-        self.owner.unmade.update(f"{name}.{inner}" for inner in draft.unmade)
-
     def _seen_here(self, name: str, span: Span) -> str:
         return name if self.owner is self.unit else self.borrow(self.owner, (name,), span)
 

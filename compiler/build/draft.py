@@ -15,8 +15,9 @@ from .unfolding import Unfolding
 @dataclass(eq=False)
 class UnitDraft:
     """`labels` are those written in its body, which no unlabelled module may take; `left` are values that a line left
-    behind, with the line, until something is seen to use them; `unmade` are the names of modules that an error kept
-    from being made, `attn.fc` of one inside `attn`, without the numbers of copies."""
+    behind, with the line, until something is seen to use them; `named` are those that have a name, so that anything
+    may use them; `unmade` are the names of modules that an error kept from being made, `attn.fc` of one inside `attn`,
+    without the numbers of copies; `empty` those of a `repeat` that makes no copies."""
 
     kind: Literal["model", "block", "group", "copy"]
     name: str
@@ -31,7 +32,9 @@ class UnitDraft:
     values: set[Value] = field(default_factory=set)
     consumed: set[Value] = field(default_factory=set)
     left: list[tuple[Value, Span]] = field(default_factory=list)
+    named: set[Value] = field(default_factory=set)
     unmade: set[str] = field(default_factory=set)
+    empty: set[str] = field(default_factory=set)
     _by_name: dict[str, Module] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
     _beside: dict[str, tuple[Value, ...]] = field(default_factory=dict)
@@ -118,8 +121,16 @@ class UnitDraft:
         self._builders[name] = build
         self._results[name] = results
 
-    def results(self, name: str) -> type[tuple[Value, ...]]:
-        return self._results.get(name, tuple)
+    def remember_inside(self, name: str, draft: UnitDraft) -> None:
+        """Keep of the unit of the module `name` what could not be made there, and how outputs flow on from what was:
+        a path leads inside."""
+        self.unmade.update(f"{name}.{inner}" for inner in draft.unmade)
+        whole = {inner: kind for inner, kind in draft._results.items() if kind is not tuple}
+        self._results.update({f"{name}.{inner}": kind for inner, kind in whole.items()})
+
+    def results(self, path: Sequence[str]) -> type[tuple[Value, ...]]:
+        """How several outputs of the module that a path leads to flow on: all copies are alike in that."""
+        return self._results.get(".".join(part for part in path if not part.isdecimal()), tuple)
 
     def builder(self, name: str) -> Any | None:
         return self._builders.get(name)

@@ -22,9 +22,10 @@ def check_unused(ctx: Context) -> None:
 def check_left(draft: UnitDraft, outputs: tuple[Value, ...], report: Report) -> None:
     """A line that takes nothing leaves behind what flowed into it: something else must use that."""
     for value, line in draft.left:
-        if value in draft.consumed or value in outputs or not isinstance(value.type, Tensor):
+        if value in draft.consumed or value in outputs or _may_be_used(value, draft):
             continue
-        what = f"`{value.name}`" if value.name else f"the value before it, {value.type},"
+        known = f", {value.type}," if isinstance(value.type, Tensor) else ""
+        what = f"`{value.name}`" if value.name else f"the value before it{known}"
         report.error(
             "lost-value",
             f"{what} flows into this line, which does not take it, and nothing else uses it",
@@ -36,17 +37,25 @@ def check_left(draft: UnitDraft, outputs: tuple[Value, ...], report: Report) -> 
 
 def check_last(flowing: Flowing, outputs: Sequence[Value], body: tree.Body, ctx: Context) -> None:
     """Where all outputs are named, what the last line makes must be one of them, or be used."""
+    stages = [line for line in body.lines if not isinstance(line, tree.Binding | tree.Default | tree.Phase)]
+    if not stages or isinstance(stages[-1], tree.Unread):
+        return
     made = [value for value in (flowing if isinstance(flowing, tuple) else (flowing,)) if isinstance(value, Value)]
     kept = {*outputs, *ctx.unit.consumed, *ctx.unit.inputs}
-    told = [value in kept or bool(value.name) or not isinstance(value.type, Tensor) for value in made]
+    told = [value in kept or bool(value.name) or _may_be_used(value, ctx.unit) for value in made]
     whole = isinstance(flowing, Branches) and flowing.would_lose  # a list or `split`: no value of it is lost
     if not made or (all(told) if whole else any(told)):
         return
-    lost = made[told.index(False)]
+    lost = made[told.index(False)].type
     ctx.report.error(
         "lost-value",
         "the outputs are named above, and nothing uses what this line makes",
-        body.lines[-1].span,
-        f"{lost.type} is lost here",
+        stages[-1].span,
+        f"{lost if isinstance(lost, Tensor) else 'what it makes'} is lost here",
         help="take the line out, or name the output behind it",
     )
+
+
+def _may_be_used(value: Value, draft: UnitDraft) -> bool:
+    """Whether a value of unknown shape has a name: what would use it may have an error, and then takes nothing."""
+    return not isinstance(value.type, Tensor) and (value in draft.named or value in draft.inputs)

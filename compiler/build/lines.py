@@ -187,6 +187,8 @@ def _with_name(value: Value, name: str, ctx: Context) -> Value:
 
 def _give(name: tree.Name, what: object, ctx: Context) -> None:
     before = ctx.env.give(name.text, what, name.span, must_be_used=what is not FAULT)
+    if isinstance(what, Value):
+        ctx.unit.named.add(what)
     if before is not None:
         ctx.report.error(
             "repeated-name",

@@ -24,6 +24,9 @@ from .order import in_other_order, without_what_comes_in
 from .sides import Sides
 from .written_names import check_names
 
+_MOST_TOLD = 1_000
+"""Parts of a `split` on an unknown value; what is known has no more than it has entries."""
+
 
 def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     """Place one layer; a fault in its options or in what comes in is reported and gives an unknown value.
@@ -54,7 +57,7 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
         if before is None and read.layer.is_module:
             ties.find_tie(read.tie, read.layer, None, ctx)
             ctx.leave_unmade(name)
-        return ctx.unknown()
+        return _unknown_results(read.layer, ctx)
     if kind.withheld:
         ctx.leave_unmade(name)
         return ctx.emit(Apply(read.layer), sides, (UNKNOWN,), stage.span)[0]
@@ -75,7 +78,7 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
         _check_names_inside(inside, read.layer, own, ctx)
         local = ctx.make(LayerModule(name, read.layer, (own,), stage.span, tie), stage, read.sides)
     outputs = ctx.emit(Apply(read.layer), sides, types, stage.span, local)
-    return _results(outputs, whole=read.layer.flows_whole)
+    return _results(outputs, whole=read.layer.flowing_whole is not None)
 
 
 def _in_arguments(kind: type[Layer], stage: tree.Stage, name: str, ctx: Context) -> Context:
@@ -165,7 +168,15 @@ def run_again(
             fixes=(Fix(stage.span, second),) if second else (),
         )
         return ctx.unknown()
-    return _results(ctx.emit(Apply(layer), inputs, types, stage.span, name), whole=layer.flows_whole)
+    return _results(ctx.emit(Apply(layer), inputs, types, stage.span, name), whole=layer.flowing_whole is not None)
+
+
+def _unknown_results(layer: Layer, ctx: Context) -> Flowing:
+    """What a layer gives for what is unknown: values that flow on whole are no less easily lost."""
+    count = layer.flowing_whole
+    if count is None or count > _MOST_TOLD:
+        return ctx.unknown()
+    return _results(tuple(ctx.unknown() for _ in range(count)), whole=True)
 
 
 def _results(outputs: tuple[Value, ...], *, whole: bool = False) -> Flowing:

@@ -40,6 +40,8 @@ def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     count, index = read
     if count.value == 0:
         check_names(stage.body, ctx, Local(frozenset({index.text} if index is not None else ())))
+        if ctx.hint is not None:
+            ctx.owner.empty.add(ctx.full_name(ctx.hint))
         return x
     before = ctx.made_before(stage)
     if before is not None:
@@ -56,7 +58,7 @@ def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         ctx.leave_unmade(name)
         return ctx.unknown()
     local = ctx.make(Copies(name, count, placed.units, stage.span), stage, placed.beside)
-    ctx.leave_unmade_inside(name, placed.draft)
+    ctx.owner.remember_inside(name, placed.draft)
     ctx.owner.remember(name, build)
     return ctx.emit(RunCopies(), (x, *placed.beside), placed.types, stage.span, local)[0]
 

@@ -25,6 +25,8 @@ def run_label(label: Labelled, stage: tree.Stage, x: Value | None, ctx: Context)
     if ctx.leads_back(str(stage.path), label, stage.span):
         return ctx.unknown()
     module = label.unit.descend(path)
+    if path == (label.module,) and label.module in label.unit.empty:
+        return x  # no copies: the identity
     if module is None:
         _not_made(label, path, stage, ctx)
         return ctx.unknown()
@@ -81,7 +83,7 @@ def _run(
     outputs = ctx.emit(op, (x, *beside), types, node.span, name)
     if len(outputs) == 1:
         return outputs[0]
-    return unit.results(path[0])(outputs) if len(path) == 1 else outputs
+    return unit.results(path)(outputs)
 
 
 def _types_on(
@@ -145,6 +147,13 @@ def _scopes(unit: UnitDraft, path: tuple[str, ...]) -> list[object]:
 
 def _not_made(label: Labelled, path: tuple[str, ...], stage: tree.Stage, ctx: Context) -> None:
     """The label is there, and the module is not: it lies further down, or could not be made, or has no such part."""
+    if label.module in label.unit.empty:
+        message, help = (
+            f"`{label.module}` makes no copies here, so nothing is inside it",
+            f"`{label.module}` alone is the identity then",
+        )
+        ctx.report.error("unknown-name", message, stage.path.span, "not there", help=help)
+        return
     if label.unit.find(label.module) is None:
         return  # what it labels was reported
     for end in range(2, len(path) + 1):

@@ -144,8 +144,6 @@ class Layer(OptionSet):
     takes_running: ClassVar[bool] = True
     """Whether it works on the value that runs down the page. One that does not is a source: it has side inputs at
     most, and is placed on `NOTHING`."""
-    flows_whole: ClassVar[bool] = False
-    """Whether its results are all one: they go into `concat` or names together, never only the first."""
     variadic: ClassVar[str | None] = None
     """The option (`SideInputs`) that takes all values that stand without a name: `concat(a, b)`."""
     keywords: ClassVar[str | None] = None
@@ -175,6 +173,12 @@ class Layer(OptionSet):
     @abstractmethod
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         """The types of the outputs. Raises ShapeFault."""
+
+    @property
+    def flowing_whole(self) -> int | None:
+        """How many results it has, where these are all one: they go into `concat` or names together, never only the
+        first. None for any other layer."""
+        return None
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         """Trained tensors by their key below the module's, in the order in which they are made.

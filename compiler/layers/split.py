@@ -24,9 +24,12 @@ class Split(Layer):
     example: ClassVar[str] = "split(2)"
     gives: ClassVar[Gives] = "view"
     example_outputs: ClassVar[int] = 2
-    flows_whole: ClassVar[bool] = True
 
     n: Whole
+
+    @property
+    def flowing_whole(self) -> int:
+        return whole(self.n)
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         axis = x.channel_axis
