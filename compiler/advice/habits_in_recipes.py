@@ -100,6 +100,26 @@ def falling_rate(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return replace(finding, help="how the rate falls is a line of its own: `schedule = cosine(to = 0)`", fixes=())
 
 
+def factor_of_each_step(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`exponential(0.99)`, `exponential(gamma = 0.99)`: told once, whatever it lacks or has too much."""
+    call = innermost(nodes, tree.Stage)
+    args = () if call is None else call.args or ()
+    if call is None or call.path.parts != ("exponential",) or len(args) != 1 or not isinstance(nodes[0], tree.Train):
+        return None
+    (arg,) = args
+    named = isinstance(arg, tree.Keyword)
+    value = value_of(arg)
+    if (named and arg.name.text not in ("gamma", "factor", "decay", "decay_rate")) or not isinstance(
+        value, tree.Number
+    ):
+        return None
+    if not 0 < value.value <= 1:
+        return None
+    message = "`exponential` is told where the rate ends, a part of its peak, and not what one step leaves of it"
+    told = replace(finding, code="wrong-value", span=arg.span)
+    return instead(told, "to = 1%", message=message, label="a factor", help="write `exponential(to = 1%)`")
+
+
 def epoch_of_epochs(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`epochs = 3 * epoch`, `batch = auto`."""
     line = innermost(nodes, tree.Binding)
@@ -201,11 +221,11 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 RECIPES: dict[str, tuple[Rule, ...]] = {
-    "unknown-option": (lowest_rate, whole_wave, both_betas, length, falling_rate),
+    "unknown-option": (factor_of_each_step, lowest_rate, whole_wave, both_betas, length, falling_rate),
     "unknown-name": (epoch_of_epochs,),
     "unknown-key": (precision,),
-    "wrong-value": (mixed, quoted_recipe, added_schedule),
-    "missing-option": (sampled,),
+    "wrong-value": (factor_of_each_step, mixed, quoted_recipe, added_schedule),
+    "missing-option": (factor_of_each_step, sampled),
     "foreign-call": (called_loss,),
     "misplaced-line": (export_setting,),
 }

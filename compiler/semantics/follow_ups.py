@@ -13,6 +13,7 @@ from typing import TypeAlias
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
+from .language import OPTION_SPELLINGS
 from .nearest import nearest
 from .report import UNKNOWN_NAMES
 
@@ -146,6 +147,9 @@ class _Findings:
                 return True
             case "repeated-option":
                 return self.other_order.around(finding.span) is not None
+            case "unknown-option" if finding.fixes and self.other_order.around(finding.span) is not None:
+                # Its name is that of the other tool, and is told with the order.
+                return finding.fixes[0].text == OPTION_SPELLINGS.get(finding.span.text)
             case "nothing-flows":
                 return (item, word) in self.no_values
             case "unknown-name" if finding.span.start in self.no_function:
