@@ -103,6 +103,18 @@ def test_a_default_of_the_same_kind_costs_nothing(monkeypatch: pytest.MonkeyPatc
         ("default residual(drop = 9, pre = Liner)", ["9", "Liner"]),
         ("default Dropout(p = 9)", ["9"]),
         ("block Other(n) { Linear(n) -> Dropout(n, 0.1) }", ["0.1"]),
+        ("block Other { repeat(-1) { relu } -> share(-2) { relu } -> repeat([2]) { relu } }", ["-1", "-2", "[2]"]),
+        ("block Other { repeat(1_000_000) { Linear(8) } }", ["1_000_000"]),
+        ("block Other { experts(0, top = 1.5) { relu } -> dense(axis = true) { relu } }", ["0", "1.5", "true"]),
+        ('block Other { residual(skip = project(0, stride = "a")) { relu } }', ["0", '"a"']),
+        ('m = split(0) -> permute([true]) -> Conv2d([8, 8], [3, "a"])', ["0", "[true]", "[8, 8]", '[3, "a"]']),
+        ("m = Weight([0.5]) + repeat(-1) { relu }", ["[0.5]", "-1"]),
+        ("default mean(over = [true])\ndefault Conv2d(kernel = [3, true])", ["[true]", "[3, true]"]),
+        # What a parameter or dim is, nobody knows there.
+        (
+            "block Other(n): [B, D] -> [B, D] { repeat(n) { relu } -> permute([B, D]) -> roll([n, 1], over = [0, D]) }",
+            [],
+        ),
     ],
 )
 def test_a_value_in_text_that_nothing_builds(text: str, wrong: list[str]) -> None:
@@ -112,8 +124,8 @@ def test_a_value_in_text_that_nothing_builds(text: str, wrong: list[str]) -> Non
 
 
 def test_what_is_not_built_may_be_guarded() -> None:
-    body = "repeat(0) { Dropout(9) }\n  repeat(2, index = i) { Linear(8 * i) if i > 0 else Linear(8) }"
+    body = "repeat(0) { repeat(-1) { Dropout(9) } }\n  repeat(2, index = i) { Linear(8 * i) if i > 0 else Linear(8) }"
     body += "\n  Linear(depth) if depth > 0 else relu"
     spec = f"dlspec 1\ndepth = 0\nmodel N: (x: [B, 8]) -> (y: [B, 8]) {{\n  {body}\n}}\n"
     found = analyse(Source("n.dlspec", spec)).diagnostics
-    assert [(d.code, d.span.text) for d in found] == [("wrong-value", "9")]
+    assert [(d.code, d.span.text) for d in found] == [("wrong-value", "-1"), ("wrong-value", "9")]

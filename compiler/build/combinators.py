@@ -5,20 +5,20 @@ from __future__ import annotations
 from ...grammar import tree
 from ..ir.graph import Checkpoint, LayerModule, Loop, Momentum, Region, RunMomentum, UnitModule, Value
 from ..semantics.evaluate import FAULT, evaluate, is_number
-from ..semantics.number import Number, is_whole, number, whole
+from ..semantics.number import Number, number
 from ..semantics.tensor import Tensor, same, seen_outside
 from . import flows, lines, placing
-from .arguments import Written, given_arguments, show_value
+from .arguments import Given, Written, given_arguments, show_value
 from .context import Context, Flowing
+from .counts import COUNTS, read_count
 from .defaults import DENSE_OPTIONS, MOMENTUM_OPTIONS, SHARE_OPTIONS
-from .env import origins
 
 
 def run_share(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     """`share(n) { f }`: one copy of f, n times."""
     given = given_arguments(stage, SHARE_OPTIONS, ctx.report)
     body = body_of(stage, "share applies its body several times", "share(4) { ... }", ctx)
-    count = None if given is None else whole_option("n", given, stage, "share(4) { ... }", 0, ctx)
+    count = None if given is None else count_of("n", given, stage, ctx)
     if body is None:
         return ctx.unknown()
     if count is None:
@@ -130,25 +130,13 @@ def body_of(stage: tree.Stage, does: str, example: str, ctx: Context) -> tree.Bo
     return stage.body
 
 
-def whole_option(
-    name: str, given: dict[str, Written], stage: tree.Stage, example: str, least: int, ctx: Context
-) -> Number | None:
+def count_of(name: str, given: Given, stage: tree.Stage, ctx: Context) -> Number | None:
     """A whole number that a combinator needs; None where it is missing or wrong (reported)."""
-    option = given.get(name)
-    word = stage.path.parts[0]
-    if option is None:
-        ctx.report.error(
-            "missing-option", f"`{word}` needs `{name}`", stage.span, "not given here", help=f"such as `{example}`"
-        )
-        return None
-    value = evaluate(option.flow, ctx.env, ctx.report)
-    if value is FAULT:
-        return None
-    if is_number(value) and is_whole(value) and whole(value) >= least:
-        return value
-    message = f"`{name}` of `{word}` takes a whole number of at least {least}"
-    label, labels = f"this is {show_value(value)}", origins(option.flow, option.scope or ctx.env)
-    ctx.report.error("wrong-value", message, option.flow.span, label, help=f"such as `{example}`", labels=labels)
+    word = str(stage.path)
+    if name in given:
+        return read_count(word, name, given[name].flow, ctx.env, ctx.report)
+    message, help = f"`{word}` needs `{name}`", f"such as `{COUNTS[word, name].example}`"
+    ctx.report.error("missing-option", message, stage.span, "not given here", help=help)
     return None
 
 

@@ -13,7 +13,7 @@ from ..semantics.number import Number, Reference, number, whole
 from ..semantics.tensor import Tensor, seen_outside
 from . import flows, lines
 from .arguments import given_arguments, show_value
-from .combinators import body_of, whole_option
+from .combinators import body_of, count_of
 from .context import Context, Flowing, called
 from .defaults import EXPERTS_OPTIONS
 from .draft import UnitDraft, labels_in
@@ -35,8 +35,8 @@ def run_experts(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     if given is None:
         lines.run_unplaced(body, ctx)
         return ctx.unknown()
-    count = whole_option("n", given, stage, _EXAMPLE, 1, ctx)
-    top = whole_option("top", given, stage, _EXAMPLE, 1, ctx) if "top" in given else number(2)
+    count = count_of("n", given, stage, ctx)
+    top = count_of("top", given, stage, ctx) if "top" in given else number(2)
     balance: Number | None = number(0.01)
     if "balance" in given:
         balance = _balance(evaluate(given["balance"].flow, ctx.env, ctx.report), given["balance"].flow, ctx)

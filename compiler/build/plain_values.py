@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...grammar import tree
+from ..layers.options import AXES
 from ..options import OptionSet
 from ..semantics.evaluate import Scope, evaluate, is_number
 from ..semantics.report import Report, Unheard
@@ -15,13 +16,20 @@ def names_nothing(flow: tree.Node) -> bool:
     return not any(isinstance(node, tree.Stage | tree.Path | tree.Unread) for node in tree.walk(flow))
 
 
+def _is_plain(value: object) -> bool:
+    return isinstance(value, bool | str) or is_number(value)
+
+
 def check_value(kind: type[OptionSet], name: str, flow: tree.Flow, scope: Scope, report: Report) -> None:
-    """Report a number, text or flag that an option does not take. Lists and flows are read together with a call."""
+    """Report a number, text, flag or list of them that an option does not take. Flows, and axes by the names of their
+    dims, are read together with a call."""
     field = kind.options.get(name)
-    if field is None or field.kind is None or field.kind.reads:
+    if field is None or field.kind is None:
+        return
+    if field.kind.reads and not (field.kind.reads == AXES and names_nothing(flow)):
         return
     value = evaluate(flow, scope, Unheard(), words_of(kind, name))
-    if not (isinstance(value, bool | str) or is_number(value)):
+    if not (all(map(_is_plain, value)) if isinstance(value, tuple) else _is_plain(value)):
         return
     try:
         field.kind.check(value)

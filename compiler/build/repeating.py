@@ -6,19 +6,18 @@ from dataclasses import replace
 
 from ...grammar import tree
 from ..ir.graph import Copies, RunCopies, Unit, Value
-from ..semantics.evaluate import FAULT, evaluate, is_number
 from ..semantics.nearest import nearest
-from ..semantics.number import Number, Reference, is_whole, number, whole
+from ..semantics.number import Number, Reference, number, whole
 from ..semantics.tensor import Tensor, Type, same, seen_outside
 from . import flows, lines, reuse
-from .arguments import given_arguments, show_value
+from .arguments import given_arguments
 from .context import Context, Flowing, Placed, called
+from .counts import read_count
 from .defaults import COMBINATOR_OPTIONS_BY_NAME, REPEAT_OPTIONS
 from .draft import UnitDraft, labels_in
-from .env import Env, origins
+from .env import Env
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
-from .unfolding import MOST_UNITS
 from .written_names import Local, check_names
 
 
@@ -130,23 +129,8 @@ def _options(stage: tree.Stage, ctx: Context) -> tuple[Number, tree.Name | None]
             "missing-option", "`repeat` needs a count", stage.span, "not given here", help="such as `repeat(4) { ... }`"
         )
         return None
-    count = evaluate(given["count"].flow, ctx.env, ctx.report)
-    if count is FAULT:
-        return None
-    if not is_number(count) or not is_whole(count) or whole(count) < 0:
-        ctx.report.error(
-            "wrong-value",
-            "`repeat` takes a whole number of copies",
-            given["count"].flow.span,
-            f"this is {show_value(count)}",
-            help="such as `repeat(4) { ... }`",
-            labels=origins(given["count"].flow, ctx.env),
-        )
-        return None
-    if whole(count) > MOST_UNITS:
-        label = f"{whole(count):,} copies"
-        message = f"`repeat` makes {MOST_UNITS:,} copies at most"
-        ctx.report.error("wrong-value", message, given["count"].flow.span, label, help="share weights with `share(n)`")
+    count = read_count("repeat", "count", given["count"].flow, ctx.env, ctx.report)
+    if count is None:
         return None
     index = given.get("index")
     if index is None:

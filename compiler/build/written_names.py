@@ -11,6 +11,7 @@ from ...grammar import tree
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..ir.graph import Value
+from ..layers import registry
 from ..layers.options import AXES, INITIAL
 from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
@@ -19,12 +20,20 @@ from ..semantics.number import MATHS
 from . import residuals
 from .arguments import all_of, given_arguments, given_to_layer, words_of
 from .context import Context
+from .counts import COUNTS, read_count
 from .defaults import COMBINATOR_OPTIONS, COMBINATOR_OPTIONS_BY_NAME, DEEPNORM
 from .plain_values import check_value, names_nothing
 from .repeated_names import report_repeated
 
 _WORDS = frozenset({DEEPNORM})
 """Bare words of combinators; those of layers are known to their options."""
+
+_OF_LAYERS = {
+    ("dense", "axis"): ("concat", "axis"),
+    ("project", "out"): ("Conv2d", "features"),
+    ("project", "stride"): ("Conv2d", "stride"),
+}
+"""Options of combinators that are those of a layer."""
 
 
 class Local(Frozen):
@@ -118,8 +127,21 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
             given = given_arguments(stage, COMBINATOR_OPTIONS[word], ctx.report, by_name=by_name)
             if word == "residual":
                 residuals.check_values(given or {}, ctx)
+            for name, option in (given or {}).items():
+                _check_combinator(word, name, option.flow, ctx)
     elif word == IDENTITY:
         given_arguments(stage, (), ctx.report)
+
+
+def _check_combinator(word: str, name: str, flow: tree.Flow, ctx: Context) -> None:
+    """Report a wrong count of a combinator that is not built, or a wrong value for the layer that it puts in."""
+    if not names_nothing(flow):
+        return
+    if (word, name) in COUNTS:
+        read_count(word, name, flow, ctx.env, ctx.report)
+    elif (word, name) in _OF_LAYERS:
+        layer, option = _OF_LAYERS[word, name]
+        check_value(registry.get(layer), option, flow, ctx.env, ctx.report)
 
 
 def taken_by(block: tree.Block) -> str:
