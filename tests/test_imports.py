@@ -109,7 +109,7 @@ def test_an_import_that_cannot_be_had_says_what_to_write(tmp_path: Path, line: s
         text = found.source.text
         mended = text[: fix.span.start] + fix.text + text[fix.span.end :]
         (tmp_path / "main.dlspec").write_text(mended)
-        assert said(analyse(Source(str(tmp_path / "main.dlspec"), mended))) == []
+        assert not analyse(Source(str(tmp_path / "main.dlspec"), mended)).failed
 
 
 def test_what_an_unreadable_file_would_have_brought_is_not_unknown(tmp_path: Path) -> None:
@@ -124,12 +124,39 @@ def test_findings_in_the_file_itself_come_first_then_those_in_the_order_of_impor
     assert said(found) == ["main.dlspec:4 unknown-layer", "b.dlspec:2 unknown-layer", "a.dlspec:2 unknown-layer"]
 
 
+@pytest.mark.parametrize(
+    ("use", "unused"),
+    [
+        ("Linear(8)", [2, 3]),
+        ("Mlp", [3]),
+        ("Linear(wide) -> Linear(8)", [3]),
+        ("Linear(16) -> sq -> Linear(8)", [3]),
+        ("FeedForward(8)", [2]),
+    ],
+)
+def test_an_import_of_which_nothing_is_used_is_told_and_goes_with_its_line(
+    tmp_path: Path, use: str, unused: list[int]
+) -> None:
+    model = MODEL.replace("[B, 8]", "[B, T, 8]") if "Forward" in use else MODEL
+    main = f'import "blocks.dlspec"  # ours\nimport std.transformer\n{model.format(use)}'
+    found = analysed(tmp_path, main=main, blocks=BLOCKS)
+    assert said(found) == [f"main.dlspec:{line} unused-name" for line in unused]
+    lines = found.source.text.splitlines(keepends=True)
+    text = found.source.text
+    for told in reversed(found.diagnostics):
+        assert told.severity == "warning" and told.message == f"nothing uses what `{told.span.text}` brings"
+        (fix,) = told.fixes
+        text = text[: fix.span.start] + fix.text + text[fix.span.end :]
+    assert text == "".join(line for number, line in enumerate(lines, 1) if number not in unused)
+    assert said(analyse(Source(str(tmp_path / "main.dlspec"), text))) == []
+
+
 def test_texts_that_were_kept_are_read_instead_of_files(tmp_path: Path) -> None:
     main = 'import "blocks.dlspec"\nimport std.transformer\n' + MODEL.format("Mlp")
     found = analysed(tmp_path, main=main, blocks=BLOCKS)
     assert sorted(found.imports) == ["blocks.dlspec", "std/transformer.dlspec"]
     kept = analyse(Source("main.dlspec", found.source.text, found.imports))
-    assert said(kept) == []
+    assert not kept.failed
     assert graph_text(kept.graphs["M"]) == graph_text(found.graphs["M"])
 
 

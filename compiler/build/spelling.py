@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
 from ..semantics.evaluate import Recipe
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
@@ -47,19 +49,33 @@ def check_spelling(scope: FileScope, report: Report) -> None:
 
 
 def check_used(scope: FileScope, report: Report) -> None:
-    """Warn of constants, functions, blocks and defaults that nothing in a file with a model uses."""
+    """Warn of imports, constants, functions, blocks and defaults that nothing in a file with a model uses."""
     if not scope.models:
         return
     check_defaults_reach(scope, report)
     used: set[str] = set()
+    imports = [item for item in scope.file.items if isinstance(item, tree.Import)]
     for item in scope.file.items:
         own = item.name.text if isinstance(item, tree.Constant | tree.Function | tree.Block) else None
-        used.update(word for word in _words(item) if word != own)
+        if not isinstance(item, tree.Import):
+            used.update(word for word in _words(item) if word != own)
+    for item, file in zip(imports, scope.imported, strict=False):
+        if used.isdisjoint(file.brings()):
+            message, fix = f"nothing uses what `import {item.what.span.text}` brings", Fix(_line_of(item), "")
+            help = "take the line out"
+            report.error("unused-name", message, item.span, "never used", help=help, fixes=(fix,), severity="warning")
     for name, item in {**scope.constants, **scope.functions, **scope.blocks}.items():
         if name not in used and name not in scope.owners:
             what = "constant" if name in scope.constants else "function" if name in scope.functions else "block"
             message = f"nothing uses the {what} `{name}`"
             report.error("unused-name", message, item.name.span, "never used", help="take it out", severity="warning")
+
+
+def _line_of(item: tree.Import) -> Span:
+    """The whole line, with a comment behind it and its end."""
+    text, end = item.span.source.text, item.span.end
+    newline = text.find("\n", end)
+    return Span(item.span.source, item.span.start, len(text) if newline < 0 else newline + 1)
 
 
 def _names_given(node: object) -> Iterator[tree.Name]:

@@ -47,6 +47,8 @@ class FileScope:
     """Models of the imported files, which an import does not bring."""
     owners: dict[str, FileScope] = field(default_factory=dict)
     """Of the names that were brought in by `import`: the file that has them."""
+    imported: list[FileScope] = field(default_factory=list)
+    """The files that are imported, in the order of the `import` lines."""
     _values: dict[str, Any] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -95,6 +97,10 @@ class FileScope:
 
     def flows(self) -> Container[str]:
         return ChainMap[str, Any](self.blocks, self.models, self.functions, self.layers)
+
+    def brings(self) -> Iterable[str]:
+        """The names that a file gets which imports this one."""
+        return ChainMap[str, Any](self.constants, self.functions, self.blocks, self.layers)
 
     def numbers(self) -> tuple[Reference, ...]:
         """The constants that are numbers, in the order of the file."""
@@ -145,6 +151,7 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
         for name, kind in imported.layers.items():
             if not _is_taken(name, imported.place.what.span, report):
                 other.layers[name] = kind
+        scope.imported.append(other)
         _bring(scope, other, imported.place, taken, report)
     for item in file.items:
         match item:
