@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..grammar.diagnostics import Diagnostic, SpecError
@@ -11,6 +12,13 @@ from ..runtime.errors import RuntimeFault
 LARGEST = 4_000_000
 """More bytes than this are no spec: the whole zoo has a thousandth of it."""
 
+
+_BINARIES = {
+    re.compile(rb"PK\x03\x04"): "an archive, such as PyTorch's weights",
+    re.compile(rb"\x89HDF"): "HDF5, such as weights of Keras",
+    # A version in one byte, then the name of what wrote it.
+    re.compile(rb"\x08[\x01-\x1f]\x12[\x01-\x7f][\x20-\x7e]"): "a graph of ONNX",
+}
 
 TEXT_NAME = "spec.dlspec"
 """What a text without a file is called in messages; its emitted module is `spec.py`."""
@@ -63,7 +71,8 @@ def _not_text(name: str, content: bytes, error: UnicodeDecodeError) -> Diagnosti
     if b"\0" in content[:8192]:
         source = Source(name, "")
         help = "a spec is a text that begins with `dlspec 1`"
-        return Diagnostic("not-text", "this is a binary file, not a spec", source.span(0, 0), "no text", help=help)
+        kind = next((kind for begin, kind in _BINARIES.items() if begin.match(content)), "a binary file")
+        return Diagnostic("not-text", f"this is {kind}, not a spec", source.span(0, 0), "no text", help=help)
     before = content[: error.start].decode()
     source = Source(name, before + content[error.start :].decode(errors="replace"))
     return Diagnostic(

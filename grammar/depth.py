@@ -38,7 +38,7 @@ def bounded(source: Source, stream: list[Token]) -> tuple[list[Token], list[Diag
         elif kind in CLOSERS:
             depth -= operators.pop() + 1
         if depth > DEEPEST and not (dropped and dropped[-1][0] == item):
-            findings.append(_too_deep(source.span(token.start, token.end)))
+            findings.append(_too_deep(source.span(token.start, token.end), operators[-1]))
             dropped.append((item, _end(stream, i, len(operators) - 1)))
     places = [source.span(stream[start].start, stream[stop - 1].end) for start, stop in dropped]
     for start, stop in reversed(dropped):
@@ -56,7 +56,12 @@ def _end(stream: list[Token], i: int, depth: int) -> int:
     return len(stream)
 
 
-def _too_deep(span: Span) -> Diagnostic:
-    message, label = f"this is nested more than {DEEPEST} deep", "brackets and operators around this"
-    help_ = "give a part of it a name, or a block of its own"
+def _too_deep(span: Span, in_a_row: int) -> Diagnostic:
+    """`in_a_row` are the operators that stand side by side before the place: each is one level of the tree."""
+    if 2 * in_a_row > DEEPEST:
+        message, label = f"one expression has more than {DEEPEST} operators", "one too many"
+        help_ = "give a part of it a name: `part = ...`, and go on with `part + ...`"
+    else:
+        message, label = f"this is nested more than {DEEPEST} deep", "brackets and operators around this"
+        help_ = "give a part of it a name, or a block of its own"
     return Diagnostic("too-deep", message, span, label, help=help_)

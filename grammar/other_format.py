@@ -17,6 +17,11 @@ _SECTION = re.compile(r"\[{1,2}[\w.\"-]+\]{1,2}\s*(?:#.*)?$")
 _SETTING = re.compile(r"[\w.\"-]+\s*=")
 # What stands behind a label of a spec is a layer: `fc: Linear(4)` is no key of YAML.
 _KEY = re.compile(r"\s*(?:-(?:\s.*)?|(?:- )?[\"']?[A-Za-z][\w./-]*[\"']?:(?:\s+(?![A-Z]\w*\().*)?)$")
+_MARKUP = re.compile(r"<(?:[?!]|[A-Za-z][\w.:-]*(?:[\s/>]|$))")
+_GROUP = re.compile(r"\s*[a-z]\w*\s*:?\s*\{")
+_FIELD = re.compile(r"\b[a-z]\w*:\s*(?:\"[^\"\n]*\"|-?\d[\w.+-]*|true\b|false\b|[A-Z][A-Z_]+\b(?!\())")
+# What a spec has and the text form of protocol buffers has not.
+_OURS = re.compile(r"->|=|\w\(|:\s*[A-Z]\w*[a-z]|^\s*(?:default|import|block|model|train|export)\b")
 _EXAMPLE = """\
 `dlspec new NAME` writes a spec to start from; in short, one is
 dlspec 1
@@ -42,6 +47,10 @@ def other_format(source: Source) -> Diagnostic | None:
 def _format(text: str, lines: list[str]) -> str | None:
     if _JSON.match(text.lstrip()):
         return "JSON"
+    if _MARKUP.match(lines[0]):
+        return "HTML" if re.match("<(?:!doctype )?html", lines[0], re.IGNORECASE) else "XML"
+    if _is_text_of_protobuf(lines):
+        return "protobuf text (such as a `.prototxt` of Caffe)"
     if any(map(_PYTHON.match, lines)):
         return "Python"
     if _SECTION.match(lines[0]) or (_SETTING.match(lines[0]) and any(map(_SECTION.match, lines))):
@@ -49,3 +58,10 @@ def _format(text: str, lines: list[str]) -> str | None:
     if _KEY.match(lines[0]) and 4 * sum(map(bool, map(_KEY.match, lines))) >= 3 * len(lines):
         return "YAML"
     return None
+
+
+def _is_text_of_protobuf(lines: list[str]) -> bool:
+    """`layer { name: "conv1" type: "Convolution" }`, on one line or several."""
+    if not (_GROUP.match(lines[0]) or _FIELD.match(lines[0])) or not any(map(_GROUP.match, lines)):
+        return False
+    return any(map(_FIELD.search, lines)) and not any(map(_OURS.search, (line.partition("#")[0] for line in lines)))

@@ -61,6 +61,8 @@ def test_an_override_is_checked_like_the_file(write: Write, capsys: pytest.Captu
     [
         (b"", 1, "[missing-header]"),
         (b"\x7fELF\x02\x01\0\0\0\xff\xfe", 1, "[not-text]"),
+        (b"\x08\x07\x12\x07pytorch\x1a\x05\0\xff", 1, "this is a graph of ONNX, not a spec [not-text]"),
+        (b"PK\x03\x04\0\0\x08\x08\xff", 1, "this is an archive, such as PyTorch's weights, not a spec [not-text]"),
         (bytes(range(256)) * 40, 1, "[not-text]"),
         ("dlspec 1\n# caf\xe9\n".encode("latin-1"), 1, "0xe9"),
         (b"\0" * 5_000_000, 2, "it has more than"),
@@ -70,7 +72,7 @@ def test_an_override_is_checked_like_the_file(write: Write, capsys: pytest.Captu
         (b'{"layers": [3, 4]}', 1, "this file is JSON, not a spec [other-format]"),
         (b"dlspec 1\r\nmodel Net: (x: [B, 8]) -> (y: [B, 4]) {\r\n  Liner(4)\r\n}\r\n", 1, "Linear"),
     ],
-    ids=["empty", "elf", "all bytes", "latin-1", "huge", "deep", "many", "signs", "JSON", "crlf"],
+    ids=["empty", "elf", "onnx", "zip", "all bytes", "latin-1", "huge", "deep", "many", "signs", "JSON", "crlf"],
 )
 def test_what_is_no_spec_is_told_and_never_a_traceback(
     write: Write, content: bytes, code: int, says: str, capsys: pytest.CaptureFixture[str]

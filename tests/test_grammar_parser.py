@@ -248,6 +248,36 @@ def test_what_nests_beyond_all_measure_is_refused_by_itself(nested: str) -> None
     assert [item.name.text for item in file.items if isinstance(item, tree.Constant)] == ["a", "b"]
 
 
+@pytest.mark.parametrize("sign", ["+", "*", "//", "<", "if b else"])
+def test_a_long_sum_is_not_said_to_be_nested(sign: str) -> None:
+    _, findings = parse(Source("long.dlspec", f"dlspec 1\nx = {f' {sign} '.join(['a'] * 10_000)}\n"))
+    assert [d.message for d in findings] == ["one expression has more than 500 operators"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('<?xml version="1.0"?>\n<net name="resnet"/>\n', "XML"),
+        ('<mxGraphModel dx="1422">\n  <root/>\n</mxGraphModel>\n', "XML"),
+        ("<!DOCTYPE html>\n<html></html>\n", "HTML"),
+        ('name: "LeNet"\nlayer {\n  name: "conv1"\n  type: "Convolution"\n}\n', "protobuf text"),
+        ('layer { name: "conv1" type: "Convolution" }\n', "protobuf text"),
+        ('ir_version: 8\ngraph {\n  node { op_type: "Relu" }\n}\n', "protobuf text"),
+    ],
+)
+def test_markup_and_the_text_of_protocol_buffers_are_known(text: str, kind: str) -> None:
+    _, (found,) = parse(Source("n.dlspec", text))
+    assert found.message.startswith(f"this file is {kind}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["model Net: (x: [B, 4]) {\n  a: { b: Linear }\n}", "net {\n  fc: Linear\n  p: 0.5\n}", "train {\n  lr: 0.1\n}"],
+)
+def test_what_may_be_meant_as_a_spec_is_read_as_one(text: str) -> None:
+    assert "other-format" not in {d.code for d in parse(Source("n.dlspec", text))[1]}
+
+
 def test_long_specs_take_time_in_proportion() -> None:
     def work(lines: int) -> int:
         body = "".join(f"  fc{i}: Linear(64, bias = false) -> norm{i}: LayerNorm -> relu\n" for i in range(lines))
