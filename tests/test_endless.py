@@ -34,7 +34,7 @@ def check(body: str, before: str = "", shape: str = "[B, 8]") -> Analysis:
         ("a: { b: { a } }", "", "a -> b -> a"),
         ("a: repeat(2) { l: Linear(8) -> a.0.l }", "", "a -> a.0.l"),
         ("A", "default A(n = f)\nf = A\nblock A(n) { n }", "n -> A -> n"),
-        ("residual { relu }", "default residual(pre = f)\nf = residual { Linear(8) }", "pre -> pre"),
+        ("residual { relu }", "default residual(pre = f)\nf = residual { Linear(8) }", "f -> residual -> f"),
     ],
 )
 def test_the_way_is_told_once(body: str, before: str, way: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import field, replace
-from itertools import chain, count
+from itertools import chain, count, groupby
 from typing import TypeAlias
 
 from ...grammar import tree
@@ -86,13 +86,18 @@ class Context(Frozen, eq=False):
 
     # --- what is being run under its name ---
 
-    def opening(self, name: str, what: object, span: Span, scope: object = None) -> Context | None:
-        """The context inside what `name` opens at `span`; None where that leads back to itself (reported)."""
-        if self.leads_back(name, what, span, scope):
+    def opening(
+        self, name: str, what: object, span: Span, scope: object = None, labels: tuple[tuple[Span, str], ...] = ()
+    ) -> Context | None:
+        """The context inside what `name` opens at `span`; None where that leads back to itself (reported, with
+        `labels` for what leads there)."""
+        if self.leads_back(name, what, span, scope, labels):
             return None
         return self.within(way=Opened(name, what, scope, self.way))
 
-    def leads_back(self, name: str, what: object, span: Span, scope: object = None) -> bool:
+    def leads_back(
+        self, name: str, what: object, span: Span, scope: object = None, labels: tuple[tuple[Span, str], ...] = ()
+    ) -> bool:
         """Whether what `name` stands for is being run already (reported at `span`, once for each circle)."""
         for report, known, where in self.endless:
             if known is what and where is scope and report is self.report:
@@ -102,14 +107,15 @@ class Context(Frozen, eq=False):
         while step is not None:
             circle.append(step)
             if step.what is what and step.scope is scope:
-                self._endless(name, circle[::-1], span)
+                self._endless(name, circle[::-1], span, labels)
                 return True
             step = step.around
         return False
 
-    def _endless(self, name: str, circle: list[Opened], span: Span) -> None:
+    def _endless(self, name: str, circle: list[Opened], span: Span, labels: tuple[tuple[Span, str], ...]) -> None:
         first = circle[0].name
-        way = [*(step.name for step in circle), name]
+        # A block that is handed over is opened twice: as what was handed over, and as a block.
+        way = [*(name for name, _ in groupby(step.name for step in circle)), name]
         if name.partition(".")[0] != first:
             way.append(first)
         self.endless.extend((self.report, step.what, step.scope) for step in circle if step.what is not None)
@@ -117,7 +123,7 @@ class Context(Frozen, eq=False):
         help = "`share(n) { ... }` applies one flow n times, `repeat(n) { ... }` makes copies"
         if isinstance(circle[0].what, Labelled):
             help = f"what is labelled `{first}` can be used again behind its end; {help}"
-        self.report.error("endless-flow", message, span, "leads back here", help=help)
+        self.report.error("endless-flow", message, span, "leads back here", help=help, labels=labels)
 
     def emit(
         self, op: Op, inputs: Iterable[Value], types: tuple[Type, ...], span: Span, module: str | None = None

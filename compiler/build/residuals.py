@@ -17,7 +17,7 @@ from ..semantics.report import Unheard
 from ..semantics.tensor import UNKNOWN, Tensor, Type, same
 from . import flows, lines, placing, project
 from .arguments import Given, Written, given_arguments, show_value
-from .context import Context, Flowing
+from .context import Context, Flowing, Opened
 from .defaults import DEEPNORM, RESIDUAL_OPTIONS, defaults_for
 from .draft import UnitDraft
 from .env import Env, Labelled, OpenFlow, env_of, origins
@@ -29,7 +29,8 @@ FLOWS = (*NORMS, "skip", "gate")
 
 def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     """Place a residual: the branch is a region of the unit it stands in, and adds no level to the checkpoint."""
-    parts = _parts(stage, x, ctx)
+    written = _written(stage, ctx)
+    parts = None if written is None else _parts(written, stage, x, ctx)
     if stage.body is None:
         ctx.report.error(
             "missing-body",
@@ -39,12 +40,12 @@ def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
             help="write `residual { ... }`",
         )
         return ctx.unknown()
-    if parts is None:
+    if parts is None or written is None:
         # The body is still looked at, so that its own faults are told in the same run.
         lines.run_unplaced(stage.body, ctx)
         return ctx.unknown()
     x = ctx.unit.take(x)
-    made = _Made(stage, stage.body, parts, ctx)
+    made = _Made(stage, stage.body, parts, written, ctx)
     branch = made.branch(x)
     if not isinstance(branch.output.type, Tensor) or not isinstance(x.type, Tensor):
         made.other_faults(x)
@@ -66,8 +67,8 @@ def run_residual(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
 class _Made:
     """The parts of one residual while they are placed: `pre` is drawn before the body, the others behind it."""
 
-    def __init__(self, stage: tree.Stage, body: tree.Body, parts: dict[str, Any], ctx: Context) -> None:
-        self.stage, self.body, self.parts, self.ctx = stage, body, parts, ctx
+    def __init__(self, stage: tree.Stage, body: tree.Body, parts: dict[str, Any], written: Given, ctx: Context) -> None:
+        self.stage, self.body, self.parts, self.written, self.ctx = stage, body, parts, written, ctx
         self.base = _label_of(body)
         self.start = ctx.place(stage.span)
         self.end = body.span.end if ctx.site is None else ctx.site
@@ -172,7 +173,7 @@ class _Made:
         """Several modules lie a level deeper, under the name that one would have."""
         flow = recipe.flow
         option = next(name for name, part in self.parts.items() if part is recipe)
-        inside = ctx.opening(option, flow, self.stage.path.span, recipe.scope)
+        inside = self._opening(option, recipe, ctx)
         if inside is None:
             return ctx.unknown()
         ctx = inside
@@ -184,6 +185,17 @@ class _Made:
         env.inside_library = env_of(recipe).inside_library
         return flows.first(flows.run(label, x, ctx.within(env=env, opened=None)), ctx, flow)
 
+    def _opening(self, option: str, recipe: Recipe, ctx: Context) -> Context | None:
+        """The context in which the flow of an option runs, which may lead to a residual that has it too (reported)."""
+        given = self.written[option]
+        bare = isinstance(given.flow, tree.Stage) and given.flow.args is None and given.flow.body is None
+        name = str(given.flow.path) if bare and isinstance(given.flow, tree.Stage) else option
+        stage = self.stage.span
+        inside = given.place.source is stage.source and stage.start <= given.place.start < stage.end
+        labels = () if inside else ((given.place, f"what every residual below has for its `{option}`"),)
+        within = ctx.within(way=Opened("residual", None, None, ctx.way))
+        return within.opening(name, recipe.flow, self.stage.path.span, recipe.scope, labels)
+
     def _layer(self, stem: str, kind: type[Layer], option: str, x: Value, ctx: Context) -> Value:
         if stem not in self.parts or not isinstance(x.type, Tensor):
             return x
@@ -192,14 +204,16 @@ class _Made:
         return placing.put(layer, name, x, self.stage.span, ctx)
 
 
-def _parts(stage: tree.Stage, x: Value, ctx: Context) -> dict[str, Any] | None:
-    """Option -> recipe or number, the call's own before the defaults'; None where one is wrong (reported)."""
+def _written(stage: tree.Stage, ctx: Context) -> Given | None:
+    """The options as they are written, the call's own before the defaults'; None where one is none (reported)."""
     given = given_arguments(stage, RESIDUAL_OPTIONS, ctx.report) if _all_named(stage, ctx) else None
-    if given is None:
-        return None
+    return None if given is None else {**defaults_for("residual", stage, ctx.env), **given}
+
+
+def _parts(options: Given, stage: tree.Stage, x: Value, ctx: Context) -> dict[str, Any] | None:
+    """Option -> recipe or number; None where one is wrong (reported)."""
     parts: dict[str, Any] = {}
     right = True
-    options: dict[str, Written] = {**defaults_for("residual", stage, ctx.env), **given}
     for name, option in options.items():
         value = _value(name, option, ctx)
         right &= value is not FAULT
@@ -216,7 +230,7 @@ def _parts(stage: tree.Stage, x: Value, ctx: Context) -> dict[str, Any] | None:
         )
         return None
     if parts.get("scale") == DEEPNORM and _in_no_repeat(x, ctx):
-        own = "scale" in given
+        own = any(isinstance(arg, tree.Keyword) and arg.name.text == "scale" for arg in stage.args or ())
         ctx.report.error(
             "conflict",
             f"`{DEEPNORM}` takes its scale from the depth of the `repeat` around it, and there is none in this body",
