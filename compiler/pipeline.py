@@ -19,6 +19,7 @@ from ..grammar import Diagnostic, Source, SpecError, parse, tree
 from ..grammar.diagnostics import in_source_order
 from ..grammar.frozen import Frozen
 from .backends.pytorch.not_emitted import not_emitted
+from .build.circles import check_constants
 from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .build.spelling import check_spelling, check_used
@@ -158,6 +159,7 @@ def _analyse(
                 if built.graph is not None and not parameter_count(built.graph):
                     _nothing_to_train(train.model, report)
     untried.check(report)
+    check_constants(spec.scope, report)
     for train in spec.scope.recipes.values():
         if train.model.text not in spec.scope.models:
             read_train(train, spec.scope, _ports_as_named(train), report)

@@ -100,3 +100,35 @@ def test_copies_of_what_is_unknown_that_end_in_what_is_known() -> None:
     assert [d.code for d in check("nothing -> repeat(2) { relu -> x -> Linear(8) }").diagnostics][:1] == [
         "unknown-name"
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "before", "way"),
+    [
+        ("f = Linear(8) -> f\nrelu", "", "f -> f"),
+        ("f = Linear(8) -> g\ng = Linear(8) -> f\nrelu", "", "f -> g -> f"),
+        ("f = residual { a: { Linear(8) -> f } }\nrelu", "", "f -> f"),
+        ("relu", "f = Linear(8) -> f", "f -> f"),
+        ("relu", "f = Linear(8) + g\ng = Linear(8) -> h\nh = [f, relu] -> concat", "f -> g -> h -> f"),
+    ],
+)
+def test_what_nothing_runs_leads_back_to_itself_all_the_same(body: str, before: str, way: str) -> None:
+    found = check(body, before).diagnostics
+    assert [d.code for d in found] == ["endless-flow"]
+    assert found[0].message.endswith(f": {way}")
+
+
+@pytest.mark.parametrize(
+    ("body", "before", "codes"),
+    [
+        ("relu = relu -> Linear(8)\ntanh", "", ["unused-name"]),
+        ("f = f -> Linear(8)\nrelu", "f = Linear(8)", ["unused-name"]),
+        ("relu", "deep = true\nf = relu if deep else f", ["unused-name"]),
+        ("f = g -> relu\ng = Linear(8)\nrelu", "", ["unused-name", "unused-name"]),
+        ("f = Linear(8) -> f\nh = f -> relu\nrelu", "", ["endless-flow", "unused-name"]),
+        ("f", "f = Linear(8) -> g\ng = Linear(8) -> f", ["endless-flow"]),
+        ("f", "f = Linear(8) -> f\ng = Linear(8) -> g", ["endless-flow", "endless-flow"]),
+    ],
+)
+def test_what_leads_elsewhere_is_only_unused(body: str, before: str, codes: list[str]) -> None:
+    assert [d.code for d in check(body, before).diagnostics] == codes

@@ -14,6 +14,7 @@ from ..ir.graph import Borrowed, Copies, Experts, LayerModule, Node, Op, Unit, U
 from ..semantics.number import Number
 from ..semantics.report import Report
 from ..semantics.tensor import UNKNOWN, Type, seen_outside
+from .circles import ENDLESS_HELP
 from .draft import UnitDraft
 from .env import Env, Labelled, OpenFlow
 from .untried import Untried
@@ -120,7 +121,7 @@ class Context(Frozen, eq=False):
             way.append(first)
         self.endless.extend((self.report, step.what, step.scope) for step in circle if step.what is not None)
         message = f"`{first}` leads back to itself: {' -> '.join(way)}"
-        help = "`share(n) { ... }` applies one flow n times, `repeat(n) { ... }` makes copies"
+        help = ENDLESS_HELP
         if isinstance(circle[0].what, Labelled):
             help = f"what is labelled `{first}` can be used again behind its end; {help}"
         self.report.error("endless-flow", message, span, "leads back here", help=help, labels=labels)

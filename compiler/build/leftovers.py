@@ -8,15 +8,23 @@ from ...grammar import tree
 from ..ir.graph import Value
 from ..semantics.report import Report
 from ..semantics.tensor import Tensor
+from .circles import report_circles
 from .context import Branches, Context, Flowing
 from .draft import UnitDraft
+from .env import OpenFlow
 
 
 def check_unused(ctx: Context) -> None:
     """A value or flow that was given a name and never used is a mistake somewhere."""
-    for name, bound in ctx.env.unused():
+    bound = ctx.env.bound
+    flows = {name: given.what for name, given in bound.items() if isinstance(given.what, OpenFlow)}
+    texts = {name: flow.flow for name, flow in flows.items()}
+    endless = report_circles(texts, lambda a, b: flows[a].env.bound_to(b) is bound[b], ctx.report) if texts else ()
+    for name, given in ctx.env.unused():
+        if name in endless:
+            continue
         label = "given here, and never used"
-        ctx.report.error("unused-name", f"nothing uses `{name}`", bound.span, label, help="use it or take it out")
+        ctx.report.error("unused-name", f"nothing uses `{name}`", given.span, label, help="use it or take it out")
 
 
 def check_left(draft: UnitDraft, outputs: tuple[Value, ...], report: Report) -> None:
