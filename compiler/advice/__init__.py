@@ -22,13 +22,13 @@ from .idioms import IDIOMS
 from .lines import LINES
 from .names import NAMES
 from .renaming import each_word_once, with_uses
-from .shapes import SHAPES
+from .shapes import BOUNDS, SHAPES
 
 _NO_NUMBERS = (tree.String, tree.Bool, tree.Nothing, tree.List)
 _WORD = re.compile(r"[a-z_]\w*")
 # By the code of a finding: the rules that may know better, in the order in which they are asked. Edits are for
 # findings that have none.
-_RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (FLOWS, OPTIONS, RECIPES, IDIOMS, NAMES)
+_RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (BOUNDS, FLOWS, OPTIONS, RECIPES, IDIOMS, NAMES)
 _EDITS: tuple[dict[str, tuple[Rule, ...]], ...] = (CALLS, SHAPES, LINES)
 
 

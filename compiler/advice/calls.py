@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
@@ -60,6 +61,17 @@ def sign(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if node is None or node.span != finding.span or not any(words in finding.message for words in ranges):
         return None
     return instead(finding, node.operand.span.text)
+
+
+def probability(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`residual(drop = -1)`: 1 would drop all there is."""
+    option = re.match(r"`(\w+)` (?:of \w+ )?takes a number from 0 to 1$", finding.message)
+    node = innermost(nodes, tree.Negate)
+    if option is None:
+        return None
+    if node is not None and isinstance(node.operand, tree.Number) and node.operand.value < 1:
+        return None
+    return replace(finding, help=finding.help or f"such as `{option[1]} = 0.1`")
 
 
 def whole_division(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -125,7 +137,7 @@ CALLS: dict[str, tuple[Rule, ...]] = {
     "too-many-arguments": (leave_out,),
     "unknown-option": (leave_out,),
     "repeated-metric": (leave_out_of_list,),
-    "wrong-value": (truth, number_in_quotes, sign, whole_division, near_word),
+    "wrong-value": (truth, number_in_quotes, probability, sign, whole_division, near_word),
     "unexpected-body": (braces_to_arrow,),
     "option-by-position": (option_by_name,),
     "default-by-position": (option_by_name,),

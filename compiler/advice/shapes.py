@@ -9,11 +9,14 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..build.order import CHANNELS, WIDTH
-from .around import Around, Nodes, Rule, also, innermost, instead
+from .around import Around, Nodes, Rule, also, innermost, instead, whole_line
 
 _LIMIT = re.compile(r"[ \t]*<=[^,\]]*")
 _TYPE = r"((?:int|bool)?\[[^\]]*\])"
 _TWO_WIDTHS = re.compile(r"(?:\w+: *)?((?:RNN|LSTM|GRU)|Conv\w+)\((\w+), *(\w+)\)")
+_BOUND = re.compile(r"\s*((?:\w+ *<=? *)?([A-Z]\w*) *[<>]=? *\w+)\s*(?:#.*)?")
+# An edit is one stretch of the text, from the input to the line.
+_LONGEST_MOVE = 8_000
 # Which argument says how wide the result is.
 _WIDTHS = {"Linear": 0, "Embedding": 1, "Positions": 1, "Conv1d": 0, "Conv2d": 0, "Conv3d": 0}
 
@@ -208,6 +211,37 @@ def named_port(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, f"({'x' if port in signature.inputs else 'y'}: {port.shape.span.text})", port.span)
 
 
+def bound_in_body(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`T >= 2` or `2 <= T <= 64` on a line of its own."""
+    source = finding.span.source
+    line = _BOUND.fullmatch(source.line(finding.span.line))
+    if line is None:
+        return None
+    bound, name, own = line[1].strip(), line[2], whole_line(finding.span)
+    place = own.start + line.start(1)
+    first = replace(
+        finding,
+        code="misplaced",
+        span=Span(source, place, place + len(bound)),
+        message=f"a bound stands where an input names its dim, and `{bound}` is a line of its own",
+        label="no stage",
+        help=f"write it in the input: `[B, {bound}]`",
+        fixes=(),
+    )
+    item = nodes[0] if nodes else None
+    if not isinstance(item, tree.Block | tree.Model) or item.signature is None:
+        return first
+    dims = (dim for port in item.signature.inputs for dim in port.shape.dims)
+    dim = next((dim for dim in dims if isinstance(dim, tree.Stage) and dim.span.text == name), None)
+    if dim is None or not dim.span.end < own.start < dim.span.end + _LONGEST_MOVE:
+        return first
+    port = next(port for port in item.signature.inputs if dim in port.shape.dims)
+    start = port.span.start
+    better = f"{source.text[start : dim.span.start]}{bound}{source.text[dim.span.end : port.span.end]}"
+    to_line = f"{better}{source.text[port.span.end : own.start]}"
+    return instead(first, to_line, Span(source, start, own.end), help=f"write `{better}`")
+
+
 SHAPES: dict[str, tuple[Rule, ...]] = {
     "shape-mismatch": (
         width_in_first,
@@ -225,3 +259,6 @@ SHAPES: dict[str, tuple[Rule, ...]] = {
     "unbound-dim": (dim_of_input,),
     "nameless-port": (named_port,),
 }
+BOUNDS: dict[str, tuple[Rule, ...]] = dict.fromkeys(
+    ("number-as-stage", "chained-comparison", "misplaced"), (bound_in_body,)
+)

@@ -157,10 +157,18 @@ class _Findings:
             case "not-a-value":
                 return finding.span.start in self.unknown or (item, word) in self.no_values
             case "lost-value":
-                return finding.span.start in self.no_stage or self._lost_with_another(finding, item)
+                of_no_stage = finding.span.start in self.no_stage or self._behind_unread(finding.span)
+                return of_no_stage or self._lost_with_another(finding, item)
         if finding.code in UNKNOWN_NAMES and self._of_other_case(finding):
             return True
         return finding.code in _MISSING and self._is_lost(word, item)
+
+    def _behind_unread(self, place: Span) -> bool:
+        """Whether the line above is one that could not be read, of which nobody knows whether a value flows on."""
+        i = bisect_right(self.unread.starts, place.start) - 1
+        if i < 0 or self.unread.spans[i].end > place.start:
+            return False
+        return place.source.position(self.unread.spans[i].end)[0] + 1 == place.line
 
     def _options_of_wrong_defaults(self, found: Sequence[Diagnostic], file: tree.File) -> set[tuple[str, ...]]:
         """Layers with the options that a `default` line would give them, had it their names: `default Cnv2d(kernel =
