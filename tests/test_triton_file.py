@@ -13,12 +13,10 @@ from types import ModuleType
 import pytest
 import torch
 from torch import Tensor, nn
-from triton import knobs
+from triton_files import always, compiled, loaded
 from triton_templates import interpreting
 
 import dlspec
-from dlspec.compiler.pipeline import Artefact, analyse, emit
-from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
 
 LENGTH = 40
@@ -58,27 +56,9 @@ model Net: (x: [B, T <= 64, {width}]{inputs}) -> (y: [B, T, {width}]) {{
 """
 
 
-def compiled(text: str, kernels: str = "triton", name: str = "net") -> Artefact:
-    analysis = analyse(Source(f"{name}.dlspec", text))
-    return emit(analysis, kernels=kernels)
-
-
 def inputs(options: str, width: int = 32) -> list[Tensor]:
     x = torch.randn(2, LENGTH, width, generator=torch.Generator().manual_seed(1))
     return [x, *(value for name, (_, value) in INPUTS.items() if f"= {name}" in options)]
-
-
-def loaded(artefact: Artefact) -> tuple[ModuleType, ModuleType]:
-    """The model's module and that of its kernels, whose operators are the interpreter's on a CPU."""
-    with knobs.runtime.scope():
-        knobs.runtime.interpret = True
-        module = load_text(artefact.name, artefact.model_code, artefact.imported)
-    kernels = sys.modules[module.attention.__module__]
-    for name in ("attention_forward", "attention_backward"):
-        operator = f"{kernels.NAMESPACE}::{name}"
-        if not torch._C._dispatch_has_kernel_for_dispatch_key(operator, "CPU"):
-            getattr(kernels.operators, f"_{name}_library").impl(name, getattr(kernels, f"launch_{name}"), "CPU")
-    return module, kernels
 
 
 def made(module: ModuleType) -> nn.Module:
@@ -113,7 +93,7 @@ def test_as_the_plain_form_and_as_the_model_without(options: str, monkeypatch: p
         assert torch.equal(a, b)
     given = inputs(options)
     want, plain = run(first, given), run(second, given)
-    monkeypatch.setattr(kernels, "fused", lambda x: True)
+    monkeypatch.setattr(kernels, "fused", always)
     fused = run(second, given)
     for a, b, c in zip(want, plain, fused, strict=True):
         scale = 1 + a.abs().max().item()
@@ -125,7 +105,7 @@ def test_heads_of_an_odd_width(monkeypatch: pytest.MonkeyPatch) -> None:
     module, kernels = loaded(compiled(spec("causal = true", 48)))
     model, given = made(module), inputs("", 48)
     want = run(model, given)
-    monkeypatch.setattr(kernels, "fused", lambda x: True)
+    monkeypatch.setattr(kernels, "fused", always)
     for a, b in zip(run(model, given), want, strict=True):
         assert (a - b).abs().max().item() <= 1e-5 * (1 + b.abs().max().item())
 
@@ -144,12 +124,9 @@ model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
     assert kernels_text.count("def attention(") == kernels_text.count("def attention_2(") == 1
     assert "attention_3" not in kernels_text
     module, kernels = loaded(artefact)
-    library = kernels.operators
-    for name in ("attention_forward_2", "attention_backward_2"):
-        getattr(library, f"_{name}_library").impl(name, getattr(kernels, f"launch_{name}"), "CPU")
     model, given = made(module), inputs("")
     want = run(model, given)
-    monkeypatch.setattr(kernels, "fused", lambda x: True)
+    monkeypatch.setattr(kernels, "fused", always)
     for a, b in zip(run(model, given), want, strict=True):
         assert (a - b).abs().max().item() <= 1e-5 * (1 + b.abs().max().item())
 
@@ -181,7 +158,7 @@ class TestOperators:
 
     def test_compiled_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         _, kernels = loaded(compiled(spec("causal = true")))
-        monkeypatch.setattr(kernels, "fused", lambda x: True)
+        monkeypatch.setattr(kernels, "fused", always)
         q, k, v = (torch.randn(1, 32, 2, 16, requires_grad=True) for _ in range(3))
         torch._dynamo.reset()
         y = torch.compile(kernels.attention, fullgraph=True)(q, k, v)
@@ -192,7 +169,7 @@ class TestOperators:
 
     def test_a_second_derivative_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         _, kernels = loaded(compiled(spec("causal = true")))
-        monkeypatch.setattr(kernels, "fused", lambda x: True)
+        monkeypatch.setattr(kernels, "fused", always)
         q, k, v = (torch.randn(1, 16, 2, 16, requires_grad=True) for _ in range(3))
         (once,) = torch.autograd.grad(kernels.attention(q, k, v).square().sum(), q, create_graph=True)
         with pytest.raises(RuntimeError):
@@ -200,7 +177,7 @@ class TestOperators:
 
     def test_autocast_hands_in_half_precision(self, monkeypatch: pytest.MonkeyPatch) -> None:
         _, kernels = loaded(compiled(spec("causal = true")))
-        monkeypatch.setattr(kernels, "fused", lambda x: True)
+        monkeypatch.setattr(kernels, "fused", always)
         q, k, v = (torch.randn(1, 16, 2, 16) for _ in range(3))
         with torch.autocast("cpu", torch.bfloat16):
             assert kernels.attention(q, k, v).dtype == torch.bfloat16

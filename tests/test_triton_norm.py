@@ -223,7 +223,7 @@ def test_as_many_parts_as_there_are(groups: int) -> None:
 @pytest.mark.parametrize("width", [1, 3, 100, 768, 1000])
 def test_the_tiles_that_are_taken(width: int) -> None:
     options = Options(layer=True, bias=True, stream=True)
-    hold(options, inputs(options, 3, width), (forward_tiles(width, 4), backward_tiles(width, 4, 132, 232_448, False)))
+    hold(options, inputs(options, 3, width), (forward_tiles(width, 4), backward_tiles(width, 4, 232_448, False)))
 
 
 def test_tiles_of_every_width() -> None:
@@ -232,10 +232,10 @@ def test_tiles_of_every_width() -> None:
         ahead = forward_tiles(width, 2)
         assert ahead.wide or ahead.block >= width
         for entry, shared in itertools.product((2, 4), (232_448, 166_912, 101_376, 65_536)):
-            back = backward_tiles(width, entry, 132, shared, False)
+            back = backward_tiles(width, entry, shared, False)
             assert back.wide or back.block >= width
             assert back.stages == 1 or 6 * entry * back.rows * back.block < shared
-            assert 1 <= back.groups <= 132
+            assert 1 <= back.programs <= 2
 
 
 SHARED = {"sm_90": 232_448, "sm_80": 166_912, "gfx942": 65_536}
@@ -250,7 +250,7 @@ def codes(
     features = options.features()
     entry = {"bf16": 2, "fp16": 2, "fp32": 4}[stream]
     ahead = forward_tiles(width, entry)
-    back = backward_tiles(width, entry, 132, SHARED[target], options.bias and options.drop > 0.0)
+    back = backward_tiles(width, entry, SHARED[target], options.bias and options.drop > 0.0)
     types = TYPES | dict.fromkeys(STATISTICS, "*fp32") | dict.fromkeys(("y", "d_y", "d_branch"), f"*{half}")
     types |= dict.fromkeys(("residual", "total", "d_total", "d_x"), f"*{stream}")
     branch = options.add and (options.drop > 0.0 or half != stream)

@@ -102,7 +102,7 @@ def backward(options: Options, inputs: Inputs, kept: dict[str, Tensor], tiles: B
     M, width = inputs.x.shape
     normed = kept.get("total", inputs.x)
     branch = options.add and (options.drop > 0.0 or inputs.x.dtype != normed.dtype)
-    per = -(-M // min(tiles.groups, M))
+    per = -(-M // min(tiles.programs, M))
     groups = -(-M // per)
     d_normed = poisoned(M, width, dtype=normed.dtype)
     d_branch = poisoned(M, width, dtype=inputs.x.dtype) if branch else None

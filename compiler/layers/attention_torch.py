@@ -36,7 +36,7 @@ class _ClassText:
         self.function = layer.score if isinstance(layer.score, ScoreFunction) else None
         self.written_out = layer.softcap is not None or self.function is not None
         self.name = f"{layer.word[0].upper()}{layer.word[1:]}"
-        self.fused = code.fused_attention(layer, x)
+        self.fused = code.fused(layer, x)
         self.rotary = ""
         if layer.rotary is not None:
             self.rotary = code.library("Rotary", ROTARY if self.fused is None else ROTARY_ROWS)

@@ -17,7 +17,6 @@ from .side import Side
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
-    from .attention import Attention
 
 
 NOTHING = Tensor("float", ())
@@ -77,8 +76,9 @@ class Code(Protocol):
         """Have the file import a class from a module that lies beside it; returns its name there."""
         ...
 
-    def fused_attention(self, layer: Attention, x: Tensor) -> str | None:
-        """The name of the function that runs an attention's kernels; None where the plain form has to do."""
+    def fused(self, layer: Layer, x: Tensor) -> str | None:
+        """The name of what runs a layer's kernels: a function for an attention, for a norm the class of its module.
+        None where the plain form has to do."""
         ...
 
     def init_as_made(self) -> str:

@@ -48,7 +48,8 @@ class LayerNorm(Layer):
 
     def constructor(self, x: Tensor, code: Code) -> str:
         bias = "" if self.bias else ", bias=False"
-        return f"nn.LayerNorm({code.number(x.dims[-1])}{with_eps(self.eps, 1e-5, code)}{bias})"
+        name = code.fused(self, x) or "nn.LayerNorm"
+        return f"{name}({code.number(x.dims[-1])}{with_eps(self.eps, 1e-5, code)}{bias})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x})"

@@ -67,9 +67,10 @@ class RMSNorm(Layer):
     def constructor(self, x: Tensor, code: Code) -> str:
         # PyTorch's own eps is the dtype's machine epsilon, so ours is always written.
         width, eps = code.number(x.dims[-1]), code.real(self.eps)
+        fused = code.fused(self, x)
         if self.offset.value == 0:
-            return f"nn.RMSNorm({width}, eps={eps})"
-        name = code.library("RMSNorm", _WITH_OFFSET)
+            return f"{fused or 'nn.RMSNorm'}({width}, eps={eps})"
+        name = fused or code.library("RMSNorm", _WITH_OFFSET)
         return f"{name}({width}, eps={eps}, offset={code.number(self.offset)})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:

@@ -9,8 +9,7 @@ from itertools import count
 from ...build.labels import TAKEN
 from ...ir.graph import Copies, LayerModule, Module, Residual, Unit, UnitModule, Value, layer_around
 from ...ir.weights import module_weights, unit_weights
-from ...layers.attention import Attention
-from ...layers.base import Code
+from ...layers.base import Code, Layer
 from ...layers.held import Held
 from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
@@ -86,14 +85,14 @@ class ClassCode(Code):
         self.file.imported[name] = module
         return name
 
-    def fused_attention(self, layer: Attention, x: Tensor) -> str | None:
+    def fused(self, layer: Layer, x: Tensor) -> str | None:
         kernels = self.file.kernels
         if kernels is None:
             return None
-        from ..triton.attention_features import NoKernel, attention_features
+        from ..triton.choice import NoKernel, variant_for
 
         try:
-            return self.imported(kernels.attention(attention_features(layer, x)), kernels.module)
+            return self.imported(kernels.add(variant_for(layer, x)), kernels.module)
         except NoKernel:
             return None
 
@@ -192,8 +191,8 @@ class ForwardCode(ForwardText):
     def imported(self, name: str, module: str) -> str:
         return self.made.imported(name, module)
 
-    def fused_attention(self, layer: Attention, x: Tensor) -> str | None:
-        return self.made.fused_attention(layer, x)
+    def fused(self, layer: Layer, x: Tensor) -> str | None:
+        return self.made.fused(layer, x)
 
     def init_as_made(self) -> str:
         return self.made.init_as_made()

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...layers.attention import Attention
 from ...layers.score import ScoreFunction
 from ...layers.side import Side
 from ...semantics.number import Number, equal, is_whole
 from ...semantics.tensor import Tensor
+from .common import DOCUMENT_SPANS, TILES
+from .specialise import Specialised
+from .variant import NoKernel, Variant
 
 WIDEST = 256
 """Of a head: wider tiles do not fit into a multiprocessor's memory."""
 
 
-class NoKernel(Exception):
-    """There are no kernels for what a layer asks for; the message says what that is."""
-
-
 @dataclass(frozen=True)
-class AttentionFeatures:
+class AttentionFeatures(Variant):
     """What is fixed when the kernels are written. Numbers that only they compute with are arguments."""
+
+    kind: ClassVar[str] = "attention"
 
     width: int
     """Of a head."""
@@ -41,6 +43,24 @@ class AttentionFeatures:
     dropout: bool
     scaled: bool
     """Whether scores have a scale of their own."""
+
+    @property
+    def entry(self) -> str:
+        return "attention"
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        return (TILES, DOCUMENT_SPANS) if self.documents else (TILES,)
+
+    def kernels(self, number: int) -> Specialised:
+        from .attention_text import specialised
+
+        return specialised(self, number)
+
+    def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
+        from .attention_text import calling_lines
+
+        return calling_lines(self, kernels, number)
 
     def constants(self) -> dict[str, bool | int]:
         """Of the templates. What is missing stays a parameter."""

@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-_FUNCTIONAL_from torch import Tensor
-from torch.autograd.function import once_differentiable
+_IMPORTS_from torch.autograd.function import once_differentiable
 
 try:
     import triton
     import triton.language as tl
-    from triton.tools.tensor_descriptor import TensorDescriptor
-
+_DESCRIPTORS_
     kernel, constant = triton.jit, tl.constexpr
 except ImportError:  # there is no GPU here, and the plain forms run
     triton = None
@@ -29,10 +27,16 @@ operators = getattr(torch.ops, NAMESPACE)
 """
 
 FUSED = '''\
-def fused(x: Tensor) -> bool:
-    """Whether the kernels run on such a tensor: at half precision on a GPU."""
-    half = x.dtype in (torch.float16, torch.bfloat16)
-    return triton is not None and x.is_cuda and half
+def fused(x: Tensor, *dtypes: torch.dtype) -> bool:
+    """Whether kernels run on such a tensor: on a GPU, in one of these dtypes."""
+    return triton is not None and x.is_cuda and x.dtype in dtypes and x.numel() > 0
+
+
+def generation(x: Tensor) -> int:
+    """Of the GPU of `x`, as tables of tiles know it: 9 on Hopper, else 8."""
+    if torch.version.hip is not None or not x.is_cuda:
+        return 8
+    return 9 if torch.cuda.get_device_capability(x.device)[0] == 9 else 8
 '''
 
 OPERATORS = '''\
@@ -69,8 +73,7 @@ def tiles_of(x: Tensor, count: int, described: bool) -> Tensor | TensorDescripto
 
 def tiles(cut: dict, x: Tensor) -> tuple[int, int, int, int, bool]:
     """How an attention is cut on the GPU of `x`."""
-    hopper = x.is_cuda and torch.cuda.get_device_capability(x.device)[0] == 9
-    return cut[9 if hopper and torch.version.hip is None else 8]
+    return cut[generation(x)]
 '''
 
 DOCUMENT_SPANS = '''\
@@ -84,4 +87,15 @@ def document_spans(documents: Tensor, block: int) -> Tensor:
         first, last = like.argmax(1), T - like.flip(1).argmax(1)
         spans.append(torch.stack((first, last), -1))
     return torch.stack(spans, 1).int()
+'''
+
+GROUPS_OF_ROWS = '''\
+def groups_of_rows(M: int, programs: int, blocks: int, x: Tensor) -> tuple[int, int]:
+    """How many groups M rows are in, and how many rows a group has. `blocks` programs
+    share a group, and a multiprocessor has so many `programs`.
+    """
+    if x.is_cuda:
+        programs *= torch.cuda.get_device_properties(x.device).multi_processor_count
+    per = triton.cdiv(M, min(M, max(1, programs // blocks)))
+    return triton.cdiv(M, per), per
 '''

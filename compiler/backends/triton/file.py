@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 
-from .attention_features import AttentionFeatures
-from .attention_text import calling_lines, specialised
-from .common import DOCUMENT_SPANS, FUSED, HEAD, OPERATORS, TILES
+from .common import FUSED, HEAD, OPERATORS
 from .specialise import numbered
+from .variant import Variant
 
 
 class KernelFile:
@@ -17,13 +16,14 @@ class KernelFile:
     def __init__(self, stem: str) -> None:
         self.module = f"{stem}_kernels"
         self.stem = stem
-        self._attentions: list[AttentionFeatures] = []
+        self._variants: dict[Variant, int] = {}
+        """With their numbers: each kind is counted by itself."""
 
-    def attention(self, features: AttentionFeatures) -> str:
-        """The name of the function for such an attention."""
-        if features not in self._attentions:
-            self._attentions.append(features)
-        return numbered("attention", self._attentions.index(features) + 1)
+    def add(self, variant: Variant) -> str:
+        """The name of what a model calls for such a variant."""
+        if variant not in self._variants:
+            self._variants[variant] = 1 + sum(other.kind == variant.kind for other in self._variants)
+        return numbered(variant.entry, self._variants[variant])
 
     @property
     def name(self) -> str:
@@ -31,21 +31,26 @@ class KernelFile:
 
     @property
     def empty(self) -> bool:
-        return not self._attentions
+        return not self._variants
 
     def text(self, source_name: str) -> str:
         """The whole file. The operators' namespace has a hash of the text, so that no two files share one."""
-        variants = [_attention(features, number) for number, features in enumerate(self._attentions, 1)]
-        shared = [TILES, *([DOCUMENT_SPANS] if any(one.documents for one in self._attentions) else [])]
+        shared = dict.fromkeys(part for variant in self._variants for part in variant.shared)
+        variants = [_variant(variant, number) for variant, number in self._variants.items()]
         body = "\n\n\n".join(part.strip("\n") for part in (FUSED, OPERATORS, *shared, *variants)) + "\n"
         namespace = f"{self.stem}_{hashlib.sha256(body.encode()).hexdigest()[:6]}"
         doc = f'"""Kernels of {source_name}, and the plain forms that run without a GPU."""\n\n'
+        modules = "from torch import Tensor, nn\n" if re.search(r"\bnn\.", body) else "from torch import Tensor\n"
         functional = "import torch.nn.functional as F\n" if re.search(r"\bF\.", body) else ""
-        return doc + HEAD.replace("_NAMESPACE_", namespace).replace("_FUNCTIONAL_", functional) + "\n" + body
+        descriptors = (
+            "    from triton.tools.tensor_descriptor import TensorDescriptor\n" if "TensorDescriptor(" in body else ""
+        )
+        head = HEAD.replace("_NAMESPACE_", namespace).replace("_IMPORTS_", functional + modules)
+        return doc + head.replace("_DESCRIPTORS_", descriptors) + "\n" + body
 
 
-def _attention(features: AttentionFeatures, number: int) -> str:
-    kernels = specialised(features, number)
+def _variant(variant: Variant, number: int) -> str:
+    kernels = variant.kernels(number)
     # Without Triton the file can be read all the same.
     own = kernels.text.replace("@triton.jit", "@kernel").replace("= tl.constexpr(", "= constant(")
-    return own.strip("\n") + "\n\n\n" + "\n".join(calling_lines(features, kernels, number))
+    return own.strip("\n") + "\n\n\n" + "\n".join(variant.calling_lines(kernels, number))

@@ -24,7 +24,7 @@ class ForwardTiles(NamedTuple):
 
 
 class BackwardTiles(NamedTuple):
-    """`groups`: how many groups of rows there are at most, hence how many parts of the gradient of the weight.
+    """`programs`: how many groups of rows there are at most, hence how many parts of the gradient of the weight.
 
     `again` and `wide` are those of `norm_backward`.
     """
@@ -33,7 +33,7 @@ class BackwardTiles(NamedTuple):
     block: int
     warps: int
     stages: int
-    groups: int
+    programs: int
     again: bool
     wide: bool
 
@@ -47,7 +47,7 @@ def forward_tiles(width: int, entry: int) -> ForwardTiles:
     return ForwardTiles(rows, block, max(1, rows * block // 1024), False)
 
 
-def backward_tiles(width: int, entry: int, processors: int, shared: int, crowded: bool) -> BackwardTiles:
+def backward_tiles(width: int, entry: int, shared: int, crowded: bool) -> BackwardTiles:
     """76 to 82 % at 768 to 8192; beyond, tiles are chosen by registers and traffic, and not yet measured.
 
     `entry` is the size of one in bytes, `shared` the memory that a program may have. A program for each multiprocessor
@@ -60,7 +60,7 @@ def backward_tiles(width: int, entry: int, processors: int, shared: int, crowded
         tile //= 2
     if block * entry > 32768 or (crowded and block > 8192):
         columns = tile // 8
-        return BackwardTiles(8, columns, tile // 1024, 3, max(1, 2 * processors // -(-width // columns)), False, True)
+        return BackwardTiles(8, columns, tile // 1024, 3, 2, False, True)
     if block > tile:
-        return BackwardTiles(1, block, block // 1024, 1, processors, True, False)
-    return BackwardTiles(min(128, tile // block), block, tile // 1024, 3, processors, False, False)
+        return BackwardTiles(1, block, block // 1024, 1, 1, True, False)
+    return BackwardTiles(min(128, tile // block), block, tile // 1024, 3, 1, False, False)

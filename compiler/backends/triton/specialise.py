@@ -7,7 +7,8 @@ then, down to parameters. What is left is the template's own text with its comme
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
@@ -31,14 +32,18 @@ class Specialised:
 
 
 def specialise(
-    roots: Sequence[str], constants: Mapping[str, Value], replaced: Mapping[str, str] | None = None, number: int = 1
+    roots: Sequence[str],
+    constants: Mapping[str, Value],
+    replaced: Mapping[str, str] | None = None,
+    number: int = 1,
+    kind: str = "",
 ) -> Specialised:
     """The kernels `roots`, "template.function" each, with `constants` fixed and some functions replaced.
 
     A constant is a `tl.constexpr` parameter of a root; a number stays under its name, as a constant of the file.
     `replaced` has, by name, the text of functions that stand in for those of the templates, `score` for one: with the
     same arguments, and after what else they bring along. `number` counts the variants in one file: from the second on
-    it ends every name.
+    it ends every name. Names without the word `kind` in them get it in front: a file may hold several kinds.
 
     Raises KeyError for templates, roots and functions that do not exist, ValueError for a constant that no root takes
     and for a template that is not in the dialect: mistakes of the compiler's, not of a user's.
@@ -54,7 +59,10 @@ def specialise(
     return Specialised(
         _imports(program, functions),
         _text(
-            program, functions, {name: constants[name] for name in dict.fromkeys(taken) if name in constants}, number
+            program,
+            functions,
+            {name: constants[name] for name in dict.fromkeys(taken) if name in constants},
+            lambda name: numbered(_of_kind(name, kind), number),
         ),
         {name: tuple(p.name.value for p in functions[name].params.params) for name in names},
     )
@@ -91,24 +99,46 @@ def numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}_{number}"
 
 
-class _Numbered(cst.CSTTransformer):
-    """Ends the names of functions and constants with a number, where they are defined and where they are read."""
+def _of_kind(name: str, kind: str) -> str:
+    if not kind or kind in name.lower():
+        return name
+    return f"{kind.upper()}_{name}" if name.isupper() else f"{kind}_{name}"
 
-    def __init__(self, names: Collection[str], number: int) -> None:
+
+_CONSTANT = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
+
+
+class _Renamed(cst.CSTTransformer):
+    """Renames functions and constants where they are defined and where they are read."""
+
+    def __init__(self, names: Collection[str], renamed: Callable[[str], str]) -> None:
         super().__init__()
-        self.names, self.number = names, number
+        self.names, self.renamed = names, renamed
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
         name = updated_node.value
-        return updated_node.with_changes(value=numbered(name, self.number)) if name in self.names else updated_node
+        return updated_node.with_changes(value=self.renamed(name)) if name in self.names else updated_node
+
+    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
+        return updated_node.with_changes(value=self.spoken(updated_node.value))
+
+    def leave_Comment(self, original_node: cst.Comment, updated_node: cst.Comment) -> cst.Comment:
+        return updated_node.with_changes(value=self.spoken(updated_node.value))
+
+    def spoken(self, text: str) -> str:
+        """Prose that speaks of constants, under the names that they have now."""
+        return _CONSTANT.sub(lambda found: self.renamed(found[0]) if found[0] in self.names else found[0], text)
 
 
-def _defined(lines: Sequence[cst.SimpleStatementLine], renaming: _Numbered) -> str:
+def _defined(lines: Sequence[cst.SimpleStatementLine], renaming: _Renamed) -> str:
     return definition_text([cst.ensure_type(line.visit(renaming), cst.SimpleStatementLine) for line in lines])
 
 
 def _text(
-    program: Program, functions: Mapping[str, cst.FunctionDef], constants: Mapping[str, Value], number: int
+    program: Program,
+    functions: Mapping[str, cst.FunctionDef],
+    constants: Mapping[str, Value],
+    renamed: Callable[[str], str],
 ) -> str:
     read_names = {name for function in functions.values() for name in names_in(function)}
     kept: list[str] = []
@@ -117,12 +147,12 @@ def _text(
             read_names |= names_read(lines[0])
             kept.insert(0, name)
     numbers = [name for name, value in constants.items() if name in read_names and not isinstance(value, bool)]
-    renaming = _Numbered({*kept, *numbers, *functions}, number)
+    renaming = _Renamed({*kept, *numbers, *functions}, renamed)
     definitions = [_defined(program.constants[name], renaming) for name in kept]
-    definitions += [f"{numbered(name, number)} = tl.constexpr({constants[name]!r})" for name in numbers]
+    definitions += [f"{renamed(name)} = tl.constexpr({constants[name]!r})" for name in numbers]
     parts = ["\n".join(definitions)] if definitions else []
     for name, function in functions.items():
         if name in program.about:
-            parts.append(comment(program.about[name]))
+            parts.append(comment(renaming.spoken(program.about[name])))
         parts.append(function_text(cst.ensure_type(function.visit(renaming), cst.FunctionDef)))
     return "\n\n\n".join(parts) + "\n"

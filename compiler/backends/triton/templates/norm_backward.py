@@ -132,7 +132,9 @@ def norm_backward(
 
 @triton.jit
 def norm_sum_parts(parts, out, P, WIDTH: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
-    """out [WIDTH] is the sum of parts [P, WIDTH]. A program has BLOCK columns and takes ROWS parts at a time."""
+    """out [N, WIDTH] is the sum of parts [N, P, WIDTH]. A program has BLOCK columns and takes ROWS parts at a time."""
+    parts += tl.program_id(1) * P * WIDTH
+    out += tl.program_id(1) * WIDTH
     columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     total = tl.zeros([ROWS, BLOCK], tl.float32)
     for start in tl.range(0, P, ROWS):

@@ -100,7 +100,7 @@ def norm_forward_wide(
             squares += value * value
     middle = 0.0
     if LAYER:
-        counts = ((WIDTH - lanes + BLOCK - 1) // BLOCK).to(tl.float32)
+        counts = ((-lanes + (WIDTH + BLOCK - 1)) // BLOCK).to(tl.float32)
         middle = tl.sum(means * counts) / WIDTH
         tl.store(mean + row, middle)
         off = means - middle

@@ -1,0 +1,24 @@
+"""Which kernels a layer gets."""
+
+from __future__ import annotations
+
+from ...layers.attention import Attention
+from ...layers.base import Layer
+from ...layers.layer_norm import LayerNorm
+from ...layers.rms_norm import RMSNorm
+from ...semantics.tensor import Tensor
+from .attention_features import attention_features
+from .norm_features import norm_features
+from .variant import NoKernel, Variant
+
+__all__ = ["NoKernel", "variant_for"]
+
+
+def variant_for(layer: Layer, x: Tensor) -> Variant:
+    """Raises NoKernel where the plain form has to do."""
+    match layer:
+        case Attention():
+            return attention_features(layer, x)
+        case LayerNorm() | RMSNorm():
+            return norm_features(layer, x)
+    raise NoKernel(layer.word)

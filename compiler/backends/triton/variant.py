@@ -1,0 +1,35 @@
+"""One set of kernels in a file, as a layer asked for it: what is fixed when they are written."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from .specialise import Specialised
+
+
+class NoKernel(Exception):
+    """There are no kernels for what a layer asks for; the message says what that is."""
+
+
+class Variant(ABC):
+    """Variants that are equal share their kernels. Those of one `kind` are numbered, and end their names with it."""
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def entry(self) -> str:
+        """The function or class that a model takes from the file, without its number."""
+
+    @property
+    @abstractmethod
+    def shared(self) -> tuple[str, ...]:
+        """What the file has once for all variants that ask for it."""
+
+    @abstractmethod
+    def kernels(self, number: int) -> Specialised: ...
+
+    @abstractmethod
+    def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
+        """What launches the kernels, and what the model calls."""

@@ -1,0 +1,40 @@
+"""Emitted files of kernels, loaded so that the interpreter runs them on a CPU, for the tests of all kinds."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import torch
+from triton import knobs
+
+from dlspec.compiler.pipeline import Artefact, analyse, emit
+from dlspec.grammar import Source
+from dlspec.runtime.program import load_text
+
+
+def compiled(text: str, kernels: str = "triton", name: str = "net") -> Artefact:
+    analysis = analyse(Source(f"{name}.dlspec", text))
+    return emit(analysis, kernels=kernels)
+
+
+def loaded(artefact: Artefact) -> tuple[ModuleType, ModuleType]:
+    """The model's module and that of its kernels, whose operators are the interpreter's on a CPU."""
+    with knobs.runtime.scope():
+        knobs.runtime.interpret = True
+        module = load_text(artefact.name, artefact.model_code, artefact.imported)
+    kernels = next(
+        sys.modules[value.__module__]
+        for value in vars(module).values()
+        if f"{artefact.name}_kernels_" in (getattr(value, "__module__", None) or "")
+    )
+    for launch in [name for name in vars(kernels) if name.startswith("launch_")]:
+        name = launch.removeprefix("launch_")
+        if not torch._C._dispatch_has_kernel_for_dispatch_key(f"{kernels.NAMESPACE}::{name}", "CPU"):
+            getattr(kernels.operators, f"_{name}_library").impl(name, getattr(kernels, launch), "CPU")
+    return module, kernels
+
+
+def always(*given: object) -> bool:
+    """In place of `fused`: kernels run whatever comes."""
+    return True
