@@ -16,7 +16,6 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
-from ..grammar.diagnostics import in_source_order
 from ..grammar.frozen import Frozen
 from .backends.pytorch.not_emitted import not_emitted
 from .build.circles import check_constants
@@ -110,26 +109,24 @@ def analyse(
     runs those that are written in Python.
     """
     file, found = parse(source)
+    report = Report(found)
     try:
-        return _analyse(source, file, found, overrides, read, allow_python=allow_python)
+        return _analyse(source, file, found, report, overrides, read, allow_python=allow_python)
     except RecursionError:
-        # Names that lead on and on: nesting in the text was refused by the parser.
-        message, label = "names lead from one to the next more deeply than can be followed", "in this file"
-        start = source.span(0, 0)
-        found = [*found, Diagnostic("too-deep", message, start, label, help="write some of them out")]
-        return Analysis(source, file, None, {}, {}, {}, in_source_order(found))
+        report.too_deep(source.span(0, 0), "in this file")
+        return Analysis(source, file, None, {}, {}, {}, report.diagnostics)
 
 
 def _analyse(
     source: Source,
     file: tree.File,
     found: list[Diagnostic],
+    report: Report,
     overrides: Sequence[str],
     read: Reader | None,
     *,
     allow_python: bool,
 ) -> Analysis:
-    report = Report(found)
     broken = report.failed
     imports = Importer(read or reader_of(source), report, allow_python).imports(source, file)
     file, imports = apply_overrides(file, imports, overrides, report)

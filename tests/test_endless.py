@@ -92,8 +92,15 @@ def test_a_wrong_default_that_has_the_name_of_a_constant() -> None:
 def test_names_that_lead_on_without_end_are_told(line: str) -> None:
     count = 6_000
     lines = [line.format(i=i, before=i - 1) for i in reversed(range(1, count))]
-    found = check(f"Linear(8) -> c{count - 1}", "\n".join([*lines, "c0 = 8" if "+" in line else "c0 = relu"]))
-    assert [d.code for d in found.diagnostics] == ["too-deep"]
+    before = "\n".join([*lines, "c0 = 8" if "+" in line else "c0 = relu"])
+    use, first = f"Linear(8) -> c{count - 1}", f"c{count - 1}"
+    (found,) = check(use, before).diagnostics
+    assert (found.code, found.span.text) == ("too-deep", first if "+" in line else use)
+    # What else is wrong is told beside it.
+    others = check(f"Liner(8)\n{use}\nLinear(0)", before).diagnostics
+    assert [d.code for d in others if d.severity == "error"] == (
+        ["too-deep", "unknown-layer", "wrong-value"] if "+" in line else ["unknown-layer", "too-deep", "wrong-value"]
+    )
 
 
 def test_copies_of_what_is_unknown_that_end_in_what_is_known() -> None:

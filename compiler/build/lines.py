@@ -53,27 +53,38 @@ def run_lines(body: tree.Body, x: Value | None, ctx: Context, ports: tuple[tree.
     flowing: Flowing | None = x
     stages = [line for line in body.lines if not isinstance(line, tree.Binding | tree.Default | tree.Phase)]
     for line in body.lines:
-        match line:
-            case tree.Binding():
-                _bind(line, ctx)
-            case tree.Default():
-                ctx.env.defaults.append(line)
-                check_default(line, legal_defaults(line, ctx.env.file, ctx.report), ctx.report)
-                check_default_values(line, ctx.env.file, ctx.env, ctx.report)
-            case tree.Phase():
-                ctx.report.error(
-                    "misplaced-phase", "a phase belongs into `train`", line.span, "not in a body", help="move it there"
-                )
-            case tree.Named(flow=flow, names=names):
-                flowing = _name(_line(flow, flowing, ctx), names, line, ctx)
-            case _:
-                flowing = _line(line, flowing, ctx)
-                if line is not stages[-1]:
-                    flowing = _flowing_on(flowing, line, ctx)
+        try:
+            flowing = _run_line(line, flowing, ctx, is_last=bool(stages) and line is stages[-1])
+        except RecursionError:
+            if ctx.unit.parent is not None or ctx.way is not None:
+                raise  # to the line of the model that leads here
+            ctx.report.too_deep(line.span, "this line leads there")
+            flowing = ctx.unknown()
     if not stages and not (ports and all(_is_given(port, ctx) for port in ports)):
         label = "nothing is done here"
         ctx.report.error("empty-body", "this body has no stage", body.span, label, help="write a stage, or `identity`")
     return ctx.unknown() if flowing is None or not stages else flowing
+
+
+def _run_line(line: tree.Line, flowing: Flowing | None, ctx: Context, *, is_last: bool) -> Flowing | None:
+    """What flows behind the line."""
+    match line:
+        case tree.Binding():
+            _bind(line, ctx)
+        case tree.Default():
+            ctx.env.defaults.append(line)
+            check_default(line, legal_defaults(line, ctx.env.file, ctx.report), ctx.report)
+            check_default_values(line, ctx.env.file, ctx.env, ctx.report)
+        case tree.Phase():
+            ctx.report.error(
+                "misplaced-phase", "a phase belongs into `train`", line.span, "not in a body", help="move it there"
+            )
+        case tree.Named(flow=flow, names=names):
+            return _name(_line(flow, flowing, ctx), names, line, ctx)
+        case _:
+            flowing = _line(line, flowing, ctx)
+            return flowing if is_last else _flowing_on(flowing, line, ctx)
+    return flowing
 
 
 def _flowing_on(flowing: Flowing, line: tree.Flow, ctx: Context) -> Flowing:

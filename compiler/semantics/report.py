@@ -74,6 +74,11 @@ class Report:
         message = message or f"there is no {what} `{name}`{where}"
         self.error(code, message, span, "not known here", help=help, fixes=fixes)
 
+    def too_deep(self, span: Span, label: str) -> None:
+        """Names that lead on and on, past Python's own depth: nesting in the text was refused by the parser."""
+        message = "names lead from one to the next more deeply than can be followed"
+        self.error("too-deep", message, span, label, help="write some of them out")
+
     def later(self, what: str, span: Span) -> None:
         """A part of the language that this version has not: a note, so that a spec may be written ahead of it."""
         message = f"{what} is part of the language, and not in this version of dlspec"

@@ -73,6 +73,11 @@ class FileScope:
         self._values[name] = NONE if value is None else value
         return self._values[name]
 
+    def give_up(self) -> None:
+        """Take the constants that could not be followed to their ends for faults that were reported."""
+        self._values.update(dict.fromkeys(self._open, FAULT))
+        self._open.clear()
+
     @cached_property
     def scalars(self) -> Functions:
         """The file's own functions, read when they are asked for."""
@@ -171,8 +176,15 @@ def _scope(file: tree.File, report: Report, imports: tuple[Imported, ...], known
                 _recipe(scope.recipes, recipe or model, item, report)
             case tree.Export(model=model):
                 _recipe(scope.exports, model, item, report)
-    for name in scope.constants:
-        scope.find(name)
+    told = False
+    for name, constant in scope.constants.items():
+        try:
+            scope.find(name)
+        except RecursionError:
+            if not told:  # the next one may be a part of the same chain
+                report.too_deep(constant.name.span, "computed from such names")
+            scope.give_up()
+            told = True
     return scope
 
 
