@@ -134,6 +134,20 @@ def test_it_is_scripted_compiled_and_runs_in_bfloat16(word: str, options: dict[s
             "name them with `over`: `over = -1` is the last; [B, C, H, W] and [B, C, D, H, W] can do without",
         ),
         (
+            "pad",
+            (B, 8, T),
+            {"size": (2, 0), "over": -1},
+            "`size` lists 2 and 0, and pad acts on 1 axis",
+            "the two ends of an axis are `size` and `after`: write `pad(2, after = 0, over = -1)`",
+        ),
+        (
+            "Conv1d",
+            (B, 8, T),
+            {"features": 8, "kernel": 3, "pad": (2, 0)},
+            "`pad` lists 2 and 0, and Conv1d pads both ends of its one axis alike",
+            "pad before it: `pad(2, after = 0, over = -1)`",
+        ),
+        (
             "mean",
             (B, T, 8),
             {"over": 3},

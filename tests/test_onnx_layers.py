@@ -148,6 +148,7 @@ CASES = [
     *_over((SIGNAL, PICTURE), "SqueezeExcite", hidden=3),
     *_over((PICTURE,), "patchify", size=(1, 3)),
     *_over((PICTURE,), "pad", size=1, after=(0, 2), value=0.5),
+    *_over((SIGNAL,), "pad", size=2, after=0, over=-1),  # what a causal convolution takes
     *_over((PICTURE,), "DropPath", p=0.1),
     *_over((PICTURE,), "GaussianNoise", std=0.1),
 ]

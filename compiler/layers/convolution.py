@@ -52,7 +52,15 @@ class Convolution(Kernel):
         return tuple(_same(self.word, kernel, dilation) for kernel, dilation in zip(kernels, dilations, strict=True))
 
     def _pads(self) -> tuple[Number, ...]:
-        return per_axis(self.word, "pad", self._padding(), self.axes)
+        pads = self._padding()
+        if self.axes == 1 and isinstance(pads, tuple) and len(pads) == 2:
+            start, end = map(written, pads)
+            raise ShapeFault(
+                f"`pad` lists {start} and {end}, and {self.word} pads both ends of its one axis alike",
+                f"pad before it: `pad({start}, after = {end}, over = -1)`",
+                "pad",
+            )
+        return per_axis(self.word, "pad", pads, self.axes)
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return self.weights(self.features, x.dims[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.number import Number, is_whole, number, real, whole
+from ..semantics.number import Number, is_whole, number, real, whole, written
 from ..semantics.tensor import Tensor
 from .axes import find_axes
 from .base import Code, Layer, ShapeFault
@@ -53,6 +53,14 @@ class Pad(Layer):
             raise ShapeFault(
                 f"pad needs to know which axes of {x} are meant",
                 "name them with `over`: `over = -1` is the last; [B, C, H, W] and [B, C, D, H, W] can do without",
+            )
+        if len(axes) == 1 and self.after is None and isinstance(self.size, tuple) and len(self.size) == 2:
+            start, end = map(written, self.size)
+            over = f", over = {self.over[0]}" if self.over else ""
+            raise ShapeFault(
+                f"`size` lists {start} and {end}, and pad acts on 1 axis",
+                f"the two ends of an axis are `size` and `after`: write `pad({start}, after = {end}{over})`",
+                "size",
             )
         before = per_axis(self.word, "size", self.size, len(axes))
         after = before if self.after is None else per_axis(self.word, "after", self.after, len(axes))
