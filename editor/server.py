@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+import os
+import sys
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
@@ -152,4 +155,12 @@ def serve() -> None:
     """Answer an editor on standard input and output until it says goodbye."""
     # A collection takes a tenth of a second, which an answer would wait for: `Desk` has them in the pauses.
     gc.disable()
-    make_server().start_io()
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_no_refusal)
+    # The server closes what it writes to at the end of a session, and the process flushes its own output after that.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as output:
+        make_server().start_io(stdout=output)
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """Whether a record tells of anything but a question that was answered with a refusal: editors show tracebacks."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], JsonRpcInvalidParams)
