@@ -114,6 +114,10 @@ def test_options_and_the_words_of_other_tools_are_explained(capsys: pytest.Captu
     told = capsys.readouterr().out
     assert told.startswith("hidden_size of other tools is written dim here.\n\ndim is an option of\n")
     assert "Embedding" in told
+    assert main(["explain", "num_layers"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("num_layers of other tools is written layers here.\n\nlayers is an option of")
+    assert "LSTM" in told
     assert main(["explain", "kernel", "--json"]) == 0
     assert {"of": "Conv2d", "name": "kernel"}.items() <= json.loads(capsys.readouterr().out)["options"][1].items()
 
