@@ -9,6 +9,7 @@ from ..semantics.report import Report
 from ..semantics.resolve import FileScope
 from .arguments import Given, Written
 from .env import Env
+from .ties import TIED
 
 REPEAT_OPTIONS = ("count", "index")
 COMBINATOR_OPTIONS_BY_NAME = {"repeat": ("index",)}
@@ -64,11 +65,15 @@ def _by_name(word: str, given: str, legal: list[str]) -> str:
     return f"write `default {word}(option = {given})` with one of {', '.join(f'`{name}`' for name in legal)}"
 
 
-def check_default(line: tree.Default, legal: list[str] | None, report: Report) -> None:
-    """A default gives options by name, and only those that there are (`legal`; None where the name is unknown)."""
+def check_default(line: tree.Default, file: FileScope, report: Report) -> None:
+    """A default gives options by name, only those that there are, and nothing else."""
     word = str(line.stage.path)
+    if line.stage.body is not None and line.stage.args:
+        _report_body(line, line.stage.body, report)
+    legal = _legal(line, file, report)
     if legal is None:
         return
+    kind = file.layer(word)
     for arg in line.stage.args or ():
         if not isinstance(arg, tree.Keyword):
             report.error(
@@ -78,6 +83,8 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
                 "which option is this?",
                 help=_by_name(word, arg.span.text, legal),
             )
+        elif kind is not None and arg.name.text == TIED and TIED in kind.options:
+            _report_tie(line, arg, report)
         elif not legal:
             fixes = (Fix(line.span, ""),)
             message = f"`{word}` takes no options"
@@ -90,14 +97,37 @@ def check_default(line: tree.Default, legal: list[str] | None, report: Report) -
         report.error("empty-default", f"this default gives `{word}` no option", line.span, "nothing is set here")
 
 
-def legal_defaults(line: tree.Default, file: FileScope, report: Report) -> list[str] | None:
+def _report_body(line: tree.Default, body: tree.Body, report: Report) -> None:
+    source, start = body.span.source, line.span.start
+    kept = source.span(start, body.span.start).text.rstrip()
+    dropped = source.span(start + len(kept), body.span.end)
+    message, help = "a default gives options, and runs nothing", f"write `{kept}`"
+    report.error("unexpected-body", message, body.span, "never run", help=help, fixes=(Fix(dropped, ""),))
+
+
+def _report_tie(line: tree.Default, arg: tree.Keyword, report: Report) -> None:
+    """A tie is one layer's: as a default it would be that of all layers below, whatever their shape."""
+    others = [other for other in line.stage.args or () if other is not arg]
+    kept = f"default {line.stage.path}({', '.join(other.span.text for other in others)})" if others else ""
+    instead = f"write it in the `{line.stage.path}` that is tied, or take it out"
+    report.error(
+        "bad-tie",
+        f"`{TIED}` ties one layer to another, so no default gives it",
+        arg.span,
+        "ties nothing here",
+        help="take it out" if isinstance(arg.value, tree.Nothing) else instead,
+        fixes=(Fix(line.span, kept),),
+    )
+
+
+def _legal(line: tree.Default, file: FileScope, report: Report) -> list[str] | None:
     """The options that a default may give, or None where it is for something unknown (reported)."""
     word = str(line.stage.path)
     if word in COMBINATOR_OPTIONS:
         return list(COMBINATOR_OPTIONS[word])
     kind = file.layer(word)
     if kind is not None:
-        return [*kind.options, *sorted(kind.later)]
+        return [name for name in (*kind.options, *sorted(kind.later)) if name != TIED]
     block = file.blocks.get(word)
     if block is not None:
         return [param.name.text for param in block.params or ()]
@@ -110,4 +140,4 @@ def legal_defaults(line: tree.Default, file: FileScope, report: Report) -> list[
 def check_file_defaults(file: FileScope, report: Report) -> None:
     """The `default` lines that stand outside every body."""
     for line in file.defaults:
-        check_default(line, legal_defaults(line, file, report), report)
+        check_default(line, file, report)

@@ -12,7 +12,7 @@ from ..semantics.number import MATHS
 from ..semantics.tensor import Tensor
 from . import flows
 from .context import Branches, Context, Flowing, NamedBranches, Opened
-from .defaults import check_default, legal_defaults
+from .defaults import check_default
 from .draft import UnitDraft, labels_in
 from .env import Env, Labelled, OpenFlow
 from .labels import check_label
@@ -73,7 +73,7 @@ def _run_line(line: tree.Line, flowing: Flowing | None, ctx: Context, *, is_last
             _bind(line, ctx)
         case tree.Default():
             ctx.env.defaults.append(line)
-            check_default(line, legal_defaults(line, ctx.env.file, ctx.report), ctx.report)
+            check_default(line, ctx.env.file, ctx.report)
             check_default_values(line, ctx.env.file, ctx.env, ctx.report)
         case tree.Phase():
             ctx.report.error(
