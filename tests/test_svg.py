@@ -328,6 +328,9 @@ def test_blocks_in_a_row_are_folded_as_fits_a_page() -> None:
     for edge in folded:
         assert boxes[edge.source].right < boxes[edge.target].x, "from the foot of a column to the head of the next"
         assert "port" not in (edge.source.kind, edge.target.kind)
+        over = max(i for i, (_, y) in enumerate(edge.points) if y == min(y for _, y in edge.points))
+        assert over + 1 in (edge.entry, len(edge.points) - 1), "a head where it comes in from above"
+    assert svg_text(drawn()["Strip/Strip"]).count("<polygon") > sum(edge.arrow for edge in shown.edges)
     for box in shown.boxes:
         if box.item.title == "+":
             into = [edge for edge in shown.edges if edge.target is box.item]

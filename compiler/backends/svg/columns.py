@@ -126,9 +126,14 @@ class _Columns:
     def _edge(self, edge: Edge) -> Edge:
         points = [self._at(*point) for point in edge.points]
         i = self.cut.get(id(edge))
+        entry = None
         if i is not None:
             first = sum(y <= self.heights[i] for _, y in edge.points)
             foot = self.ends[i] + self.shifts[i][1] + AROUND / 2
             gutter, (before, _), (after, _) = self.gutters[i], points[first - 1], points[first]
-            points[first:first] = [(before, foot), (gutter, foot), (gutter, 0.0), (after, 0.0)]
-        return replace(edge, points=tuple(points))
+            around = [(before, foot), (gutter, foot), (gutter, 0.0), (after, 0.0)]
+            if self.tops[i + 1] == self.heights[i]:  # no box follows at once, at which the wire has its head
+                around.append((after, AROUND))
+                entry = first + len(around) - 1
+            points[first:first] = around
+        return replace(edge, points=tuple(points), entry=entry)

@@ -124,14 +124,21 @@ def _edge(edge: Edge) -> Iterator[str]:
     tip = _towards(end, points[-2], 5.0) if edge.arrow else end
     path.append(f"L{_n(tip[0])} {_n(tip[1])}")
     yield f'<path d="{"".join(path)}" fill="none" stroke="{WIRE}" stroke-width="1.1"/>'
+    if edge.entry is not None:
+        yield _head(edge.points[edge.entry], edge.points[edge.entry - 1])
     if edge.arrow:
-        dx, dy = end[0] - tip[0], end[1] - tip[1]
-        length = (dx * dx + dy * dy) ** 0.5 or 1.0
-        dx, dy = dx / length, dy / length
-        base = (end[0] - 7 * dx, end[1] - 7 * dy)
-        left, right = (base[0] - 3 * dy, base[1] + 3 * dx), (base[0] + 3 * dy, base[1] - 3 * dx)
-        corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in (end, left, right))
-        yield f'<polygon points="{corners}" fill="{WIRE}"/>'
+        yield _head(end, tip)
+
+
+def _head(end: tuple[float, float], before: tuple[float, float]) -> str:
+    """The head of an arrow that comes to `end` from the side of `before`."""
+    dx, dy = end[0] - before[0], end[1] - before[1]
+    length = (dx * dx + dy * dy) ** 0.5 or 1.0
+    dx, dy = dx / length, dy / length
+    base = (end[0] - 7 * dx, end[1] - 7 * dy)
+    left, right = (base[0] - 3 * dy, base[1] + 3 * dx), (base[0] + 3 * dy, base[1] - 3 * dx)
+    corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in (end, left, right))
+    return f'<polygon points="{corners}" fill="{WIRE}"/>'
 
 
 def _without_repeats(points: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:

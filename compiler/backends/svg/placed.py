@@ -35,12 +35,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Edge:
-    """A wire as a line of right angles. `arrow` where it ends at a box, and does not go on into a frame."""
+    """A wire as a line of right angles. `arrow` where it ends at a box, and does not go on into a frame. `entry` is the
+    point at which it enters a column, where it parts from others further down: it has a head there too."""
 
     points: tuple[tuple[float, float], ...]
     source: Item
     target: Item
     arrow: bool
+    entry: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ class Placed:
     def moved(self, dx: float, dy: float, deeper: int = 0) -> tuple[list[Box], list[Edge], list[Label]]:
         return (
             [Box(b.item, b.x + dx, b.y + dy, b.width, b.height, b.depth + deeper) for b in self.boxes],
-            [Edge(tuple((x + dx, y + dy) for x, y in e.points), e.source, e.target, e.arrow) for e in self.edges],
+            [
+                Edge(tuple((x + dx, y + dy) for x, y in e.points), e.source, e.target, e.arrow, e.entry)
+                for e in self.edges
+            ],
             [Label(t.x + dx, t.y + dy, t.piece) for t in self.labels],
         )
