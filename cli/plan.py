@@ -146,4 +146,6 @@ def _bytes(text: str) -> int:
     if found is None or float(found[1]) == 0:
         raise ArgumentTypeError(f"{text} is no amount of memory: write 24GB, 80GiB or 512MB")
     number, prefix, binary = found.groups()
+    if not prefix and not text.strip().endswith("B"):
+        raise ArgumentTypeError(f"{text} has no unit: write {number}GB")
     return int(float(number) * (1024 if binary else 1000) ** _POWERS[prefix])

@@ -28,6 +28,7 @@ __all__ = ["write"]  # a fixture
         (["check"], "the following arguments are required: FILE"),
         (["check", "a.dlspec", "--jsno"], "unrecognized arguments: --jsno"),
         (["plan", "a.dlspec", "--memory", "much"], "write 24GB, 80GiB or 512MB"),
+        (["plan", "a.dlspec", "--memory", "24"], "24 has no unit: write 24GB"),
         (["plan", "a.dlspec", "--batch", "0"], "at least 1"),
         (["show", "a.dlspec", "--stage", "kernels"], "invalid choice"),
         (["fmt", "a.dlspec", "--set", "a=1"], "has nothing to change"),
