@@ -53,7 +53,8 @@ def unfinished_line(fault: Fault) -> Outcome | None:
     if not (fault.place and ends and before.kind in OPERATORS | {"->", "=", "if", "else"} and fault.takes("NAME")):
         return None
     joined = Repair(skip=1)
-    if fault.token.kind != NEWLINE or before.kind == "=" or not fault.fits(joined, 1):
+    whole = fault.token.kind != NEWLINE or before.kind == "=" or _names_something(fault)
+    if whole or not fault.fits(joined, 1):
         message = f"nothing stands behind `{before.text}`"
         help_ = "write what is to stand there, or leave the sign out"
         return Diagnostic("missing-value", message, fault.span(before), "a value is to follow", help=help_), None
@@ -71,6 +72,18 @@ def unfinished_line(fault: Fault) -> Outcome | None:
     return Diagnostic(
         "unfinished-line", message, fault.span(before), "the line ends here", help=help_, fixes=fixes
     ), joined
+
+
+def _names_something(fault: Fault) -> bool:
+    """Whether the next line gives a name, so that this one does not go on there: `h = ..`, `f(x) = ..`; and `a: ..`,
+    but for sums of modules, each with its label."""
+    if fault.after.kind != "NAME":
+        return False
+    sign = fault.at + 2
+    if fault.stream[sign].kind == "(":
+        sign = (fault.closing(sign) or fault.at) + 1
+    labelled = fault.head.kind == "NAME" and fault.stream[fault.start + 1].kind == ":"
+    return fault.stream[sign].kind == "=" or (fault.stream[sign].kind == ":" and not labelled)
 
 
 def leading_operator(fault: Fault) -> Outcome | None:

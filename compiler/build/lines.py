@@ -107,7 +107,7 @@ def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
     x = None if before is None else flows.first(before, ctx, flow)
     if x is None or says_nothing or takes_running(flow, ctx):
         return flows.run(flow, x, ctx)
-    if not _names(flow, x, ctx) and not _another_is_named(before):
+    if not _names(flow, x, ctx) and not _another_is_named(before) and not _begins_unknown(flow, ctx):
         ctx.unit.left.append((x, flow.span))
     return flows.run(flow, x, ctx)
 
@@ -121,6 +121,12 @@ def _names(flow: tree.Flow, x: Value, ctx: Context) -> bool:
     """Whether the flow begins by naming the very value that runs: `image -> ...` on the first line."""
     head = flow.stages[0] if isinstance(flow, tree.Then) else flow
     return isinstance(head, tree.Stage) and head.args is None and ctx.env.lookup(head.path.parts[0]) is x
+
+
+def _begins_unknown(flow: tree.Flow, ctx: Context) -> bool:
+    """Whether the flow begins with a name of which nobody knows whether it takes what runs: its own line is wrong."""
+    head = flow.stages[0] if isinstance(flow, tree.Then) else flow
+    return isinstance(head, tree.Stage) and head.args is None and ctx.env.lookup(head.path.parts[0]) is FAULT
 
 
 def _bind(line: tree.Binding, ctx: Context) -> None:
