@@ -241,7 +241,7 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
     return Artefact(
         name=spec.name,
         graph=graph,
-        model_code=emit_module(graph, source_name, scheme, kernels=kernel_file),
+        model_code=emit_module(_with_kernels(graph, kernel_file), source_name, scheme, kernels=kernel_file),
         export_code=emit_module(run_passes(graph, EXPORT_PASSES), source_name, scheme, exporting=True),
         recipe_code=emit_recipe(plan, source_name, model) if plan is not None else None,
         settings=settings(plan, spec.name, model_settings(graph, parameter_count(graph))) if plan is not None else None,
@@ -259,6 +259,14 @@ def _kernel_file(name: str, word: str | None) -> KernelFile | None:
     from .backends.triton.file import KernelFile  # which needs libcst
 
     return KernelFile(name)
+
+
+def _with_kernels(graph: Graph, kernels: KernelFile | None) -> Graph:
+    if kernels is None:
+        return graph
+    from .backends.triton.fuse_adds import fuse_adds
+
+    return fuse_adds(graph)
 
 
 def _chosen(spec: Spec, recipe: str | None) -> tuple[str, str | None]:

@@ -46,10 +46,13 @@ class LayerNorm(Layer):
     def is_module(self) -> bool:
         return True
 
-    def constructor(self, x: Tensor, code: Code) -> str:
+    def arguments(self, x: Tensor, code: Code) -> str:
+        """What its module is made with."""
         bias = "" if self.bias else ", bias=False"
-        name = code.fused(self, x) or "nn.LayerNorm"
-        return f"{name}({code.number(x.dims[-1])}{with_eps(self.eps, 1e-5, code)}{bias})"
+        return f"{code.number(x.dims[-1])}{with_eps(self.eps, 1e-5, code)}{bias}"
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        return f"{code.fused(self, x) or 'nn.LayerNorm'}({self.arguments(x, code)})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x})"

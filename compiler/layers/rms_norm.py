@@ -64,14 +64,16 @@ class RMSNorm(Layer):
     def is_module(self) -> bool:
         return True
 
+    def arguments(self, x: Tensor, code: Code) -> str:
+        """What its module is made with. PyTorch's own eps is the dtype's machine epsilon, so ours is always written."""
+        offset = "" if self.offset.value == 0 else f", offset={code.number(self.offset)}"
+        return f"{code.number(x.dims[-1])}, eps={code.real(self.eps)}{offset}"
+
     def constructor(self, x: Tensor, code: Code) -> str:
-        # PyTorch's own eps is the dtype's machine epsilon, so ours is always written.
-        width, eps = code.number(x.dims[-1]), code.real(self.eps)
-        fused = code.fused(self, x)
-        if self.offset.value == 0:
-            return f"{fused or 'nn.RMSNorm'}({width}, eps={eps})"
-        name = fused or code.library("RMSNorm", _WITH_OFFSET)
-        return f"{name}({width}, eps={eps}, offset={code.number(self.offset)})"
+        name = code.fused(self, x)
+        if name is None:
+            name = "nn.RMSNorm" if self.offset.value == 0 else code.library("RMSNorm", _WITH_OFFSET)
+        return f"{name}({self.arguments(x, code)})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x})"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...layers.attention import Attention
 from ...layers.base import Layer
 from ...layers.layer_norm import LayerNorm
 from ...layers.rms_norm import RMSNorm
 from ...semantics.tensor import Tensor
+from .added_norm import AddedNorm
 from .attention_features import attention_features
 from .norm_features import norm_features
 from .variant import NoKernel, Variant
@@ -21,4 +24,6 @@ def variant_for(layer: Layer, x: Tensor) -> Variant:
             return attention_features(layer, x)
         case LayerNorm() | RMSNorm():
             return norm_features(layer, x)
+        case AddedNorm():
+            return replace(norm_features(layer.of, x), add=True)
     raise NoKernel(layer.word)

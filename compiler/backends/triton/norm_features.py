@@ -37,7 +37,7 @@ class NormFeatures(Variant):
 
     @property
     def entry(self) -> str:
-        return "LayerNorm" if self.layer else "RMSNorm"
+        return ("Add" if self.add else "") + ("LayerNorm" if self.layer else "RMSNorm")
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -92,9 +92,8 @@ class NormFeatures(Variant):
             "OFFSET": self.offset,
             "BIAS": self.bias,
             "ADD": self.add,
-            "STREAM": self.add,
             "DROPOUT": False,
-            **({} if self.add else {"BRANCH": False}),
+            **({} if self.add else {"STREAM": False, "BRANCH": False}),
             **{name.upper(): value for name, value in ways.items()},
         }
 

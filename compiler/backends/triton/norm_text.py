@@ -13,7 +13,8 @@ from .specialise import Specialised, numbered
 _OWN_NAMES = (
     *("NORM_FORWARD", "NORM_BACKWARD", "launch_norm_forward", "launch_norm_backward"),
     *("norm_forward_shapes", "norm_backward_shapes", "norm_forward", "norm_backward", "Norm", "norm", "norm_plain"),
-    *("LayerNorm", "RMSNorm", "layer_norm", "rms_norm"),
+    *("LayerNorm", "RMSNorm", "AddLayerNorm", "AddRMSNorm"),
+    *("layer_norm", "rms_norm", "add_layer_norm", "add_rms_norm"),
 )
 """What is defined beside the kernels, and the operators."""
 
@@ -46,7 +47,7 @@ def calling_lines(features: NormFeatures, kernels: Specialised, number: int) -> 
 class _Text:
     def __init__(self, features: NormFeatures, kernels: Specialised) -> None:
         self.features, self.kernels = features, kernels
-        self.name = "layer_norm" if features.layer else "rms_norm"
+        self.name = ("add_" if features.add else "") + ("layer_norm" if features.layer else "rms_norm")
         self.learned = ["weight", *(["bias"] if features.bias else [])]
         self.incoming = ["x", *(["branch"] if features.add else [])]
         self.numbers = ["eps", *(["offset"] if features.offset else [])]
@@ -150,10 +151,11 @@ class _Text:
             "AGAIN": "again",
             "WIDE": "wide",
             "BRANCH": "narrower",
+            "STREAM": "d_total is not None",
         }
-        incoming = ["d_total", "d_y", "total"] if features.add else ["d_y", "x"]
+        incoming = ["d_y", "total"] if features.add else ["d_y", "x"]
         if features.add:
-            given |= {"x": "total", "d_x": "d_total_in"}
+            given |= {"x": "total"}
         gradients = [*(["d_x", "d_branch"] if features.add else ["d_x"]), "d_learned"]
         x = incoming[-1]
         ways = "".join(f", {name}" for name in self._open_ways())
@@ -171,10 +173,14 @@ class _Text:
             call = f"norm_backward_rows[(M,)]({means}, num_warps={warps})"
             level += ["        if wide:", f"            {call}"] if "wide" in self._open_ways() else [f"        {call}"]
         branch = [
+            "    d_total = None if d_total is None else d_total.contiguous()",
             "    narrower = branch_dtype != total.dtype",
-            "    d_branch = torch.empty(total.shape, dtype=branch_dtype, device=total.device) if narrower else d_x",
+            "    # Else it is that of the sum, too.",
+            "    size = total.shape if narrower else (0,)",
+            "    d_branch = torch.empty(size, dtype=branch_dtype, device=total.device)",
         ]
-        arguments = f"{self._tensors([*incoming, 'weight', *self.of_rows])}{self._more()}"
+        stream = "d_total: Tensor | None, " if features.add else ""
+        arguments = f"{stream}{self._tensors([*incoming, 'weight', *self.of_rows])}{self._more()}"
         return [
             f"def launch_norm_backward({arguments}) -> tuple[{_many(len(gradients))}]:",
             f"    {', '.join(incoming)} = {', '.join(f'{name}.contiguous()' for name in incoming)}",
@@ -189,8 +195,7 @@ class _Text:
             f"    d_learned = torch.empty(({len(parts)}, width), dtype=weight.dtype, device={x}.device)",
             f"    with torch.cuda.device_of({x}):",
             *level,
-            "        norm_backward[(groups, blocks)]"
-            f"({self._arguments('norm_backward', given | {'d_x': 'd_x'})}, num_warps=warps)",
+            f"        norm_backward[(groups, blocks)]({self._arguments('norm_backward', given)}, num_warps=warps)",
             f"        norm_sum_parts[(triton.cdiv(width, {PARTS[1]}), {len(parts)})]"
             f"({self._arguments('norm_sum_parts', sums)})",
             f"    return {', '.join(gradients)}",
@@ -217,7 +222,7 @@ class _Text:
         names = [*incoming, "weight", *self.of_rows]
         backward = ", ".join(
             [
-                *(f"Tensor {name}" for name in names),
+                *(f"Tensor{'?' if name == 'd_total' else ''} {name}" for name in names),
                 *(["float offset"] if features.offset else []),
                 *(["ScalarType branch_dtype"] if features.add else []),
             ]
@@ -231,7 +236,10 @@ class _Text:
             "mean": "x.new_empty((x.numel() // weight.numel(),), dtype=torch.float32)",
             "rstd": "x.new_empty((x.numel() // weight.numel(),), dtype=torch.float32)",
         }
-        branch = [f"    d_branch = {x}.new_empty({x}.shape, dtype=branch_dtype)"] if features.add else []
+        branch = [
+            "    size = (0,) if branch_dtype == total.dtype else total.shape",
+            "    d_branch = total.new_empty(size, dtype=branch_dtype)",
+        ]
         given = ", ".join([*self.incoming, *self.learned, *self.numbers, "dtype"])
         return [
             f"def norm_forward_shapes({given}):",
@@ -241,7 +249,7 @@ class _Text:
             "",
             f"def norm_backward_shapes({', '.join([*names, *more])}):",
             f"    d_x = {x}.new_empty({x}.shape)",
-            *branch,
+            *(branch if features.add else []),
             f"    d_learned = weight.new_empty(({len(self.learned)}, weight.numel()))",
             f"    return d_x, {'d_branch, ' if features.add else ''}d_learned",
             "",
@@ -267,13 +275,19 @@ class _Text:
         normed = "total" if features.add else "x"
         saved = [normed, "weight", *self.of_rows]
         gradients = [f"d_{name}" for name in [*self.incoming, "learned"]]
-        results = [*gradients[:-1], *(f"d_learned[{i}]" for i in range(len(self.learned)))]
+        first = ["d_x", "d_branch if ctx.branch_dtype != total.dtype else d_x"] if features.add else ["d_x"]
+        results = [*first, *(f"d_learned[{i}]" for i in range(len(self.learned)))]
         changes = ["d_total", "d_y"] if features.add else ["d_y"]
         more = [
             *(["ctx.offset"] if features.offset else []),
             *(["ctx.branch_dtype"] if features.add else []),
         ]
         none = ["None"] * (len(self.numbers) + 1)
+        added = [
+            "        ctx.branch_dtype = branch.dtype",
+            "        # The sum may go nowhere else: then it has no gradient.",
+            "        ctx.set_materialize_grads(False)",
+        ]
         result = ", ".join(self.results)
         return [
             "class Norm(torch.autograd.Function):",
@@ -282,7 +296,7 @@ class _Text:
             f"        {', '.join(kept)} = operators.norm_forward({', '.join(given)})",
             f"        ctx.save_for_backward({', '.join(saved)})",
             *(["        ctx.offset = offset"] if features.offset else []),
-            *(["        ctx.branch_dtype = branch.dtype"] if features.add else []),
+            *(added if features.add else []),
             f"        return {result}",
             "",
             "    @staticmethod",
@@ -330,6 +344,9 @@ class _Text:
         kind = "tuple[Tensor, Tensor]" if features.add else "Tensor"
         names = ", ".join([*self.incoming, *(f"self.{name}" for name in [*self.learned, *self.numbers])])
         word = "LayerNorm" if features.layer else "RMSNorm"
+        what = f"{_title(features)}: [..., {features.width}] -> [..., {features.width}]"
+        if features.add:
+            what = f"x + branch, and its {what}"
         base = "nn.Module" if features.offset else f"nn.{word}"
         made = [
             "    def __init__(self, dim: int, eps: float, offset: float) -> None:",
@@ -346,8 +363,8 @@ class _Text:
             "        nn.init.constant_(self.weight, 1.0 - self.offset)",
         ]
         return [
-            f"class {word}({base}):",
-            f'    """{_title(features)}: [..., {features.width}] -> [..., {features.width}]"""',
+            f"class {features.entry}({base}):",
+            f'    """{what}"""',
             "",
             *(made if features.offset else []),
             f"    def forward(self, {incoming}) -> {kind}:",

@@ -1,0 +1,218 @@
+"""The sum at the end of a residual and the norm behind it become one step, which reads and writes the stream once.
+
+before   x = x + attn(norm(x))            after   b = attn(norm(x))
+         x = x + mlp(mlp_norm(x))                 x, h = mlp_norm(x, b)
+                                                  x = x + mlp(h)
+
+before   x = norm(x + attn(x))            after   _, x = norm(x, attn(x))
+A residual that is fused on neither side stays as it is; no key of the checkpoint changes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ...ir.graph import (
+    Apply,
+    Borrowed,
+    Copies,
+    Experts,
+    Graph,
+    LayerModule,
+    Module,
+    Momentum,
+    Node,
+    Pointwise,
+    Region,
+    Residual,
+    Unit,
+    UnitModule,
+    Value,
+    regions,
+    with_regions,
+)
+from ...layers.layer_norm import LayerNorm
+from ...layers.rms_norm import RMSNorm
+from ...layers.side import Side
+from ...semantics.tensor import Tensor
+from .added_norm import AddedNorm
+from .norm_features import norm_features
+from .variant import NoKernel
+
+
+def fuse_adds(graph: Graph) -> Graph:
+    done: dict[Unit, Unit] = {}
+    lent = {module.path[-1] for unit in _units(graph.model) for module in unit.modules if isinstance(module, Borrowed)}
+
+    def unit_fused(unit: Unit) -> Unit:
+        if unit not in done:
+            fusing = _Fusing(unit, lent)
+            nodes = fusing.nodes(unit.nodes)
+            modules = tuple(module_fused(fusing.module(module)) for module in unit.modules)
+            done[unit] = replace(unit, nodes=nodes, modules=modules)
+        return done[unit]
+
+    def module_fused(module: Module) -> Module:
+        match module:
+            case UnitModule():
+                return replace(module, unit=unit_fused(module.unit))
+            case Copies() | Experts():
+                return replace(module, units=tuple(map(unit_fused, module.units)))
+            case Momentum(of=UnitModule() as of):
+                return replace(module, of=module_fused(of))
+            case Borrowed(module=UnitModule() | Copies() as own):
+                return replace(module, module=module_fused(own))
+        return module
+
+    return replace(graph, model=unit_fused(graph.model))
+
+
+def _units(unit: Unit) -> Iterator[Unit]:
+    yield unit
+    for module in unit.modules:
+        match module:
+            case UnitModule(unit=inner) | Momentum(of=UnitModule(unit=inner)):
+                yield from _units(inner)
+            case Copies(units=units) | Experts(units=units):
+                for inner in dict.fromkeys(units):
+                    yield from _units(inner)
+
+
+class _Fusing:
+    """The nodes of one unit, anew."""
+
+    def __init__(self, unit: Unit, lent: set[str]) -> None:
+        self.unit = unit
+        self.runs = Counter(node.module for node in _all_nodes(unit.nodes) if node.module is not None)
+        self.alone = {
+            module.name: module
+            for module in unit.modules
+            if isinstance(module, LayerModule)
+            and module.tie is None
+            and self.runs[module.name] == 1
+            and module.name not in lent
+        }
+        """Those that nothing else runs or copies."""
+        for module in unit.modules:
+            if isinstance(module, Momentum):
+                self.alone.pop(module.of.name, None)
+        self.fused: dict[str, AddedNorm] = {}
+        """The norms that take a branch, by the names of their modules."""
+
+    def module(self, module: Module) -> Module:
+        norm = self.fused.get(module.name)
+        return module if norm is None or not isinstance(module, LayerModule) else replace(module, layer=norm)
+
+    def nodes(self, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+        """A flow from one node to the next, and the flows inside them."""
+        norms, receivers = self._pairs(nodes)
+        gone = {id(norm) for norm in norms.values()}
+        out: list[Node] = []
+        for node in nodes:
+            if id(node) in gone:
+                continue
+            op = node.op
+            norm = norms.get(node.output) if node.outputs else None
+            if isinstance(op, Residual) and (norm is not None or node in receivers):
+                out += self._taken_apart(node, op, norm, received=node in receivers)
+            else:
+                out.append(replace(node, op=with_regions(op, self._region)))
+        return tuple(out)
+
+    def _region(self, region: Region) -> Region:
+        return Region(region.input, self.nodes(region.nodes), region.output)
+
+    def _pairs(self, nodes: tuple[Node, ...]) -> tuple[dict[Value, Node], set[Node]]:
+        """The norm that takes the sum of a residual, by the sum; and the residuals that begin with such a norm."""
+        sums = {node.output for node in nodes if isinstance(node.op, Residual) and _is_sum(node, node.op)}
+        norms: dict[Value, Node] = {}
+        receivers: set[Node] = set()
+        for node in nodes:
+            if isinstance(node.op, Residual) and node.op.after is not None:
+                after = node.op.after
+                alone = len(after.nodes) == 1 and after.nodes[0].output is after.output
+                fits = alone and after.nodes[0].inputs == (after.input,) and self._fits(after.nodes[0])
+                if fits and _plain(node, node.op):
+                    norms[node.output] = after.nodes[0]
+                continue
+            entering = node.inputs[0] if node.inputs else None
+            if entering is None or entering not in sums or entering in norms:
+                continue
+            if isinstance(node.op, Residual) and _is_sum(node, node.op):
+                branch = node.op.branch
+                first = branch.nodes[0]
+                once = sum(value is branch.input for one in _all_nodes(branch.nodes) for value in one.inputs) == 1
+                if first.inputs == (branch.input,) and once and self._fits(first):
+                    norms[entering] = first
+                    receivers.add(node)
+            elif node.inputs == (entering,) and self._fits(node):
+                norms[entering] = node
+        return norms, receivers
+
+    def _fits(self, node: Node) -> bool:
+        """Whether it is a norm with kernels, whose module nothing else runs."""
+        if not isinstance(node.op, Apply) or node.module not in self.alone:
+            return False
+        layer, x = node.op.layer, node.inputs[0].type
+        if not isinstance(layer, LayerNorm | RMSNorm) or not isinstance(x, Tensor):
+            return False
+        try:
+            norm_features(layer, x)
+        except NoKernel:
+            return False
+        return True
+
+    def _taken_apart(self, node: Node, op: Residual, norm: Node | None, *, received: bool) -> Iterator[Node]:
+        """The branch, then the norm that takes it and the stream, or a plain sum."""
+        x = node.inputs[0]
+        branch = op.branch
+        inner = branch.nodes[1:] if received else branch.nodes
+        yield from (_reading(one, branch.input, x) for one in self.nodes(inner))
+        added = branch.output
+        if norm is None:
+            yield replace(node, op=Pointwise("+"), inputs=(x, added))
+            return
+        assert isinstance(norm.op, Apply)
+        assert isinstance(added.type, Tensor)
+        layer = AddedNorm(norm=norm.op.layer, branch=Side(added.type, 1))
+        self.fused[norm.module or ""] = layer
+        # The sum behind which a norm stands as the residual's own is read by nothing.
+        total = node.output if op.after is None else Value(x.type)
+        normed = norm.output if op.after is None else node.output
+        yield replace(norm, op=Apply(layer), inputs=(x, added), outputs=(total, normed))
+
+
+def _is_sum(node: Node, op: Residual) -> bool:
+    return op.after is None and _plain(node, op)
+
+
+def _plain(node: Node, op: Residual) -> bool:
+    """Whether it is x + branch(x) and nothing else, over one type."""
+    return (
+        op.skip is None
+        and op.gate is None
+        and op.scale is None
+        and op.shrink is None
+        and bool(op.branch.nodes)
+        and str(node.inputs[0].type) == str(op.branch.output.type)
+    )
+
+
+def _reading(node: Node, old: Value, new: Value) -> Node:
+    """The node with one value read in place of another, by the flows inside it too."""
+
+    def region(inner: Region) -> Region:
+        output = new if inner.output is old else inner.output
+        return Region(inner.input, tuple(_reading(one, old, new) for one in inner.nodes), output)
+
+    inputs = tuple(new if value is old else value for value in node.inputs)
+    return replace(node, op=with_regions(node.op, region), inputs=inputs)
+
+
+def _all_nodes(nodes: tuple[Node, ...]) -> Iterator[Node]:
+    for node in nodes:
+        yield node
+        for region in regions(node.op):
+            yield from _all_nodes(region.nodes)

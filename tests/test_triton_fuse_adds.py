@@ -1,0 +1,184 @@
+"""Sums of residuals that norms take over: what the emitted module says, and that it computes the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from triton_files import always, compiled, loaded
+from triton_templates import interpreting
+
+from dlspec.runtime.program import load_text
+
+BODIES = {
+    "pre-norm": (
+        "default residual(pre = LayerNorm)",
+        "residual { a: Linear(16) -> gelu }\n residual { b: Linear(32) -> relu -> c: Linear(16) }\n norm: LayerNorm",
+        2,
+    ),
+    "pre-norm in copies": (
+        "default residual(pre = RMSNorm)",
+        "blocks: repeat(2) {\n residual { a: Linear(16) }\n residual { b: Linear(16) -> gelu }\n }\n norm: RMSNorm",
+        1,
+    ),
+    "post-norm": ("default residual(post = LayerNorm)", "residual { a: Linear(16) }\n residual { b: Linear(16) }", 2),
+    "norms around": (
+        "default residual(pre = RMSNorm, out = RMSNorm)",
+        "residual { a: Linear(16) }\n residual { b: Linear(16) }",
+        1,
+    ),
+    "with dropout": (
+        "default residual(pre = LayerNorm, drop = 0.2)",
+        "residual { a: Linear(16) }\n residual { relu }",
+        1,
+    ),
+    "the sum is read elsewhere": (
+        "default residual(pre = LayerNorm)",
+        "residual { a: Linear(16) } as u\n residual { b: Linear(16) }\n v = Linear(16)\n u * v",
+        1,
+    ),
+    "with an offset, without a bias": (
+        "default residual(pre = RMSNorm(offset = 1))",
+        "residual { a: Linear(16) }\n residual(pre = LayerNorm(bias = false)) { b: Linear(16) }\n residual { relu }",
+        2,
+    ),
+    "nothing to fuse": (
+        "default residual(pre = LayerNorm)",
+        "residual(scale = 0.5) { a: Linear(16) }\n residual(gate = Linear(16) -> sigmoid) { b: Linear(16) }\n relu",
+        0,
+    ),
+    "a norm that is used twice": (
+        "",
+        "residual { a: Linear(16) }\n n: LayerNorm -> relu -> n",
+        0,
+    ),
+    "recomputed": (
+        "default residual(pre = LayerNorm)",
+        "checkpoint { residual { a: Linear(16) }\n residual { b: Linear(16) } }",
+        1,
+    ),
+}
+
+
+def spec(default: str, body: str) -> str:
+    return f"dlspec 1\n{default}\nmodel Net: (x: [B, T, 16]) -> (y: [B, T, 16]) {{\n {body}\n}}\n"
+
+
+@pytest.fixture(autouse=True)
+def interpreted() -> Iterator[None]:
+    with interpreting():
+        yield
+
+
+def run(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    x = x.clone().requires_grad_()
+    torch.manual_seed(4)
+    y = model(x)
+    d = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
+    return [y, *torch.autograd.grad(y, [x, *model.parameters()], d)]
+
+
+def drawn(text: str) -> tuple[nn.Module, nn.Module, object, torch.Tensor]:
+    """The model without kernels and with them, with equal weights of no special values, the kernels' module, an x."""
+    first = load_text("net", compiled(text, "torch").model_code).Net()
+    module, kernels = loaded(compiled(text))
+    generator = torch.Generator().manual_seed(2)
+    for parameter in first.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    second = module.Net()
+    second.load_state_dict(first.state_dict(), strict=True)
+    return first, second, kernels, torch.randn(2, 5, 16, generator=generator)
+
+
+@pytest.mark.parametrize(("default", "body", "fused"), BODIES.values(), ids=BODIES.keys())
+def test_computes_the_same(default: str, body: str, fused: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = spec(default, body)
+    assert len(re.findall(r"= Add(Layer|RMS)Norm", compiled(text).model_code)) == fused
+    first, second, kernels, x = drawn(text)
+    want, plain = run(first, x), run(second, x)
+    monkeypatch.setattr(kernels, "fused", always)
+    for a, b, c in zip(want, plain, run(second, x), strict=True):
+        assert (a - b).abs().max().item() <= 1e-6 * (1 + a.abs().max().item())
+        assert (a - c).abs().max().item() <= 2e-5 * (1 + a.abs().max().item())
+
+
+def test_weights_start_as_without() -> None:
+    for default, body, _ in BODIES.values():
+        text = spec(default, body)
+        models = []
+        for kernels in ("torch", "triton"):
+            artefact = compiled(text, kernels)
+            module = load_text("net", artefact.model_code, artefact.imported)
+            models.append(module.Net())
+            models[-1].init_weights(torch.Generator().manual_seed(0))
+        first, second = (model.state_dict() for model in models)
+        assert list(first) == list(second)
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+BLOCK = """
+ default residual(pre = LayerNorm)
+ blocks: repeat(2) {
+   residual { a: Linear(16) }
+   residual { b: Linear(16) }
+ }"""
+
+
+def test_what_is_written() -> None:
+    text = compiled(spec("", BLOCK)).model_code
+    lines = text[text.index("def forward", text.index("class Block(")) : text.index("def init_weights")].splitlines()
+    assert [line.strip() for line in lines[1:] if line.strip()] == [
+        "h = self.a_norm(x)",
+        "h = self.a(h)",
+        "x, h = self.b_norm(x, h)",
+        "return x + self.b(h)",
+    ]
+
+
+def test_hooks_see_the_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A norm's hook is called once a step, and a block hands on one tensor."""
+    first, second, kernels, x = drawn(spec("", BLOCK))
+    monkeypatch.setattr(kernels, "fused", always)
+    seen = []
+    for name, module in second.named_modules():
+        module.register_forward_hook(lambda _, __, out, name=name: seen.append((name, type(out))))
+    assert (second(x) - first(x)).abs().max() <= 1e-5
+    assert [name for name, _ in seen].count("blocks.0.b_norm") == 1
+    assert dict(seen)["blocks.0"] is torch.Tensor
+
+
+def test_recomputed_and_compiled_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, kernels, x = drawn(spec("", BLOCK))
+    monkeypatch.setattr(kernels, "fused", always)
+    want = run(first, x)
+    torch._dynamo.reset()
+    for block in second.blocks:  # type: ignore[union-attr]
+        block.compile(fullgraph=True)
+    compiled_blocks = run(second, x)
+    _, third, other, _ = drawn(spec("", BLOCK))
+    monkeypatch.setattr(other, "fused", always)
+    for block in third.blocks:  # type: ignore[union-attr]
+        plain = block.forward
+        block.forward = lambda x, plain=plain: checkpoint(plain, x, use_reentrant=False)
+    for a, b, c in zip(want, compiled_blocks, run(third, x), strict=True):
+        assert (a - b).abs().max().item() <= 2e-5 * (1 + a.abs().max().item())
+        assert (a - c).abs().max().item() <= 2e-5 * (1 + a.abs().max().item())
+
+
+def test_checks_of_pytorch() -> None:
+    for norm, extra in (("LayerNorm", ()), ("RMSNorm(offset = 1)", (1.0,))):
+        text = spec("", f"residual {{ a: Linear(16) }}\n norm: {norm}")
+        _, kernels = loaded(compiled(text))
+        forward, backward = kernels.operators.norm_forward, kernels.operators.norm_backward
+        learned = [torch.randn(16) for _ in range(1 if extra else 2)]
+        for dtype in (torch.float32, torch.bfloat16):
+            given = (torch.randn(5, 16), torch.randn(5, 16, dtype=dtype), *learned, 1e-5, *extra, torch.float32)
+            torch.library.opcheck(forward.default, given)
+            total, y, *of_rows = forward(*given)
+            for d_total in (None, torch.randn_like(total)):
+                back = (d_total, torch.randn_like(y), total, learned[0], *of_rows, *extra, dtype)
+                torch.library.opcheck(backward.default, back)
