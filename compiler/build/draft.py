@@ -17,7 +17,8 @@ class UnitDraft:
     """`labels` are those written in its body, which no unlabelled module may take; `left` are values that a line left
     behind, with the line, until something is seen to use them; `named` are those that have a name, so that anything
     may use them; `unmade` are the names of modules that an error kept from being made, `attn.fc` of one inside `attn`,
-    without the numbers of copies; `empty` those of a `repeat` that makes no copies."""
+    without the numbers of copies; `empty` those of a `repeat` that makes no copies; `labelled` are the labels entered
+    so far, of all bodies that add no level, and where."""
 
     kind: Literal["model", "block", "group", "copy"]
     name: str
@@ -35,6 +36,7 @@ class UnitDraft:
     named: set[Value] = field(default_factory=set)
     unmade: set[str] = field(default_factory=set)
     empty: set[str] = field(default_factory=set)
+    labelled: dict[str, Span] = field(default_factory=dict)
     _by_name: dict[str, Module] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
     _beside: dict[str, tuple[Value, ...]] = field(default_factory=dict)

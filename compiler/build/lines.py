@@ -218,7 +218,8 @@ def _give(name: tree.Name, what: object, ctx: Context) -> None:
 
 
 def enter_label(label: tree.Label, ctx: Context) -> Context:
-    """Enter a label into its body; each is given once, and must be able to be an attribute in Python.
+    """Enter a label into its body; each is given once to a level of the checkpoint, and must be able to be an attribute
+    in Python.
 
     Returns the context of what it names, in which it cannot be used yet.
     """
@@ -237,8 +238,30 @@ def enter_label(label: tree.Label, ctx: Context) -> Context:
         )
         return ctx
     labelled = Labelled(ctx.full_name(name), ctx.owner)
+    _enter_at_level(label.name, labelled.module, ctx)
     ctx.env.labels[name] = (labelled, label.name.span)
     return ctx.within(way=Opened(name, labelled, None, ctx.way))
+
+
+def _enter_at_level(name: tree.Name, key: str, ctx: Context) -> None:
+    """Hold a label against those of other bodies whose modules lie at the same level of the checkpoint."""
+    before = ctx.owner.labelled.get(key)
+    if before is None:
+        ctx.owner.labelled[key] = name.span
+        module = ctx.owner.find(key)  # one without a label, where what is handed over has one of that name
+        if module is None:
+            return
+        before = module.span
+    elif ctx.opened is not None and before == name.span:
+        return  # the flow of a name, run again
+    ctx.report.error(
+        "repeated-label",
+        f"another module of this level of the checkpoint is called `{name}`",
+        name.span,
+        "called so again here",
+        labels=((before, "called so first"),),
+        help="only a label, `repeat` and `experts` add a level to the keys: give one of them another label",
+    )
 
 
 def takes_running(flow: tree.Flow | tree.Keyword, ctx: Context) -> bool:
