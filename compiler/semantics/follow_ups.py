@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -28,6 +29,8 @@ _QUOTED = re.compile(r"`(\w+)`")
 _DEFAULT = re.compile(r"\s*default\s+(\w+)")
 # Layers whose options decide on shapes.
 _ANY, _SIZED = re.compile(""), re.compile(r"Conv|\w*pool|upsample|patchify|RNN|LSTM|GRU")
+# Options without a default that take a value.
+_VALUES = frozenset({"memory", "keys", "values", "mean", "logvar"})
 _TOLD = "` is told the "
 _FLOWING = re.compile(r"`(\w+)` flows")
 
@@ -101,6 +104,7 @@ class _Findings:
         self.nothing = sorted(self.unknown | {d.span.start for d in found if d.code == "unknown-key"})
         self.no_values = self._names_of_faulty_values(file)
         self.misspelt = self._meant_elsewhere(found)
+        self.not_handed_over = self._items_with_missing_values(found)
 
     def follows(self, finding: Diagnostic) -> bool:
         if finding in self.spelling:
@@ -118,6 +122,7 @@ class _Findings:
         match finding.code:
             case "unused-name":
                 of_item = finding.severity == "error" and (item, word) in self.misspelt
+                of_item |= finding.severity == "error" and item in self.not_handed_over
                 return self._is_lost(word, item) or of_item or (item, "nothing-flows") in self.words
             case "shape-mismatch" if self.repeated & set(_WORD.findall(finding.message)):
                 return True
@@ -281,6 +286,16 @@ class _Findings:
             if d.code in _MISSING and unused and (name := nearest(_word(d), unused)) is not None:
                 meant.add((item, name))
         return meant
+
+    def _items_with_missing_values(self, found: Sequence[Diagnostic]) -> set[int | None]:
+        """Items in which calls lack as many values as nothing uses: those are what is to be handed over."""
+        missing, unused = Counter[int | None](), Counter[int | None]()
+        for d in found:
+            item = self.items.around(d.span)
+            is_value = d.code == "missing-input" or not _VALUES.isdisjoint(_QUOTED.findall(d.message))
+            missing[item] += d.code in ("missing-input", "missing-option") and is_value
+            unused[item] += d.code == "unused-name" and d.severity == "error"
+        return {item for item, count in missing.items() if 0 < unused[item] <= count}
 
 
 def _names_a_flow(finding: Diagnostic) -> bool:
