@@ -35,3 +35,56 @@ def in_net(lines: str) -> str:
 )
 def test_a_sign_at_the_end_of_a_line(text: str, faults: list[tuple[int, str]]) -> None:
     assert told(text) == faults
+
+
+WITH_MEMORY = "model Net: (x: [B, T, 8], mem: [B, S, 8]) -> (y: [B, T, 8]) {{\n{}\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (in_net("Linear(8, innit = zeros)"), [(2, "unknown-option")]),
+        (in_net("Linear(8, device = cuda)"), [(2, "unknown-option")]),
+        (in_net("Linear(8, act = foo(3))"), [(2, "unknown-option")]),
+        (in_net("gelu(aproximate = tanh)"), [(2, "unknown-option")]),
+        (in_net("Linear(8, bais = flase)"), [(2, "unknown-option"), (2, "unknown-name")]),
+        (
+            "model N: (x: [B, 8, T]) -> (y: [B, 8, T]) {\nConv1d(8, 3, pading = same)\n}\n",
+            [(2, "unknown-option")],
+        ),
+        (
+            "block A(k) { Linear(k) -> Linear(8) }\n" + in_net("A(kk = 3, foo = bar)"),
+            [(3, "unknown-option"), (3, "unknown-option")],
+        ),
+    ],
+)
+def test_the_value_of_an_option_that_there_is_not(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (WITH_MEMORY.format("x -> CrossAttention(2, memry = mem)"), [(2, "unknown-option")]),
+        (WITH_MEMORY.format("x -> CrossAttention(2)"), [(2, "missing-option")]),
+        (
+            WITH_MEMORY.format("x -> Linear(8) as unused\nunused -> Linear(8) as h\nx -> CrossAttention(2)"),
+            [(1, "unused-name"), (3, "unused-name"), (4, "missing-option")],
+        ),
+        (in_net("m = x > 0\nSelfAttention(2, maks = m)"), [(3, "unknown-option")]),
+        (in_net("LSTM(8) as _, _, s\nLSTM(8, stat = s)"), [(3, "unknown-option")]),
+        (in_net("n = LayerNorm\nresidual(pree = n) { Linear(8) }"), [(3, "unknown-option")]),
+        (
+            "block A(x: [B, T, D], mem: [B, T, D]) { x + mem }\n".replace("A(", "A: (")
+            + in_net("Linear(8) as m\nA(memm = m)"),
+            [(4, "unknown-option")],
+        ),
+    ],
+)
+def test_a_value_handed_to_an_option_that_there_is_not_is_used(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+def test_a_misspelt_index_is_an_index_all_the_same() -> None:
+    text = in_net("repeat(2, idx = i) { Linear(8 + i - i) }\nrepet(2, idx = i) { Linear(8 + i - i) }")
+    assert told(text) == [(2, "unknown-option"), (3, "unknown-function")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...grammar import tree
@@ -186,25 +186,36 @@ def _unknown_option(
 ) -> str:
     """Reports an option that there is not; returns the one that was meant, or an empty text."""
     word, name, place = str(stage.path), arg.name.text, arg.name.span
-    free = [n for n in legal if n not in given]
+    free = {n: None for n in legal if n not in given}
     if not legal:
         fixes = () if stage.span.text.endswith("}") else (Fix(stage.span, word),)
         report.error(
             "unknown-option", f"`{word}` takes no options", arg.span, "here", help=f"write `{word}`", fixes=fixes
         )
         return ""
-    known = name if name in spellings else name.lower()
-    written = spellings.get(known, "")
+    written = _spelling(name, spellings)
     if "{}" in written:
         text, meant = written.format(arg.value.span.text), written.split(" ")[0]
         fixes = (Fix(arg.span, text),) if meant in free else ()
     else:
-        meant = text = nearest(known, free, spellings) or nearest(known, legal, spellings) or ""
+        meant = text = option_meant(name, free, spellings) or option_meant(name, legal, spellings)
         fixes = (Fix(place, meant),) if meant else ()
     help = f"write `{text}`" if meant else there_are or all_of("option", legal)
     message = f"`{word}` has no option `{name}`"
     report.error("unknown-option", message, place, "not an option here", help=help, fixes=fixes)
     return meant
+
+
+def option_meant(name: str, legal: Iterable[str], spellings: Mapping[str, str] = OPTION_SPELLINGS) -> str:
+    """The option that a name of no option was probably meant to be; an empty text where that is not clear."""
+    written = _spelling(name, spellings)
+    if "{}" in written:
+        return written.split(" ")[0]
+    return nearest(name if name in spellings else name.lower(), legal, spellings) or ""
+
+
+def _spelling(name: str, spellings: Mapping[str, str]) -> str:
+    return spellings.get(name if name in spellings else name.lower(), "")
 
 
 def read_options(

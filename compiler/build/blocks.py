@@ -204,7 +204,7 @@ def _arguments(block: tree.Block | tree.Model, stage: tree.Stage, ctx: Context) 
     if not report_repeated(block, ctx.report):
         given = given_arguments(stage, [*params, *sides], ctx.report, by_name=sides, there_are=there_are)
     if given is None:
-        check_names(stage.args, ctx)  # what stands there is no less used
+        check_names(stage, ctx)  # what stands there is no less used
         return None
     return defaults_for(block.name.text, stage, ctx.env) | given
 

@@ -29,6 +29,7 @@ from . import (
     written_names,
 )
 from .context import Branches, Context, Flowing
+from .defaults import COMBINATOR_OPTIONS
 from .draft import UnitDraft
 from .env import OpenFlow, env_of
 from .pointwise import combine
@@ -147,6 +148,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         return blocks.run_block(file.models[word], stage, x, ctx)
     combinator = _COMBINATORS.get(word)
     if combinator is not None:
+        _use_unknown_options(stage, ctx)
         return combinator(stage, needed(x, stage, ctx), ctx)
     layer = file.layer(word)
     if layer is not None:
@@ -156,15 +158,27 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     if word in file.functions:
         return scalar.run_function(file.functions[word], stage, x, ctx)
     written_names.report_unknown(stage.path, called=stage.args is not None, ctx=ctx)
-    index = repeating.index_of(stage)
-    there = written_names.Local(frozenset({index.text} if index is not None else ()))
-    written_names.check_names(stage.args, ctx, there)  # what is named there is used
+    written_names.check_names(stage.args, ctx, _index_in(stage))  # what is named there is used
     if stage.body is not None:
-        lines.run_unplaced(stage.body, ctx, index)
+        lines.run_unplaced(stage.body, ctx, repeating.index_of(stage))
     meant = nearest(word, language.layers(), language.SPELLINGS) if word[:1].isupper() else None
     if meant is not None:
         ctx.leave_unmade(ctx.module_name(stem(meant)))
     return ctx.unknown()
+
+
+def _use_unknown_options(stage: tree.Stage, ctx: Context) -> None:
+    """What stands behind an option that a combinator has not is no less used."""
+    legal = COMBINATOR_OPTIONS[stage.path.parts[0]]
+    if any(isinstance(arg, tree.Keyword) and arg.name.text not in legal for arg in stage.args or ()):
+        call = tree.Stage(stage.path, stage.args, None, span=stage.span)
+        written_names.check_names(call, ctx, _index_in(stage))
+
+
+def _index_in(stage: tree.Stage) -> written_names.Local:
+    """The name that what is, or was to be, a `repeat` gives to the number of its copies."""
+    index = repeating.index_of(stage)
+    return written_names.NO_NAMES if index is None else written_names.Local(frozenset({index.text}))
 
 
 def needed(x: Value | None, stage: tree.Node, ctx: Context) -> Value:

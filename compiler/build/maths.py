@@ -31,7 +31,7 @@ def run_maths(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
         )
     flowing = [arg for arg in stage.args or () if not isinstance(arg, tree.Keyword)]
     if named:
-        check_names(stage.args, ctx)  # what stands there is no less used
+        check_names(stage, ctx)  # what stands there is no less used
         return ctx.unknown()
     if stage.args is None:
         sides: list[Value | Number] = [flows.needed(x, stage, ctx)]

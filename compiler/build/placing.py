@@ -198,6 +198,8 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
     names = list(kind.options)
     misfits: list[str] = []
     given = given_to_layer(kind, stage, ctx.report, misfits) or {}
+    if misfits:
+        check_names(stage, ctx)  # what stands there is no less used
     defaults = defaults_for(kind.word, stage, ctx.env)
     put_off = False
     for name in sorted(kind.later):

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from ...grammar import tree
 from ..ir.graph import Copies, RunCopies, Unit, Value
-from ..semantics.nearest import nearest
 from ..semantics.number import Number, Reference, number, whole
 from ..semantics.tensor import Tensor, Type, same, seen_outside
 from . import flows, lines, reuse
@@ -18,7 +17,7 @@ from .draft import UnitDraft, labels_in
 from .env import Env
 from .leftovers import check_left, check_unused
 from .signatures import wrap_unsigned
-from .written_names import Local, check_names
+from .written_names import Local, check_names, is_index
 
 
 def run_repeat(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
@@ -157,5 +156,5 @@ def _new_name(flow: tree.Flow) -> tree.Name | None:
 
 def index_of(stage: tree.Stage) -> tree.Name | None:
     """The name of the index as it is written, where a `repeat` or its options have a fault."""
-    named = (arg for arg in stage.args or () if isinstance(arg, tree.Keyword) and nearest(arg.name.text, ["index"]))
+    named = (arg for arg in stage.args or () if isinstance(arg, tree.Keyword) and is_index(arg))
     return next((_new_name(arg.value) for arg in named), None)

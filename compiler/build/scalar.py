@@ -27,7 +27,7 @@ def run_function(written: tree.Function, stage: tree.Stage, x: Value | None, ctx
     first = [p.name for p in function.parameters[:1]] if as_stage else []
     given = match_arguments(stage, function.parameters, ctx.report, supplied=first)
     if given is None:
-        check_names(stage.args, ctx)  # what stands there is no less used
+        check_names(stage, ctx)  # what stands there is no less used
         return ctx.unknown()
     sides: list[Value | Number] = []
     for parameter in function.parameters:

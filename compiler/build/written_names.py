@@ -17,8 +17,9 @@ from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
 from ..semantics.nearest import nearest
 from ..semantics.number import MATHS
+from ..semantics.report import Unheard
 from . import residuals
-from .arguments import all_of, given_arguments, given_to_layer, words_of
+from .arguments import all_of, given_arguments, given_to_layer, option_meant, words_of
 from .context import Context
 from .counts import COUNTS, read_count
 from .defaults import COMBINATOR_OPTIONS, COMBINATOR_OPTIONS_BY_NAME, DEEPNORM
@@ -103,8 +104,13 @@ def _check_call(
     if options is not None and path.parts[0] not in local:
         _check_options(tree.Stage(path, options, None, span=stage.span), ctx)
     for arg in args or ():
-        words = _option_words(path, arg, ctx)
-        check_names(arg, ctx, local.with_words(words, isinstance(arg, tree.Keyword)))
+        if not isinstance(arg, tree.Keyword):
+            check_names(arg, ctx, local.with_words(_option_words(path, arg, None, ctx), by_name=False))
+            continue
+        name = arg.name.text if path.parts[0] in local else _meant(path, arg.name.text, ctx)
+        # Of an option that there is not, nobody knows what its value should be: what stands there is used, no more.
+        around = ctx if name else ctx.within(report=Unheard())
+        check_names(arg.value, around, local.with_words(_option_words(path, arg.value, name, ctx), by_name=True))
     if body is not None:
         check_names(body, ctx, local)
 
@@ -159,17 +165,36 @@ def parameters(block: tree.Block) -> list[tuple[str, Span]]:
     return [(entry.name.text, entry.span) for entry in named if entry.name]
 
 
-def _option_words(path: tree.Path, arg: tree.Node, ctx: Context) -> frozenset[str]:
-    """The bare words that an option of a layer takes, and names of axes, which are looked up in what comes in."""
+def _meant(path: tree.Path, name: str, ctx: Context) -> str:
+    """The option that a keyword of a call gives, or was probably meant to give; an empty text where that is not
+    clear. Of what nothing is known, each has its own name."""
+    file, word = ctx.env.file, str(path)
+    layer, block = file.layer(word), file.blocks.get(word)
+    if layer is not None:
+        legal: list[str] = [*layer.options, *layer.later, *((name,) if layer.keywords else ())]
+    elif block is not None:
+        legal = [param for param, _ in parameters(block)]
+    elif word in COMBINATOR_OPTIONS:
+        legal = list(COMBINATOR_OPTIONS[word])
+    elif word in file.functions:
+        legal = [param.name.text for param in file.functions[word].params]
+    else:
+        return name
+    return name if name in legal else option_meant(name, legal)
+
+
+def _option_words(path: tree.Path, value: tree.Node, name: str | None, ctx: Context) -> frozenset[str]:
+    """The bare words that an option of a layer takes, or any where it stands without its name, and names of axes,
+    which are looked up in what comes in."""
     file, word = ctx.env.file, str(path)
     layer = file.layer(word)
     if layer is None and word not in file.flows() and word not in MATHS and not is_library(word):
         layer = file.layer(nearest(word, (*layers(), *functions()), SPELLINGS) or "")  # a misspelt one has them too
     if layer is None:
         return frozenset()
-    options = [arg.name.text] if isinstance(arg, tree.Keyword) else list(layer.options)
+    options = list(layer.options) if name is None else [name]
     kinds = [field.kind for name in options if (field := layer.options.get(name)) is not None]
-    axes = _capitals(arg) if any(kind is not None and kind.reads == AXES for kind in kinds) else frozenset()
+    axes = _capitals(value) if any(kind is not None and kind.reads == AXES for kind in kinds) else frozenset()
     # `init = normal(0.02)` is no call of the function `normal`.
     begun = {"normal"} if any(kind is not None and kind.reads == INITIAL for kind in kinds) else set[str]()
     return axes.union(begun, *(words_of(layer, name) for name in options))
@@ -178,8 +203,6 @@ def _option_words(path: tree.Path, arg: tree.Node, ctx: Context) -> frozenset[st
 def _capitals(node: object) -> frozenset[str]:
     """The Capital names of a list, or the one that stands alone."""
     match node:
-        case tree.Keyword(value=value):
-            return _capitals(value)
         case tree.List(entries=entries):
             return frozenset().union(*map(_capitals, entries))
         case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if name[0].isupper():
@@ -247,6 +270,11 @@ def _holds(model: tree.Model, path: tree.Path) -> bool:
     return model.span.source is path.span.source and model.span.start <= path.span.start < model.span.end
 
 
+def is_index(arg: tree.Keyword) -> bool:
+    """Whether an option of what may be a `repeat` is, or was meant to be, the name of its index."""
+    return option_meant(arg.name.text, ["index"]) == "index"
+
+
 def _given(lines: tuple[tree.Line, ...]) -> frozenset[str]:
     """The names and labels that a body gives."""
     found: set[str] = set()
@@ -259,7 +287,7 @@ def _given(lines: tuple[tree.Line, ...]) -> frozenset[str]:
                 found.update(name.text for name in names)
             case tree.Label(name=name):
                 found.add(name.text)
-            case tree.Keyword(name=name, value=tree.Stage(path=path)) if nearest(name.text, ["index"]):
+            case tree.Keyword(value=tree.Stage(path=path)) if is_index(node):
                 found.add(str(path))  # of a `repeat`, which may be misspelt itself
             case tree.Stage(path=tree.Path(parts=("repeat",)), args=(_, tree.Stage(path=path, args=None))):
                 found.add(str(path))  # its index without the name of the option, which is told there

@@ -151,6 +151,8 @@ OPTION_SPELLINGS = {
     "shape": "dims",
     "size": "dims",
     "shifts": "n",
+    "i": "index",
+    "idx": "index",
     "out_channels": "features",
     "filters": "features",
     "kernel_size": "kernel",
