@@ -157,17 +157,17 @@ block Mlp(hidden) {
   Dropout(1.5)
 }
 
-model Net: (x: [B, 8]) -> (logits: [B, 10]) {
+model Net: (features: [B, 4]) -> (logits: [B, 3]) {
   Linear(width, bias = True)
   residual(pre = LayerNrom) { Linear(8) }
   Dropout(2)
   Mlp(16
   repeat(2.5) { relu }
-  Linear(10)
+  Linear(3)
 }
 
 train Net {
-  data = digit
+  data = iriss
   loss = cross_entrpy(logits, data.label)
   optimizer = AdamW(lr = 0)
   epochs = 2
@@ -183,6 +183,48 @@ export Net {
 
 def test_many_faults_in_one_model_and_its_recipe() -> None:
     assert [d.span.line for d in errors_in(IN_ONE_MODEL)] == [2, 3, 6, 6, 7, 11, 12, 13, 14, 15, 20, 21, 22, 24, 25, 29]
+
+
+# Faults that stand beside each other in a recipe, and none of which is a reason to keep quiet about another.
+IN_ONE_RECIPE = {
+    "an option and a field": ({"data": "digits(splt = 3)", "loss": "cross_entropy(logits, data.labl)"}, [4, 5]),
+    "an option and an input": ({"data": "digits(splt = 3)", "input": "imgae"}, [4, 4]),
+    "a value and the head": ({"data": "digits(split = 3)", "width": "9"}, [4, 5]),
+    "an augmentation and a field": (
+        {"data": "digits -> randm_crop(3)", "loss": "cross_entropy(logits, data.labl)"},
+        [4, 5],
+    ),
+    "a key, its value and a field": (
+        {"key": "dta", "data": "digits -> foo(3)", "loss": "cross_entropy(logits, data.labl)"},
+        [4, 4, 5],
+    ),
+    "two augmentations and an input": ({"data": "digits -> two_vews(randm_crop(3))"}, [4, 4, 4]),
+    "a source, its option and a field": (
+        {"data": "digts(splt = 3)", "loss": "cross_entropy(logits, data.labl)"},
+        [4, 4, 5],
+    ),
+    "a field and the head": ({"loss": "cross_entropy(logits, data.labl)", "width": "9"}, [5, 5]),
+    "an optimizer and its option": ({"optimizer": "AdmW(lr = 1e-3, decy = 0.1)"}, [6, 6]),
+}
+
+
+@pytest.mark.parametrize("name", IN_ONE_RECIPE)
+def test_faults_of_a_recipe_hide_no_others(name: str) -> None:
+    changes, lines = IN_ONE_RECIPE[name]
+    fine = {
+        "input": "image",
+        "width": "10",
+        "key": "data",
+        "data": "digits",
+        "loss": "cross_entropy(logits, data.label)",
+        "optimizer": "AdamW(lr = 1e-3)",
+    }
+    text = (
+        "dlspec 1\nmodel Net: ({input}: [B, 1, 8, 8]) -> (logits: [B, {width}]) {{ flatten -> Linear({width}) }}\n"
+        "train Net {{\n  {key} = {data}\n  loss = {loss}\n  optimizer = {optimizer}\n  epochs = 2\n  batch = 64\n}}\n"
+    )
+    assert errors_in(text.format(**fine)) == []
+    assert [d.span.line for d in errors_in(text.format(**fine | changes))] == lines
 
 
 def _alone(case: Case) -> str | None:

@@ -94,7 +94,7 @@ MISTAKES = [
     wrong("unknown-name", "bfloat16", "write `bf16`", precision="bfloat16", right="bf16"),
     wrong("wrong-value", "16", "`precision` takes one of", precision="16", right='"tf32"'),
     wrong("unknown-name", "cuda", "kind of kernels", kernels="cuda", right="torch"),
-    wrong("unknown-name", "fspd", "write `fsdp`", parallel="ddp + fspd", right="none"),
+    wrong("unknown-name", "fspd", "write `fsdp`", parallel="fspd + tensor(2)", right="none"),
     wrong("wrong-value", "2", "fsdp + tensor(2)", parallel="2"),
     wrong("uneven-batch", "6", "64", "60 or 66", accumulate="6", right="4"),
     wrong("unknown-name", "digit", "write `digits`", data="digit"),

@@ -13,6 +13,7 @@ VIEWS = PICTURES.replace("image: [B, 1, 8, 8]", "view1: [B, 1, 8, 8], view2: [B,
     "  flatten", "  view1 + view2 -> flatten"
 )
 SCORES = PICTURES.replace("image: [B, 1, 8, 8]", "features: [B, 2]").replace("  flatten ->", " ")
+IRIS = SCORES.replace("[B, 2]", "[B, 4]").replace("classes = 10", "classes = 3")
 SPEAKS = PICTURES.replace("image: [B, 1, 8, 8]", "audio: [B, T, 1]").replace("  flatten ->", "  first ->")
 PAIRS = TEXT.replace("(tokens: int[B, T <= context])", "(source: int[B, S <= context], target: int[B, T])").replace(
     "  Embedding(vocab, 16) ->",
@@ -174,13 +175,13 @@ DATA_MISTAKES = [
         case="text",
         model=PAIRS,
     ),
-    wrong("unknown-name", "iriss", "write `iris`", data="iriss"),
+    wrong("unknown-name", "iriss", "write `iris`", data="iriss", model=IRIS),
     wrong(
         "unknown-option",
         "window",
         "`iris` has no option",
         data="iris(window = 3)",
-        model=SCORES.replace("[B, 2]", "[B, 4]"),
+        model=IRIS,
     ),
     wrong("shape-mismatch", "wine", "[B, 2]", "[B, 13]", data="wine", loss=LOGITS, model=SCORES),
     wrong("head-width", "logits", "3 classes", data="iris", model=SCORES.replace("[B, 2]", "[B, 4]")),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ...grammar import tree
+from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import Scope
 from ..semantics.number import Number
@@ -21,6 +22,9 @@ Fields = Mapping[str, Field]
 
 PICTURES = ("image", "view1", "view2")
 """The fields that hold pictures: both views where `two_views` has made them."""
+
+MADE = ("view1", "view2", "targets")
+"""The fields that some augmentation makes."""
 
 
 class Unfit(Exception):
@@ -41,17 +45,32 @@ class Augmentation(Options):
     def after(self, fields: Fields) -> Fields:
         """The fields that go out. Raises Unfit where those that come in are not what it is for."""
 
+    @classmethod
+    def roughly(cls, fields: Fields) -> Fields:
+        """The fields that go out where not all is known of it, or of those that come in: which there are, and how many
+        classes they tell apart."""
+        return {name: known if known.dims == () else replace(known, dims=None) for name, known in fields.items()}
+
+
+class Faulty(Frozen):
+    """A stage of which something is wrong; `kind` is None where it is not known what it was to be."""
+
+    kind: type[Augmentation] | None
+
 
 def read_augmentations(
     stages: Sequence[tree.Flow], scope: Scope, report: Report
-) -> tuple[Chosen[Augmentation], ...] | None:
-    """The augmentations of a flow, or None where one is none, or wrong (reported)."""
-    found: list[Chosen[Augmentation] | None] = []
+) -> tuple[Chosen[Augmentation] | Faulty, ...]:
+    """The augmentations of a flow, in order; what is none, or wrong, is reported."""
+    found: list[Chosen[Augmentation] | Faulty] = []
     for stage in stages:
-        chosen = choose(stage, "data", "augmentations", Augmentation, AUGMENTATIONS, scope, report)
-        found.append(None if chosen is None else read_call(*chosen, report))
-    read = tuple(chosen for chosen in found if chosen is not None)
-    return read if len(read) == len(found) else None
+        own = Report()
+        chosen = choose(stage, "data", "augmentations", Augmentation, AUGMENTATIONS, scope, own)
+        read = None if chosen is None else read_call(*chosen, own)
+        for diagnostic in own.diagnostics:
+            report.add(diagnostic)
+        found.append(Faulty(None if chosen is None else chosen[0]) if read is None or own.failed else read)
+    return tuple(found)
 
 
 def fields_after(chosen: Chosen[Augmentation], fields: Fields) -> Fields:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any, Generic, TypeVar
 
-from ...grammar import tree
+from ...grammar import Source, parse, tree
+from ...grammar.diagnostics import Diagnostic
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..build.arguments import given_arguments, read_options
 from ..semantics.evaluate import Recipe, Scope
 from ..semantics.language import OPTION_SPELLINGS
-from ..semantics.report import Report
+from ..semantics.nearest import nearest
+from ..semantics.report import Report, Unheard
 from . import registry
 from .base import Options, ReadBy
 from .language import Vocabulary
@@ -65,7 +67,10 @@ def choose(
     report: Report,
 ) -> tuple[type[Kind], tree.Stage, Scope] | None:
     """The class that a flow names, its call, and where names of the call are looked up; None where it names none
-    (reported)."""
+    (reported).
+
+    A word that is misspelt is reported, and stands for the one that was meant: what is wrong in its call is told too.
+    """
     flow, scope = resolved(flow, scope)
     stage = word_of(flow)
     if stage is None:
@@ -81,7 +86,10 @@ def choose(
     if found is not None:
         return found, stage, scope
     report.unknown(vocabulary.noun, word, stage.path.span, vocabulary.words, vocabulary.spellings)
-    return None
+    # Another tool's word has that tool's options, which are told once it is translated.
+    meant = None if word in vocabulary.spellings else nearest(word, vocabulary.words)
+    found = None if meant is None else registry.find(folder, meant, kind)
+    return None if found is None else (found, stage, scope)
 
 
 def read_call(kind: type[Kind], stage: tree.Stage, scope: Scope, report: Report) -> Chosen[Kind] | None:
@@ -106,3 +114,45 @@ def read_call(kind: type[Kind], stage: tree.Stage, scope: Scope, report: Report)
     for what, option in options.missing():
         report.later(what, stage.path.span if option is None else chosen.place(option))
     return chosen
+
+
+def read_in_part(
+    kind: type[Kind], stage: tree.Stage, scope: Scope, found: Iterable[Diagnostic]
+) -> tuple[Chosen[Kind] | None, frozenset[str]]:
+    """A call of which `read_call` has told the faults, without the arguments that have one: what it lacks then is as
+    in the example of its class. Also the options that are not as they were meant."""
+    wrong = [finding.span for finding in found]
+    kept: dict[str, tree.Flow] = {}
+    unsure: set[str] = set()
+    for name, arg in _named(stage, kind):
+        if name in kind.options and not any(arg.span.start <= span.start < arg.span.end for span in wrong):
+            kept[name] = arg.value if isinstance(arg, tree.Keyword) else arg
+        else:
+            unsure.add(nearest(name, kind.options, kind.spellings) or "")
+    if "" in unsure:
+        unsure = kind.options.keys() - kept.keys()
+    for name, arg in _named(_example(kind), kind):
+        if kind.options[name].required and name not in kept:
+            kept[name] = arg.value if isinstance(arg, tree.Keyword) else arg
+            unsure.add(name)
+    args = tuple(tree.Keyword(tree.Name(name, span=flow.span), flow, span=flow.span) for name, flow in kept.items())
+    chosen = read_call(kind, tree.Stage(stage.path, args, span=stage.span), scope, Unheard())
+    if chosen is not None:
+        return chosen, frozenset(unsure)
+    # What is wrong is wrong with several of them together.
+    example = tree.Stage(stage.path, _example(kind).args, span=stage.span)
+    return read_call(kind, example, scope, Unheard()), frozenset(kind.options)
+
+
+def _named(stage: tree.Stage, kind: type[Options]) -> Iterator[tuple[str, tree.Flow | tree.Keyword]]:
+    """The arguments of a call with the names of their options, empty where there is none for one."""
+    names = list(kind.options)
+    for place, arg in enumerate(stage.args or ()):
+        yield arg.name.text if isinstance(arg, tree.Keyword) else names[place] if place < len(names) else "", arg
+
+
+def _example(kind: type[Options]) -> tree.Stage:
+    file, _ = parse(Source(kind.word, f"dlspec 1\nexample = {kind.example}\n"))
+    (item,) = file.items
+    assert isinstance(item, tree.Constant) and isinstance(item.value, tree.Stage)
+    return item.value

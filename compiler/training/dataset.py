@@ -11,8 +11,8 @@ from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import Scope
 from ..semantics.report import Report
-from .augmentation import Augmentation, Fields, Unfit, fields_after, read_augmentations
-from .calls import Chosen, choose, read_call, resolved
+from .augmentation import MADE, PICTURES, Augmentation, Faulty, Fields, Unfit, fields_after, read_augmentations
+from .calls import Chosen, choose, read_call, read_in_part, resolved
 from .language import SOURCES
 from .source import DataSource
 
@@ -21,15 +21,15 @@ class Data(Frozen):
     """`fields` is None where they are known only when the data is read; `places` says where those that an augmentation
     has changed were changed last.
 
-    `settled` is False where an augmentation was not understood: then fields may have other shapes, and there may be
-    others.
+    Where something is wrong with the data, fields are as they would be without it, with dims of None where that is not
+    known, and `perhaps` has the names of those that there may be besides.
     """
 
     source: Chosen[DataSource]
     augmentations: tuple[Chosen[Augmentation], ...]
     fields: Fields | None
     places: Mapping[str, Span]
-    settled: bool = True
+    perhaps: frozenset[str] = frozenset()
 
     def place(self, name: str, axis: int) -> Span:
         """Where a dim of a field comes from."""
@@ -46,32 +46,58 @@ class Data(Frozen):
 
 
 def read_data(flow: tree.Flow, scope: Scope, report: Report) -> Data | None:
-    """The data that is written, or None (reported)."""
+    """The data that is written, or None where the source is none; what is wrong is reported."""
     flow, scope = resolved(flow, scope)
     stages = flow.stages if isinstance(flow, tree.Then) else (flow,)
-    chosen = choose(stages[0], "data", "data", DataSource, SOURCES, scope, report)
-    source = None if chosen is None else read_call(*chosen, report)
+    source, fields, rough = _read_source(stages[0], scope, report)
     augmentations = read_augmentations(stages[1:], scope, report)
     if source is None:
         return None
-    fields = source.options.fields()
     places: dict[str, Span] = {}
-    for augmentation in augmentations or ():
+    perhaps: frozenset[str] = frozenset()
+    done: list[Chosen[Augmentation]] = []
+    for augmentation in augmentations:
         if fields is None:
             break
+        if isinstance(augmentation, Faulty) or rough:
+            kind = augmentation.kind if isinstance(augmentation, Faulty) else type(augmentation.options)
+            fields, rough = (kind or Augmentation).roughly(fields), True
+            if kind is None:
+                perhaps = frozenset(MADE)
+            continue
         try:
             after = fields_after(augmentation, fields)
         except Unfit as unfit:
             place, labels = unfit.span or augmentation.span, ((source.span, "the data"),)
             report.error(unfit.code, unfit.message, place, unfit.label, help=unfit.help, labels=labels)
-            return _unsettled(source, fields)
+            if any(name in fields for name in PICTURES):
+                fields, rough = augmentation.options.roughly(fields), True
+            continue
         places |= {name: augmentation.span for name in after if after[name] is not fields.get(name)}
         fields = after
-    return _unsettled(source, fields) if augmentations is None else Data(source, augmentations, fields, places)
+        done.append(augmentation)
+    return Data(source, tuple(done), fields, places, perhaps)
 
 
-def _unsettled(source: Chosen[DataSource], fields: Fields | None) -> Data:
-    """The source with what is left of its fields: how many classes they tell apart."""
-    if fields is not None:
-        fields = {name: known if known.dims == () else replace(known, dims=None) for name, known in fields.items()}
-    return Data(source, (), fields, {}, settled=False)
+def _read_source(
+    flow: tree.Flow, scope: Scope, report: Report
+) -> tuple[Chosen[DataSource] | None, Fields | None, bool]:
+    """The source, its fields, and whether only their names are known: what a fault (reported) says nothing about is
+    as it is without it."""
+    own = Report()
+    chosen = choose(flow, "data", "data", DataSource, SOURCES, scope, own)
+    source = None if chosen is None else read_call(*chosen, own)
+    for diagnostic in own.diagnostics:
+        report.add(diagnostic)
+    if chosen is None:
+        return None, None, True
+    if source is not None:
+        return source, source.options.fields(), False
+    kind, stage, where = chosen
+    source, unsure = read_in_part(kind, stage, where, own.diagnostics)
+    if source is None or unsure & kind.naming:
+        return source, None, True
+    fields = source.options.fields()
+    if fields is None or unsure <= kind.beside:
+        return source, fields, False
+    return source, {name: replace(known, dims=None, classes=None) for name, known in fields.items()}, True

@@ -60,12 +60,15 @@ def fit_inputs(data: Data | None, ports: Ports, report: Report) -> Fit:
     if data is None:
         return Fit({}, batch)
     fields = data.fields
-    if fields is None or not data.settled:
+    if fields is None:
         return Fit({name: name for name in ports.inputs}, batch)
     bind: dict[str, str] = {}
     dims: Dims = {}
     fits = True
     for name, wanted in ports.inputs.items():
+        if name not in fields and name in data.perhaps:
+            bind[name], fits = name, False
+            continue
         if name not in fields:
             _unbound(name, wanted, fields, data, ports, report)
             fits = False

@@ -27,7 +27,8 @@ REQUIRED = {
 class Section(Frozen):
     """The lines of a `train` section, and its phases in order.
 
-    `declined` are the lines that say `none`, `meant` the keys that stand there misspelt.
+    `declined` are the lines that say `none`, `meant` the keys that stand there misspelt. A line whose key is misspelt
+    is that of the key that was meant; another tool's key has that tool's values, and stands for none.
     """
 
     lines: Lines
@@ -51,7 +52,10 @@ def read_section(train: tree.Train, report: Report) -> Section:
                 if _is_key(line, TRAIN_KEYS, lines, report):
                     continue
                 free = [key for key in TRAIN_KEYS if key not in keys]
-                meant.add(_unknown_key(line, free, train.body, report))
+                key = _unknown_key(line, free, train.body, report)
+                meant.add(key)
+                if key in free and line.name.text not in {*TRAIN_SPELLINGS, *ELSEWHERE}:
+                    lines.setdefault(key, line)
             case tree.Phase():
                 phases.append(line)
             case tree.Unread():
@@ -74,7 +78,10 @@ def read_phase_lines(phase: tree.Phase, report: Report) -> tuple[Lines, frozense
         elif not isinstance(line, tree.Binding):
             _no_line(line, "a phase", "update = [critic]", report)
         elif not _is_key(line, PHASE_KEYS, lines, report):
-            meant.add(_unknown_in_phase(line, [key for key in PHASE_KEYS if key not in lines], phase.body, report))
+            key = _unknown_in_phase(line, [key for key in PHASE_KEYS if key not in lines], phase.body, report)
+            meant.add(key)
+            if key and line.name.text not in {*TRAIN_KEYS, *TRAIN_SPELLINGS, *ELSEWHERE}:
+                lines.setdefault(key, line)
     return lines, frozenset(meant)
 
 

@@ -38,7 +38,8 @@ class Names(Frozen):
         return None if self.data is None else self.data.fields
 
     def value(self, flow: tree.Flow) -> Value | None:
-        """The value that a flow names, or None (reported)."""
+        """The value that a flow names, or None (reported). A field that is misspelt (reported) is the one that was
+        meant."""
         match flow:
             case tree.Stage(path=tree.Path(parts=("data", name)) as path, args=None, body=None):
                 return self._field(name, path.span)
@@ -72,7 +73,7 @@ class Names(Frozen):
         if name in fields:
             return Value("data", name, self.fit.of_field(fields[name]), span, fields[name])
         assert self.data is not None
-        if not self.data.settled:
+        if name in self.data.perhaps:
             return Value("data", name, UNKNOWN, span)
         word = self.data.source.options.word
         meant = nearest(name, fields)
@@ -86,7 +87,7 @@ class Names(Frozen):
             fixes=(Fix(span, f"data.{meant}"),) if meant else (),
             labels=((self.data.source.span, "the data"),),
         )
-        return None
+        return Value("data", meant, self.fit.of_field(fields[meant]), span, fields[meant]) if meant else None
 
     def _unknown(self, name: str, span: Span) -> None:
         fields = self.fields or {}

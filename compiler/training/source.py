@@ -34,6 +34,11 @@ class DataSource(Options):
     vocabulary: ClassVar[bool] = False
     """Whether its classes are tokens: then a head may be wider than them, for speed, but not narrower."""
 
+    beside: ClassVar[frozenset[str]] = frozenset({"split", "validation", "examples"})
+    """Options that say nothing about the fields of an example."""
+    naming: ClassVar[frozenset[str]] = frozenset()
+    """Options that say which fields there are."""
+
     @abstractmethod
     def fields(self) -> Mapping[str, Field] | None:
         """Its fields by name, or None where they are known only when the data is read."""

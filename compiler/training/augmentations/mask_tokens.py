@@ -45,3 +45,8 @@ class MaskTokens(Augmentation):
             message = f"there are {whole(tokens.classes)} tokens, counted from 0"
             raise Unfit("wrong-value", message, "no token of that number", "leave it out for the last one", "token")
         return {**fields, "targets": replace(tokens, partial=True)}
+
+    @classmethod
+    def roughly(cls, fields: Fields) -> Fields:
+        known = super().roughly(fields)
+        return {**known, "targets": replace(known["tokens"], partial=True)} if "tokens" in known else known

@@ -9,7 +9,7 @@ from ....grammar import tree
 from ...options import Kind
 from ...semantics.evaluate import FAULT, Scope
 from ...semantics.report import Report
-from ..augmentation import Augmentation, Fields, Unfit, fields_after, pictures, read_augmentations
+from ..augmentation import Augmentation, Faulty, Fields, Unfit, fields_after, pictures, read_augmentations
 from ..base import ReadBy
 from ..calls import resolved
 
@@ -21,7 +21,7 @@ def _read_flow(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
     for diagnostic in own.diagnostics:
         if diagnostic.severity == "error":  # what this version cannot do is noted of `two_views`
             report.add(diagnostic)
-    return FAULT if read is None else read
+    return FAULT if any(isinstance(stage, Faulty) for stage in read) else read
 
 
 class TwoViews(Augmentation):
@@ -40,10 +40,16 @@ class TwoViews(Augmentation):
             raise Unfit("unfit-augmentation", "there are two views already", "two views of what?", "take it out")
         for chosen in self.flow:
             fields = fields_after(chosen, fields)
-        views = {}
-        for name, known in fields.items():
-            made = (
-                {view: replace(known, option=None) for view in ("view1", "view2")} if name == "image" else {name: known}
-            )
-            views.update(made)
-        return views
+        return _twice(fields)
+
+    @classmethod
+    def roughly(cls, fields: Fields) -> Fields:
+        return _twice(super().roughly(fields))
+
+
+def _twice(fields: Fields) -> Fields:
+    views = {}
+    for name, known in fields.items():
+        made = {view: replace(known, option=None) for view in ("view1", "view2")} if name == "image" else {name: known}
+        views.update(made)
+    return views

@@ -24,6 +24,7 @@ class Idx(DataSource):
     """
 
     word: ClassVar[str] = "idx"
+    naming: ClassVar[frozenset[str]] = frozenset({"labels"})
     example: ClassVar[str] = 'idx("train-images.gz", "train-labels.gz", size = 8, classes = 10)'
     runs: ClassVar[bool] = False
 

@@ -26,6 +26,7 @@ class Table(DataSource):
     """
 
     word: ClassVar[str] = "table"
+    naming: ClassVar[frozenset[str]] = frozenset({"features", "target"})
     example: ClassVar[str] = 'table("houses.csv", features = ["rooms", "area"], target = "price")'
     runs: ClassVar[bool] = False
     spellings: ClassVar[dict[str, str]] = {"label": "target", "columns": "features", "y": "target", "x": "features"}
