@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from ...grammar import tree
-from ..ir.graph import Run, UnitModule, Value
+from ...grammar.source import Span
+from ..ir.graph import Copies, Module, Run, UnitModule, Value
 from ..layers.registry import stem
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.number import Reference
@@ -121,7 +122,8 @@ def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context)
         return Placed((draft.close(outputs, inner.nodes),), draft, results=results)
 
     placed = build(x, ctx)
-    if not (placed.draft.modules or placed.draft.unmade or _could_hold_modules(body, ctx)):
+    holds = placed.draft.unmade or any(holds_modules(module) for _, module in placed.draft.modules)
+    if not (holds or could_hold_modules(body, ctx)):
         ctx.report.error(
             "label-without-module",
             f"`{label.name}` holds no module that a label could name",
@@ -132,20 +134,46 @@ def run_group(label: tree.Label, body: tree.Body, x: Value | None, ctx: Context)
     return _run(placed, ctx.full_name(label.name.text), () if x is None else (x,), label, ctx, build)
 
 
-def _could_hold_modules(body: tree.Body, ctx: Context) -> bool:
-    """Whether the text of a group without modules could make some: with other numbers, of flows handed over, or in
-    place of what has an error."""
-    places = (found.span.start for found in ctx.report.diagnostics if found.severity == "error")
-    if ctx.report.names_elsewhere or any(body.span.start <= place < body.span.end for place in places):
+def could_hold_modules(node: tree.Node, ctx: Context) -> bool:
+    """Whether the text of what has no modules could make some: with other numbers, of flows handed over, or in place of
+    what has an error."""
+    if ctx.report.names_elsewhere:
         return True
-    for node in tree.walk(body):
-        if isinstance(node, tree.Choice):
+    found = ctx.report.diagnostics
+    faults = [d.span for d in found if d.severity == "error" and d.code != "label-without-module"]
+    return _could_hold(node, ctx.env.lookup, (), ctx.env.file, faults)
+
+
+def _could_hold(
+    node: tree.Node, find: Callable[[str], object], params: Container[str], file: FileScope, faults: Sequence[Span]
+) -> bool:
+    """`params` are names whose flows are looked at where they are handed over."""
+    if any(fault.source is node.span.source and node.span.start <= fault.start < node.span.end for fault in faults):
+        return True
+    for part in tree.walk(node):
+        if isinstance(part, tree.Choice):
             return True
-        if isinstance(node, tree.Stage):
-            word = node.path.parts[0]
-            if word == "repeat" or isinstance(ctx.env.lookup(word), Recipe | OpenFlow):
-                return True
+        word = part.path.parts[0] if isinstance(part, tree.Stage) else ""
+        if not word or word in params:
+            continue
+        if word == "repeat" or isinstance(find(word), Recipe | OpenFlow):
+            return True
+        block = file.blocks.get(word) or file.models.get(word)
+        if block is None:
+            continue
+        inside, names = file.owner(word), {param.name.text for param in _params(block)}
+        flows_of_block = [block.body, *(param.default for param in _params(block) if param.default is not None)]
+        if any(_could_hold(flow, inside.find, names, inside, faults) for flow in flows_of_block):
+            return True
     return False
+
+
+def holds_modules(module: Module) -> bool:
+    """Whether a layer lies in a module, at any depth."""
+    if not isinstance(module, UnitModule | Copies):
+        return True
+    units = [module.unit] if isinstance(module, UnitModule) else {id(unit): unit for unit in module.units}.values()
+    return any(holds_modules(inner) for unit in units for inner in unit.modules)
 
 
 def _run(

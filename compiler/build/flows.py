@@ -302,8 +302,13 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
         before = len(ctx.owner.modules)
         flowing = run(target, x, ctx.within(hint=label.name.text, site=ctx.place(label.span)))
         name = ctx.full_name(label.name.text)
+        found = ctx.owner.find(name)
+        if found is not None and not blocks.holds_modules(found):
+            unmade = any(one.startswith(f"{name}.") for one in ctx.owner.unmade)
+            if not unmade and not blocks.could_hold_modules(target.body or target, ctx):
+                _report_no_module(label, target, ctx)
         if (
-            ctx.owner.find(name) is not None
+            found is not None
             or ctx.made_before(target) is not None
             or name in ctx.owner.unmade
             or target.path.parts == ("repeat",)  # no copies: the identity
@@ -311,17 +316,24 @@ def _label(label: tree.Label, x: Value | None, ctx: Context) -> Flowing:
             return flowing
         known = not _is_unknown(flowing)
         if len(ctx.owner.modules) == before and (known or _has_no_module(target, ctx)):
-            ctx.report.error(
-                "label-without-module",
-                f"`{target.path}` has no module that a label could name",
-                label.name.span,
-                "names nothing",
-                help=f"write `{target.span.text} as {label.name.text}` to name the value that flows out",
-            )
+            _report_no_module(label, target, ctx)
         ctx.leave_unmade(name)
         return flowing
     body = target if isinstance(target, tree.Body) else tree.Body((target,), span=target.span)
     return blocks.run_group(label, body, x, ctx)
+
+
+def _report_no_module(label: tree.Label, target: tree.Stage, ctx: Context) -> None:
+    text = target.span.text
+    if target.body is not None:
+        text = f"{text[: target.body.span.start - target.span.start]}{{ ... }}"
+    ctx.report.error(
+        "label-without-module",
+        f"`{target.path}` has no module that a label could name",
+        label.name.span,
+        "names nothing",
+        help=f"write `{text} as {label.name.text}` to name the value that flows out",
+    )
 
 
 def _is_unknown(flowing: Flowing) -> bool:
