@@ -203,11 +203,13 @@ def unit_outputs(
     if ports is None:
         return flowing if isinstance(flowing, tuple) else (flows.first(flowing, ctx, body),)
     outputs: list[Value] = []
+    named = True
     for port in ports:
         found = ctx.env.lookup(port.name.text) if port.name else None
         if isinstance(found, Value):
             outputs.append(found)
         elif len(ports) == 1:
+            named = False
             outputs.append(flows.first(flowing, ctx, body.lines[-1] if body.lines else body))  # type: ignore[arg-type]
         else:
             name = port.name.text if port.name else "?"
@@ -219,7 +221,8 @@ def unit_outputs(
                 help=f"name the value with `as {name}` or `{name} = ...`",
             )
             outputs.append(ctx.unknown())
-    check_last(flowing, outputs, body, ctx)
+    if named:
+        check_last(flowing, outputs, body, ctx)
     check_outputs(ports, tuple(outputs), ctx)
     return tuple(outputs)
 

@@ -31,7 +31,7 @@ from . import (
 from .context import Branches, Context, Flowing
 from .defaults import COMBINATOR_OPTIONS
 from .draft import UnitDraft
-from .env import OpenFlow, env_of
+from .env import OpenFlow, env_of, origins
 from .pointwise import combine
 
 
@@ -64,13 +64,13 @@ def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
     flowing = one(flowing, ctx, node, is_stage=True)
     if isinstance(flowing, Value):
         return flowing
-    if isinstance(node, tree.Then):
-        node = node.stages[-1]
+    node = _last(node)
     ctx.report.error(
         "number-as-stage",
         "a number is the same whatever comes in, and what came in is lost here",
         node.span,
         "a constant, not a stage",
+        labels=origins(node, ctx.env) if isinstance(node, tree.Stage) else (),
         help="combine it with what flows: `identity * 2`",
     )
     return ctx.unknown()
@@ -81,7 +81,9 @@ def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
     match flow:
         case tree.Then(stages=stages):
             flowing: Flowing | None = x
-            for stage in stages:
+            for position, stage in enumerate(stages):
+                if position and is_number(flowing):
+                    flowing = first(flowing, ctx, stages[position - 1])  # type: ignore[arg-type]
                 flowing = run_on(stage, flowing, ctx)
             assert flowing is not None
             return flowing

@@ -22,12 +22,13 @@ def run_function(written: tree.Function, stage: tree.Stage, x: Value | None, ctx
         word = written.name.text
         ctx.report.error("unexpected-body", f"`{word}` takes no braces", stage.body.span, "a function, no combinator")
     if function is None:
+        _leave_unread(stage, x, ctx)
         return ctx.unknown()
     as_stage = not any(not isinstance(arg, tree.Keyword) for arg in stage.args or ())
     first = [p.name for p in function.parameters[:1]] if as_stage else []
     given = match_arguments(stage, function.parameters, ctx.report, supplied=first)
     if given is None:
-        check_names(stage, ctx)  # what stands there is no less used
+        _leave_unread(stage, x, ctx)
         return ctx.unknown()
     sides: list[Value | Number] = []
     for parameter in function.parameters:
@@ -54,6 +55,14 @@ def run_function(written: tree.Function, stage: tree.Stage, x: Value | None, ctx
         return ctx.unknown()
     arguments = tuple(None if isinstance(side, Value) else side for side in sides)
     return ctx.emit(Call(function, arguments), values, (type_,), stage.span)[0]
+
+
+def _leave_unread(stage: tree.Stage, x: Value | None, ctx: Context) -> None:
+    """Of a call that cannot be read, nobody knows whether it takes what runs; what stands in it is no less used."""
+    check_names(stage, ctx)
+    inputs = (arg for arg in stage.args or () if not isinstance(arg, tree.Keyword))
+    if x is not None and not any(flows.names_flow(arg, ctx) for arg in inputs):
+        ctx.unit.consumed.add(ctx.unit.take(x))
 
 
 def _joined(values: list[Value], stage: tree.Stage, ctx: Context) -> Tensor | None:

@@ -68,6 +68,10 @@ class _Findings:
             if d.code == "unknown-option" and _in_a_default(d.span) and (option := d.fixes[0].text if d.fixes else "")
         }
         self.unknown = {d.span.start for d in found if d.code in UNKNOWN_NAMES}
+        # What may have been meant to join several values.
+        self.joins = {
+            d.span.start for d in found if d.code in UNKNOWN_NAMES and (not d.fixes or d.fixes[0].text == "concat")
+        }
         self.not_given = self._options_of_wrong_defaults(found, file)
         self.wrong_default = any(_in_a_default(d.span, _SIZED) for d in found if d.severity == "error")
         self.wrong_default |= any(_SIZED.match(word) for word, *_ in self.not_given)
@@ -162,6 +166,8 @@ class _Findings:
             case "not-a-value":
                 return finding.span.start in self.unknown or (item, word) in self.no_values
             case "lost-value":
+                if finding.span.start in self.joins:
+                    return True
                 of_no_stage = finding.span.start in self.no_stage or self._behind_unread(finding.span)
                 return of_no_stage or self._lost_with_another(finding, item)
         if finding.code in UNKNOWN_NAMES and self._of_other_case(finding):
