@@ -39,6 +39,7 @@ from .training.read import Ports, TrainPlan, read_train
 
 if TYPE_CHECKING:
     from .backends.triton.file import KernelFile
+    from .backends.triton.variant import Variant
 
 
 class Analysis(Frozen):
@@ -85,6 +86,8 @@ class Artefact(Frozen):
     """The files with layers written in Python, which the model imports: their texts by file name."""
     kernels: Mapping[str, str] = field(default_factory=dict)
     """The file with its kernels, likewise; nothing where it has none."""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    """What the model calls of that file, by name."""
 
     @property
     def files(self) -> dict[str, str]:
@@ -249,6 +252,7 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
         imports=analysis.imports,
         beside=files_beside(graph),
         kernels={} if kernel_file is None or kernel_file.empty else {kernel_file.name: kernel_file.text(source_name)},
+        variants={} if kernel_file is None else kernel_file.variants,
     )
 
 

@@ -30,6 +30,11 @@ class KernelFile:
         return f"{self.module}.py"
 
     @property
+    def variants(self) -> dict[str, Variant]:
+        """By the names of what a model calls for them."""
+        return {numbered(variant.entry, number): variant for variant, number in self._variants.items()}
+
+    @property
     def empty(self) -> bool:
         return not self._variants
 
