@@ -41,7 +41,7 @@ from .mistakes_in_signs import (
     second_label,
     unfinished_line,
 )
-from .mistakes_in_statements import assignment, choice, loop
+from .mistakes_in_statements import assignment, choice, loop, option_of_a_path
 from .tables import END
 from .tokens import NEWLINE, Token
 
@@ -50,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     import_with_names,
     bare_port,
     assignment,
+    option_of_a_path,
     second_label,
     capital_word,
     quoted_name,

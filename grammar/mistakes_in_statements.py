@@ -74,6 +74,21 @@ def assignment(fault: Fault) -> Outcome | None:
     return _instead(fault, message, fault.at, better), repair
 
 
+def option_of_a_path(fault: Fault) -> Outcome | None:
+    """`optimizer.lr = 3`, `head.bias = false`: an option of what is made by another line."""
+    before = fault.stream[fault.start : fault.at]
+    path = [token.kind for token in before]
+    if fault.token.kind != "=" or len(path) < 3 or path != ["NAME", "."] * (len(path) // 2) + ["NAME"]:
+        return None
+    end = next(i for i in range(fault.at, len(fault.stream)) if fault.stream[i].kind in (NEWLINE, "}"))
+    value = _text(fault, fault.stream[fault.at + 1 : end]) if end > fault.at + 1 else "..."
+    message = "an option is given in the call of what has it, not by a path"
+    place = fault.source.span(before[0].start, before[-1].end)
+    given = " =" if fault.section == "train" else ":"
+    help_ = f"write it there: `{before[0].text}{given} ...({before[-1].text} = {value})`"
+    return Diagnostic("wrong-sign", message, fault.span(), f"`{place.text}` is no name", help=help_), None
+
+
 def _instead(fault: Fault, message: str, end: int, better: str, shown: str = "") -> Diagnostic:
     """The line up to the token at `end` is to be written otherwise."""
     head = fault.head
