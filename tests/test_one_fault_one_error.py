@@ -88,3 +88,85 @@ def test_a_value_handed_to_an_option_that_there_is_not_is_used(text: str, faults
 def test_a_misspelt_index_is_an_index_all_the_same() -> None:
     text = in_net("repeat(2, idx = i) { Linear(8 + i - i) }\nrepet(2, idx = i) { Linear(8 + i - i) }")
     assert told(text) == [(2, "unknown-option"), (3, "unknown-function")]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (in_net("[Linear(8), Linear(8)] -> conct -> Linear(8)"), [(2, "unknown-name")]),
+        (in_net("split(2) -> concatt"), [(2, "unknown-name")]),
+        (in_net("[Linear(4), Linear(4)] -> conct(axis = 2)"), [(2, "unknown-function")]),
+        (in_net("[Linear(8), Linear(8)] -> Liner(8)"), [(2, "unknown-layer"), (2, "lost-value")]),
+        (in_net("Linear(8) -> split(2)"), [(2, "lost-value")]),
+        (in_net("Linear(8) -> [relu, tanh]"), [(2, "lost-value")]),
+    ],
+)
+def test_several_values_that_nothing_joins(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+CAP = "cap(x, limit) = limit * tanh(x / limit)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (CAP + in_net("cap(30)"), [(3, "missing-option")]),
+        (CAP + in_net("cap(limt = 30)"), [(3, "unknown-option")]),
+        (
+            CAP + in_net("Linear(8) as h\nLinear(8)\ncap(h, limt = 30)"),
+            [(5, "lost-value"), (5, "unknown-option")],
+        ),
+        ("f(x, k) = x\n" + in_net("f(k = 3)"), [(1, "unused-name")]),
+        ("f(x, k = 3, j) = x * k * j\n" + in_net("f(j = 2)"), [(1, "wrong-arguments")]),
+    ],
+)
+def test_a_function_that_is_called_wrongly_may_take_what_flows(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("block A(n) { n }\ndefault A(n = A)\n" + in_net("A"), [(2, "missing-option")]),
+        ("block A(n) { n -> Linear(8) }\n" + in_net("A(3)"), [(1, "number-as-stage")]),
+        ("block A(n) { n }\n" + in_net("A(3)"), [(1, "number-as-stage")]),
+    ],
+)
+def test_a_number_where_a_block_wants_a_flow(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+def test_a_number_for_a_flow_is_shown_in_the_call() -> None:
+    (found,) = analyse(Source("n.dlspec", "dlspec 1\nblock A(n) { n -> Linear(8) }\n" + in_net("A(3)"))).diagnostics
+    assert [(span.text, label) for span, label in found.labels] == [("3", "`n` is given this")]
+
+
+RECIPE = """model Digits: (image: [B, 1, 8, 8]) -> (logits: [B, 10]) {{
+flatten -> Linear(10)
+}}
+train Digits {{
+data = digits
+loss = cross_entropy(logits, data.label)
+optimizer = AdamW(lr = 1)
+steps = 3
+batch = 3
+{}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (RECIPE.format("optimizer.lr = 3"), [(10, "wrong-sign")]),
+        (in_net("a: Linear(8)\na.bias = false\nrelu"), [(3, "wrong-sign")]),
+    ],
+)
+def test_an_option_given_by_a_path(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+def test_what_is_worked_out_with_a_faulty_value_is_no_flow() -> None:
+    lines = "real = foo != 0\nlengths = real -> sum(over = 1)\nLSTM(8, lengths = lengths)"
+    assert told(in_net(lines)) == [(2, "unknown-name")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from ...grammar import tree
@@ -260,14 +260,18 @@ class _Findings:
     def _names_of_faulty_values(self, file: tree.File) -> set[_Given]:
         """The names of values, with their items, that were to be worked out with a name that nothing has."""
         starts = sorted(self.unknown)
-        return {
-            (self.items.around(item.span), line.name.text)
-            for item in file.items
-            if starts and isinstance(item, tree.Block | tree.Model)
-            for line in tree.walk(item)
-            if isinstance(line, tree.Binding)
-            and bisect_left(starts, line.span.start) < bisect_left(starts, line.span.end)
-        }
+        faulty: set[_Given] = set()
+        for item in file.items if starts else ():
+            if not isinstance(item, tree.Block | tree.Model):
+                continue
+            place = self.items.around(item.span)
+            for line in tree.walk(item):
+                if isinstance(line, tree.Binding) and (
+                    bisect_left(starts, line.span.start) < bisect_left(starts, line.span.end)
+                    or (faulty and any((place, word) in faulty for word in _stages(line.value)))
+                ):
+                    faulty.add((place, line.name.text))
+        return faulty
 
     def _of_no_call(self, finding: Diagnostic) -> bool:
         """The name of an option, behind the name of something that there is not: it has options of other names."""
@@ -332,4 +336,13 @@ class _Stretches:
     def around(self, place: Span) -> int | None:
         """The number of the stretch in which a place begins."""
         i = bisect_right(self.starts, place.start) - 1
+def _stages(flow: tree.Flow) -> Iterator[str]:
+    return (str(node.path) for node in tree.walk(flow) if isinstance(node, tree.Stage))
+
+
+def _is_no_number(finding: Diagnostic) -> bool:
+    """Whether a number stands there that cannot be held."""
+    return finding.code == "wrong-number" and not finding.fixes
+
+
         return i if i >= 0 and place.start < self.spans[i].end else None
