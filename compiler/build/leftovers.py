@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
 from ..ir.graph import Value
 from ..semantics.report import Report
 from ..semantics.tensor import Tensor
@@ -48,9 +50,12 @@ def check_last(flowing: Flowing, outputs: Sequence[Value], body: tree.Body, ctx:
     stages = [line for line in body.lines if not isinstance(line, tree.Binding | tree.Default | tree.Phase)]
     if not stages or isinstance(stages[-1], tree.Unread):
         return
+    last = stages[-1]
     made = [value for value in (flowing if isinstance(flowing, tuple) else (flowing,)) if isinstance(value, Value)]
-    kept = {*outputs, *ctx.unit.consumed, *ctx.unit.inputs}
-    told = [value in kept or bool(value.name) or _may_be_used(value, ctx.unit) for value in made]
+    kept = {*outputs}
+    if isinstance(last, tree.Named):  # what names are not used is told there
+        kept |= {*ctx.unit.consumed, *ctx.unit.inputs, *(value for value in made if value.name)}
+    told = [value in kept or _may_be_used(value, ctx.unit) for value in made]
     whole = isinstance(flowing, Branches) and flowing.would_lose  # a list or `split`: no value of it is lost
     if not made or (all(told) if whole else any(told)):
         return
@@ -58,10 +63,17 @@ def check_last(flowing: Flowing, outputs: Sequence[Value], body: tree.Body, ctx:
     ctx.report.error(
         "lost-value",
         "the outputs are named above, and nothing uses what this line makes",
-        stages[-1].span,
+        last.span,
         f"{lost if isinstance(lost, Tensor) else 'what it makes'} is lost here",
         help="take the line out, or name the output behind it",
+        fixes=(Fix(_with_indent(last.span), ""),),
     )
+
+
+def _with_indent(line: Span) -> Span:
+    """A line with what stands before it, as far as that is empty."""
+    before = line.source.text[: line.start]
+    return line.source.span(len(before.rstrip()), line.end)
 
 
 def _may_be_used(value: Value, draft: UnitDraft) -> bool:
