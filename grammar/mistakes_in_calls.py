@@ -169,6 +169,8 @@ def _beginning(fault: Fault, at: int) -> int | None:
 
 
 def _index(fault: Fault) -> Outcome:
+    if fault.stream[fault.at - 1].kind == "TYPE" and (found := _options_in_brackets(fault)):
+        return found
     opener, number, closer = (*fault.stream[fault.at : fault.at + 3], fault.token, fault.token)[:3]
     dot = Token(".", ".", opener.start, opener.end)
     repair = Repair(0, 3, (dot, number))
@@ -179,6 +181,22 @@ def _index(fault: Fault) -> Outcome:
         return Diagnostic("foreign-index", message, fault.span(), "an index", help=help_, fixes=(fix,)), repair
     help_ = "take a value apart with `split(n) as a, b`, `first` or `last`"
     return Diagnostic("foreign-index", "values have no index", fault.span(), "an index", help=help_), None
+
+
+def _options_in_brackets(fault: Fault) -> Outcome | None:
+    """`Linear[8]`: what begins with a capital makes a module, and has no parts."""
+    close = fault.closing()
+    if close is None:
+        return None
+    opener, *inside, closer = fault.stream[fault.at : close + 1]
+    tokens = Token("(", "(", opener.start, opener.end), *inside, Token(")", ")", closer.start, closer.end)
+    repair = Repair(0, len(tokens), tokens)
+    if not fault.fits(repair, 1):
+        return None
+    better = f"({fault.source.text[opener.end : closer.start]})"
+    message, help_ = "the options of a layer or block stand in parentheses", f"write `{better}`"
+    fix = Fix(fault.source.span(opener.start, closer.end), better)
+    return Diagnostic("foreign-index", message, fault.span(), "a bracket", help=help_, fixes=(fix,)), repair
 
 
 def missing_sign(fault: Fault) -> Outcome | None:

@@ -170,3 +170,23 @@ def test_an_option_given_by_a_path(text: str, faults: list[tuple[int, str]]) -> 
 def test_what_is_worked_out_with_a_faulty_value_is_no_flow() -> None:
     lines = "real = foo != 0\nlengths = real -> sum(over = 1)\nLSTM(8, lengths = lengths)"
     assert told(in_net(lines)) == [(2, "unknown-name")]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("w = 1e999\n" + in_net("Linear(w)"), [(1, "wrong-number")]),
+        ("w = 08\n" + in_net("Linear(w + 1)"), [(1, "wrong-number"), (2, "shape-mismatch")]),
+        ("model Net: (x: [B, ...]) -> (y: [B, 8]) { relu }\n", [(1, "foreign-sign")]),
+        ("default repeat(index = i)\n" + in_net("repeat(2) { Linear(8) }"), [(1, "empty-default")]),
+        ("block A(n) { Linear(n) -> Linear(8) }\n" + in_net("A[8]"), [(3, "foreign-index")]),
+        (in_net("y = Linear(8)(x)\nreturn y"), [(2, "foreign-call"), (3, "foreign-word")]),
+    ],
+)
+def test_what_nobody_knows_for_a_fault_is_no_second_one(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+def test_a_flow_shared_by_accident_is_told_once_in_each_repeat() -> None:
+    lines = "f = Linear(8)\nrepeat(2) { f -> relu -> f }\nrepeat(2) { f }"
+    assert told(in_net(lines)) == [(3, "shared-by-accident"), (4, "shared-by-accident")]

@@ -34,6 +34,8 @@ COMBINATOR_OPTIONS: dict[str, tuple[str, ...]] = {
     "project": PROJECT_OPTIONS,
 }
 """Combinator -> its options, in the order in which they may stand without a name; residual takes names only."""
+TAKES_DEFAULTS = "residual"
+"""The one combinator that `default` lines reach: it has options enough."""
 
 
 def defaults_for(word: str, at: tree.Node, env: Env) -> Given:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
+from ...grammar.source import Span
 from ..ir.graph import Value
 from ..layers.registry import stem
 from ..semantics import language
@@ -235,28 +236,29 @@ def _run_open(flow: OpenFlow, stage: tree.Stage, x: Value, ctx: Context) -> Flow
     if not ctx.has_room(flow.flow, stage.span):
         return ctx.unknown()
     flowing = run(flow.flow, x, inside.within(env=flow.env, opened=flow, site=None, hint=None, inside=None))
-    if (flow.made or flow.has_unmade) and _inside_copies(ctx.unit, flow.unit):
+    copies = _copies_around(ctx.unit, flow.unit)
+    if (flow.made or flow.has_unmade) and copies is not None:
         name = stage.path.parts[0]
         ctx.report.error(
             "shared-by-accident",
             f"`{name}` makes its modules once, outside this repeat: all copies would share their weights",
             stage.span,
             "one set of weights for all copies",
-            labels=((flow.flow.span, "made here"),),
+            labels=((flow.flow.span, "made here"), (copies, "its copies")),
             help=f"move `{name} = ...` into the repeat; or say that it is shared, with a label: `{name}: ...`",
         )
         return ctx.unknown()
     return flowing
 
 
-def _inside_copies(unit: UnitDraft, owner: UnitDraft) -> bool:
-    """Whether a copy of a repeat lies between a unit and one around it."""
+def _copies_around(unit: UnitDraft, owner: UnitDraft) -> Span | None:
+    """The innermost repeat that lies between a unit and one around it."""
     while unit is not owner:
         if unit.kind == "copy":
-            return True
+            return unit.span
         assert unit.parent is not None
         unit = unit.parent
-    return False
+    return None
 
 
 def _kind(found: object) -> str:

@@ -12,11 +12,8 @@ from ...grammar import tree
 from ..semantics.evaluate import Scope
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
-from .defaults import COMBINATOR_OPTIONS
+from .defaults import COMBINATOR_OPTIONS, TAKES_DEFAULTS
 from .plain_values import check_value
-
-_TAKES_DEFAULTS = "residual"
-"""The one combinator that has options enough."""
 
 
 def check_repeated_defaults(file: FileScope, report: Report) -> None:
@@ -26,7 +23,7 @@ def check_repeated_defaults(file: FileScope, report: Report) -> None:
         before: dict[tuple[str, str], tree.Keyword] = {}
         for line in lines:
             word = str(line.stage.path)
-            if word in COMBINATOR_OPTIONS and word != _TAKES_DEFAULTS:
+            if word in COMBINATOR_OPTIONS and word != TAKES_DEFAULTS:
                 report.error(
                     "empty-default",
                     f"no default reaches `{word}`, which is told its options where it stands",

@@ -22,7 +22,7 @@ from . import residuals
 from .arguments import all_of, given_arguments, given_to_layer, option_meant, words_of
 from .context import Context
 from .counts import COUNTS, read_count
-from .defaults import COMBINATOR_OPTIONS, COMBINATOR_OPTIONS_BY_NAME, DEEPNORM
+from .defaults import COMBINATOR_OPTIONS, COMBINATOR_OPTIONS_BY_NAME, DEEPNORM, TAKES_DEFAULTS
 from .plain_values import check_value, names_nothing
 from .repeated_names import report_repeated
 
@@ -81,8 +81,10 @@ def check_names(node: object, ctx: Context, local: Local = NO_NAMES) -> None:
         case tree.Stage(args=args):
             _check_call(node, args, ctx, local)
         case tree.Default(stage=stage):
-            # What stands there without a name is told with the line.
-            _check_call(stage, tuple(arg for arg in stage.args or () if isinstance(arg, tree.Keyword)), ctx, local)
+            # What stands there without a name is told with the line, and so is what no default reaches.
+            reached = str(stage.path) == TAKES_DEFAULTS or str(stage.path) not in COMBINATOR_OPTIONS
+            options = tuple(arg for arg in stage.args or () if isinstance(arg, tree.Keyword))
+            _check_call(stage, options, ctx if reached else ctx.within(report=Unheard()), local)
         case tree.Body(lines=lines):
             inner = local.within(_given(lines))
             for line in lines:

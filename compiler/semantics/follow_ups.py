@@ -48,6 +48,7 @@ class _Findings:
 
     def __init__(self, found: Sequence[Diagnostic], spelling: Sequence[Diagnostic], file: tree.File) -> None:
         self.spelling = set(spelling)
+        self.spelled = sorted(spelling, key=lambda d: d.span.start)
         self.told = _Stretches(d.span for d in spelling if d.span.start < d.span.end)
         self.unread = _Stretches(file.unread)
         self.items = _Stretches(item.span for item in file.items)
@@ -72,6 +73,11 @@ class _Findings:
         self.joins = {
             d.span.start for d in found if d.code in UNKNOWN_NAMES and (not d.fixes or d.fixes[0].text == "concat")
         }
+        # The first use of a flow in each repeat: moved into it, the flow is right for all of them.
+        self.shared: dict[object, Diagnostic] = {}
+        for d in found:
+            if d.code == "shared-by-accident":
+                self.shared.setdefault(d.labels, d)
         self.not_given = self._options_of_wrong_defaults(found, file)
         self.wrong_default = any(_in_a_default(d.span, _SIZED) for d in found if d.severity == "error")
         self.wrong_default |= any(_SIZED.match(word) for word, *_ in self.not_given)
@@ -88,6 +94,19 @@ class _Findings:
             for item in file.items
             if isinstance(item, tree.Constant)
             and any((self.items.around(item.span), code) in self.words for code in UNKNOWN_NAMES | {"no-value"})
+        }
+        # Constants of which nobody knows the number, and items of which nobody knows the shapes that they promise.
+        self.no_numbers = {
+            item.name.text
+            for item in file.items
+            if isinstance(item, tree.Constant) and any(_is_no_number(d) for d in self._spelled_in(item.span))
+        }
+        self.no_shapes = {
+            self.items.around(item.span)
+            for item in file.items
+            if isinstance(item, tree.Block | tree.Model)
+            and item.signature is not None
+            and any(d.span.text == "..." for d in self._spelled_in(item.signature.span))
         }
         # Constants that have two values, so that what is computed with them may be right or wrong.
         constants = {item.name.text for item in file.items if isinstance(item, tree.Constant)}
@@ -128,8 +147,12 @@ class _Findings:
                 of_item = finding.severity == "error" and (item, word) in self.misspelt
                 of_item |= finding.severity == "error" and item in self.not_handed_over
                 return self._is_lost(word, item) or of_item or (item, "nothing-flows") in self.words
-            case "shape-mismatch" if self.repeated & set(_WORD.findall(finding.message)):
+            case "shape-mismatch" if (self.repeated | self.no_numbers) & set(_WORD.findall(finding.message)):
                 return True
+            case "shape-mismatch" if item in self.no_shapes:
+                return True
+            case "shared-by-accident":
+                return self.shared[finding.labels] != finding
             case "endless-block":
                 return finding.span.text in self.taken  # the layer is meant inside
             case "head-width":
@@ -173,6 +196,10 @@ class _Findings:
         if finding.code in UNKNOWN_NAMES and self._of_other_case(finding):
             return True
         return finding.code in _MISSING and self._is_lost(word, item)
+
+    def _spelled_in(self, stretch: Span) -> Sequence[Diagnostic]:
+        first, end = (bisect_left(self.spelled, at, key=lambda d: d.span.start) for at in (stretch.start, stretch.end))
+        return self.spelled[first:end]
 
     def _behind_unread(self, place: Span) -> bool:
         """Whether the line above is one that could not be read, of which nobody knows whether a value flows on."""
@@ -258,7 +285,8 @@ class _Findings:
         return any(flowing[1] in self.words.get((item, code), ()) for code in codes)
 
     def _names_of_faulty_values(self, file: tree.File) -> set[_Given]:
-        """The names of values, with their items, that were to be worked out with a name that nothing has."""
+        """The names of values, with their items, that were to be worked out with a name that nothing has, or with
+        another of them."""
         starts = sorted(self.unknown)
         faulty: set[_Given] = set()
         for item in file.items if starts else ():
@@ -308,6 +336,15 @@ class _Findings:
         return {item for item, count in missing.items() if 0 < unused[item] <= count}
 
 
+def _stages(flow: tree.Flow) -> Iterator[str]:
+    return (str(node.path) for node in tree.walk(flow) if isinstance(node, tree.Stage))
+
+
+def _is_no_number(finding: Diagnostic) -> bool:
+    """Whether a number stands there that cannot be held."""
+    return finding.code == "wrong-number" and not finding.fixes
+
+
 def _names_a_flow(finding: Diagnostic) -> bool:
     """Whether a finding is about the name of a line `name = flow`, which does not run then."""
     span = finding.span
@@ -336,13 +373,4 @@ class _Stretches:
     def around(self, place: Span) -> int | None:
         """The number of the stretch in which a place begins."""
         i = bisect_right(self.starts, place.start) - 1
-def _stages(flow: tree.Flow) -> Iterator[str]:
-    return (str(node.path) for node in tree.walk(flow) if isinstance(node, tree.Stage))
-
-
-def _is_no_number(finding: Diagnostic) -> bool:
-    """Whether a number stands there that cannot be held."""
-    return finding.code == "wrong-number" and not finding.fixes
-
-
         return i if i >= 0 and place.start < self.spans[i].end else None
