@@ -62,8 +62,19 @@ class Tensor:
         return self.axes.index(name) if name in self.axes else None
 
     def named_like(self, other: Tensor) -> Tensor:
-        """The type with the axes called as in `other`, where it has none of its own and the rank is the same."""
-        return replace(self, axes=other.axes) if not self.axes and self.rank == other.rank else self
+        """The type with the axes called as in `other`, where it has no names of its own: of another rank, those whose
+        dim it has from there."""
+        if self.axes or not other.axes:
+            return self
+        if self.rank == other.rank:
+            return replace(self, axes=other.axes)
+        names = [other._name_of(dim) for dim in self.dims]
+        return replace(self, axes=tuple(name if names.count(name) == 1 else None for name in names))
+
+    def _name_of(self, dim: Number) -> str | None:
+        """What the axis with this very dim is called; a number that merely is the same is another dim."""
+        found = [name for name, own in zip(self.axes, self.dims, strict=True) if own is dim]
+        return found[0] if len(found) == 1 else None
 
 
 @dataclass(frozen=True)
