@@ -314,28 +314,36 @@ def check_outputs(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx:
         promised = promised_type(port.shape, ctx.env, ctx.report)
         if not isinstance(promised, Tensor) or not isinstance(value.type, Tensor):
             continue
-        what = f"`{port.name.text}`" if port.name else "what flows out"
-        if promised.rank != value.type.rank or promised.dtype != value.type.dtype:
-            ctx.report.error(
-                "shape-mismatch",
-                f"{what} is promised as {promised}, and {value.type} flows out",
-                port.shape.span,
-                f"{promised} is promised",
-                labels=_maker(value, ctx),
-            )
+        alike = promised.rank == value.type.rank and promised.dtype == value.type.dtype
+        pairs = tuple(zip(promised.dims, value.type.dims, strict=False))
+        unlike = [axis for axis, (want, have) in enumerate(pairs) if not equal(want, have)]
+        if alike and not unlike:
             continue
-        dims = zip(port.shape.dims, promised.dims, value.type.dims, strict=True)
-        unlike = [(dim.span, want, have) for dim, want, have in dims if not equal(want, have)]
-        if unlike:
-            places, wanted, found = zip(*unlike, strict=True)
+        what = f"`{port.name.text}`" if port.name else "what flows out"
+        said, made = _in_own_words(promised, ctx.env), _in_own_words(value.type, ctx.env)
+        place, label = port.shape.span, f"{said} is promised"
+        if alike:
+            places = [port.shape.dims[axis].span for axis in unlike]
+            wanted, found = ([type_.dims[axis] for axis in unlike] for type_ in (said, made))
             be, flow = ("is", "flows") if len(unlike) == 1 else ("are", "flow")
-            ctx.report.error(
-                "shape-mismatch",
-                f"{what} is promised as {promised}, and {value.type} flows out",
-                places[0].to(places[-1]),
-                f"{_joined(wanted)} {be} promised, {_joined(found)} {flow} out",
-                labels=_maker(value, ctx),
-            )
+            place, label = places[0].to(places[-1]), f"{_joined(wanted)} {be} promised, {_joined(found)} {flow} out"
+        message = f"{what} is promised as {said}, and {made} flows out"
+        ctx.report.error("shape-mismatch", message, place, label, labels=_makers(value, made, ctx))
+
+
+def _in_own_words(type_: Tensor, env: Env) -> Tensor:
+    """The type with the open dims called as the inputs of this signature call them, not as the caller does."""
+    own = {id(given.what): name for name, given in env.bound.items() if isinstance(given.what, Reference)}
+
+    def renamed(dim: Number) -> Number:
+        match dim:
+            case Reference(target=None) if id(dim) in own:
+                return replace(dim, name=own[id(dim)])
+            case Operation(operator, operands):
+                return Operation(operator, tuple(map(renamed, operands)))
+        return dim
+
+    return replace(type_, dims=tuple(map(renamed, type_.dims)))
 
 
 def as_promised(ports: tuple[tree.Port, ...], outputs: tuple[Value, ...], ctx: Context) -> tuple[Value, ...]:
@@ -360,9 +368,9 @@ def _joined(dims: Sequence[Number]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _maker(value: Value, ctx: Context) -> tuple[tuple[Span, str], ...]:
+def _makers(value: Value, made: Tensor, ctx: Context) -> tuple[tuple[Span, str], ...]:
     """Where a value is made, for a message about what it is."""
-    return tuple((node.span, f"this makes {value.type}") for node in ctx.nodes if value in node.outputs)
+    return tuple((node.span, f"this makes {made}") for node in ctx.nodes if value in node.outputs)
 
 
 def promised_type(shape: tree.Shape, env: Env, report: Report) -> Type:

@@ -252,10 +252,23 @@ def polynomial(n: Number) -> Polynomial:
             return result
         case Operation("//", (a, b)) if b.value and isinstance(b.value, Fraction):
             return _floor_division(polynomial(a), b.value)
+        case Operation("floor" | "ceil" as operator, (a,)) if (parts := _over_whole(polynomial(a))) is not None:
+            over, divisor = parts
+            up = divisor - 1 if operator == "ceil" else Fraction(0)
+            return _floor_division(_sum(over, _constant(up)), divisor)
         case Operation(operator, operands):
             key = tuple(tuple(sorted(polynomial(o).items())) for o in operands)
             return {(Atom(operator, key),): Fraction(1)}
     raise AssertionError(n)
+
+
+def _over_whole(p: Polynomial) -> tuple[Polynomial, Fraction] | None:
+    """`H / 2 + 1` as `H + 2` over 2: a whole polynomial over a whole number; None where a name in it may be no whole
+    number."""
+    if any(atom.name in _APPLY and atom.name != "//" for monomial in p for atom in monomial):
+        return None
+    divisor = Fraction(math.lcm(*(c.denominator for c in p.values())))
+    return _scaled(p, divisor), divisor
 
 
 def _floor_division(p: Polynomial, divisor: Fraction) -> Polynomial:
@@ -321,7 +334,7 @@ def _range(n: Number) -> tuple[Value | None, Value | None]:
         case Operation("neg", (a,)):
             low, high = _range(a)
             return _known("neg", high), _known("neg", low)
-        case Operation("+" | "max" | "min" as operator, operands):
+        case Operation("+" | "max" | "min" | "floor" | "ceil" as operator, operands):
             lows, highs = zip(*map(_range, operands), strict=True)
             return _known(operator, *lows), _known(operator, *highs)
         case Operation("-", (a, b)):
