@@ -22,7 +22,7 @@ class Count(Frozen):
 
 COUNTS: dict[tuple[str, str], Count] = {
     ("repeat", "count"): Count("`repeat` takes a whole number of copies", 0, "repeat(4) { ... }"),
-    ("share", "n"): Count("`n` of `share` takes a whole number of at least 0", 0, "share(4) { ... }"),
+    ("share", "n"): Count("`n` of `share` takes a whole number of at least 1", 1, "share(4) { ... }"),
     ("experts", "n"): Count("`n` of `experts` takes a whole number of at least 1", 1, "experts(8, top = 2) { ... }"),
     ("experts", "top"): Count(
         "`top` of `experts` takes a whole number of at least 1", 1, "experts(8, top = 2) { ... }"

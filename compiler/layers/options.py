@@ -29,10 +29,12 @@ def _coerced(value: object) -> object:
     return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _whole(low: int, what: str) -> Kind:
+def _whole(low: int, what: str, high: int | None = None) -> Kind:
     def validate(value: object) -> Number:
         value = _coerced(value)
         if not _is_number(value) or not is_whole(value) or value.value < low:  # type: ignore[arg-type, union-attr, operator]
+            raise ValueError(what)
+        if high is not None and whole(value) > high:  # type: ignore[arg-type]
             raise ValueError(what)
         if isinstance(value, Literal) and value.text.endswith("%"):
             raise ValueError(what)  # 800% is a whole number, and nobody's way to write 8
@@ -77,6 +79,8 @@ _REAL = _real(None, None, "a number")
 _ABOVE_ZERO = _real(0, None, "a number above 0", open_low=True)
 
 Whole = Annotated[Any, _POSITIVE]
+# Of what is made one by one: a slip of the finger does not fill the memory.
+Countable = Annotated[Any, _whole(1, "a whole number from 1 to 10_000", 10_000)]
 WholeOrZero = Annotated[Any, _whole(0, "a whole number of at least 0")]
 WholeOrNone = Annotated[Any, _or_none(_POSITIVE)]
 Real = Annotated[Any, _REAL]

@@ -9,7 +9,7 @@ from ..semantics.tensor import Tensor, same
 from . import held
 from .base import Code, Layer, Parameter, ShapeFault
 from .kept import Device, Kept, Part
-from .options import Flag, Probability, SideInputOrNone, Whole
+from .options import Countable, Flag, Probability, SideInputOrNone, Whole
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -44,7 +44,7 @@ class Recurrent(Layer):
     )
 
     hidden: Whole
-    layers: Whole = 1
+    layers: Countable = 1
     bidirectional: Flag = False
     dropout: Probability = 0
     lengths: SideInputOrNone = None

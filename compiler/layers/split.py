@@ -8,7 +8,7 @@ from ..semantics.number import divides, operation, whole, written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, ShapeFault
 from .kept import Gives
-from .options import Whole
+from .options import Countable
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -25,7 +25,7 @@ class Split(Layer):
     gives: ClassVar[Gives] = "view"
     example_outputs: ClassVar[int] = 2
 
-    n: Whole
+    n: Countable
 
     @property
     def flowing_whole(self) -> int:
