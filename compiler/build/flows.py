@@ -239,12 +239,13 @@ def _run_open(flow: OpenFlow, stage: tree.Stage, x: Value, ctx: Context) -> Flow
     copies = _copies_around(ctx.unit, flow.unit)
     if (flow.made or flow.has_unmade) and copies is not None:
         name = stage.path.parts[0]
+        above = () if copies.line == stage.span.line else ((copies, "its copies"),)
         ctx.report.error(
             "shared-by-accident",
             f"`{name}` makes its modules once, outside this repeat: all copies would share their weights",
             stage.span,
             "one set of weights for all copies",
-            labels=((flow.flow.span, "made here"), (copies, "its copies")),
+            labels=((flow.flow.span, "made here"), *above),
             help=f"move `{name} = ...` into the repeat; or say that it is shared, with a label: `{name}: ...`",
         )
         return ctx.unknown()

@@ -77,7 +77,7 @@ class _Findings:
         self.shared: dict[object, Diagnostic] = {}
         for d in found:
             if d.code == "shared-by-accident":
-                self.shared.setdefault(d.labels, d)
+                self.shared.setdefault(_place_of_copies(d), d)
         self.not_given = self._options_of_wrong_defaults(found, file)
         self.wrong_default = any(_in_a_default(d.span, _SIZED) for d in found if d.severity == "error")
         self.wrong_default |= any(_SIZED.match(word) for word, *_ in self.not_given)
@@ -152,7 +152,7 @@ class _Findings:
             case "shape-mismatch" if item in self.no_shapes:
                 return True
             case "shared-by-accident":
-                return self.shared[finding.labels] != finding
+                return self.shared[_place_of_copies(finding)] != finding
             case "endless-block":
                 return finding.span.text in self.taken  # the layer is meant inside
             case "head-width":
@@ -343,6 +343,11 @@ def _stages(flow: tree.Flow) -> Iterator[str]:
 def _is_no_number(finding: Diagnostic) -> bool:
     """Whether a number stands there that cannot be held."""
     return finding.code == "wrong-number" and not finding.fixes
+
+
+def _place_of_copies(finding: Diagnostic) -> tuple[object, int]:
+    """Which flow is shared, and by the copies of which repeat, which is named where it begins on another line."""
+    return finding.labels, finding.span.line if len(finding.labels) == 1 else 0
 
 
 def _names_a_flow(finding: Diagnostic) -> bool:
