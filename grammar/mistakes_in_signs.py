@@ -76,9 +76,11 @@ def unfinished_line(fault: Fault) -> Outcome | None:
 
 def _names_something(fault: Fault) -> bool:
     """Whether the next line gives a name, so that this one does not go on there: `h = ..`, `f(x) = ..`; and `a: ..`,
-    but for sums of modules, each with its label."""
+    but for sums of modules, each with its label. Nor does one that gives a name go on with that name itself."""
     if fault.after.kind != "NAME":
         return False
+    if fault.stream[fault.start + 1].kind == "=" and fault.after.text == fault.head.text:
+        return True
     sign = fault.at + 2
     if fault.stream[sign].kind == "(":
         sign = (fault.closing(sign) or fault.at) + 1
