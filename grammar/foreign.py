@@ -72,6 +72,7 @@ _TERNARY = re.compile(
     r"[ \t]*(?:\w+[ \t]*=[ \t]*)?(?P<condition>[^?:#={}]+?)[ \t]*(?P<sign>\?)[ \t]*(?P<then>[^?:#{}]+?)[ \t]*:[ \t]*"
     r"(?P<otherwise>[^?:#{}]+?)[ \t]*(?:#.*)?"
 )
+_LARGEST_EXPONENT = 400
 # Numbers up to this length need no second look.
 PLAIN = 300
 _NUMBER = re.compile(r"(0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]+)?([eE][+-]?[0-9]+)?%?")
@@ -135,6 +136,11 @@ def number(source: Source, start: int, text: str, findings: list[Diagnostic]) ->
         message, help_ = "this number is too large to be held", "write one below 1e308, of fewer than 300 digits"
         findings.append(Diagnostic("wrong-number", message, span, "here", help=help_))
         return "1%" if text[-1] == "%" else "1"
+    exponent = text.lower().rstrip("%").partition("e")[2]
+    if exponent and abs(int(exponent)) > _LARGEST_EXPONENT:
+        message, help_ = "this number is too small to be held", "write 0, or one above 1e-308"
+        findings.append(Diagnostic("wrong-number", message, span, "here", help=help_))
+        return "0%" if text[-1] == "%" else "0"
     return text
 
 

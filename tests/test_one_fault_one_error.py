@@ -31,6 +31,7 @@ def in_net(lines: str) -> str:
         (in_net("h = relu *\ng = relu\nh -> g"), [(2, "missing-value")]),
         (in_net("relu +\na: Linear(9) -> Linear(8)"), [(2, "missing-value")]),
         (in_net("a: Linear(8) +\nb: Linear(8)"), [(2, "unfinished-line")]),
+        (in_net("h = relu *\nh"), [(2, "missing-value")]),
     ],
 )
 def test_a_sign_at_the_end_of_a_line(text: str, faults: list[tuple[int, str]]) -> None:
@@ -188,5 +189,26 @@ def test_what_nobody_knows_for_a_fault_is_no_second_one(text: str, faults: list[
 
 
 def test_a_flow_shared_by_accident_is_told_once_in_each_repeat() -> None:
-    lines = "f = Linear(8)\nrepeat(2) { f -> relu -> f }\nrepeat(2) { f }"
-    assert told(in_net(lines)) == [(3, "shared-by-accident"), (4, "shared-by-accident")]
+    lines = "f = Linear(8)\nrepeat(2) { f -> relu -> f }\nrepeat(2) {\nf\nf\n}"
+    assert told(in_net(lines)) == [(3, "shared-by-accident"), (5, "shared-by-accident")]
+
+
+@pytest.mark.parametrize("number", ["1e-9999999", "0.1e-99999999", "0E-99999999", "0e99999999"])
+def test_a_number_of_too_many_places_is_refused_at_once(number: str) -> None:
+    assert told(f"w = {number}\n" + in_net("Dropout(w)")) == [(1, "wrong-number")]
+
+
+@pytest.mark.parametrize(
+    ("first", "operation", "faults"),
+    [
+        ("2", "{0} * {0}", [(11, "no-value")]),  # 2 ^ 1024
+        ("2", "max({0}, {0} - 1) * {0}", [(11, "no-value")]),
+        ("0.3", "{0} * {0}", []),
+        ("0.5", "{0} * {0} / {0} * {0} / {0}", []),
+    ],
+)
+def test_constants_that_grow_from_line_to_line_have_an_end(
+    first: str, operation: str, faults: list[tuple[int, str]]
+) -> None:
+    lines = [f"c0 = {first}", *(f"c{i} = {operation.format(f'c{i - 1}')}" for i in range(1, 40))]
+    assert told("\n".join(lines) + "\n" + in_net("Dropout(c39)")) == faults

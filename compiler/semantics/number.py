@@ -88,12 +88,16 @@ class Operation:
         values = [operand.value for operand in self.operands]
         return None if any(v is None for v in values) else apply(self.operator, *values)  # type: ignore[arg-type]
 
-    @property
+    @cached_property
     def open(self) -> bool:
         return any(operand.open for operand in self.operands)
 
 
 Number: TypeAlias = Literal | Reference | Operation
+
+
+_MOST_BITS = 1024
+"""A number as long as this is larger than a float can be."""
 
 
 class NumberError(ValueError):
@@ -210,14 +214,32 @@ def apply(operator: str, *values: Value) -> Value:
         raise NumberError(f"the result of {operator} is too large") from None
     except ValueError as error:
         raise NumberError(f"{operator} has no value here ({error})") from None
-    if isinstance(result, float) and math.isfinite(result) and result == int(result):
+    if isinstance(result, Fraction):
+        return _rounded(result)
+    if math.isfinite(result) and result == int(result):
         return Fraction(int(result))
     return result
 
 
+def _rounded(result: Fraction) -> Value:
+    """The result, or the float nearest to one of so many places that nothing could tell the two apart: products of
+    products would have no end of digits."""
+    return result if result.denominator.bit_length() <= 2 * _MOST_BITS or _too_large(result) else float(result)
+
+
+def _too_large(value: Value | None) -> bool:
+    """Whether no float is as large."""
+    if not isinstance(value, Fraction):
+        return False
+    return value.numerator.bit_length() - value.denominator.bit_length() >= _MOST_BITS
+
+
 def operation(operator: str, *operands: Number) -> Operation:
+    """An operation as it is written. Raises NumberError, also where the result is the first to be too large: numbers
+    that are made of one another from line to line end there. (The sizes that layers make of others have no bound.)"""
     result = Operation(operator, operands)
-    _ = result.value  # so that a division by zero is found where it is written
+    if _too_large(result.value) and not any(_too_large(operand.value) for operand in operands):
+        raise NumberError(f"the result of {operator} is too large")
     return result
 
 
