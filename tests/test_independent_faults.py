@@ -186,44 +186,40 @@ def test_many_faults_in_one_model_and_its_recipe() -> None:
 
 
 # Faults that stand beside each other in a recipe, and none of which is a reason to keep quiet about another.
-IN_ONE_RECIPE = {
-    "an option and a field": ({"data": "digits(splt = 3)", "loss": "cross_entropy(logits, data.labl)"}, [4, 5]),
-    "an option and an input": ({"data": "digits(splt = 3)", "input": "imgae"}, [4, 4]),
-    "a value and the head": ({"data": "digits(split = 3)", "width": "9"}, [4, 5]),
-    "an augmentation and a field": (
-        {"data": "digits -> randm_crop(3)", "loss": "cross_entropy(logits, data.labl)"},
-        [4, 5],
-    ),
-    "a key, its value and a field": (
-        {"key": "dta", "data": "digits -> foo(3)", "loss": "cross_entropy(logits, data.labl)"},
-        [4, 4, 5],
-    ),
-    "two augmentations and an input": ({"data": "digits -> two_vews(randm_crop(3))"}, [4, 4, 4]),
-    "a source, its option and a field": (
-        {"data": "digts(splt = 3)", "loss": "cross_entropy(logits, data.labl)"},
-        [4, 4, 5],
-    ),
-    "a field and the head": ({"loss": "cross_entropy(logits, data.labl)", "width": "9"}, [5, 5]),
-    "an optimizer and its option": ({"optimizer": "AdmW(lr = 1e-3, decy = 0.1)"}, [6, 6]),
+IN_ONE_RECIPE: dict[str, tuple[dict[str, str], list[int]]] = {
+    "nothing": ({}, []),
+    "an option and a field": ({"data": "digits(splt = 3)", "field": "labl"}, [5, 6]),
+    "an option and an input": ({"data": "digits(splt = 3)", "input": "imgae"}, [5, 5]),
+    "a value and the head": ({"data": "digits(split = 3)", "width": "9", "layers": "Linear(9)"}, [5, 6]),
+    "an augmentation and a field": ({"data": "digits -> randm_crop(3)", "field": "labl"}, [5, 6]),
+    "a key, its value and a field": ({"key": "dta", "data": "digits -> foo(3)", "field": "labl"}, [5, 5, 6]),
+    "two augmentations and an input": ({"data": "digits -> two_vews(randm_crop(3))"}, [5, 5, 5]),
+    "a source, its option and a field": ({"data": "digts(splt = 3)", "field": "labl"}, [5, 5, 6]),
+    "a field and the head": ({"field": "labl", "width": "9", "layers": "Linear(9)"}, [6, 6]),
+    "an optimizer and its option": ({"optimizer": "AdmW(lr = 1e-3, decy = 0.1)"}, [7, 7]),
+    "a layer and what is frozen": ({"layers": "head: Linear(10) -> Liner(10)", "more": "freeze = [haed]"}, [3, 10]),
+    "a layer and its label": ({"layers": "head: Liner(10)", "more": "rates = [haed = 10]"}, [3, 10]),
+    "a layer, and its label is right": ({"layers": "head: Liner(10)", "more": "rates = [head = 10]"}, [3]),
 }
 
 
 @pytest.mark.parametrize("name", IN_ONE_RECIPE)
 def test_faults_of_a_recipe_hide_no_others(name: str) -> None:
     changes, lines = IN_ONE_RECIPE[name]
-    fine = {
-        "input": "image",
-        "width": "10",
-        "key": "data",
-        "data": "digits",
-        "loss": "cross_entropy(logits, data.label)",
-        "optimizer": "AdamW(lr = 1e-3)",
-    }
-    text = (
-        "dlspec 1\nmodel Net: ({input}: [B, 1, 8, 8]) -> (logits: [B, {width}]) {{ flatten -> Linear({width}) }}\n"
-        "train Net {{\n  {key} = {data}\n  loss = {loss}\n  optimizer = {optimizer}\n  epochs = 2\n  batch = 64\n}}\n"
-    )
-    assert errors_in(text.format(**fine)) == []
+    fine = {"input": "image", "width": "10", "layers": "Linear(10)", "key": "data", "data": "digits", "field": "label"}
+    fine |= {"optimizer": "AdamW(lr = 1e-3)", "more": "seed = 1"}
+    text = """dlspec 1
+model Net: ({input}: [B, 1, 8, 8]) -> (logits: [B, {width}]) {{
+  flatten -> {layers} }}
+train Net {{
+  {key} = {data}
+  loss = cross_entropy(logits, data.{field})
+  optimizer = {optimizer}
+  epochs = 2
+  batch = 64
+  {more}
+}}
+"""
     assert [d.span.line for d in errors_in(text.format(**fine | changes))] == lines
 
 

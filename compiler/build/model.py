@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from ...grammar import tree
 from ...grammar.frozen import Frozen
+from ...grammar.source import Span
 from ..ir.graph import Apply, Graph, Node, Run, Unit, UnitModule, Value
 from ..ir.weights import module_paths
 from ..semantics.report import Report
@@ -21,6 +24,9 @@ from .env import Env
 from .leftovers import check_left, check_unused
 from .signatures import check_promised_dims, open_type
 from .untried import Untried
+
+_MOST_PATHS = 10_000
+"""Modules of a faulty model that a recipe can name."""
 
 
 class Built(Frozen):
@@ -79,7 +85,7 @@ def build_model(spec: Spec, model: tree.Model, report: Report, untried: Untried 
     draft.consumed.update(outputs)
     whole = all(isinstance(v.type, Tensor) for v in (*draft.inputs, *outputs))
     whole &= not report.failed and not report.incomplete
-    ports_found = _ports(model, draft, outputs, ctx.nodes, whole=whole)
+    ports_found = _ports(model, draft, outputs, ctx.nodes, spec.file.unread, whole=whole)
     if not whole:
         return Built(None, ports_found)
     unit = draft.close(outputs, ctx.nodes)
@@ -89,17 +95,36 @@ def build_model(spec: Spec, model: tree.Model, report: Report, untried: Untried 
     return Built(Graph(unit, spec.scope.numbers(), limits, names, model.signature, least), ports_found)
 
 
-def _ports(model: tree.Model, draft: UnitDraft, outputs: tuple[Value, ...], nodes: list[Node], *, whole: bool) -> Ports:
+def _ports(
+    model: tree.Model,
+    draft: UnitDraft,
+    outputs: tuple[Value, ...],
+    nodes: list[Node],
+    unread: Iterable[Span],
+    *,
+    whole: bool,
+) -> Ports:
     named = [port for port in (*model.signature.inputs, *(model.signature.outputs or ())) if port.name]
     promised = [port for port in model.signature.outputs or () if port.name]
+    paths = module_paths([module for _, module in draft.modules])
+    # What is refused for its size has no end of them.
+    made = frozenset(paths if whole else islice(paths, _MOST_PATHS))
     return Ports(
         model=model.name.text,
         inputs={value.name: value.type for value in draft.inputs if value.name},
         outputs={str(port.name): value.type for port, value in zip(promised, outputs, strict=False)},
         ends_in=_ends(promised, outputs, nodes, draft),
         spans={str(port.name): port.span for port in named},
-        modules=frozenset(module_paths([module for _, module in draft.modules])) if whole else None,
+        modules=made if whole else None,
+        made=made,
+        unmade=frozenset() if whole else _unmade(draft, made, unread),
     )
+
+
+def _unmade(draft: UnitDraft, made: frozenset[str], unread: Iterable[Span]) -> frozenset[str]:
+    """The names of modules that an error kept from being made; a word that could not be read may be one."""
+    unreadable = (word for span in unread for word in re.findall(r"[a-z_]\w*", span.text))
+    return frozenset([*draft.unmade, *draft.labels - made, *unreadable])
 
 
 def _ends(promised: list[tree.Port], outputs: tuple[Value, ...], nodes: list[Node], draft: UnitDraft) -> dict[str, str]:

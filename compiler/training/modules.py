@@ -71,18 +71,33 @@ def _name(entry: tree.Flow | tree.Entry) -> ModuleName | None:
 
 
 def check_modules(names: Iterable[ModuleName], key: str, ports: Ports, report: Report) -> bool:
-    """Whether each name is that of a module; what is not is reported. Where the modules are not known, all fit."""
-    modules = ports.modules
-    if modules is None:
-        return True
+    """Whether each name is that of a module; what is not is reported. Where the modules are not all known, only what is
+    near to one that is."""
+    modules = ports.made if ports.modules is None else ports.modules
     unknown = [name for name in names if not any(name.matches(path) for path in modules)]
+    if ports.modules is None:
+        modules |= {name for name in ports.unmade if "." not in name}
+        near = [name for name in unknown if _mended(name.text, _levels(modules)) is not None]
+        unknown = [name for name in near if not _may_be(name, ports.unmade)]
     for name in unknown:
         _unknown(name, ports.model, modules, report)
     return not unknown
 
 
+def _may_be(name: ModuleName, unmade: frozenset[str]) -> bool:
+    """Whether a name may be that of a module that an error kept from being made, or of one inside it."""
+    parts = [part for part in name.text.split(".") if part != "*" and not part.isdigit()]
+    return any(".".join(parts[:depth]) in unmade for depth in range(1, len(parts) + 1)) or any(
+        "*" in part for part in parts
+    )
+
+
+def _levels(modules: frozenset[str]) -> set[str]:
+    return {path.rsplit(".", depth)[0] for path in modules for depth in range(path.count(".") + 1)} | modules
+
+
 def _unknown(name: ModuleName, model: str, modules: frozenset[str], report: Report) -> None:
-    levels = {path.rsplit(".", depth)[0] for path in modules for depth in range(path.count(".") + 1)} | modules
+    levels = _levels(modules)
     inside = sorted({re.sub(r"\.\d+(?=\.|$)", ".*", path) for path in levels if path.endswith(f".{name.text}")})
     message = f"{model} has no module `{name.text}`"
     if inside:

@@ -14,7 +14,8 @@ class Ports(Frozen):
     """The inputs and outputs of a model by name, in order; types may be UNKNOWN where an error was reported.
 
     `ends_in` has the word of the last layer or function of an output (`softmax`), where it is one; `spans` where the
-    ports are declared; `modules` the paths of the modules (`blocks.0.attn.q`), None where they are not known.
+    ports are declared; `modules` the paths of the modules (`blocks.0.attn.q`), None where not all are known: `made` are
+    then those that are, and `unmade` the names of others, `blocks.attn` whatever the copy.
     """
 
     model: str
@@ -23,3 +24,5 @@ class Ports(Frozen):
     ends_in: Mapping[str, str] = field(default_factory=dict)
     spans: Mapping[str, Span] = field(default_factory=dict)
     modules: frozenset[str] | None = None
+    made: frozenset[str] = frozenset()
+    unmade: frozenset[str] = frozenset()
