@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from triton import knobs
+from triton_files import compiled as emitted_files
 from triton_machine_code import compiled
 from triton_templates import interpreting, template
+
+from dlspec.runtime.program import load_text
 
 SIZES = [(1, 1, 16), (7, 3, 16), (5, 64, 128), (9, 100, 64), (3, 1000, 4096)]
 
@@ -39,8 +45,8 @@ def computed(gate: Tensor, up: Tensor, d_out: Tensor, block: int) -> list[Tensor
         d_gate, d_up = gradients.view(rows, 2 * width).split(width, 1)
     grid = (-(-out.numel() // block),)
     constants = {"BLOCK": block, "WIDTH": width, "JOINED": joined}
-    kernels.gated_forward[grid](gate, up, out, rows, **constants)
-    kernels.gated_backward[grid](gate, up, d_out, d_gate, d_up, rows, **constants)
+    kernels.gated_forward[grid](gate, up, out, out.numel(), **constants)
+    kernels.gated_backward[grid](gate, up, d_out, d_gate, d_up, out.numel(), **constants)
     return [out, d_gate, d_up]
 
 
@@ -68,12 +74,11 @@ def test_at_most_twice_the_error_of_pytorch(dtype: torch.dtype) -> None:
         assert (found - right).abs().max() <= 2.0 * (plain - right).abs().max()
 
 
-def hold_machine_code(width: int, joined: bool, target: str) -> None:
-    kernels = template("gated", interpreted=False)
-    types = dict.fromkeys(("gate", "up", "out", "d_out", "d_gate", "d_up"), "*bf16") | {"M": "i32"}
-    constants = {"BLOCK": 4096, "WIDTH": width, "JOINED": joined}
+def hold_machine_code(kernels: ModuleType, target: str, **features: int) -> None:
+    types = dict.fromkeys(("gate", "up", "out", "d_out", "d_gate", "d_up"), "*bf16") | {"N": "i32"}
+    constants = {"BLOCK": 4096, **features}
     for kernel in (kernels.gated_forward, kernels.gated_backward):
-        code = compiled(kernel, types, constants, 256, target)
+        code = compiled(kernel, types, constants, 256, target, multiples_of_16=("N",))
         assert code.stack == 0
         assert code.shared == 0
         assert code.wide_loads >= 2
@@ -81,12 +86,32 @@ def hold_machine_code(width: int, joined: bool, target: str) -> None:
 
 @pytest.mark.parametrize("joined", [False, True], ids=["apart", "joined"])
 def test_machine_code(joined: bool) -> None:
-    hold_machine_code(11008, joined, "sm_90")
+    hold_machine_code(template("gated", interpreted=False), "sm_90", WIDTH=11008, JOINED=joined)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["sm_80", "gfx942"])
 @pytest.mark.parametrize("width", [3072, 11008, 28672])
 def test_machine_code_elsewhere(width: int, target: str) -> None:
-    hold_machine_code(width, False, target)
-    hold_machine_code(width, True, target)
+    for joined in (False, True):
+        hold_machine_code(template("gated", interpreted=False), target, WIDTH=width, JOINED=joined)
+
+
+def emitted(activation: str) -> ModuleType:
+    """The kernels of a model, for the compiler."""
+    text = f"dlspec 1\nmodel Net: (x: [B, 8]) -> (y: [B, 8]) {{ (Linear(8) -> {activation}) * Linear(8) }}\n"
+    with knobs.runtime.scope():
+        knobs.runtime.interpret = False
+        return load_text("kernels_to_compile", emitted_files(text).kernels["net_kernels.py"])
+
+
+@pytest.mark.parametrize("activation", ["silu", "gelu", "gelu(approximate = tanh)"])
+def test_machine_code_of_what_is_emitted(activation: str) -> None:
+    hold_machine_code(emitted(activation), "sm_90")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["sm_90", "sm_80", "gfx942"])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "mish", "swish(2)", "elu", "selu", "softplus"])
+def test_machine_code_of_what_is_emitted_elsewhere(activation: str, target: str) -> None:
+    hold_machine_code(emitted(activation), target)

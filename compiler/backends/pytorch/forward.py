@@ -179,7 +179,7 @@ class Forward:
                 # What comes by keyword stands behind what comes by the arrow.
                 first = 0 if layer.takes_running else 1
                 alone = [
-                    bool(module) or place > 0 or template.count(hole(place)) > 1
+                    bool(module) or (place > 0 and not layer.sides_nest) or template.count(hole(place)) > 1
                     for place, _ in enumerate(node.inputs, first)
                 ]
                 operands = self._operands(node.inputs, alone)

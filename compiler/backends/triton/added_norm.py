@@ -12,7 +12,7 @@ from ...options import Kind
 from ...semantics.tensor import Tensor
 
 
-def _as_is(value: Any) -> Any:
+def as_is(value: Any) -> Any:
     return value
 
 
@@ -21,8 +21,8 @@ class AddedNorm(Layer):
 
     word: ClassVar[str] = "AddedNorm"
 
-    norm: Annotated[Any, Kind(_as_is)]
-    branch: Annotated[Any, Kind(_as_is)]
+    norm: Annotated[Any, Kind(as_is)]
+    branch: Annotated[Any, Kind(as_is)]
 
     @property
     def of(self) -> LayerNorm | RMSNorm:

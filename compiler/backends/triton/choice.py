@@ -11,6 +11,8 @@ from ...layers.rms_norm import RMSNorm
 from ...semantics.tensor import Tensor
 from .added_norm import AddedNorm
 from .attention_features import attention_features
+from .gated import Gated
+from .gated_features import GatedFeatures
 from .norm_features import norm_features
 from .variant import NoKernel, Variant
 
@@ -26,4 +28,6 @@ def variant_for(layer: Layer, x: Tensor) -> Variant:
             return norm_features(layer, x)
         case AddedNorm():
             return replace(norm_features(layer.of, x), add=True)
+        case Gated():
+            return GatedFeatures(layer.name, layer.expression)
     raise NoKernel(layer.word)

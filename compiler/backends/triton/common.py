@@ -3,7 +3,7 @@
 HEAD = """\
 from __future__ import annotations
 
-from collections.abc import Callable
+_STANDARD_from collections.abc import Callable
 
 import torch
 _IMPORTS_from torch.autograd.function import once_differentiable

@@ -47,11 +47,13 @@ class KernelFile:
         doc = f'"""Kernels of {source_name}, and the plain forms that run without a GPU."""\n\n'
         modules = "from torch import Tensor, nn\n" if re.search(r"\bnn\.", body) else "from torch import Tensor\n"
         functional = "import torch.nn.functional as F\n" if re.search(r"\bF\.", body) else ""
+        standard = "import math\n" if re.search(r"(?<!\.)\bmath\.", body) else ""
         descriptors = (
             "    from triton.tools.tensor_descriptor import TensorDescriptor\n" if "TensorDescriptor(" in body else ""
         )
-        head = HEAD.replace("_NAMESPACE_", namespace).replace("_IMPORTS_", functional + modules)
-        return doc + head.replace("_DESCRIPTORS_", descriptors) + "\n" + body
+        head = HEAD.replace("_NAMESPACE_", namespace).replace("_STANDARD_", standard)
+        head = head.replace("_IMPORTS_", functional + modules).replace("_DESCRIPTORS_", descriptors)
+        return doc + head + "\n" + body
 
 
 def _variant(variant: Variant, number: int) -> str:

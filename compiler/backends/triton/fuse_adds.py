@@ -33,6 +33,7 @@ from ...ir.graph import (
     regions,
     with_regions,
 )
+from ...ir.units import with_units
 from ...layers.layer_norm import LayerNorm
 from ...layers.rms_norm import RMSNorm
 from ...layers.side import Side
@@ -43,30 +44,14 @@ from .variant import NoKernel
 
 
 def fuse_adds(graph: Graph) -> Graph:
-    done: dict[Unit, Unit] = {}
     lent = {module.path[-1] for unit in _units(graph.model) for module in unit.modules if isinstance(module, Borrowed)}
 
-    def unit_fused(unit: Unit) -> Unit:
-        if unit not in done:
-            fusing = _Fusing(unit, lent)
-            nodes = fusing.nodes(unit.nodes)
-            modules = tuple(module_fused(fusing.module(module)) for module in unit.modules)
-            done[unit] = replace(unit, nodes=nodes, modules=modules)
-        return done[unit]
+    def fused(unit: Unit) -> Unit:
+        fusing = _Fusing(unit, lent)
+        nodes = fusing.nodes(unit.nodes)
+        return replace(unit, nodes=nodes, modules=tuple(map(fusing.module, unit.modules)))
 
-    def module_fused(module: Module) -> Module:
-        match module:
-            case UnitModule():
-                return replace(module, unit=unit_fused(module.unit))
-            case Copies() | Experts():
-                return replace(module, units=tuple(map(unit_fused, module.units)))
-            case Momentum(of=UnitModule() as of):
-                return replace(module, of=module_fused(of))
-            case Borrowed(module=UnitModule() | Copies() as own):
-                return replace(module, module=module_fused(own))
-        return module
-
-    return replace(graph, model=unit_fused(graph.model))
+    return with_units(graph, fused)
 
 
 def _units(unit: Unit) -> Iterator[Unit]:

@@ -1,0 +1,88 @@
+"""An activation and the product that it goes into become one step, which reads and writes each value once.
+
+before   x = F.silu(self.gate(x)) * self.up(x)        after   x = silu_gated(self.gate(x), self.up(x))
+
+Either side may be the activation. One that is read elsewhere too stays as it is, and so does a product that spreads
+its sides over one another. These are functions: no key of the checkpoint changes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from ...ir.graph import Apply, Call, Graph, Node, Op, Pointwise, Region, Unit, Value, with_regions
+from ...ir.units import with_units
+from ...layers.side import Side
+from ...scalars.activations import OPTIONS, activation
+from ...scalars.expression import Constant, Expression, Variable, applied, rebuilt
+from ...scalars.simplify import simplify
+from ...semantics.number import number
+from ...semantics.tensor import Tensor, same
+from ..pytorch.reads import uses
+from .gated import Gated
+
+
+def fuse_gates(graph: Graph) -> Graph:
+    return with_units(graph, _unit)
+
+
+def _unit(unit: Unit) -> Unit:
+    return replace(unit, nodes=_nodes(unit.nodes, uses(unit)))
+
+
+def _nodes(nodes: tuple[Node, ...], read: Counter[Value]) -> tuple[Node, ...]:
+    """A flow, and the flows inside it. `read`: how often the unit reads a value."""
+    makers = {node.output: node for node in nodes if len(node.outputs) == 1}
+    fused: dict[Node, Node] = {}
+    gone: set[Node] = set()
+    for node in nodes:
+        if node.op == Pointwise("*") and len(node.inputs) == 2:
+            for gate, up in (node.inputs, node.inputs[::-1]):
+                maker = makers.get(gate)
+                found = None if maker is None or read[gate] > 1 else _gated(maker, up)
+                if maker is not None and found is not None:
+                    fused[node] = replace(node, op=Apply(found), inputs=(*maker.inputs, up))
+                    gone.add(maker)
+                    break
+
+    def region(inner: Region) -> Region:
+        return Region(inner.input, _nodes(inner.nodes, read), inner.output)
+
+    left = (fused.get(node, node) for node in nodes if node not in gone)
+    return tuple(replace(node, op=with_regions(node.op, region)) for node in left)
+
+
+def _gated(maker: Node, up: Value) -> Gated | None:
+    """The step that computes an activation and its product with `up`, over one shape."""
+    x = maker.inputs[0].type if len(maker.inputs) == 1 else None
+    if not isinstance(x, Tensor) or not isinstance(up.type, Tensor) or x.dtype != "float" or not same(x, up.type):
+        return None
+    named = _activation(maker.op)
+    if named is None or maker.module is not None:
+        return None
+    name, expression = named
+    return Gated(name=name, activation=simplify(_settled(expression)), up=Side(up.type, 1))
+
+
+def _activation(op: Op) -> tuple[str, Expression] | None:
+    """Its name, and its value over `x`; None of what is none."""
+    x = Variable("x")
+    match op:
+        case Apply(layer=layer) if layer.word in OPTIONS:
+            by_tanh = layer.word == "gelu" and getattr(layer, "approximate", None) == "tanh"
+            word = "gelu_tanh" if by_tanh else layer.word
+            options = [Constant(getattr(layer, option)) for option in OPTIONS[layer.word]]
+            return word, activation(word, x, *options)
+        case Call(function=function, arguments=arguments):
+            return function.name, applied(function, [x if n is None else Constant(n) for n in arguments])
+    return None
+
+
+def _settled(expression: Expression) -> Expression:
+    """With the values of its numbers, however they are written: kernels compute with these."""
+    if isinstance(expression, Constant):
+        value = expression.number.value
+        assert value is not None
+        return Constant(number(value))
+    return rebuilt(expression, _settled)
