@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
 from ..grammar.frozen import Frozen
@@ -246,8 +246,12 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
         graph=graph,
         model_code=emit_module(_with_kernels(graph, kernel_file), source_name, scheme, kernels=kernel_file),
         export_code=emit_module(run_passes(graph, EXPORT_PASSES), source_name, scheme, exporting=True),
-        recipe_code=emit_recipe(plan, source_name, model) if plan is not None else None,
-        settings=settings(plan, spec.name, model_settings(graph, parameter_count(graph))) if plan is not None else None,
+        recipe_code=emit_recipe(plan, source_name, model, kernel_file) if plan is not None else None,
+        settings=settings(
+            plan, spec.name, model_settings(graph, parameter_count(graph)), _fused_loss(plan, kernel_file)
+        )
+        if plan is not None
+        else None,
         diagnostics=analysis.diagnostics,
         imports=analysis.imports,
         beside=files_beside(graph),
@@ -263,6 +267,16 @@ def _kernel_file(name: str, word: str | None) -> KernelFile | None:
     from .backends.triton.file import KernelFile  # which needs libcst
 
     return KernelFile(name)
+
+
+def _fused_loss(plan: TrainPlan, kernels: KernelFile | None) -> dict[str, Any]:
+    """What the settings say of a loss that kernels compute."""
+    if kernels is None:
+        return {}
+    from .backends.triton.losses import own_dtype
+
+    outputs = own_dtype(plan)
+    return {"own_dtype": outputs} if outputs else {}
 
 
 def _with_kernels(graph: Graph, kernels: KernelFile | None) -> Graph:

@@ -13,19 +13,22 @@ IGNORED = -100
 
 
 def model_values(model: nn.Module, options: Settings, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Run the model on a batch: tensors by "input.NAME", "data.FIELD", "output.NAME". 16-bit outputs come as fp32."""
+    """Run the model on a batch: tensors by "input.NAME", "data.FIELD", "output.NAME"."""
     inputs = [batch[options.bind[port.name]] for port in options.inputs]
     results = model(*inputs)
     outputs = results if isinstance(results, tuple) else (results,)
     values = {f"data.{name}": tensor for name, tensor in batch.items()}
     values.update({f"input.{port.name}": tensor for port, tensor in zip(options.inputs, inputs, strict=True)})
-    values.update({f"output.{port.name}": _full(tensor) for port, tensor in zip(options.outputs, outputs, strict=True)})
+    values.update({f"output.{port.name}": tensor for port, tensor in zip(options.outputs, outputs, strict=True)})
     return values
 
 
 def take(measure: Measure, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The arguments of a loss or of metrics."""
-    return {argument: values[source] for argument, source in measure.arguments.items()}
+    """The arguments of a loss or of metrics; 16-bit outputs come as fp32, but for what is taken in its own dtype."""
+    return {
+        argument: values[source] if source in measure.own_dtype else _full(values[source])
+        for argument, source in measure.arguments.items()
+    }
 
 
 def counted(measure: Measure, batch: Mapping[str, Tensor]) -> int:

@@ -39,7 +39,7 @@ class Program:
     recipe_code: str
     settings: Mapping[str, Any]
     beside: Mapping[str, str] = field(default_factory=dict)
-    """The files with layers written in Python, which the model imports: their texts by file name."""
+    """What model and recipe import: layers written in Python, kernels. Their texts by file name."""
 
     @cached_property
     def options(self) -> Settings:
@@ -65,7 +65,7 @@ class Program:
 
     @cached_property
     def recipe(self) -> ModuleType:
-        return load_text(f"{self.name}_recipe", self.recipe_code)
+        return load_text(f"{self.name}_recipe", self.recipe_code, self.beside)
 
     def make_model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The model with the initial weights of the run's seed.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..ir.graph import Graph
@@ -18,8 +19,11 @@ SCHEMA = 1
 KEEP = 2
 
 
-def settings(plan: TrainPlan, name: str, model: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a recipe. `name` is the stem of the spec's file, `model` the section about the model."""
+def settings(
+    plan: TrainPlan, name: str, model: dict[str, Any], loss: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The settings of a recipe. `name` is the stem of the spec's file, `model` the section about the model, and `loss`
+    what more there is to say of the loss where kernels compute it."""
     return {
         "schema": SCHEMA,
         "name": name,
@@ -32,7 +36,8 @@ def settings(plan: TrainPlan, name: str, model: dict[str, Any]) -> dict[str, Any
             "ignore": _ignored(plan),
             "classes": _classes(plan),
         }
-        | _alike(plan),
+        | _alike(plan)
+        | dict(loss),
         "metrics": _metrics(plan),
         "steps": whole(plan.run.count) if plan.run.unit == "steps" else None,
         "epochs": plan.run.as_json()["epochs"] if plan.run.unit == "epochs" else None,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from ...semantics.number import Number, real, whole, written
 from ...training.arguments import argument_names
-from ...training.measure import Operand, Value
+from ...training.losses.cross_entropy import CrossEntropy
+from ...training.measure import Call, Operand, Value
 from ...training.objective import LossTerm, Objective, Scaled, Sum
 from ...training.optimizer import Optimizer
 from ...training.plan import TrainPlan
@@ -16,14 +18,21 @@ from ...training.spelling import real_text
 from .layout import WIDTH, fit
 from .rates import write_learning_rate
 
+if TYPE_CHECKING:
+    from ..triton.file import KernelFile
+
 DOC_WIDTH = 120
 
 
-def emit_recipe(plan: TrainPlan, source_name: str, model_name: str) -> str:
+def emit_recipe(plan: TrainPlan, source_name: str, model_name: str, kernels: KernelFile | None = None) -> str:
     """The recipe as readable, standalone PyTorch: `loss`, `metrics` where there are any, `parameter_groups`,
-    `optimizer` and `learning_rate`. `source_name` is the spec's file name, for the docstring."""
+    `optimizer` and `learning_rate`. `source_name` is the spec's file name, for the docstring.
+
+    With `kernels` the loss calls those where there are some, and they are written there.
+    """
+    fused = _fused(plan, kernels)
     functions = [
-        _loss(plan),
+        _loss(plan, fused),
         *([_metrics(plan)] if plan.metrics else []),
         _parameter_groups(plan.optimizer),
         _optimizer(plan.optimizer),
@@ -35,7 +44,19 @@ def emit_recipe(plan: TrainPlan, source_name: str, model_name: str) -> str:
         f"How {model_name} is trained{name}, from {source_name}: "
         "plain functions over the model's outputs, its parameters and the step."
     )
-    return "\n".join([*docstring(doc), "", *_imports(body), "", "", body, ""])
+    imports = _imports(body)
+    if kernels is not None and fused:
+        imports += ["", f"from {kernels.module} import {', '.join(sorted(set(fused.values())))}"]
+    return "\n".join([*docstring(doc), "", *imports, "", "", body, ""])
+
+
+def _fused(plan: TrainPlan, kernels: KernelFile | None) -> dict[int, str]:
+    """The functions with kernels that stand for losses, by the identity of the term."""
+    if kernels is None:
+        return {}
+    from ..triton.losses import fused_losses
+
+    return {id(term): kernels.add(features) for term, features in fused_losses(plan)}
 
 
 def _imports(body: str) -> list[str]:
@@ -84,22 +105,30 @@ def _signature(name: str, parameters: list[str], result: str) -> list[str]:
 # --- loss ------------------------------------------------------------------------------------------------------
 
 
-def _loss(plan: TrainPlan) -> list[str]:
+def _loss(plan: TrainPlan, fused: Mapping[int, str]) -> list[str]:
     assert plan.loss is not None  # a recipe with phases is not written yet
     names = argument_names(plan.loss_values())
-    function = _Function(names.values())
-    masked = _mask(function, [term.true for term in plan.terms if term.loss.counts_classes], plan.ignored, names)
-    line = f"return {_expression(plan.loss, names)}"
+    function = _Function([*names.values(), *fused.values()])
+    classes = [term for term in plan.terms if term.loss.counts_classes]
+    masked = _mask(function, [term.true for term in classes if id(term) not in fused], plan.ignored, names)
+    terms = _Terms(names, fused, plan.ignored)
+    line = f"return {terms.expression(plan.loss)}"
     if len(line) + 4 > WIDTH and len(plan.terms) > 1:
-        line = f"return {_expression(plan.loss, names, function)}"
+        line = f"return {terms.expression(plan.loss, function)}"
     function.lines += [line] if len(line) + 4 <= WIDTH or len(plan.terms) == 1 else _broken(line)
-    doc = f"The training loss, a mean over all entries{' that count' if masked else ''}."
+    some = masked or (fused and _is_other(plan.ignored))
+    doc = f"The training loss, a mean over all entries{' that count' if some else ''}."
     return function.text("loss", names.values(), "Tensor", doc)
+
+
+def _is_other(ignored: Number | None) -> bool:
+    """Whether there is a target that does not count beside -100."""
+    return ignored is not None and whole(ignored) != -100
 
 
 def _mask(function: _Function, targets: list[Value], ignored: Number | None, names: dict[str, str]) -> list[str]:
     """Makes -100 of what else does not count; returns the targets in which it did."""
-    if ignored is None or whole(ignored) == -100:
+    if ignored is None or not _is_other(ignored):
         return []
     sources = list(dict.fromkeys(t.source for t in targets if t.origin != "constant"))
     for source in sources:
@@ -110,19 +139,32 @@ def _mask(function: _Function, targets: list[Value], ignored: Number | None, nam
     return sources
 
 
-def _expression(objective: Objective, names: dict[str, str], function: _Function | None = None) -> str:
-    """The loss as a formula; with a `function` each term is a name that it assigns."""
-    match objective:
-        case LossTerm(loss=loss, values=values):
-            text = str(loss.code([_operand(value, names) for value in values]))
-            return text if function is None else function.assign(loss.word, text)
-        case Scaled(factor=factor, of=of, divides=divides):
-            inner, number = _expression(of, names, function), _factor(factor)
-            inner = f"({inner})" if isinstance(of, Sum) or (isinstance(of, Scaled) and not divides) else inner
-            return f"{inner} / {number}" if divides else f"{number} * {inner}"
-        case Sum(operator=operator, left=left, right=right):
-            first, second = _expression(left, names, function), _expression(right, names, function)
-            return f"{first} {operator} {f'({second})' if isinstance(right, Sum) else second}"
+class _Terms:
+    """The losses as they stand in a formula; `fused` are the functions with kernels, by the identity of the term."""
+
+    def __init__(self, names: dict[str, str], fused: Mapping[int, str], ignored: Number | None) -> None:
+        self.names, self.fused = names, fused
+        self.ignored = ignored if _is_other(ignored) else None
+
+    def expression(self, objective: Objective, function: _Function | None = None) -> str:
+        """The loss as a formula; with a `function` each term is a name that it assigns."""
+        match objective:
+            case LossTerm(loss=loss):
+                text = str(self._call(objective))
+                return text if function is None else function.assign(loss.word, text)
+            case Scaled(factor=factor, of=of, divides=divides):
+                inner, number = self.expression(of, function), _factor(factor)
+                inner = f"({inner})" if isinstance(of, Sum) or (isinstance(of, Scaled) and not divides) else inner
+                return f"{inner} / {number}" if divides else f"{number} * {inner}"
+            case Sum(operator=operator, left=left, right=right):
+                first, second = self.expression(left, function), self.expression(right, function)
+                return f"{first} {operator} {f'({second})' if isinstance(right, Sum) else second}"
+
+    def _call(self, term: LossTerm) -> Call:
+        operands = [_operand(value, self.names) for value in term.values]
+        if id(term) in self.fused and isinstance(term.loss, CrossEntropy):
+            return term.loss.fused(operands, self.fused[id(term)], self.ignored)
+        return term.loss.code(operands)
 
 
 def _factor(n: Number) -> str:

@@ -51,14 +51,26 @@ class CrossEntropy(Loss):
         smoothing = () if real(self.smoothing) == 0 else (f"label_smoothing={real_text(self.smoothing)}",)
         return Call("F.cross_entropy", (*rows(said, true), *smoothing))
 
+    def fused(self, operands: Sequence[Operand], function: str, ignored: Number | None) -> Call:
+        """The same by a function with kernels, which leaves out targets that are `ignored`, too."""
+        said, true = operands
+        smoothing = () if real(self.smoothing) == 0 else (f"smoothing={real_text(self.smoothing)}",)
+        ignore = () if ignored is None else (f"ignore={real_text(ignored)}",)
+        return Call(function, (said.text, filled(said, true).text, *smoothing, *ignore))
+
 
 def rows(said: Operand, true: Operand) -> tuple[str, str]:
     """Logits and classes as F.cross_entropy takes them: a row of logits for each class, or pictures as they are."""
-    if true.value.number is not None:
-        text = real_text(true.value.number)
-        shape = f"{said.text}[:, 0].shape" if said.rank in (4, 5) else f"{said.text}.shape[:-1]"
-        filled = f"torch.full({shape}, {text}, device={said.text}.device)"
-        true = Operand(true.value, filled)
+    true = filled(said, true)
     if said.rank not in (2, 4, 5):
         return f"{said.text}.flatten(0, -2)", f"{true.text}.flatten()"
     return said.text, true.text
+
+
+def filled(said: Operand, true: Operand) -> Operand:
+    """The classes; one that stands for all of them as a tensor."""
+    if true.value.number is None:
+        return true
+    shape = f"{said.text}[:, 0].shape" if said.rank in (4, 5) else f"{said.text}.shape[:-1]"
+    text = f"torch.full({shape}, {real_text(true.value.number)}, device={said.text}.device)"
+    return Operand(true.value, text)
