@@ -283,6 +283,7 @@ def _with_kernels(graph: Graph, kernels: KernelFile | None) -> Graph:
     if kernels is None:
         return graph
     from .backends.triton.fuse_adds import fuse_adds
+    from .backends.triton.fuse_gates import fuse_gates
 
     return fuse_gates(fuse_adds(graph))
 
@@ -295,7 +296,6 @@ def _chosen(spec: Spec, recipe: str | None) -> tuple[str, str | None]:
         whole = spec.source.span(0, 0)
         report.unknown("recipe", recipe, whole, recipes, where=" in this file")
         raise SpecError([replace(d, fixes=()) for d in report.diagnostics])
-    from .backends.triton.fuse_gates import fuse_gates
     if recipe is None and recipes:
         recipe = next(reversed(recipes))
     if recipe is not None:
