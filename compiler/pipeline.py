@@ -22,6 +22,7 @@ from .build.circles import check_constants
 from .build.defaults import check_file_defaults
 from .build.model import build_model
 from .build.spelling import check_spelling, check_used
+from .build.unplaced import check_unplaced
 from .build.untried import Untried
 from .collector import no_collections
 from .depth import room_for_depth
@@ -159,6 +160,7 @@ def _analyse(
                 if built.graph is not None and not parameter_count(built.graph):
                     _nothing_to_train(train.model, report)
     untried.check(report)
+    check_unplaced(spec.scope, report)
     check_constants(spec.scope, report)
     for train in spec.scope.recipes.values():
         if train.model.text not in spec.scope.models:

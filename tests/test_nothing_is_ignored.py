@@ -42,3 +42,18 @@ def test_a_label_may_name_what_could_hold_modules(above: str, body: str) -> None
 )
 def test_labels_of_other_levels_and_of_one_flow_are_free(body: str) -> None:
     assert findings(body) == []
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "block A: [B, T, 8] -> [B, 64, 8] { reshape([B, 64, 8]) }",  # T may be 64
+        "block A: [B, T, 8] -> [B, T, 8] { Positions(16, 8) }",  # and 16 at most
+        "block A: [B, T, D] -> [B, T, 9] { Linear(8) -> Linear(D) }",
+        "block A(heads = 3): [B, T, 8] -> [B, T, 8] { SelfAttention(heads) }",
+        "block A(f): [B, T, 8] -> [B, T, 9] { f }",
+        "block A: [B, 3, H, W] -> [B, 5] { flatten -> Linear(5) }",
+    ],
+)
+def test_a_block_that_nothing_uses_may_need_what_a_call_would_give(block: str) -> None:
+    assert findings("Linear(8)", block) == ["unused-name"]

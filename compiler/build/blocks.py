@@ -39,16 +39,16 @@ def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None
     if given is None or inputs is None:
         unknown = tuple(ctx.unknown() for _ in _ports(block) or (None,))
         aside = ctx.within(nodes=[], opened=None, untried=None)
-        _build_block(block, stage, unknown, given, aside)  # its own faults are told all the same
+        build_block(block, stage, unknown, given, aside)  # its own faults are told all the same
         ctx.leave_unmade(ctx.module_name(stem(block.name.text)))
         return ctx.unknown()
 
     def build(x: Value, inner: Context) -> Placed | None:
-        return _build_block(block, stage, (x, *inputs[1:]), given, inner.within(env=ctx.env))
+        return build_block(block, stage, (x, *inputs[1:]), given, inner.within(env=ctx.env))
 
     def build_with(given: Given, report: Report) -> Placed | None:
         aside = ctx.within(nodes=[], opened=None, report=report, untried=None)
-        return _build_block(block, stage, inputs, given, aside)
+        return build_block(block, stage, inputs, given, aside)
 
     placed = build(inputs[0], ctx)
     if placed is None:
@@ -60,7 +60,7 @@ def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None
     return _run(placed, name, inputs[:1], stage, ctx, build)
 
 
-def _build_block(
+def build_block(
     block: tree.Block | tree.Model, stage: tree.Stage, inputs: tuple[Value, ...], given: Given | None, ctx: Context
 ) -> Placed | None:
     """The unit of a call; None where an argument has a fault. `given` is None where the arguments cannot be read."""
