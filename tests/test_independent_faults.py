@@ -223,6 +223,40 @@ train Net {{
     assert [d.span.line for d in errors_in(text.format(**fine | changes))] == lines
 
 
+BEHIND_AN_IMPORT = """dlspec 1
+import {what}
+model Net: (x: [B, T, 8]) -> (y: [B, T, 8]) {{
+  Liner(8)
+  reluu
+  residual {{ geglu(3) -> Encoder(8) -> RelNorm }}
+  a: relu
+  Linear(8)
+}}
+train Net {{
+  data = digts
+  loss = mse(y, 0)
+  optimizer = AdmW(lr = 1e-3)
+  epochs = 2
+  batch = 64
+}}
+"""
+
+
+@pytest.mark.parametrize("what", ['"nowhere.dlspec"', '"nowhere.py"', "std.nothing_like_it"])
+def test_an_import_that_is_not_found_hides_no_slip_of_the_hand(what: str) -> None:
+    assert [d.span.line for d in errors_in(BEHIND_AN_IMPORT.format(what=what))] == [2, 4, 5, 7, 11, 11, 13]
+
+
+def test_a_misspelt_library_brings_the_names_of_the_one_that_was_meant() -> None:
+    told = errors_in(BEHIND_AN_IMPORT.format(what="std.resnett").replace("geglu(3) -> Encoder(8)", "BasicBlok(8)"))
+    assert [(d.code, d.span.line) for d in told][:3] == [
+        ("unknown-import", 2),
+        ("unknown-layer", 4),
+        ("unknown-name", 5),
+    ]
+    assert "`BasicBlok`" in told[3].message
+
+
 def _alone(case: Case) -> str | None:
     """The one item of a case that has one fault and names nothing outside of itself."""
     head, _, rest = case.wrong.partition("\n")

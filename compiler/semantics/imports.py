@@ -103,6 +103,8 @@ class Importer:
         return tuple(found)
 
     def _import(self, source: Source, item: tree.Import) -> Imported | None:
+        """The file that is asked for, or the one that was meant; None where there is none, and what is wrong is
+        reported."""
         path = self._path(source, item)
         if path is None:
             return None
@@ -127,9 +129,14 @@ class Importer:
         except (OSError, ValueError) as error:
             if path.endswith(".py") and not self.allow_python:
                 self._refuse(path, item, "not run, and it cannot be read either")
-            else:
-                self._unreadable(path, item, error)
-            return None
+                return None
+            meant = self._unreadable(path, item, error)
+            if meant is None or not meant.endswith(".dlspec") or _key(meant) in self._open:
+                return None
+            try:
+                source = self.read(meant)
+            except (OSError, ValueError):
+                return None
         if isinstance(source, Diagnostic):
             self.report.add(source)
             return None
@@ -200,9 +207,10 @@ class Importer:
             help=f"write `{better}`" if meant or head != "std" else f"there are {listed}",
             fixes=(Fix(path.span, better),) if meant or head != "std" else (),
         )
-        return None
+        return os.path.join(STD, f"{meant}.dlspec") if meant else None
 
-    def _unreadable(self, path: str, item: tree.Import, error: Exception) -> None:
+    def _unreadable(self, path: str, item: tree.Import, error: Exception) -> str | None:
+        """Reports a file that is not there, or cannot be read; returns the path of the one that was meant, if any."""
         assert isinstance(item.what, tree.String)
         missing = isinstance(error, FileNotFoundError)
         reason = getattr(error, "strerror", None) or str(error)
@@ -222,6 +230,7 @@ class Importer:
             help=f"write {better}" if meant else "the path is relative to the file that imports",
             fixes=(Fix(item.what.span, better),) if meant else (),
         )
+        return os.path.join(folder, meant) if meant else None
 
 
 def shipped() -> list[str]:

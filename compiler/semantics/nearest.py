@@ -7,8 +7,10 @@ others do not, so that a name of the other kind has to be nearer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import pairwise
 
 
 def nearest(word: str, legal: Iterable[str], spellings: Mapping[str, str] | None = None) -> str | None:
@@ -40,6 +42,22 @@ def nearest(word: str, legal: Iterable[str], spellings: Mapping[str, str] | None
     if best:
         return best[-1]
     return _of_the_same_words(word, names) or _of_the_same_beginning(word, names)
+
+
+def is_slip(word: str, names: Iterable[str]) -> bool:
+    """Whether a word is one of the names but for one slip of the hand, where it may be another name of its own: numbers
+    are no slips, nor is a letter more in a short name, unless it is a double one."""
+    return any(_is_slip(word, name) for name in names)
+
+
+def _is_slip(word: str, name: str) -> bool:
+    if word == name or abs(len(word) - len(name)) > 1 or min(len(word), len(name)) < 4:
+        return False
+    if word[0].isupper() != name[0].isupper() or re.sub(r"\D", "", word) != re.sub(r"\D", "", name):
+        return False
+    if len(name) < len(word) < 7:
+        return any(a == b and word[:i] + word[i + 1 :] == name for i, (a, b) in enumerate(pairwise(word)))
+    return max(len(word), len(name)) > 4 and _slips(word, name, 1) == 1
 
 
 @lru_cache(maxsize=1 << 16)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from ...grammar.diagnostics import Diagnostic, Fix, Severity, in_source_order
 from ...grammar.source import Span
-from .nearest import nearest
+from .language import COMBINATORS, functions, layers
+from .nearest import is_slip, nearest
 
 UNKNOWN_NAMES = frozenset({"unknown-name", "unknown-layer", "unknown-function"})
 """A layer, function or name that nothing has."""
@@ -18,7 +19,8 @@ _LISTED = 16
 class Report:
     """Collects findings; the same place is never reported twice with one code.
 
-    `names_elsewhere` says that names may come from a file that is not read (`import`): then none is unknown.
+    `names_elsewhere` says that names may come from a file that is not read (`import`): then only a name is unknown that
+    is one of the language, but for a slip of the hand.
     """
 
     def __init__(self, found: Iterable[Diagnostic] = (), *, names_elsewhere: bool = False) -> None:
@@ -57,10 +59,11 @@ class Report:
         where: str = "",
         message: str = "",
         own: Iterable[str] = (),
+        fixed: Iterable[str] | None = None,
     ) -> None:
         """A name that nothing has: offers the nearest legal one, or lists them where there are few, else the file's
-        `own` among them."""
-        if self.names_elsewhere and code in UNKNOWN_NAMES:
+        `own` among them. `fixed` are the words that the language has for the place, left out those of a body."""
+        if self.names_elsewhere and code in UNKNOWN_NAMES and not is_slip(name, fixed or _words_of_bodies()):
             return
         names = sorted(set(legal))
         meant = nearest(name, names, spellings)
@@ -96,6 +99,10 @@ class Report:
     def incomplete(self) -> bool:
         """Whether something was met that this version cannot run."""
         return any(d.code == "not-in-this-version" for d in self._found.values())
+
+
+def _words_of_bodies() -> frozenset[str]:
+    return layers() | functions() | COMBINATORS
 
 
 class Unheard(Report):

@@ -85,9 +85,10 @@ def choose(
     found = registry.find(folder, word, kind)
     if found is not None:
         return found, stage, scope
-    report.unknown(vocabulary.noun, word, stage.path.span, vocabulary.words, vocabulary.spellings)
+    words = vocabulary.words
+    report.unknown(vocabulary.noun, word, stage.path.span, words, vocabulary.spellings, fixed=words)
     # Another tool's word has that tool's options, which are told once it is translated.
-    meant = None if word in vocabulary.spellings else nearest(word, vocabulary.words)
+    meant = None if word in vocabulary.spellings else nearest(word, words)
     found = None if meant is None else registry.find(folder, meant, kind)
     return None if found is None else (found, stage, scope)
 
