@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,13 @@ class MachineCode:
     """Bytes a program."""
     wide_loads: int
     """Places in the text where a thread loads 16 bytes at once."""
+    text: str = field(repr=False)
+    """In the machine's assembly language, or PTX."""
 
 
 def compiled(
     kernel: Any, types: Mapping[str, str], constants: Mapping[str, Any], threads: int, target: str = "sm_90",
-    multiples_of_16: Collection[str] = (),
+    multiples_of_16: Collection[str] = (), stages: int = 3,
 ) -> MachineCode:  # fmt: skip
     """The code of a kernel that was loaded for the compiler. `types` are Triton's, "*bf16" of a pointer.
 
@@ -50,7 +52,9 @@ def compiled(
     }
     source = ASTSource(fn=kernel, signature=signature, constexprs=dict(constants), attrs=aligned)
     machine = TARGETS[target]
-    code = triton.compile(source, target=machine, options={"num_warps": threads // machine.warp_size})
+    code = triton.compile(
+        source, target=machine, options={"num_warps": threads // machine.warp_size, "num_stages": stages}
+    )
     if machine.backend == "hip":
         text = code.asm["amdgcn"]
         registers, stack = (_number(rf"\.{key}:\s+(\d+)", text) for key in ("vgpr_count", "private_segment_fixed_size"))
@@ -58,7 +62,7 @@ def compiled(
         text = code.asm["ptx"]
         usage = _resource_usage(code.asm["cubin"])
         registers, stack = (_number(rf"{key}:(\d+)", usage) for key in ("REG", "STACK"))
-    return MachineCode(registers, stack, code.metadata.shared, len(re.findall(_WIDE[machine.backend], text)))
+    return MachineCode(registers, stack, code.metadata.shared, len(re.findall(_WIDE[machine.backend], text)), text)
 
 
 def _number(pattern: str, text: str) -> int:

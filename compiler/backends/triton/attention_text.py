@@ -72,7 +72,7 @@ def calling_lines(features: AttentionFeatures, kernels: Specialised, number: int
     """All but the kernels themselves. `number` is the variant's, and ends its names."""
     text = _Text(features, kernels)
     lines = [
-        *table_lines(features.width),
+        *table_lines(features.width, features.group),
         *("", "", *text.launch_forward()),
         *("", "", *text.launch_backward()),
         *("", "", *text.operators()),

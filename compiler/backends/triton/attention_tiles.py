@@ -19,12 +19,14 @@ _FORWARD: dict[int, dict[int, Cut]] = {
 _KEYS: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (32, 64, 4, 3, True), BEFORE: (32, 64, 4, 2, False)},
     128: {HOPPER: (64, 64, 4, 2, True), BEFORE: (32, 64, 4, 2, False)},
-    256: {HOPPER: (32, 32, 4, 1, True), BEFORE: (32, 32, 4, 1, False)},
+    256: {HOPPER: (32, 64, 8, 2, True), BEFORE: (32, 32, 4, 1, False)},
 }
+_GROUPED_KEYS = {128: (64, 64, 8, 2, True)}
+"""On Hopper, where several heads of queries share one of keys: going over them takes registers."""
 _QUERIES: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (128, 64, 4, 3, True), BEFORE: (64, 64, 4, 2, False)},
     128: {HOPPER: (128, 64, 8, 3, True), BEFORE: (64, 32, 4, 2, False)},
-    256: {HOPPER: (64, 32, 4, 1, True), BEFORE: (64, 32, 4, 1, False)},
+    256: {HOPPER: (64, 64, 8, 2, True), BEFORE: (64, 32, 4, 1, False)},
 }
 TABLES = {
     "ATTENTION_FORWARD": _FORWARD,
@@ -33,19 +35,23 @@ TABLES = {
 }
 
 
-def cuts(table: dict[int, dict[int, Cut]], width: int) -> dict[int, Cut]:
-    """By compute capability, for heads of that width. A descriptor copies tiles as wide as a power of two only."""
-    chosen = table[next(widest for widest in table if width <= widest)]
+def cuts(table: dict[int, dict[int, Cut]], width: int, group: int = 1) -> dict[int, Cut]:
+    """By compute capability, for heads of that width, of which `group` share one of keys. A descriptor copies tiles as
+    wide as a power of two only."""
+    widest = next(widest for widest in table if width <= widest)
+    chosen = table[widest]
+    if table is _KEYS and group > 1 and widest in _GROUPED_KEYS:
+        chosen = chosen | {HOPPER: _GROUPED_KEYS[widest]}
     described = width >= 16 and width & (width - 1) == 0
     return {capability: (*cut[:4], cut[4] and described) for capability, cut in chosen.items()}
 
 
-def table_lines(width: int) -> list[str]:
+def table_lines(width: int, group: int) -> list[str]:
     lines = [
         "# How it is cut, by compute capability: queries and keys of a tile, warps, stages, and",
         "# whether tiles are copied by tensor descriptors.",
     ]
     for name, table in TABLES.items():
-        found = cuts(table, width)
+        found = cuts(table, width, group)
         lines.append(f"{name} = {{{', '.join(f'{capability}: {cut}' for capability, cut in found.items())}}}")
     return lines

@@ -51,8 +51,8 @@ def backward_tiles(width: int, entry: int, shared: int, crowded: bool) -> Backwa
     """76 to 82 % at 768 to 8192; beyond, tiles are chosen by registers and traffic, and not yet measured.
 
     `entry` is the size of one in bytes, `shared` the memory that a program may have. A program for each multiprocessor
-    works on a tile while two more of each of three inputs are on their way. `crowded`: the gradient of a bias and
-    dropout leave too few registers for a row of more than 8192.
+    works on a tile while two more of each of three inputs are on their way. `crowded`: the gradients of a bias and of
+    what was added leave too few registers for a row of more than 8192, and in float32 for a whole tile.
     """
     block = 1 << (width - 1).bit_length()
     tile = 8192
@@ -63,4 +63,7 @@ def backward_tiles(width: int, entry: int, shared: int, crowded: bool) -> Backwa
         return BackwardTiles(8, columns, tile // 1024, 3, 2, False, True)
     if block > tile:
         return BackwardTiles(1, block, block // 1024, 1, 1, True, False)
-    return BackwardTiles(min(128, tile // block), block, tile // 1024, 3, 1, False, False)
+    warps = tile // 1024
+    if crowded and entry == 4 and block <= tile // 2:
+        tile //= 2
+    return BackwardTiles(min(128, tile // block), block, warps, 3, 1, False, False)

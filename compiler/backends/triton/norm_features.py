@@ -57,8 +57,9 @@ class NormFeatures(Variant):
 
     def backward_tiles(self) -> dict[int, dict[int, BackwardTiles]]:
         """By generation and the bytes of a number."""
+        crowded = self.bias and self.add
         return {
-            generation: {entry: backward_tiles(self.width, entry, shared, self.bias) for entry in ENTRIES}
+            generation: {entry: backward_tiles(self.width, entry, shared, crowded) for entry in ENTRIES}
             for generation, shared in SHARED_MEMORY.items()
         }
 

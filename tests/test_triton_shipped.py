@@ -1,0 +1,120 @@
+"""The kernels of all shipped specs, compiled for GPUs that need not be there: what they take of a machine."""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from triton_launches import MachineCode, loaded, machine_code, recording, start
+
+from dlspec.compiler.backends.pytorch.module import emit_module
+from dlspec.compiler.backends.triton.attention_features import AttentionFeatures
+from dlspec.compiler.backends.triton.file import KernelFile
+from dlspec.compiler.backends.triton.fuse_adds import fuse_adds
+from dlspec.compiler.backends.triton.norm_features import NormFeatures
+from dlspec.compiler.backends.triton.variant import Variant
+from dlspec.compiler.pipeline import analyse
+from dlspec.grammar import Source
+
+SHARED = {"sm_90": 232_448, "sm_80": 166_912, "gfx942": 65_536}
+"""Bytes that a program may have."""
+STACK = 64
+"""Bytes a thread: more means that registers went to memory."""
+KINDS = (AttentionFeatures, NormFeatures)
+
+
+@cache
+def variants() -> dict[Variant, str]:
+    """Every variant of the shipped specs, with the first spec that asks for it."""
+    found: dict[Variant, str] = {}
+    for path in sorted((Path(__file__).parents[1] / "specs").glob("*.dlspec")):
+        analysis = analyse(Source(str(path), path.read_text(encoding="utf-8")))
+        for graph in analysis.graphs.values():
+            kernels = KernelFile("kernels")
+            emit_module(fuse_adds(graph), path.name, kernels=kernels)
+            for variant in kernels.variants.values():
+                found.setdefault(variant, path.stem)
+    return found
+
+
+def named() -> list[object]:
+    """The variants as parameters, called after their specs."""
+    return [
+        pytest.param(variant, id=f"{spec}-{variant.kind}-{number}")
+        for number, (variant, spec) in enumerate(variants().items(), 1)
+        if isinstance(variant, KINDS)
+    ]
+
+
+def codes(variant: Variant, target: str) -> dict[str, MachineCode]:
+    """Of each kernel and dtype that the variant runs in."""
+    file = KernelFile("kernels")
+    file.add(variant)
+    kernels = loaded(file.text("shipped.dlspec"))
+    dtypes = [torch.bfloat16, *([] if isinstance(variant, AttentionFeatures) else [torch.float32])]
+    found: dict[str, MachineCode] = {}
+    for dtype in dtypes:
+        with recording(kernels, 9 if target == "sm_90" else 8) as launches:
+            start(kernels, variant, 1, dtype)
+        for launch in launches:
+            found[f"{launch.name}, {dtype}, {launch.warps} warps"] = machine_code(kernels, launch, target)
+    return found
+
+
+def hold(variant: Variant, target: str) -> dict[str, MachineCode]:
+    found = codes(variant, target)
+    assert found
+    for name, code in found.items():
+        assert code.shared <= SHARED[target], name
+        assert code.stack <= STACK, name
+    return found
+
+
+@pytest.mark.parametrize("variant", named())
+def test_on_hopper(variant: Variant) -> None:
+    """Products by tensor cores over a whole warp group, fed by the copy engine."""
+    found = hold(variant, "sm_90")
+    if isinstance(variant, AttentionFeatures):
+        for name, code in found.items():
+            if "delta" not in name:
+                assert "wgmma" in code.text and "cp.async.bulk.tensor" in code.text, name
+    else:
+        for name, code in found.items():
+            if "backward" in name:
+                assert "cp.async" in code.text, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["sm_80", "gfx942"])
+@pytest.mark.parametrize("variant", named())
+def test_elsewhere(variant: Variant, target: str) -> None:
+    found = hold(variant, target)
+    if isinstance(variant, AttentionFeatures):
+        products = "mma.sync" if target == "sm_80" else "v_mfma"
+        for name, code in found.items():
+            if "delta" not in name:
+                assert products in code.text, name
+
+
+ABSENT = {
+    "a plain RMSNorm": (
+        NormFeatures(width=512, layer=False, bias=False, offset=False),
+        {"mean", "middle", "bias", "d_bias", "offset", "residual", "branch", "seed", "seeds", "drop", "attention"},
+    ),
+    "a causal attention": (
+        next(v for v in variants() if isinstance(v, AttentionFeatures) and v.causal and not v.dropout),
+        {"window", "prefix", "documents", "softcap", "slopes", "weights", "seed", "seeds", "drop", "dropout"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("variant", "absent"), ABSENT.values(), ids=ABSENT.keys())
+def test_what_is_not_asked_for_is_not_there(variant: Variant, absent: set[str]) -> None:
+    file = KernelFile("kernels")
+    file.add(variant)
+    tokens = tokenize.generate_tokens(io.StringIO(file.text("shipped.dlspec")).readline)
+    assert absent.isdisjoint(token.string for token in tokens if token.type == tokenize.NAME)
