@@ -77,7 +77,9 @@ def given_to_layer(
         call = tree.Stage(call.path, kept, call.body, span=call.span)
         if misfits is not None:
             misfits += free
-    return given_arguments(call, placed, report, later=kind.later | kind.by_name, misfits=misfits)
+    required = {name for name, field in kind.options.items() if field.required}
+    later = kind.later | kind.by_name
+    return given_arguments(call, placed, report, later=later, misfits=misfits, required=required)
 
 
 def _report_by_position(word: str, name: str, arg: tree.Node, report: Report) -> None:
@@ -101,6 +103,7 @@ def given_arguments(
     spellings: Mapping[str, str] = OPTION_SPELLINGS,
     misfits: list[str] | None = None,
     there_are: str = "",
+    required: Container[str] = (),
 ) -> Given | None:
     """The arguments of a call by option name; None where one of them fits no option (reported).
 
@@ -111,13 +114,16 @@ def given_arguments(
     it, among them what only a later version takes. `spellings` are other tools' words; one that holds a `{}` says how
     the value is written too (`beta1` is `betas = [{}, 0.999]`).
 
-    `there_are` says in a message what there is, in place of a list of `names`.
+    `there_are` says in a message what there is, in place of a list of `names`. An argument without its name, behind one
+    that has one, is reported where its place is that of an option which is given, or one of those `required` before
+    it is not.
 
     With a list of `misfits` the arguments that do fit are returned all the same, and it gets the options that the
     others were meant for, empty where that is not clear: `read_options` then reports what else is wrong.
     """
     given: Given = {}
     unfit: list[str] = []
+    named = [arg.name.text for arg in stage.args or () if isinstance(arg, tree.Keyword)]
     for position, arg in enumerate(stage.args or ()):
         if isinstance(arg, tree.Keyword):
             name, value, place = arg.name.text, arg.value, arg.name.span
@@ -133,6 +139,13 @@ def given_arguments(
             continue
         else:
             name, value, place = names[position], arg, arg.span
+            free = [n for n in names if n not in given and n not in named]
+            lacking = name in named or any(n in required for n in free if names.index(n) < position)
+            if free and lacking and any(isinstance(before, tree.Keyword) for before in (stage.args or ())[:position]):
+                _report_behind(arg, free[0], report)
+                given[free[0]] = Written(value, place)
+                unfit.append(free[0])
+                continue
             if name in by_name and isinstance(arg, tree.Stage) and arg.args is None and arg.body is None:
                 _report_by_position(str(stage.path), name, arg, report)
         overrides = place.source is not stage.path.span.source
@@ -151,6 +164,17 @@ def given_arguments(
         misfits += unfit
         return given
     return None if unfit else given
+
+
+def _report_behind(arg: tree.Node, name: str, report: Report) -> None:
+    report.error(
+        "option-by-position",
+        "what stands without its name stands before all that have one",
+        arg.span,
+        "behind an option with a name",
+        help=f"write `{name} = {arg.span.text}`, or put it before them",
+        fixes=(Fix(arg.span, f"{name} = {arg.span.text}"),),
+    )
 
 
 def _report_repeated(name: str, stage: tree.Stage, arg: tree.Node, before: Span, report: Report) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from ..options import OptionSet
 
 # An argument of an example, which holds no calls.
+_KEYWORD = re.compile(r"\w+ *=(?!=)")
+# A string, or one character: commas and brackets in a string are no signs.
+_PART = re.compile(r'"[^"]*"|.', re.DOTALL)
 _ARGUMENT = re.compile(r"(?:(\w+) = )?(\[[^\]]*\]|\"[^\"]*\"|[^,()\s]+)")
 
 
@@ -29,7 +32,26 @@ def call_with(kind: type[OptionSet], word: str, call: str, missing: str) -> str:
         names = [name for name in shown if name in required]
         return f"{word}({', '.join(_spelled(kind, name, shown[name]) for name in names)})"
     more = _spelled(kind, missing, shown[missing])
-    return f"{word}({more})" if call.endswith("()") else f"{call[:-1]}, {more})"
+    args = _written(call[call.index("(") + 1 : -1])
+    placed = next((place for place, arg in enumerate(args) if _KEYWORD.match(arg)), len(args))
+    if more == shown[missing] and [*kind.options].index(missing) == placed:
+        # Without its name it stands before those that have one.
+        args.insert(placed, more)
+    else:
+        args.append(f"{missing} = {shown[missing]}")
+    return f"{word}({', '.join(args)})"
+
+
+def _written(inside: str) -> list[str]:
+    """What stands in the parentheses of a call, by its commas."""
+    args, depth = [""], 0
+    for part in _PART.findall(inside):
+        depth += (part in "([{") - (part in ")]}")
+        if part == "," and not depth:
+            args.append("")
+        else:
+            args[-1] += part
+    return [arg.strip() for arg in args if arg.strip()]
 
 
 def _arguments(kind: type[OptionSet]) -> Iterator[tuple[str, str]]:

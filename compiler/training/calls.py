@@ -97,7 +97,9 @@ def read_call(kind: type[Kind], stage: tree.Stage, scope: Scope, report: Report)
     """The options of a call; None where one is wrong or missing (reported). What this version cannot do is noted."""
     misfits: list[str] = []
     spellings = {**OPTION_SPELLINGS, **kind.spellings}
-    given = given_arguments(stage, list(kind.options), report, spellings=spellings, misfits=misfits) or {}
+    required = {name for name, field in kind.options.items() if field.required}
+    names = list(kind.options)
+    given = given_arguments(stage, names, report, spellings=spellings, misfits=misfits, required=required) or {}
     ready: dict[str, Any] = {}
     for name, written in given.items():
         reader = next((mark for mark in kind.options[name].marks if isinstance(mark, ReadBy)), None)
