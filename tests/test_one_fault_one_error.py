@@ -212,3 +212,26 @@ def test_constants_that_grow_from_line_to_line_have_an_end(
 ) -> None:
     lines = [f"c0 = {first}", *(f"c{i} = {operation.format(f'c{i - 1}')}" for i in range(1, 40))]
     assert told("\n".join(lines) + "\n" + in_net("Dropout(c39)")) == faults
+
+
+TWO = "model Net: (x: [B, T, 8]) -> (u: [B, T, 8], y: [B, T, 8]) {{\n{}\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (in_net("n = toens > 0 -> sum(over = -1)\nLSTM(8, lengths = n) as _, last\nx + last"), [(2, "unknown-name")]),
+        (
+            in_net("Linear(8) as one\nf = x -> Liner(8)\none -> f as _, last\nx + last"),
+            [(3, "unknown-layer")],
+        ),
+        (in_net("m = x > 0\nattn = SelfAttention(2, mask = m)\nrelu"), [(3, "unused-name")]),
+        (
+            TWO.format("Linear(8) as u\nrelu as mea\nsample_normal(mean, u) as y").replace("(u:", "(mean:"),
+            [(1, "missing-output")],
+        ),
+        (RECIPE.replace("(image:", "(imae:").replace("flatten", "image -> flatten").format(""), [(2, "unknown-name")]),
+    ],
+)
+def test_what_a_missing_value_brings_with_it(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults

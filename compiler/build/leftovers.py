@@ -8,12 +8,13 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..ir.graph import Value
-from ..semantics.report import Report
+from ..semantics.report import Report, Unheard
 from ..semantics.tensor import Tensor
 from .circles import report_circles
 from .context import Branches, Context, Flowing
 from .draft import UnitDraft
 from .env import OpenFlow
+from .written_names import check_names
 
 
 def check_unused(ctx: Context) -> None:
@@ -21,6 +22,9 @@ def check_unused(ctx: Context) -> None:
     bound = ctx.env.bound
     flows = {name: given.what for name, given in bound.items() if isinstance(given.what, OpenFlow)}
     texts = {name: flow.flow for name, flow in flows.items()}
+    for flow in [flows[name] for name, _ in ctx.env.unused() if name in flows]:
+        # What stands in a flow that nothing runs is meant to be used there.
+        check_names(flow.flow, ctx.within(env=flow.env, report=Unheard()))
     endless = report_circles(texts, lambda a, b: flows[a].env.bound_to(b) is bound[b], ctx.report) if texts else ()
     for name, given in ctx.env.unused():
         if name in endless:

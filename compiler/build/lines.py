@@ -107,14 +107,15 @@ def _line(flow: tree.Flow, before: Flowing | None, ctx: Context) -> Flowing:
     x = None if before is None else flows.first(before, ctx, flow)
     if x is None or says_nothing or takes_running(flow, ctx):
         return flows.run(flow, x, ctx)
-    if not _names(flow, x, ctx) and not _another_is_named(before) and not _begins_unknown(flow, ctx):
+    if not _names(flow, x, ctx) and not _another_is_named(before, ctx) and not _begins_unknown(flow, ctx):
         ctx.unit.left.append((x, flow.span))
     return flows.run(flow, x, ctx)
 
 
-def _another_is_named(flowing: Flowing | None) -> bool:
+def _another_is_named(flowing: Flowing | None, ctx: Context) -> bool:
     """Whether one of several results was named, as in `LSTM(8) as _, last`: the first is then left on purpose."""
-    return isinstance(flowing, tuple) and any(isinstance(value, Value) and value.name for value in flowing[1:])
+    others = flowing[1:] if isinstance(flowing, tuple) else ()
+    return any(isinstance(value, Value) and (value.name or value in ctx.unit.named) for value in others)
 
 
 def _names(flow: tree.Flow, x: Value, ctx: Context) -> bool:

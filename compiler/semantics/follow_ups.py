@@ -125,6 +125,8 @@ class _Findings:
         # Calls in the order of another tool, where an option seems to be given twice.
         self.other_order = _Stretches(d.span for d in found if d.code == "wrong-value" and _TOLD in d.message)
         self.nothing = sorted(self.unknown | {d.span.start for d in found if d.code == "unknown-key"})
+        # `imae` where `image` is meant: the name that is given, and the one that is used.
+        self.misspelt_inputs = {(d.fixes[0].text, _word(d)) for d in found if d.code in UNKNOWN_NAMES and d.fixes}
         self.no_values = self._names_of_faulty_values(file)
         self.misspelt = self._meant_elsewhere(found)
         self.not_handed_over = self._items_with_missing_values(found)
@@ -187,7 +189,10 @@ class _Findings:
             case "unknown-name" if finding.span.start in self.no_function:
                 return True
             case "not-a-value":
-                return finding.span.start in self.unknown or (item, word) in self.no_values
+                missing = word in self.words.get((item, "missing-output"), ())
+                return missing or finding.span.start in self.unknown or (item, word) in self.no_values
+            case "unbound-input":
+                return tuple(_QUOTED.findall(f"{finding.message} {finding.help}")) in self.misspelt_inputs
             case "lost-value":
                 if finding.span.start in self.joins:
                     return True
