@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..compiler.pipeline import Analysis
     from ..compiler.training.plan import TrainPlan
 
-STAGES = ("ast", "resolved", "ir", "passes", "module")
+_ANY_STAGE = "`--stage module` shows any model"
+STAGES = ("ast", "resolved", "ir", "passes", "module", "kernels")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -79,6 +80,14 @@ def _shown(stage: str | None, analysis: Analysis, graph: Graph, recipe: TrainPla
             from .stages import module_text
 
             return module_text(analysis, graph, recipe)
+        case "kernels":
+            from .stages import kernels_text
+
+            text = kernels_text(analysis, graph, recipe)
+            if text is None:
+                another = "the model that a recipe trains, or of the last of the file"
+                raise WrongUse(f"`emit` writes the kernels of {another}: not those of {graph.model.name}", _ANY_STAGE)
+            return text
     from ..compiler.backends.plan import layers_together
     from ..compiler.ir.weights import parameter_count
 

@@ -89,3 +89,14 @@ def module_text(analysis: Analysis, graph: Graph, recipe: TrainPlan | None) -> s
     source_name = f"{spec.name}.dlspec"
     scheme = recipe.scheme if recipe is not None and recipe.runs else Scheme()
     return emit_module(graph, source_name, scheme).rstrip("\n")
+
+
+def kernels_text(analysis: Analysis, graph: Graph, recipe: TrainPlan | None) -> str | None:
+    """The file of kernels that `emit --kernels triton` writes; None where that is another model's."""
+    from ..compiler.pipeline import emit
+
+    artefact = emit(analysis, None if recipe is None else recipe.recipe, "triton")
+    if artefact.graph is not graph:
+        return None
+    text = "".join(artefact.kernels.values()).rstrip("\n")
+    return text or f"{graph.model.name} has no part with kernels of its own."

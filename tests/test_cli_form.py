@@ -30,7 +30,7 @@ __all__ = ["write"]  # a fixture
         (["plan", "a.dlspec", "--memory", "much"], "write 24GB, 80GiB or 512MB"),
         (["plan", "a.dlspec", "--memory", "24"], "24 has no unit: write 24GB"),
         (["plan", "a.dlspec", "--batch", "0"], "at least 1"),
-        (["show", "a.dlspec", "--stage", "kernels"], "invalid choice"),
+        (["show", "a.dlspec", "--stage", "kernel"], "invalid choice"),
         (["fmt", "a.dlspec", "--set", "a=1"], "has nothing to change"),
         (["emit", "a.dlspec"], "-o/--output"),
         (["explain", "shape-mismach"], "`dlspec explain shape-mismatch`"),

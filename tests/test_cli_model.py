@@ -63,6 +63,8 @@ def test_every_stage_is_that_of_the_model_that_is_named(
         assert text in capsys.readouterr().out
     assert main(["show", file, "--model", "Critic", "--svg", str(tmp_path / "critic.svg")]) == 0
     assert "Critic" in (tmp_path / "critic.svg").read_text(encoding="utf-8")
+    assert main(["show", file, "--stage", "kernels", "--model", "Critic"]) == 2
+    assert "`--stage module` shows any model" in capsys.readouterr().err
     assert main(["show", file, "--stage", "module", "--recipe", "MLP"]) == 0
     assert "std=0.5" not in capsys.readouterr().out
     assert main(["show", file, "--stage", "module", "--model", "MLP"]) == 0

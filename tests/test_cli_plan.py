@@ -40,6 +40,19 @@ def test_every_stage_can_be_seen(write: Write, stage: str, says: str, capsys: py
     assert document["stage"] == stage and says in document["text"]
 
 
+def test_the_kernels_are_those_that_are_emitted(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(GOOD.replace("Linear(4)", "RMSNorm -> Linear(4)"))
+    assert main(["emit", file, "-o", str(tmp_path), "--kernels", "triton"]) == 0
+    (kernels,) = tmp_path.glob("*_kernels.py")
+    capsys.readouterr()
+    assert main(["show", file, "--stage", "kernels"]) == 0
+    assert capsys.readouterr().out == kernels.read_text(encoding="utf-8")
+    assert main(["show", write(GOOD), "--stage", "kernels"]) == 0
+    assert "has no part with kernels of its own" in capsys.readouterr().out
+
+
 def test_a_pass_is_seen_between_ir_and_passes(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(GOOD.replace("Linear(4)", "Dropout(0) -> Linear(4)"))
     assert main(["show", file, "--stage", "ir"]) == 0
