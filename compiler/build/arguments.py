@@ -262,7 +262,6 @@ def read_options(
     """
     values: dict[str, Any] = {name: value for name, value in (ready or {}).items() if value is not FAULT}
     written = {**defaults, **given}
-    places = {name: option.flow.span for name, option in written.items()}
     faulty = {name for name in ready or {} if name not in values}
     for name, option in written.items():
         if name in values or name in faulty:
@@ -277,6 +276,7 @@ def read_options(
     try:
         options = kind(**values)
     except BadOptions as fault:
+        from .env import blamed  # names of bodies stand on units, which stand on options
         from .examples import call_with, example_of  # only a mistake waits for it
 
         for problem in fault.problems:
@@ -293,22 +293,22 @@ def read_options(
                 )
                 continue
             example = "" if " such as " in problem.takes else example_of(kind, name)
+            value, option = values.get(name), written.get(name)
+            place, label, labels = span, f"this is {show_value(value)}", ()
+            if option is not None:
+                place, label, labels = blamed(value, option.flow, option.scope or scope)
+                if place != option.flow.span:
+                    example = example.rpartition(" = ")[2]  # a call of the block has its own names
             report.error(
                 "wrong-value",
                 f"`{name}` takes {problem.takes}",
-                places.get(name, span),
-                f"this is {show_value(values.get(name))}",
+                place,
+                label,
                 help=f"such as `{example}`" if example else "",
-                labels=_origins(written.get(name), scope),
+                labels=labels,
             )
         return None
     return None if faulty else options
-
-
-def _origins(option: Written | None, scope: Scope) -> tuple[tuple[Span, str], ...]:
-    from .env import origins  # names of bodies stand on units, which stand on options
-
-    return () if option is None else origins(option.flow, option.scope or scope)
 
 
 def words_of(kind: type[OptionSet], name: str) -> frozenset[str]:

@@ -7,8 +7,7 @@ from ...grammar.frozen import Frozen
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.number import Number, is_whole, whole
 from ..semantics.report import Report
-from .arguments import show_value
-from .env import origins
+from .env import blamed
 from .unfolding import MOST_UNITS
 
 
@@ -38,8 +37,9 @@ def read_count(word: str, name: str, flow: tree.Flow, scope: Scope, report: Repo
     if value is FAULT:
         return None
     if not is_number(value) or not is_whole(value) or whole(value) < count.least:
-        label, help = f"this is {show_value(value)}", f"such as `{count.example}`"
-        report.error("wrong-value", count.takes, flow.span, label, help=help, labels=origins(flow, scope))
+        place, label, labels = blamed(value, flow, scope)
+        help = f"such as `{count.example}`"
+        report.error("wrong-value", count.takes, place, label, help=help, labels=labels)
         return None
     if word == "repeat" and whole(value) > MOST_UNITS:
         message, label = f"`repeat` makes {MOST_UNITS:,} copies at most", f"{whole(value):,} copies"

@@ -11,7 +11,9 @@ from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import NONE, Recipe, Scope, is_number
 from ..semantics.language import is_library
+from ..semantics.number import Reference
 from ..semantics.resolve import FileScope
+from .arguments import show_value
 from .draft import UnitDraft
 
 
@@ -171,6 +173,31 @@ def origins(flow: tree.Flow, scope: Scope) -> tuple[tuple[Span, str], ...]:
             written, around = bound.origin
             return origins(written, around) or ((written.span, f"`{name}` is given this"),)
     return ()
+
+
+def blamed(value: object, flow: tree.Flow, scope: Scope) -> tuple[Span, str, tuple[tuple[Span, str], ...]]:
+    """Where a wrong value is to be mended, what it is, and labels for the rest: what a call hands to a block stands in
+    the call."""
+    handed = _handed(flow, scope)
+    if handed is None:
+        return flow.span, f"this is {show_value(value)}", origins(flow, scope)
+    while isinstance(value, Reference) and value.kind == "parameter":
+        value = value.target  # what the block calls it is of no use there
+    return handed.span, f"this is {show_value(value)}", ((flow.span, "used here"),)
+
+
+def _handed(flow: tree.Flow, scope: Scope) -> tree.Flow | None:
+    """What was given for the parameter that a flow is; None where it is none, or leads on to a constant."""
+    match flow:
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None) if isinstance(scope, Env):
+            bound = scope.bound_to(name)
+        case _:
+            return None
+    if bound is None or bound.origin is None:
+        return None
+    written, around = bound.origin
+    further = _handed(written, around)
+    return written if further is None and not origins(written, around) else further
 
 
 def env_of(recipe: Recipe) -> Env:

@@ -6,7 +6,6 @@ from typing import Any
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
-from ...grammar.source import Span
 from ..ir.graph import Region, Residual, Value
 from ..layers import registry
 from ..layers.base import Layer
@@ -16,11 +15,11 @@ from ..semantics.number import Literal, Number, Operation, number, operation
 from ..semantics.report import Unheard
 from ..semantics.tensor import UNKNOWN, Tensor, Type, same
 from . import flows, lines, placing, project
-from .arguments import Given, Written, given_arguments, show_value
+from .arguments import Given, Written, given_arguments
 from .context import Context, Flowing, Opened
 from .defaults import DEEPNORM, RESIDUAL_OPTIONS, defaults_for
 from .draft import UnitDraft
-from .env import Env, Labelled, OpenFlow, env_of, origins
+from .env import Env, Labelled, OpenFlow, blamed, env_of
 from .plain_values import names_nothing
 
 NORMS = ("pre", "out", "post")
@@ -295,8 +294,7 @@ def _all_named(stage: tree.Stage, ctx: Context) -> bool:
 
 
 def _wrong(name: str, takes: str, value: object, flow: tree.Flow, ctx: Context) -> Any:
-    span: Span = flow.span
-    label, labels = f"this is {show_value(value)}", origins(flow, ctx.env)
+    span, label, labels = blamed(value, flow, ctx.env)
     ctx.report.error("wrong-value", f"`{name}` of residual takes {takes}", span, label, labels=labels)
     return FAULT
 

@@ -75,7 +75,7 @@ def _try(call: _Call, report: Report) -> None:
     blamed = sorted(_blaming(name, call.block, found.diagnostics), key=lambda finding: _WRONG_KIND.index(finding.code))
     if blamed:
         fault = blamed[0]
-        used = ((fault.span, "used here"),)
+        used = fault.labels if fault.span == default.span else ((fault.span, "used here"),)
         report.error(fault.code, fault.message, default.span, fault.label, labels=used, help=fault.help)
 
 
