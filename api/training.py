@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,8 @@ SAMPLE_TEMPERATURE = 0.8
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that only has to be started. `warnings` are what the compiler had to say."""
+    """A training that only has to be started. `warnings` are what the compiler had to say, `without_kernels` what runs
+    as PyTorch has it though kernels were asked for (`Artefact`)."""
 
     program: Program
     record: Record
@@ -35,6 +36,7 @@ class Prepared:
     base: Path
     run: Path
     warnings: tuple[Diagnostic, ...]
+    without_kernels: Mapping[str, str]
 
 
 def prepare_training(
@@ -70,7 +72,7 @@ def prepare_training(
         classes=class_names(program.options, data.fields),
     )
     warnings = tuple(d for d in artefact.diagnostics if d.severity == "warning")
-    return Prepared(program, record, data, base, place, warnings)
+    return Prepared(program, record, data, base, place, warnings, artefact.without_kernels)
 
 
 def start_training(

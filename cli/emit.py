@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .console import Console
+from .kernel_notes import kernel_notes
 from .python_argument import add_python_argument
 from .spec_analysis import analysed, report_left_out
 from .text_file import make_folder, replace_text
@@ -39,6 +40,8 @@ def run(options: Namespace, console: Console) -> int:
     for name, text in artefact.files.items():
         replace_text(folder / name, text)
         console.say(f"{folder / name}")
+    for line in kernel_notes(artefact.without_kernels):
+        console.note(line)
     console.document(files=[str(folder / name) for name in artefact.files])
     left_out = recipe is None and analysis.spec.scope.recipes
     return report_left_out(analysis, "the recipe was left out" if left_out else "", options, console)

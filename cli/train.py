@@ -8,7 +8,7 @@ from pathlib import Path
 from ..api.sources import read_source
 from .console import Console
 from .python_argument import add_python_argument
-from .training import add_device_arguments, command_text, display_of, tell_plan, tell_result
+from .training import add_device_arguments, command_text, display_of, tell_kernels, tell_plan, tell_result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,6 +32,7 @@ def run(options: Namespace, console: Console) -> int:
         console.diagnostics(prepared.warnings)
     if options.strict and prepared.warnings:
         return 1
+    tell_kernels(prepared, options, console)
     if options.dry_run:
         tell_plan(prepared, options, console)
         return 0

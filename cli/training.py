@@ -8,6 +8,7 @@ from argparse import Action, ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from .console import Console
+from .kernel_notes import kernel_notes, no_gpu_note
 
 if TYPE_CHECKING:
     from ..api.training import Prepared
@@ -57,6 +58,16 @@ def tell_result(result: Result, console: Console) -> None:
     console.document(event="end", **figures)
     measured = ", ".join(f"{name} {figure(value)}" for name, value in result.validation.items())
     console.say(f"{result.run}: step {result.step:,} of {result.steps:,}{f'; {measured}' if measured else ''}")
+
+
+def tell_kernels(prepared: Prepared, options: Namespace, console: Console) -> None:
+    """Why kernels that were asked for do not run, a line each."""
+    from ..runtime.device import choose_device
+
+    has_kernels = f"{prepared.program.name}_kernels.py" in prepared.program.beside
+    device = choose_device(options.device).type if has_kernels else ""
+    for line in (*kernel_notes(prepared.without_kernels), *no_gpu_note(has_kernels=has_kernels, device=device)):
+        console.note(line)
 
 
 def tell_plan(prepared: Prepared, options: Namespace, console: Console) -> None:

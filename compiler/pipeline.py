@@ -89,6 +89,8 @@ class Artefact(Frozen):
     """The file with its kernels, likewise; nothing where it has none."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
     """What the model calls of that file, by name."""
+    without_kernels: Mapping[str, str] = field(default_factory=dict)
+    """What has no kernels though they were asked for, with what there are none for: layers by their words."""
 
     @property
     def files(self) -> dict[str, str]:
@@ -242,7 +244,7 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
     plan = analysis.recipes.get(recipe) if recipe is not None else None
     source_name = f"{spec.name}.dlspec"
     scheme = plan.scheme if plan is not None else Scheme()
-    kernel_file = _kernel_file(spec.name, kernels or (plan.kernels if plan is not None else None))
+    kernel_file = _kernel_file(spec, kernels or (plan.kernels if plan is not None else None))
     return Artefact(
         name=spec.name,
         graph=graph,
@@ -259,16 +261,18 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
         beside=files_beside(graph),
         kernels={} if kernel_file is None or kernel_file.empty else {kernel_file.name: kernel_file.text(source_name)},
         variants={} if kernel_file is None else kernel_file.variants,
+        without_kernels={} if kernel_file is None else kernel_file.plain,
     )
 
 
-def _kernel_file(name: str, word: str | None) -> KernelFile | None:
+def _kernel_file(spec: Spec, word: str | None) -> KernelFile | None:
     """`auto` is the plain form as long as not all that has kernels was measured."""
     if word != "triton":
         return None
+    from .backends.pytorch.names import safe_name
     from .backends.triton.file import KernelFile  # which needs libcst
 
-    return KernelFile(name)
+    return KernelFile(spec.name, {*map(safe_name, spec.scope.functions)})
 
 
 def _fused_loss(plan: TrainPlan, kernels: KernelFile | None) -> dict[str, Any]:

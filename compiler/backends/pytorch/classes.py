@@ -82,8 +82,7 @@ class ClassCode(Code):
         return self.file.add_library(name, source)
 
     def imported(self, name: str, module: str) -> str:
-        self.file.imported[name] = module
-        return name
+        return self.file.add_import(name, module)
 
     def fused(self, layer: Layer, x: Tensor) -> str | None:
         kernels = self.file.kernels
@@ -93,7 +92,8 @@ class ClassCode(Code):
 
         try:
             return self.imported(kernels.add(variant_for(layer, x)), kernels.module)
-        except NoKernel:
+        except NoKernel as none:
+            kernels.plain[layer.word] = str(none)
             return None
 
     def init_as_made(self) -> str:

@@ -11,7 +11,7 @@ from ...scalars.print_torch import functions_called
 from ...scalars.source import function_source
 from ...semantics.number import Literal, Number, Operation, Reference, is_whole, references, spell, spelled
 from .initial import Scheme
-from .layout import fit
+from .layout import WIDTH, fit
 from .names import safe_name
 
 if TYPE_CHECKING:
@@ -99,11 +99,18 @@ class FileText:
                 return name
             number += 1
 
+    def add_import(self, name: str, module: str) -> str:
+        """Something that lies in a file beside this one; returns its name here, where the spec may have that name."""
+        functions = frozenset() if self.kernels is None else self.kernels.taken
+        here = f"fused_{name}" if name in self.classes | functions else name
+        self.imported[here if here == name else f"{name} as {here}"] = module
+        return here
+
     def _beside(self) -> list[str]:
         """What is imported from files that lie beside this one."""
         modules = sorted(set(self.imported.values()))
-        names = {module: sorted(name for name, of in self.imported.items() if of == module) for module in modules}
-        return [f"from {module} import {', '.join(names[module])}" for module in modules]
+        names = {module: [name for name, of in self.imported.items() if of == module] for module in modules}
+        return [line for module in modules for line in _import(module, sorted(names[module], key=_place))]
 
     def config(self) -> list[str]:
         """The `Config` class, or nothing where no constant is used."""
@@ -137,6 +144,17 @@ class FileText:
         imports += ["", *beside] if beside else []
         text = "\n".join([f'"""{doc}"""', "", *imports]) + "\n\n\n" + body
         return "\n".join(part for line in text.split("\n") for part in fit(line))
+
+
+def _place(name: str) -> tuple[bool, list[tuple[int, str]]]:
+    """By which formatters order imported names: classes first, and 2 before 10."""
+    parts = re.split(r"(\d+)", name.lower())
+    return name[0].islower(), [(int(part), "") if part.isdigit() else (0, part) for part in parts]
+
+
+def _import(module: str, names: Sequence[str]) -> list[str]:
+    line = f"from {module} import {', '.join(names)}"
+    return [line] if len(line) <= WIDTH else [f"from {module} import (", *(f"    {name}," for name in names), ")"]
 
 
 def python_literal(n: Literal) -> str:

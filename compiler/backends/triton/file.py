@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 
 from .common import FUSED, HEAD, OPERATORS
 from .specialise import numbered
@@ -13,11 +14,15 @@ from .variant import Variant
 class KernelFile:
     """Gathers the kernels that the modules of one file call."""
 
-    def __init__(self, stem: str) -> None:
+    def __init__(self, stem: str, taken: Collection[str] = ()) -> None:
+        self.taken = frozenset(taken)
+        """The names of the spec's own functions, which emitted code has too."""
         self.module = f"{stem}_kernels"
         self.stem = stem
         self._variants: dict[Variant, int] = {}
         """With their numbers: each kind is counted by itself."""
+        self.plain: dict[str, str] = {}
+        """What runs its plain form, with the reason: for what there are no kernels."""
 
     def add(self, variant: Variant) -> str:
         """The name of what a model calls for such a variant."""

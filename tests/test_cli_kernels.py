@@ -1,0 +1,65 @@
+"""Why kernels that were asked for do not run: a line each, once. Names of the spec stay its own beside theirs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cli_cases import Write, write
+from triton_files import compiled
+
+from dlspec.cli.main import main
+from dlspec.runtime.program import load_text
+
+__all__ = ["write"]  # a fixture
+
+BIASED = """dlspec 1
+model Net: (x: [B, T <= 16, 32]) -> (y: [B, T, 32]) {
+  repeat(2) { residual { attn: SelfAttention(2, score = x -> RelativeBias(2)) } } -> LayerNorm
+}
+"""
+CLASSIFIES = """dlspec 1
+model Net: (image: [B, 1, 8, 8]) -> (logits: [B, 10]) { flatten -> LayerNorm -> Linear(10) }
+train Net {
+  data      = digits
+  loss      = cross_entropy(logits, data.label)
+  optimizer = AdamW(lr = 1e-3)
+  steps     = 2
+  batch     = 8
+}
+"""
+NO_GPU = "note: the kernels run on a GPU: on cpu their plain forms do\n"
+
+
+def test_emit_says_for_what_there_are_none(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    write(BIASED)
+    assert main(["emit", "net.dlspec", "-o", "out", "--kernels", "triton"]) == 0
+    reason = (
+        "note: SelfAttention runs as PyTorch has it: there are no kernels for a value that is added to the scores\n"
+    )
+    assert capsys.readouterr().err == reason
+    for word in ("torch", "auto"):
+        assert main(["emit", "net.dlspec", "-o", "out", "--kernels", word]) == 0
+        assert capsys.readouterr().err == ""
+
+
+def test_train_says_once_that_there_is_no_gpu(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    write(CLASSIFIES)
+    for options, notes in ((["--kernels", "triton"], 1), ([], 0)):
+        assert main(["train", "net.dlspec", "--device", "cpu", *options]) == 0
+        assert capsys.readouterr().err.count(NO_GPU) == notes
+
+
+def test_a_function_of_the_spec_keeps_its_name() -> None:
+    """`attention` is what the kernels' function is called too."""
+    text = """dlspec 1
+attention(x) = x * 2
+model Net: (x: [B, T <= 16, 32]) -> (y: [B, T, 32]) { attention -> attn: SelfAttention(2) -> attention }
+"""
+    models = []
+    for kernels in ("torch", "triton"):
+        artefact = compiled(text, kernels)
+        models.append(load_text("net", artefact.model_code, artefact.imported).Net())
+        models[-1].init_weights(torch.Generator().manual_seed(0))
+    x = torch.randn(1, 8, 32)
+    assert (models[0](x) - models[1](x)).abs().max() <= 1e-6
+    assert "import attention as fused_attention\n" in compiled(text).model_code
