@@ -7,6 +7,7 @@ from dataclasses import replace
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
+from ..layers import registry
 from ..semantics.language import FUNCTIONS, LAYERS, SPELLINGS
 from ..semantics.nearest import nearest
 from .around import Nodes, Rule, also, call_of, innermost, instead, out_of_call, value_of, whole_line, with_comma
@@ -304,6 +305,19 @@ def open_dim(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, letter, message=message, label="no name")
 
 
+def flag_left_out(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`bias = None`, which is false there, and here would leave the option what it is without being given."""
+    option, call = innermost(nodes, tree.Keyword), innermost(nodes, tree.Stage)
+    if finding.span.text != "None" or option is None or call is None or option.value.span != finding.span:
+        return None
+    kind = registry.find(str(call.path))
+    field = None if kind is None else kind.options.get(option.name.text)
+    if field is None or not isinstance(field.default, bool):
+        return None
+    message = f"`{option.name}` is `true` or `false`, and `None` is neither"
+    return instead(finding, "false", message=message, label="false elsewhere")
+
+
 def lowercase_dim(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`[batch, 8]`."""
     dim = innermost(nodes, tree.Path)
@@ -353,5 +367,5 @@ IDIOMS: dict[str, tuple[Rule, ...]] = {
     "not-a-flow": (quoted,),
     "bad-dim": (open_dim,),
     "foreign-sign": (open_dim,),
-    "foreign-word": (open_dim,),
+    "foreign-word": (flag_left_out, open_dim),
 }

@@ -208,7 +208,8 @@ def named_port(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     port, signature = innermost(nodes, tree.Port), innermost(nodes, tree.Signature)
     if port is None or signature is None:
         return None
-    return instead(finding, f"({'x' if port in signature.inputs else 'y'}: {port.shape.span.text})", port.span)
+    is_input = any(port is one for one in signature.inputs)  # an output may be written the same
+    return instead(finding, f"({'x' if is_input else 'y'}: {port.shape.span.text})", port.span)
 
 
 def bound_in_body(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:

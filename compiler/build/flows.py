@@ -12,7 +12,7 @@ from ..layers.registry import stem
 from ..semantics import language
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.nearest import nearest
-from ..semantics.number import MATHS, Number
+from ..semantics.number import MATHS, Number, Reference
 from ..semantics.tensor import UNKNOWN
 from . import (
     blocks,
@@ -66,6 +66,16 @@ def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
     if isinstance(flowing, Value):
         return flowing
     node = _last(node)
+    if _hides_block(node, ctx):
+        ctx.report.error(
+            "number-as-stage",
+            f"`{node.span.text}` is a dim here, and hides the block of that name",
+            node.span,
+            "a number, not a stage",
+            help=f"write `{node.span.text}()` for the block, or give one of them another name",
+            fixes=(Fix(node.span, f"{node.span.text}()"),),
+        )
+        return ctx.unknown()
     ctx.report.error(
         "number-as-stage",
         "a number is the same whatever comes in, and what came in is lost here",
@@ -75,6 +85,16 @@ def first(flowing: Flowing, ctx: Context, node: tree.Node) -> Value:
         help="combine it with what flows: `identity * 2`",
     )
     return ctx.unknown()
+
+
+def _hides_block(node: tree.Node, ctx: Context) -> bool:
+    """Whether a name is the dim of an input where the file has a block or model that is called the same."""
+    match node:
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None):
+            found, file = ctx.env.lookup(name), ctx.env.file
+            is_dim = isinstance(found, Reference) and found.kind in ("open", "dim")
+            return is_dim and (name in file.blocks or name in file.models)
+    return False
 
 
 def run(flow: tree.Flow, x: Value | None, ctx: Context) -> Flowing:
