@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...grammar import tree
-from ...grammar.diagnostics import Diagnostic
+from ...grammar.diagnostics import Diagnostic, Fix
 from ...grammar.source import Span
 from ..build.order import less_first, seems_in_other_order
 from ..layers import registry
 from ..semantics.language import FUNCTIONS, SPELLINGS
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, call_of, innermost, instead, value_of, with_comma
+from .around import Nodes, Rule, call_of, innermost, instead, is_name, value_of, with_comma
+from .idioms import NEEDLESS
 
 _AXIS_WORDS = ("dim", "axis", "over")
 _WIDTHS = ("embed_dim", "d_model", "hidden_size", "n_embd", "kdim", "vdim")
+_SIDES = ("key", "keys", "value", "values")
 _RATIOS = ("reduction", "ratio", "r", "se_ratio", "reduction_ratio", "squeeze_factor")
 
 
@@ -126,6 +128,40 @@ def known_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return replace(finding, message=message, help="leave it out")
 
 
+def one_memory(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`CrossAttention(2, key = mem, value = mem)`: both findings get the one edit, and are told once."""
+    found = call_of(finding, nodes)
+    if found is None or found[0].path.parts != ("CrossAttention",) or finding.span.text not in _SIDES:
+        return None
+    args = list(found[0].args or ())
+    sides = [i for i, arg in enumerate(args) if isinstance(arg, tree.Keyword) and arg.name.text in _SIDES]
+    message = "`CrossAttention` takes its keys and values from one `memory`"
+    values = {value_of(args[i]).span.text for i in sides}
+    if len(values) > 1 or any(isinstance(arg, tree.Keyword) and arg.name.text == "memory" for arg in args):
+        return replace(finding, message=message, help="use `attend` where they are two values", fixes=())
+    better = f"memory = {values.pop()}"
+    others = [Fix(with_comma(args, i), "") for i in sides[1:]]
+    return replace(
+        finding, message=message, help=f"write `{better}`", fixes=(Fix(args[sides[0]].span, better), *others)
+    )
+
+
+def meant_by_position(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(n = 8)`: the one argument is what the layer cannot do without."""
+    found = call_of(finding, nodes)
+    kind = None if found is None else registry.find(str(found[0].path))
+    if found is None or kind is None or finding.fixes or finding.span.text in NEEDLESS:
+        return None
+    args = found[0].args or ()
+    first = next((name for name, field in kind.options.items() if field.required), None)
+    if first is None or first in kind.by_name or len(args) != 1 or innermost(nodes, tree.Default) is not None:
+        return None
+    value = value_of(args[0])
+    if not is_name(value) and not value.span.text.isdecimal():
+        return None
+    return instead(finding, value.span.text, args[0].span, help=f"write `{found[0].path}({value.span.text})`")
+
+
 def squeeze(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`SqueezeExcite(reduction = 16)`."""
     found = call_of(finding, nodes)
@@ -150,7 +186,7 @@ def quoted_flow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 OPTIONS: dict[str, tuple[Rule, ...]] = {
-    "unknown-option": (known_width, channels_in, shared_weight, squeeze, axis),
+    "unknown-option": (known_width, channels_in, shared_weight, squeeze, axis, one_memory, meant_by_position),
     "repeated-option": (channels_in, width_in_and_names),
     "wrong-value": (quoted_flow, channels_of_norm, activation_by_place),
     "too-many-arguments": (one_list,),

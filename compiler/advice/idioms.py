@@ -21,6 +21,7 @@ NEEDLESS = {
         "the width of what comes in is known",
     ),
     **dict.fromkeys("inplace batch_first key rngs".split(), "how it is computed is not part of a spec"),
+    "padding_mode": "zeros are put around, and nothing else",
     **dict.fromkeys("device dtype".split(), "where and how precisely it is computed is a matter of the recipe"),
 }
 """Options that are to be left out, and why."""
@@ -219,6 +220,8 @@ def needless(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if found is None or not isinstance(option, tree.Keyword) or option.name.text not in NEEDLESS:
         return None
     message = f"`{found[0].path}` has no option `{option.name}`: {NEEDLESS[option.name.text]}"
+    if option.name.text == "padding_mode" and option.value.span.text.strip('"') != "zeros":
+        return replace(finding, message=message, help="there is no other way", fixes=())
     return instead(finding, "", out_of_call(*found), message=message, help="leave it out")
 
 

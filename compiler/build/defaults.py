@@ -135,8 +135,27 @@ def _legal(line: tree.Default, file: FileScope, report: Report) -> list[str] | N
         return [param.name.text for param in block.params or ()]
     legal = [*layers(), *functions(), *COMBINATOR_OPTIONS, *file.blocks, *file.layers]
     what, code = ("layer or block", "unknown-layer") if word[:1].isupper() else ("function", "unknown-function")
-    report.unknown(what, word, line.stage.path.span, legal, SPELLINGS, code=code)
+    other = _without_defaults(word, file)
+    if other is None:
+        report.unknown(what, word, line.stage.path.span, legal, SPELLINGS, code=code)
+        return None
+    message = f"`{word}` is {other}, and a default gives options to layers, functions of the language and blocks"
+    where = f"write `{line.stage.span.text}` where it is used" if word in file.functions else "take the line out"
+    report.error(code, message, line.stage.path.span, "not reached by defaults", help=where)
     return None
+
+
+def _without_defaults(word: str, file: FileScope) -> str | None:
+    """What a name stands for that no default reaches; None where it stands for nothing."""
+    from ..training.language import OPTIMIZERS  # loaded when a name is looked for in vain
+
+    if word in file.functions:
+        return "a function of this file"
+    if word in file.models:
+        return "a model"
+    if word in file.constants:
+        return "a constant of this file"
+    return "an optimizer" if word in OPTIMIZERS.words else None
 
 
 def check_file_defaults(file: FileScope, report: Report) -> None:
