@@ -64,10 +64,23 @@ def parse_words(name: str, summary: str, verb: Verb, words: Sequence[str], conso
         help="a constant of the spec, or a path: --set depth=4 --set train.optimizer.lr=3e-4",
     )
     try:
-        return parser.parse_args(list(words))
+        options = parser.parse_args(list(words))
     except _Helped as help:
         Console(console.out, console.err).print(str(help).rstrip())
         return None
+    _refuse_set_again(options.set)
+    return options
+
+
+def _refuse_set_again(given: Sequence[str]) -> None:
+    """Raises WrongUse where a name, or what a path leads into, is set once more: what was given first would be lost."""
+    before: dict[str, str] = {}
+    for text in given:
+        name = text.partition("=")[0].strip()
+        lost = next((first for path, first in before.items() if f"{path}.".startswith(f"{name}.")), None)
+        if lost is not None:
+            raise WrongUse(f"--set {text} sets anew what --set {lost} has set", "take one of them out")
+        before[name] = text
 
 
 def refuse_set(options: Namespace, why: str) -> None:

@@ -32,6 +32,8 @@ __all__ = ["write"]  # a fixture
         (["plan", "a.dlspec", "--batch", "0"], "at least 1"),
         (["show", "a.dlspec", "--stage", "kernel"], "invalid choice"),
         (["fmt", "a.dlspec", "--set", "a=1"], "has nothing to change"),
+        (["check", "a.dlspec", "--set", "a=1", "--set", "a = 2"], "--set a = 2 sets anew what --set a=1 has set"),
+        (["check", "a.dlspec", "--set", "train.optimizer.lr=1", "--set", "train.optimizer=Lion"], "sets anew"),
         (["emit", "a.dlspec"], "-o/--output"),
         (["explain", "shape-mismach"], "`dlspec explain shape-mismatch`"),
     ],
