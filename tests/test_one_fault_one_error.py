@@ -235,3 +235,20 @@ TWO = "model Net: (x: [B, T, 8]) -> (u: [B, T, 8], y: [B, T, 8]) {{\n{}\n}}\n"
 )
 def test_what_a_missing_value_brings_with_it(text: str, faults: list[tuple[int, str]]) -> None:
     assert told(text) == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "edit"),
+    [
+        ("widht = 8\n" + in_net("Linear(width) -> Linear(width)\nLinear(width)"), 3, "width"),
+        ("block Doubel { Linear(8) -> Linear(8) }\n" + in_net("Double -> Double"), 3, "Double"),
+        ("block A(widht) { Linear(width) -> Linear(width) -> Linear(8) }\n" + in_net("A(3)"), 1, "width"),
+        (in_net("Linear(8) as ahead\nahed + ahed"), 3, "ahed"),
+    ],
+)
+def test_a_name_that_is_misspelt_where_it_is_given(text: str, line: int, edit: str) -> None:
+    (found,) = [d for d in analyse(Source("n.dlspec", f"dlspec 1\n{text}")).diagnostics if d.severity == "error"]
+    (fix,) = found.fixes
+    mended = f"dlspec 1\n{text}"[: fix.span.start] + fix.text + f"dlspec 1\n{text}"[fix.span.end :]
+    assert (found.span.line - 1, fix.text) == (line, edit)
+    assert not [d for d in analyse(Source("n.dlspec", mended)).diagnostics if d.severity == "error"]

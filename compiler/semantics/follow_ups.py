@@ -15,6 +15,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from .language import OPTION_SPELLINGS
+from .misspelt_where_given import misspelt_where_given
 from .nearest import nearest
 from .report import UNKNOWN_NAMES
 
@@ -40,7 +41,7 @@ def without_follow_ups(
 ) -> list[Diagnostic]:
     """`found` less what follows from the rest of it; `spelling` are the parser's own findings among them."""
     findings = _Findings(found, spelling, file)
-    return [d for d in found if not findings.follows(d)]
+    return misspelt_where_given([d for d in found if not findings.follows(d)], file)
 
 
 class _Findings:
