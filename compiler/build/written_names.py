@@ -256,6 +256,13 @@ def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterab
     elif word[:1].isupper():
         legal = [*library, *(() if called else ctx.env.names())]
         ctx.report.unknown("layer or block", word, path.span, legal, SPELLINGS, code="unknown-layer")
+    elif called and word in file.constants:
+        message, label = (
+            f"`{word}` is a constant of this file, with the options that it was given there",
+            "given already",
+        )
+        help = f"write `{word}` alone; what takes other options each time is a block with parameters"
+        ctx.report.error("unknown-function", message, path.span, label, help=help)
     elif called:
         legal = [*library, *MATHS, *file.functions]
         ctx.report.unknown("function", word, path.span, legal, SPELLINGS, code="unknown-function")
