@@ -29,11 +29,17 @@ class NotInThisVersion(SpecError):
 
 
 def compile_to_run(
-    source: Source, overrides: Sequence[str], recipe: str | None, *, allow_python: bool = False
+    source: Source,
+    overrides: Sequence[str],
+    recipe: str | None,
+    *,
+    allow_python: bool = False,
+    kernels: str | None = None,
 ) -> Artefact:
     """The artefact of a recipe (the last of the file, where none is named), with its warnings.
 
-    `allow_python` runs the files with layers written in Python that the spec imports.
+    `allow_python` runs the files with layers written in Python that the spec imports; `kernels` goes before the
+    recipe's key of that name.
 
     Raises SpecError where the spec has errors, NotInThisVersion where it asks for what is not there yet, Refused where
     it has no recipe and WrongUse where it has none of this name.
@@ -55,7 +61,7 @@ def compile_to_run(
         raise NotInThisVersion(
             missing, message, _way_on(source, overrides, missing, recipes[name], allow_python=allow_python)
         )
-    return emit(analysis, name)
+    return emit(analysis, name, kernels)
 
 
 def program_of(artefact: Artefact) -> Program:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
-from time import perf_counter
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dlspec.compiler.pipeline import analyse, emit
 from dlspec.grammar import Source
+from dlspec.runtime.bench.measure import seconds_of
 from dlspec.runtime.program import load_text
 
 TOKENS = 16_384
@@ -88,21 +87,6 @@ def _right(ours: Tensor, theirs: Tensor, q: Tensor, k: Tensor, v: Tensor, *, cau
 def _speeds(run: Callable[[], Tensor], leaves: tuple[Tensor, ...], change: Tensor, flops: float) -> dict[str, float]:
     """TFLOP/s; the backward pass counts as two and a half of the forward."""
     y = run()
-    forward = _seconds(run, y.device)
-    backward = _seconds(lambda: torch.autograd.grad(y, leaves, change, retain_graph=True), y.device)
+    forward = seconds_of(run, y.device)
+    backward = seconds_of(lambda: torch.autograd.grad(y, leaves, change, retain_graph=True), y.device)
     return {"forward": round(flops / forward / 1e12, 3), "backward": round(2.5 * flops / backward / 1e12, 3)}
-
-
-def _seconds(run: Callable[[], object], device: torch.device) -> float:
-    """The median of several runs, after some that nobody counts."""
-    if device.type != "cuda":
-        times = []
-        for _ in range(3):
-            begun = perf_counter()
-            run()
-            times.append(perf_counter() - begun)
-        return statistics.median(times)
-    from triton.testing import do_bench
-
-    median: Any = do_bench(run, warmup=10, rep=60, return_mode="median")
-    return float(median) / 1e3

@@ -19,11 +19,11 @@ from torch import nn
 from twin import CHAR_RECIPE, CHAR_SHAPE, GPT_RECIPE, GPT_SHAPE, Batch, Loop, Recipe, Shape, Twin, load_emitted
 
 from dlspec.runtime import Program, Quiet, train, verify_resume
+from dlspec.runtime.bench.measure import peak_of, wait_for
+from dlspec.runtime.bench.peaks import peak_flops
 
 Found = dict[str, Any]
 
-# Dense FLOP/s of the Hopper chips with 132 multiprocessors, from NVIDIA's data sheets of the H100 SXM and the H200.
-HOPPER = {"bf16": 989e12, "tf32": 494.5e12, "fp32": 67e12}
 CPU = torch.device("cpu")
 NO_STOPS = ("train.validate=none", "train.checkpoint=none")
 
@@ -130,8 +130,8 @@ def in_turns(case: Callable[..., Case], overrides: tuple[str, ...], stage: Stage
     agreed = _agreement_with_exact(made, found.our_losses, found.their_losses, batches, stage)
     return {
         "ratio": spread(found.ratios),
-        **_speeds("ours", made, [took.passed for took in found.ours], precision, stage),
-        **_speeds("by_hand", made, [took.passed for took in found.theirs], precision, stage),
+        **_speeds("ours", made, [took.passed for took in found.ours], stage),
+        **_speeds("by_hand", made, [took.passed for took in found.theirs], stage),
         "peak_gigabytes": {"ours": ours_peak, "by_hand": twin_peak},
         **_said(agreed),
     }
@@ -153,9 +153,9 @@ def compiled_twin(overrides: tuple[str, ...], stage: Stage) -> Found:
         for _ in range(made.pairs + 1):
             begun = perf_counter()
             loop.run(made.length)
-            _wait(stage)
+            wait_for(stage.device)
             seconds.append(perf_counter() - begun)
-    return {"first_turn_seconds": round(seconds[0], 1), **_speeds("by_hand", made, seconds[1:], precision, stage)}
+    return {"first_turn_seconds": round(seconds[0], 1), **_speeds("by_hand", made, seconds[1:], stage)}
 
 
 SECTIONS: dict[str, Callable[[Stage], Found]] = {
@@ -210,32 +210,22 @@ def _agreement_with_exact(
 
 
 def _peak(stage: Stage, work: Callable[[], object]) -> float | None:
-    """The most memory that PyTorch held while `work` ran, in GB, above what it held before."""
-    if stage.device.type != "cuda":
-        work()
-        return None
-    held = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    work()
-    torch.cuda.synchronize()
-    return round((torch.cuda.max_memory_allocated() - held) / 1e9, 3)
+    """In GB."""
+    found = peak_of(work, stage.device)
+    return None if found is None else round(found / 1e9, 3)
 
 
-def _speeds(side: str, made: Case, seconds: list[float], precision: str, stage: Stage) -> Found:
+def _speeds(side: str, made: Case, seconds: list[float], stage: Stage) -> Found:
     tokens = [made.length * made.tokens / one for one in seconds]
     found: Found = {f"{side}_tokens_per_second": spread(tokens)}
-    if stage.device.type == "cuda" and torch.cuda.get_device_name().split()[-1][:4] in ("H100", "H200"):
-        found[f"{side}_mfu"] = spread([one * made.flops_per_token / HOPPER[precision] for one in tokens])
+    most = peak_flops(stage.device, made.program.options.precision)
+    if most is not None:
+        found[f"{side}_mfu"] = spread([one * made.flops_per_token / most for one in tokens])
     return found
 
 
 def _said(agreed: Agreement) -> Found:
     return {"equal": agreed.good, "losses": str(agreed)}
-
-
-def _wait(stage: Stage) -> None:
-    if stage.device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def _on_meta(shape: Shape) -> Twin:

@@ -28,6 +28,7 @@ VERBS = {
     "train": "train a model into a new run directory",
     "resume": "go on exactly where a run stopped",
     "verify-resume": "prove bit by bit that a restart changes nothing",
+    "bench": "time of a step, and of each kernel beside PyTorch's own",
     "evaluate": "loss and metrics of a run over a whole split",
     "generate": "text from a language model",
     "predict": "outputs for examples out of a file",

@@ -15,7 +15,7 @@ from .divergence import report_divergence
 from .errors import Stopped
 from .feed import Feed, Portion
 from .isolation import Turn
-from .learner import Learner
+from .learner import Batch, Learner
 from .order import Order
 from .records import Records
 from .rundir import Run
@@ -116,7 +116,7 @@ def update(training: Training) -> None:
     position.pending = True
     position.rate = rate
     training.seconds += time.perf_counter() - begun
-    training.entries += _entries(training.options, portion)
+    training.entries += entries_of(training.options, portion.batch)
     record_update(training, portion, gradients.loss, gradients.norm)
 
 
@@ -226,9 +226,10 @@ def unit(options: Settings) -> str:
     return "tokens" if _token_field(options) else "samples"
 
 
-def _entries(options: Settings, portion: Portion) -> int:
+def entries_of(options: Settings, batch: Batch) -> int:
+    """How many of them a batch has."""
     field_name = _token_field(options)
-    return portion.batch[field_name].numel() if field_name else len(portion.ids)
+    return batch[field_name].numel() if field_name else len(next(iter(batch.values())))
 
 
 def _token_field(options: Settings) -> str | None:

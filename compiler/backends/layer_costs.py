@@ -29,13 +29,19 @@ from .sizes import Sizes
 
 @dataclass(frozen=True)
 class LayerCost:
-    """A layer or function at its place in the model; `flops` are those of one example's forward pass."""
+    """A layer or function at its place in the model; `flops` are those of one example's forward pass, `hidden` those of
+    them whose results a causal mask hides."""
 
     name: str
     type: str
     shape: tuple[int | str, ...]
     parameters: int
     flops: int
+    hidden: int = 0
+
+    def times(self, factor: int | Fraction) -> LayerCost:
+        """What it costs to run it so often."""
+        return replace(self, flops=round(self.flops * factor), hidden=round(self.hidden * factor))
 
 
 def unit_layers(unit: Unit, prefix: str, sizes: Sizes, *, alike: bool) -> Iterator[LayerCost]:
@@ -53,7 +59,7 @@ def unit_layers(unit: Unit, prefix: str, sizes: Sizes, *, alike: bool) -> Iterat
                     yield _layer(node, layer)
                 case Loop(count=count, body=body):
                     for cost in costs(body.nodes):
-                        yield replace(cost, flops=cost.flops * sizes.of(count))
+                        yield cost.times(sizes.of(count))
                 case op if found := regions(op):
                     for region in found:
                         yield from costs(region.nodes)
@@ -73,7 +79,7 @@ def unit_layers(unit: Unit, prefix: str, sizes: Sizes, *, alike: bool) -> Iterat
                 rows = sizes.of(product(input_type(node).dims[:-1]))
                 share = Fraction(sizes.of(top), sizes.of(count))
                 for cost in _copies(units, f"{path}.experts", sizes.with_rows(units[0], rows), alike=alike):
-                    yield replace(cost, flops=round(cost.flops * share))
+                    yield cost.times(share)
             case Momentum(of=LayerModule() as of):
                 yield replace(_cost(of, path, of.layer.infer(of.inputs[0])[0], sizes), parameters=0)
             case Momentum(of=UnitModule(unit=inner)):
@@ -96,16 +102,21 @@ def unit_layers(unit: Unit, prefix: str, sizes: Sizes, *, alike: bool) -> Iterat
         name = stem(layer.word)
         used[name] = used.get(name, 0) + 1
         name = name if used[name] == 1 else f"{name}_{used[name]}"
-        flops = layer.flops(input_type(node))
-        return LayerCost(f"{prefix}{name}", layer.word, shape(leaving), 0, 0 if flops is None else sizes.of(flops))
+        return LayerCost(f"{prefix}{name}", layer.word, shape(leaving), 0, *_flops(layer, input_type(node), sizes))
 
     yield from costs(unit.nodes)
 
 
 def _cost(module: LayerModule, path: str, leaving: Tensor, sizes: Sizes) -> LayerCost:
-    flops = module.layer.flops(module.inputs[0])
     parameters = sum(weight.count for weight in module_weights(module, "") if not weight.shared)
-    return LayerCost(path, module.layer.word, shape(leaving), parameters, 0 if flops is None else sizes.of(flops))
+    flops = _flops(module.layer, module.inputs[0], sizes)
+    return LayerCost(path, module.layer.word, shape(leaving), parameters, *flops)
+
+
+def _flops(layer: Layer, x: Tensor, sizes: Sizes) -> tuple[int, int]:
+    """All, and those that are hidden."""
+    found = (layer.flops(x), layer.hidden_flops(x))
+    return (0 if found[0] is None else sizes.of(found[0])), (0 if found[1] is None else sizes.of(found[1]))
 
 
 def _copies(units: tuple[Unit, ...], path: str, sizes: Sizes, *, alike: bool) -> Iterator[LayerCost]:
@@ -122,7 +133,7 @@ def _copies(units: tuple[Unit, ...], path: str, sizes: Sizes, *, alike: bool) ->
         which = f"{first}" if count == 1 else f"{first}-{last}"
         for cost in inside:
             name = f"{path}.{which}.{cost.name}"
-            yield replace(cost, name=name, parameters=cost.parameters * count, flops=cost.flops * count)
+            yield replace(cost.times(count), name=name, parameters=cost.parameters * count)
 
 
 def shape(type_: Tensor) -> tuple[int | str, ...]:

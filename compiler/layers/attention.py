@@ -206,6 +206,13 @@ class Attention(Layer):
         widths = Operation("+", (width, value_width))
         return product([number(2), x.dims[0], x.dims[1], keys, widths])
 
+    def hidden_flops(self, x: Tensor) -> Number | None:
+        """Half of the pairs, where there is no prefix."""
+        if not self.causal or self.prefix is not None:
+            return None
+        batch, heads, length, width = self.head_type(x).dims
+        return product([number(2), batch, heads, length, self.keys_from(x).dims[1], width])
+
     # --- what autograd keeps ---
 
     def keeps(self, x: Tensor, device: Device) -> Kept:

@@ -217,6 +217,10 @@ class Layer(OptionSet):
         """Floating-point operations of a forward pass over `x`, two a multiply-add; None where they do not count."""
         return None
 
+    def hidden_flops(self, x: Tensor) -> Number | None:
+        """Those of `flops` whose results a causal mask hides, so that nothing needs them."""
+        return None
+
     def keeps(self, x: Tensor, device: Device) -> Kept:
         """What its backward pass needs of its forward pass over `x`, in training: see `plan`."""
         return Kept(input=True)

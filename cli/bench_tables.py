@@ -1,0 +1,139 @@
+"""What `bench` found, as the rows of tables and as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .units import bytes_text, count_text
+
+if TYPE_CHECKING:
+    from ..api.bench import Emission
+    from ..runtime.bench.kernels import Measured, Pass, UseMeasured
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+
+
+# --- kernels --------------------------------------------------------------------------------------------------------
+
+
+def kernel_rows(found: Iterable[UseMeasured]) -> list[dict[str, str]]:
+    """A row for each way to compute each use; what the use is stands in its first."""
+    return _filled([row for one in found for row in _use_rows(one)])
+
+
+def _use_rows(one: UseMeasured) -> Iterator[dict[str, str]]:
+    head = [one.use.name, *_where(one.use.where), _sizes(one)]
+    for index in range(max(len(head), len(one.ways))):
+        way = one.ways[index] if index < len(one.ways) else None
+        yield {
+            "kernel": ("" if index == 0 else "  ") + head[index] if index < len(head) else "",
+            "by": "" if way is None else way.name,
+            "forward": "" if way is None else _pass_text(way.forward, one.unit),
+            "backward": "" if way is None else _pass_text(way.backward, one.unit),
+            "memory": "" if way is None or way.peak is None else bytes_text(way.peak),
+            "": "" if way is None else way.failed,
+        }
+
+
+def _pass_text(found: Pass | None, unit: str) -> str:
+    return "" if found is None else f"{_milliseconds(found.seconds)}  {_figure(found.speed):>6} {unit}"
+
+
+def _sizes(one: UseMeasured) -> str:
+    """The first tensor that comes in: `[12, 1024, 12, 64] bfloat16`."""
+    first = next(iter(one.use.tensors.values()))
+    return f"{list(first.shape)} {str(first.dtype).removeprefix('torch.')}"
+
+
+def _where(names: Sequence[str]) -> list[str]:
+    """Modules that differ in one number by its range, once each: `blocks.0-11.attn`."""
+    groups: dict[str, list[int]] = {}
+    for name in dict.fromkeys(names):
+        numbers = _NUMBER.findall(name)
+        pattern = _NUMBER.sub("{}", name, count=1) if numbers else name
+        groups.setdefault(pattern, []).append(int(numbers[0]) if numbers else 0)
+    return [pattern.replace("{}", ", ".join(_ranges(sorted(found)))) for pattern, found in groups.items()]
+
+
+def _ranges(numbers: list[int]) -> Iterator[str]:
+    first = last = numbers[0]
+    for number in [*numbers[1:], -1]:
+        if number == last + 1:
+            last = number
+            continue
+        yield f"{first}" if first == last else f"{first}-{last}"
+        first = last = number
+
+
+def kernel_json(one: UseMeasured) -> dict[str, Any]:
+    tensors = one.use.tensors.items()
+    return {
+        "name": one.use.name,
+        "kind": one.use.entry.kind,
+        "modules": list(one.use.where),
+        "inputs": {name: {"dtype": str(t.dtype).removeprefix("torch."), "shape": list(t.shape)} for name, t in tensors},
+        "unit": one.unit,
+        "fused": one.fused,
+        "ways": [_way_json(way) for way in one.ways],
+    }
+
+
+def _way_json(way: Measured) -> dict[str, Any]:
+    def told(found: Pass | None) -> dict[str, float] | None:
+        return None if found is None else {"seconds": found.seconds, "speed": found.speed}
+
+    failed = {"failed": way.failed} if way.failed else {}
+    return {
+        "by": way.name,
+        "forward": told(way.forward),
+        "backward": told(way.backward),
+        "peak_bytes": way.peak,
+        **failed,
+    }
+
+
+# --- whole steps ----------------------------------------------------------------------------------------------------
+
+
+def step_rows(found: Iterable[Emission], unit: str) -> list[dict[str, str]]:
+    rows = [
+        {
+            "kernels": one.kernels,
+            "model": "torch.compile" if one.compiled else "as it is",
+            "step": _milliseconds(one.step.seconds),
+            unit: f"{count_text(round(one.step.per_second))}/s",
+            "MFU": "" if one.step.mfu is None else f"{one.step.mfu:.1%}",
+            "memory": "" if one.step.peak is None else bytes_text(one.step.peak),
+        }
+        for one in found
+    ]
+    return _filled(rows)
+
+
+def step_json(one: Emission, unit: str) -> dict[str, Any]:
+    return {
+        "kernels": one.kernels,
+        "compiled": one.compiled,
+        "seconds": one.step.seconds,
+        "updates": one.step.updates,
+        f"{unit}_per_second": one.step.per_second,
+        "mfu": one.step.mfu,
+        "peak_bytes": one.step.peak,
+    }
+
+
+def _filled(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Without the columns in which no row has anything."""
+    empty = {key for key in rows[0] if not any(row[key] for row in rows)} if rows else set()
+    return [{key: value for key, value in row.items() if key not in empty} for row in rows]
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{_figure(1e3 * seconds)} ms"
+
+
+def _figure(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.3g}"
