@@ -28,12 +28,12 @@ def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def run(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, *, back: bool = False, block: int = 8) -> tuple[Tensor, Tensor]:
     """The kernel, in outputs that are NaN before; rows of q and k may lie apart."""
-    (B, T, heads, D), kv_heads = q.shape, k.shape[2]
+    (B, T, heads, D), (S, kv_heads) = q.shape, k.shape[1:3]
     q_out, k_out = (torch.full(x.shape, float("nan"), dtype=x.dtype) for x in (q, k))
-    blocks = triton.cdiv(B * T * heads, block) + triton.cdiv(B * T * kv_heads, block)
+    blocks = triton.cdiv(B * T * heads, block) + triton.cdiv(B * S * kv_heads, block)
     with interpreting():
-        template("rotary").rotary[(blocks,)](
-            q, k, q_out, k_out, cos.float(), sin.float(), q.stride(1), k.stride(1), B * T, T, heads, kv_heads,
+        template("rotary").turn_both[(blocks,)](
+            q, k, q_out, k_out, cos.float(), sin.float(), q.stride(1), k.stride(1), B, T, S, heads, kv_heads,
             BLOCK=block, HALF=D // 2, PADDED=triton.next_power_of_2(D // 2), BACK=back,
         )  # fmt: skip
     return q_out, k_out
@@ -78,6 +78,15 @@ def test_the_module_of_emitted_models_has_the_same_numbers(dtype: torch.dtype) -
         )
 
 
+def test_keys_may_be_longer_or_shorter() -> None:
+    """As where queries look at another sequence."""
+    cos, sin = tables(9, 8)
+    for T, S in ((3, 9), (9, 3)):
+        q, k = numbers(2, T, 4, 8, seed=1), numbers(2, S, 2, 8, seed=2)
+        for got, x in zip(run(q, k, cos, sin), (q, k), strict=True):
+            torch.testing.assert_close(got.double(), turned(x.double(), cos, sin), atol=1e-5, rtol=0)
+
+
 def test_rows_may_lie_apart() -> None:
     """As where one projection makes queries, keys and values."""
     B, T, heads, kv_heads, D = 2, 5, 4, 2, 8
@@ -120,11 +129,11 @@ def test_any_tile_gives_the_same_bits() -> None:
 
 def hold_machine_code(target: str, D: int, dtype: str) -> None:
     pointers = dict.fromkeys(("q", "k", "q_out", "k_out"), f"*{dtype}") | {"cos": "*fp32", "sin": "*fp32"}
-    lengths = dict.fromkeys(("q_row", "k_row", "rows", "T", "heads", "kv_heads"), "i32")
+    lengths = dict.fromkeys(("q_row", "k_row", "B", "T", "S", "heads", "kv_heads"), "i32")
     padded = triton.next_power_of_2(D // 2)
     for back in (False, True):
         constants = {"HALF": D // 2, "PADDED": padded, "BLOCK": 1024 // padded, "BACK": back}
-        kernel = template("rotary", interpreted=False).rotary
+        kernel = template("rotary", interpreted=False).turn_both
         code = compiled(kernel, pointers | lengths, constants, 128, target, multiples_of_16=("q_row", "k_row"))
         assert code.stack == 0
         assert code.wide_loads >= 4, "left and right of queries and keys"

@@ -16,7 +16,9 @@ from triton_machine_code import TARGETS, MachineCode, compiled
 
 from dlspec.compiler.backends.triton.attention_features import AttentionFeatures
 from dlspec.compiler.backends.triton.attention_text import given
+from dlspec.compiler.backends.triton.gated_features import GatedFeatures
 from dlspec.compiler.backends.triton.norm_features import NormFeatures
+from dlspec.compiler.backends.triton.rotary_features import RotaryFeatures
 from dlspec.compiler.backends.triton.specialise import numbered
 from dlspec.compiler.backends.triton.variant import Variant
 from dlspec.runtime.program import load_text
@@ -131,6 +133,12 @@ def start(kernels: ModuleType, variant: Variant, number: int, dtype: torch.dtype
             inputs = _norm(variant, dtype)
             name = ("add_" if variant.add else "") + ("layer_norm" if variant.layer else "rms_norm")
             call = getattr(kernels, numbered(name, number))
+        case GatedFeatures():
+            inputs = [_leaf(3, 11, 8, dtype=dtype), _leaf(3, 11, 8, dtype=dtype)]
+            call = getattr(kernels, numbered(variant.entry, number))
+        case RotaryFeatures():
+            inputs = _rotary(variant, dtype)
+            call = getattr(kernels, numbered("rotary", number))
         case _:
             raise AssertionError(variant)
     found = call(*inputs)
@@ -165,6 +173,11 @@ def _norm(features: NormFeatures, dtype: torch.dtype) -> list[Any]:
     x = [_leaf(37, features.width, dtype=dtype) for _ in range(1 + features.add)]
     learned = [_leaf(features.width) for _ in range(1 + features.bias)]
     return [*x, *learned, 1e-5, *([1.0] if features.offset else [])]
+
+
+def _rotary(features: RotaryFeatures, dtype: torch.dtype) -> list[Any]:
+    qk = [_leaf(2, T, heads, features.width, dtype=dtype) for T, heads in ((144, 4), (208, 2))]
+    return [*qk, torch.empty(208, features.width // 2), torch.empty(208, features.width // 2)]
 
 
 def machine_code(kernels: ModuleType, launch: Launch, target: str) -> MachineCode:

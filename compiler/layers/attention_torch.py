@@ -13,7 +13,7 @@ from ..semantics.tensor import Tensor
 from . import held
 from .alibi import SLOPES
 from .base import Code
-from .rotary_torch import ROTARY, ROTARY_ROWS
+from .rotary_torch import ROTARY, rotary_by_kernels
 from .score import ScoreFunction, own_name
 from .side import Side
 
@@ -39,7 +39,8 @@ class _ClassText:
         self.fused = code.fused(layer, x)
         self.rotary = ""
         if layer.rotary is not None:
-            self.rotary = code.library("Rotary", ROTARY if self.fused is None else ROTARY_ROWS)
+            turned = None if self.fused is None else code.fused(layer, x, "rotary")
+            self.rotary = code.library("Rotary", ROTARY if turned is None else rotary_by_kernels(turned))
         self.slopes = code.library("alibi_slopes", SLOPES) if layer.alibi else ""
 
     def lines(self) -> list[str]:
@@ -188,7 +189,7 @@ class _ClassText:
         if layer.qk_norm is not None:
             lines.append("q, k = self.q_norm(q), self.k_norm(k)")
         if self.rotary:
-            lines.append("q, k = self.rotary(q), self.rotary(k)")
+            lines.append("q, k = self.rotary(q, k)")
         options = [name for name, side in layer.given() if side in (layer.prefix, layer.documents, layer.mask)]
         if layer.prefix is not None and not isinstance(layer.prefix, Side):
             options.insert(0, "self.prefix")

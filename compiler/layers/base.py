@@ -76,9 +76,9 @@ class Code(Protocol):
         """Have the file import a class from a module that lies beside it; returns its name there."""
         ...
 
-    def fused(self, layer: Layer, x: Tensor) -> str | None:
+    def fused(self, layer: Layer, x: Tensor, part: str = "") -> str | None:
         """The name of what runs a layer's kernels: a function for an attention, for a norm the class of its module.
-        None where the plain form has to do."""
+        None where the plain form has to do. `part` is what a layer has kernels for besides: "rotary"."""
         ...
 
     def init_as_made(self) -> str:

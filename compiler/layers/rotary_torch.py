@@ -38,8 +38,14 @@ class Rotary(nn.Module):
         return self
 '''
 
-ROTARY_ROWS = ROTARY.replace(
-    "cos, sin = self.cos[: x.shape[2]], self.sin[: x.shape[2]]  # [T, dim / 2]",
-    "cos, sin = self.cos[: x.shape[1], None], self.sin[: x.shape[1], None]",
-).replace("[B, heads, T, dim / 2]", "[B, T, heads, dim / 2]")
-"""The same where heads lie behind positions."""
+_HERE = ROTARY[ROTARY.index("    def forward") : ROTARY.index("    @torch.no_grad")]
+
+
+def rotary_by_kernels(rotary: str) -> str:
+    """The same for queries and keys at once, turned by a function of the file of kernels."""
+    there = f"""\
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        return {rotary}(q, k, self.cos, self.sin)
+
+"""
+    return ROTARY.replace(_HERE, there)

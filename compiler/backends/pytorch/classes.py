@@ -84,14 +84,14 @@ class ClassCode(Code):
     def imported(self, name: str, module: str) -> str:
         return self.file.add_import(name, module)
 
-    def fused(self, layer: Layer, x: Tensor) -> str | None:
+    def fused(self, layer: Layer, x: Tensor, part: str = "") -> str | None:
         kernels = self.file.kernels
         if kernels is None:
             return None
         from ..triton.choice import NoKernel, variant_for
 
         try:
-            return self.imported(kernels.add(variant_for(layer, x)), kernels.module)
+            return self.imported(kernels.add(variant_for(layer, x, part)), kernels.module)
         except NoKernel as none:
             kernels.plain[layer.word] = str(none)
             return None
@@ -191,8 +191,8 @@ class ForwardCode(ForwardText):
     def imported(self, name: str, module: str) -> str:
         return self.made.imported(name, module)
 
-    def fused(self, layer: Layer, x: Tensor) -> str | None:
-        return self.made.fused(layer, x)
+    def fused(self, layer: Layer, x: Tensor, part: str = "") -> str | None:
+        return self.made.fused(layer, x, part)
 
     def init_as_made(self) -> str:
         return self.made.init_as_made()

@@ -14,14 +14,17 @@ from .attention_features import attention_features
 from .gated import Gated
 from .gated_features import GatedFeatures
 from .norm_features import norm_features
+from .rotary_features import rotary_features
 from .variant import NoKernel, Variant
 
 __all__ = ["NoKernel", "variant_for"]
 
 
-def variant_for(layer: Layer, x: Tensor) -> Variant:
-    """Raises NoKernel where the plain form has to do."""
+def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
+    """Of the layer, or of a part of it. Raises NoKernel where the plain form has to do."""
     match layer:
+        case Attention() if part == "rotary":
+            return rotary_features(layer, x)
         case Attention():
             return attention_features(layer, x)
         case LayerNorm() | RMSNorm():

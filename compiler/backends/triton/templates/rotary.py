@@ -33,17 +33,17 @@ def turn(
 
 
 @triton.jit
-def rotary(
-    q, k, q_out, k_out, cos, sin, q_row, k_row, rows, T, heads, kv_heads,
+def turn_both(
+    q, k, q_out, k_out, cos, sin, q_row, k_row, B, T, S, heads, kv_heads,
     BLOCK: tl.constexpr, HALF: tl.constexpr, PADDED: tl.constexpr, BACK: tl.constexpr,
 ):  # fmt: skip
-    """q [B, T, heads, 2 HALF], k [B, T, kv_heads, 2 HALF], their B * T rows `q_row` and `k_row` apart; outputs whole.
+    """q [B, T, heads, 2 HALF], k [B, S, kv_heads, 2 HALF], their rows `q_row` and `k_row` apart; outputs whole.
 
-    cos, sin [at least T, HALF]. The first cdiv(rows * heads, BLOCK) programs have queries, the others keys.
+    cos, sin [at least T and S, HALF]. The first cdiv(B * T * heads, BLOCK) programs have queries, the others keys.
     """
     block = tl.program_id(0)
-    q_blocks = tl.cdiv(rows * heads, BLOCK)
+    q_blocks = tl.cdiv(B * T * heads, BLOCK)
     if block < q_blocks:
-        turn(q, q_out, cos, sin, q_row, block, rows, T, heads, BLOCK, HALF, PADDED, BACK)
+        turn(q, q_out, cos, sin, q_row, block, B * T, T, heads, BLOCK, HALF, PADDED, BACK)
     else:
-        turn(k, k_out, cos, sin, k_row, block - q_blocks, rows, T, kv_heads, BLOCK, HALF, PADDED, BACK)
+        turn(k, k_out, cos, sin, k_row, block - q_blocks, B * S, S, kv_heads, BLOCK, HALF, PADDED, BACK)

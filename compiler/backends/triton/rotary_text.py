@@ -1,0 +1,88 @@
+"""The text of what calls the kernel of a rotary embedding: its launcher, its operator, and the function of a model."""
+
+from __future__ import annotations
+
+import re
+
+from ..pytorch.layout import fit
+from .rotary_features import RotaryFeatures
+from .specialise import Specialised, numbered
+
+_TEXT = '''\
+def launch_rotary(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, back: bool) -> tuple[Tensor, Tensor]:
+    (B, T, heads, _), (S, kv_heads) = q.shape, k.shape[1:3]
+    q, k, cos, sin = rows(q), rows(k), cos.contiguous(), sin.contiguous()
+    q_out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    k_out = torch.empty(k.shape, dtype=k.dtype, device=k.device)
+    blocks = triton.cdiv(B * T * heads, _BLOCK_) + triton.cdiv(B * S * kv_heads, _BLOCK_)
+    with torch.cuda.device_of(q):
+        rotary_turn_both[(blocks,)](_ARGUMENTS_)
+    return q_out, k_out
+
+
+def rotary_shapes(q, k, cos, sin, back):
+    return q.new_empty(q.shape), k.new_empty(k.shape)
+
+
+operator(
+    "rotary(Tensor q, Tensor k, Tensor cos, Tensor sin, bool back) -> (Tensor, Tensor)",
+    launch_rotary,
+    rotary_shapes,
+)
+
+
+class Rotary(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, q, k, cos, sin):
+        ctx.save_for_backward(cos, sin)
+        return operators.rotary(q, k, cos, sin, False)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_q, d_k):
+        d_q, d_k = operators.rotary(d_q, d_k, *ctx.saved_tensors, True)
+        return d_q, d_k, None, None
+
+
+def rotary(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotary position embedding (Su et al. 2021), fused where there is a GPU.
+
+    q is [B, T, heads, _WIDTH_], k [B, S, kv_heads, _WIDTH_]; cos and sin have
+    a row for each position.
+    """
+    if not fused(q, torch.float16, torch.bfloat16, torch.float32):
+        return rotary_plain(q, cos, sin), rotary_plain(k, cos, sin)
+    longest = max(q.shape[1], k.shape[1])
+    if longest > cos.shape[0]:
+        raise ValueError(f"a sequence of {longest}, and rotary is for {cos.shape[0]}")
+    return Rotary.apply(q, k, cos, sin)
+
+
+def rotary_plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """The same of one of them by PyTorch alone."""
+    cos, sin = cos[: x.shape[1], None], sin[: x.shape[1], None]
+    left, right = x.chunk(2, -1)  # [B, T, heads, _HALF_]
+    turned = torch.cat((left * cos - right * sin, right * cos + left * sin), -1)
+    return turned.type_as(x)
+'''
+
+_OWN_NAMES = re.compile(r"\b((launch_)?rotary|rotary_(shapes|turn_both|plain)|Rotary(?=\(|\.))\b")
+
+
+_ARGUMENTS = {"q_row": "q.stride(1)", "k_row": "k.stride(1)", "BLOCK": "BLOCK=_BLOCK_", "BACK": "BACK=back"}
+"""What a launch passes under names that are not the parameters' own."""
+
+
+def calling_lines(features: RotaryFeatures, kernels: Specialised, number: int) -> list[str]:
+    """All but the kernel itself. `number` is the variant's, and ends its names."""
+    passed = (_ARGUMENTS.get(name, name) for name in kernels.parameters["turn_both"])
+    text = _TEXT.replace("_ARGUMENTS_", ", ".join(passed)).replace("_BLOCK_", str(features.block))
+    text = text.replace("_WIDTH_", str(features.width)).replace("_HALF_", str(features.width // 2))
+    return [part for line in text.splitlines() for part in fit(_named(line, number))]
+
+
+def _named(line: str, number: int) -> str:
+    # A docstring and an error speak of it as such.
+    if line.lstrip().startswith(('"""', "raise")):
+        return line
+    return _OWN_NAMES.sub(lambda found: numbered(found[0], number), line)
