@@ -64,7 +64,7 @@ class PlainCode:
     def imported(self, name: str, module: str) -> str:
         return name
 
-    def fused_attention(self, layer: object, x: object) -> None:
+    def fused(self, layer: object, x: object, part: str = "") -> None:
         return None
 
     def init_as_made(self) -> str:

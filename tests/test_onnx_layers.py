@@ -175,7 +175,7 @@ class PlainCode:
         self.library_sources[name] = source
         return name
 
-    def fused_attention(self, layer: object, x: object) -> None:
+    def fused(self, layer: object, x: object, part: str = "") -> None:
         return None
 
     def init_linear(self) -> str:

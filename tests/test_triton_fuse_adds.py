@@ -23,6 +23,31 @@ BODIES = {
     "pre-norm in copies": (
         "default residual(pre = RMSNorm)",
         "blocks: repeat(2) {\n residual { a: Linear(16) }\n residual { b: Linear(16) -> gelu }\n }\n norm: RMSNorm",
+        3,
+    ),
+    "one residual a copy, and no norm behind": (
+        "default residual(pre = LayerNorm)",
+        "repeat(3, index = i) { residual { b: Linear(16 * (i + 1)) -> Linear(16) } }",
+        1,
+    ),
+    "copies with something beside": (
+        "default residual(pre = LayerNorm)",
+        "m = x -> Linear(16)\n x -> repeat(2) { residual { CrossAttention(2, memory = m) } } -> LayerNorm",
+        2,
+    ),
+    "two repeats": (
+        "default residual(pre = RMSNorm)",
+        "a: repeat(2) { residual { Linear(16) } }\n b: repeat(2) { residual { Linear(16) } -> residual { relu } }",
+        3,
+    ),
+    "copies that end otherwise": (
+        "default residual(pre = LayerNorm)",
+        "repeat(2) { residual { Linear(16) } -> relu }\n norm: LayerNorm",
+        0,
+    ),
+    "copies whose stream is read twice": (
+        "default residual(pre = LayerNorm)",
+        "repeat(2) { Linear(16) as h\n residual { Linear(16) -> gelu }\n residual { Linear(16) } as v\n h - v }",
         1,
     ),
     "post-norm": ("default residual(post = LayerNorm)", "residual { a: Linear(16) }\n residual { b: Linear(16) }", 2),
@@ -132,15 +157,23 @@ def test_what_is_written() -> None:
     text = compiled(spec("", BLOCK)).model_code
     lines = text[text.index("def forward", text.index("class Block(")) : text.index("def init_weights")].splitlines()
     assert [line.strip() for line in lines[1:] if line.strip()] == [
-        "h = self.a_norm(x)",
+        "x, h = self.a_norm(x, h)",
         "h = self.a(h)",
         "x, h = self.b_norm(x, h)",
-        "return x + self.b(h)",
+        "return x, self.b(h)",
+    ]
+    assert "def forward(self, x: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:" in text
+    lines = text[text.index("def forward", text.index("class Net(")) : text.index("@torch.no_grad")].splitlines()
+    assert [line.strip() for line in lines[1:] if line.strip()] == [
+        "h: Tensor | None = None",
+        "for block in self.blocks:",
+        "x, h = block(x, h)",
+        "return x + h",
     ]
 
 
 def test_hooks_see_the_modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A norm's hook is called once a step, and a block hands on one tensor."""
+    """A norm's hook is called once a step; a block hands on the stream and what is still to be added to it."""
     first, second, kernels, x = drawn(spec("", BLOCK))
     monkeypatch.setattr(kernels, "fused", always)
     seen = []
@@ -148,7 +181,7 @@ def test_hooks_see_the_modules(monkeypatch: pytest.MonkeyPatch) -> None:
         module.register_forward_hook(lambda _, __, out, name=name: seen.append((name, type(out))))
     assert (second(x) - first(x)).abs().max() <= 1e-5
     assert [name for name, _ in seen].count("blocks.0.b_norm") == 1
-    assert dict(seen)["blocks.0"] is torch.Tensor
+    assert dict(seen)["blocks.0"] is tuple
 
 
 def test_recomputed_and_compiled_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,10 +196,23 @@ def test_recomputed_and_compiled_by_block(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(other, "fused", always)
     for block in third.blocks:  # type: ignore[union-attr]
         plain = block.forward
-        block.forward = lambda x, plain=plain: checkpoint(plain, x, use_reentrant=False)
+        block.forward = lambda x, h, plain=plain: checkpoint(plain, x, h, use_reentrant=False)
     for a, b, c in zip(want, compiled_blocks, run(third, x), strict=True):
         assert (a - b).abs().max().item() <= 2e-5 * (1 + a.abs().max().item())
         assert (a - c).abs().max().item() <= 2e-5 * (1 + a.abs().max().item())
+
+
+def test_checks_of_pytorch_without_a_branch() -> None:
+    _, kernels = loaded(compiled(spec("", BLOCK)))
+    forward, backward = kernels.operators.norm_forward, kernels.operators.norm_backward
+    x, weight, bias = torch.randn(5, 16), torch.randn(16), torch.randn(16)
+    for branch in (None, torch.randn(5, 16)):
+        given = (x, branch, weight, bias, 1e-5, torch.float32)
+        torch.library.opcheck(forward.default, given)
+        total, y, *of_rows = forward(*given)
+        normed = x if branch is None else total
+        back = (None, torch.randn_like(y), normed, weight, *of_rows, torch.float32)
+        torch.library.opcheck(backward.default, back)
 
 
 def test_checks_of_pytorch() -> None:

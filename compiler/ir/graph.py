@@ -72,6 +72,11 @@ class RunCopies(Frozen):
     """Run the copies that `Node.module` names, one after the other; inputs after the first go to each of them."""
 
 
+class RunCarrying(Frozen):
+    """As RunCopies, where a copy leaves two values: a stream, and a branch that is still to be added to it, which the
+    next copy takes up. The first copy gets no branch."""
+
+
 class Residual(Frozen, eq=False):
     """`after(scale * skip(x) + branch(x))`, or with a gate `after(g * branch(x) + (1 - g) * skip(x))`, g = gate(x).
 
@@ -113,7 +118,9 @@ class RunMomentum(Frozen):
     """Run the momentum copy that `Node.module` names."""
 
 
-Op: TypeAlias = Apply | Pointwise | Call | Run | RunCopies | Residual | Loop | Checkpoint | RunExperts | RunMomentum
+Op: TypeAlias = (
+    Apply | Pointwise | Call | Run | RunCopies | RunCarrying | Residual | Loop | Checkpoint | RunExperts | RunMomentum
+)
 
 
 def with_regions(op: Op, change: Callable[[Region], Region]) -> Op:
@@ -243,7 +250,7 @@ class Unit(Frozen, eq=False):
     """A model, a block as it was used at one place, a labelled group, or one copy of a repeat.
 
     `name` is the block's or model's, or the label; `scope` is what references to its parameters and dims are owned
-    by; `index` is the reference that counts the copies.
+    by; `index` is the reference that counts the copies. `optional` are inputs that may be missing.
     """
 
     kind: Literal["model", "block", "group", "copy"]
@@ -254,6 +261,7 @@ class Unit(Frozen, eq=False):
     modules: tuple[Module, ...]
     span: Span
     scope: object = None
+    optional: tuple[Value, ...] = ()
 
     def module(self, name: str) -> Module:
         """The module that a node of this unit names; what is borrowed is the other unit's own."""

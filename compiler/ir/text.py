@@ -30,6 +30,7 @@ from .graph import (
     Region,
     Residual,
     Run,
+    RunCarrying,
     RunCopies,
     RunExperts,
     RunMomentum,
@@ -146,7 +147,7 @@ def _operation(unit: Unit, node: Node, inputs: str, names: _Names, lead: str) ->
             module = unit.module(node.module or "")
             assert isinstance(module, UnitModule)
             return f"{label}{module.unit.name}({inputs})", list(_unit(module.unit, (), lead))
-        case RunCopies():
+        case RunCopies() | RunCarrying():
             module = unit.module(node.module or "")
             assert isinstance(module, Copies)
             return f"{label}repeat({written(module.count)})({inputs})", list(_copies(module, lead))

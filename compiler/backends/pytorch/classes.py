@@ -279,7 +279,7 @@ def write_class(
     if tied:
         lines.append("        self.tie_weights()")
     handed = [f"{name}: nn.Module" for name in lent.values()]
-    parameters = ", ".join([*(f"{names[value]}: Tensor" for value in unit.inputs), *handed])
+    parameters = ", ".join([*(f"{names[value]}: {_kind(value, unit)}" for value in unit.inputs), *handed])
     result = "Tensor" if len(unit.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(unit.outputs))}]"
     lines += [
         "",
@@ -291,6 +291,10 @@ def write_class(
     if fill or tied or is_model:
         lines += _init_method(fill, ties=bool(tied), is_model=is_model)
     return ClassText(name, "\n".join(lines), given, takes_config, bool(fill or tied))
+
+
+def _kind(value: Value, unit: Unit) -> str:
+    return "Tensor | None" if value in unit.optional else "Tensor"
 
 
 def _shrink(unit: Unit, code: ForwardCode) -> list[str]:

@@ -21,6 +21,7 @@ from ...ir.graph import (
     Region,
     Residual,
     Run,
+    RunCarrying,
     RunCopies,
     Unit,
     UnitModule,
@@ -144,6 +145,8 @@ class Forward:
         match node.op:
             case RunCopies():
                 self._copies(node)
+            case RunCarrying():
+                self._carrying(node)
             case Residual() as op:
                 self._residual(node, op)
             case Loop(count=count, body=body):
@@ -293,6 +296,24 @@ class Forward:
         item = self.item_name(copies)
         self.lines += [f"for {item} in {self._module(node)}:", f"    {name} = {item}({', '.join([name, *extras])})"]
         self._hold(node.output, name)
+
+    def _carrying(self, node: Node) -> None:
+        """`h = None`, then `for block in self.blocks: x, h = block(x, h)`."""
+        copies = self.unit.module(node.module or "")
+        assert isinstance(copies, Copies)
+        _, *further = self._operands(node.inputs, [True] * len(node.inputs))
+        self.left[node.inputs[0]] += 1
+        extras = [*(value.text for value in further), *handed_on(copies.units[0], self.lent)]
+        stream = self._start(node).text
+        self._hold(node.output, stream)
+        branch = self._free(node.outputs[1])
+        item = self.item_name(copies)
+        self.lines += [
+            f"{branch}: Tensor | None = None",
+            f"for {item} in {self._module(node)}:",
+            f"    {stream}, {branch} = {item}({', '.join([stream, branch, *extras])})",
+        ]
+        self._hold(node.outputs[1], branch)
 
     def _residual(self, node: Node, op: Residual) -> None:
         entering = node.inputs[0]

@@ -23,6 +23,8 @@ class AddedNorm(Layer):
 
     norm: Annotated[Any, Kind(as_is)]
     branch: Annotated[Any, Kind(as_is)]
+    optional: Annotated[Any, Kind(as_is)] = False
+    """Whether the branch may be missing: the first of several copies has none."""
 
     @property
     def of(self) -> LayerNorm | RMSNorm:

@@ -30,7 +30,7 @@ def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
         case LayerNorm() | RMSNorm():
             return norm_features(layer, x)
         case AddedNorm():
-            return replace(norm_features(layer.of, x), add=True)
+            return replace(norm_features(layer.of, x), add=True, optional=layer.optional)
         case Gated():
             return GatedFeatures(layer.name, layer.expression)
     raise NoKernel(layer.word)

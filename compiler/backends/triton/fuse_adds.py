@@ -5,6 +5,13 @@ before   x = x + attn(norm(x))            after   b = attn(norm(x))
                                                   x = x + mlp(h)
 
 before   x = norm(x + attn(x))            after   _, x = norm(x, attn(x))
+
+Copies that begin with such a norm and end with such a sum leave it to the next copy, or to what comes after them:
+
+before   for block in blocks:             after   h = None
+             x = block(x)                         for block in blocks:
+         x = norm(x)                                  x, h = block(x, h)
+                                                  _, x = norm(x, h)
 A residual that is fused on neither side stays as it is; no key of the checkpoint changes.
 """
 
@@ -27,6 +34,8 @@ from ...ir.graph import (
     Pointwise,
     Region,
     Residual,
+    RunCarrying,
+    RunCopies,
     Unit,
     UnitModule,
     Value,
@@ -45,13 +54,46 @@ from .variant import NoKernel
 
 def fuse_adds(graph: Graph) -> Graph:
     lent = {module.path[-1] for unit in _units(graph.model) for module in unit.modules if isinstance(module, Borrowed)}
+    # By their nodes, which `with_units` hands on as they are.
+    carrying = {
+        id(unit.nodes) for around in _units(graph.model) for copies in _carried(around, lent) for unit in copies.units
+    }
 
     def fused(unit: Unit) -> Unit:
-        fusing = _Fusing(unit, lent)
+        fusing = _Fusing(unit, lent, carries=id(unit.nodes) in carrying, optional=bool(carrying))
         nodes = fusing.nodes(unit.nodes)
-        return replace(unit, nodes=nodes, modules=tuple(map(fusing.module, unit.modules)))
+        changed = replace(unit, nodes=nodes, modules=tuple(map(fusing.module, unit.modules)))
+        if fusing.branch is None:
+            return changed
+        stream, *others = unit.inputs
+        return replace(changed, inputs=(stream, fusing.branch, *others), outputs=fusing.left, optional=(fusing.branch,))
 
     return with_units(graph, fused)
+
+
+def _carried(unit: Unit, lent: set[str]) -> Iterator[Copies]:
+    """The copies that hand their last sums on: each begins with a norm of the stream, and ends with a residual."""
+    runs = Counter(node.module for node in _all_nodes(unit.nodes) if node.module is not None)
+    at_once = {node.module for node in unit.nodes}
+    for module in unit.modules:
+        if not isinstance(module, Copies) or runs[module.name] != 1 or module.name in lent or not module.units:
+            continue
+        if module.name in at_once and all(_carries(one, lent) for one in module.units):
+            yield module
+
+
+def _carries(unit: Unit, lent: set[str]) -> bool:
+    stream = unit.inputs[0]
+    readers = [node for node in _all_nodes(unit.nodes) if any(value is stream for value in node.inputs)]
+    sums = [node for node in unit.nodes if node.outputs and node.output is unit.outputs[0]]
+    if len(readers) != 1 or readers[0] not in unit.nodes or len(sums) != 1 or len(unit.outputs) != 1:
+        return False
+    (first,), (last,) = readers, sums
+    read_again = any(value is last.output for node in _all_nodes(unit.nodes) for value in node.inputs)
+    fusing = _Fusing(unit, lent, carries=False, optional=False)
+    return (
+        not read_again and fusing.begins_with_norm(first) and isinstance(last.op, Residual) and _is_sum(last, last.op)
+    )
 
 
 def _units(unit: Unit) -> Iterator[Unit]:
@@ -68,8 +110,10 @@ def _units(unit: Unit) -> Iterator[Unit]:
 class _Fusing:
     """The nodes of one unit, anew."""
 
-    def __init__(self, unit: Unit, lent: set[str]) -> None:
+    def __init__(self, unit: Unit, lent: set[str], *, carries: bool, optional: bool) -> None:
         self.unit = unit
+        self.optional = optional
+        """Whether the norms of this graph may get no branch."""
         self.runs = Counter(node.module for node in _all_nodes(unit.nodes) if node.module is not None)
         self.alone = {
             module.name: module
@@ -85,6 +129,10 @@ class _Fusing:
                 self.alone.pop(module.of.name, None)
         self.fused: dict[str, AddedNorm] = {}
         """The norms that take a branch, by the names of their modules."""
+        self.branch = Value(unit.inputs[0].type) if carries else None
+        """What comes in beside the stream, where the unit takes up the sum of the copy before."""
+        self.left: tuple[Value, ...] = unit.outputs
+        """Of a unit that carries: the stream, and what is to be added to it."""
 
     def module(self, module: Module) -> Module:
         norm = self.fused.get(module.name)
@@ -100,11 +148,29 @@ class _Fusing:
                 continue
             op = node.op
             norm = norms.get(node.output) if node.outputs else None
-            if isinstance(op, Residual) and (norm is not None or node in receivers):
+            if self._runs_carrying(node):
+                out += self._run_carrying(node, norm)
+            elif isinstance(op, Residual) and (norm is not None or node in receivers or self._is_left(node)):
                 out += self._taken_apart(node, op, norm, received=node in receivers)
             else:
                 out.append(replace(node, op=with_regions(op, self._region)))
         return tuple(out)
+
+    def _runs_carrying(self, node: Node) -> bool:
+        if not isinstance(node.op, RunCopies):
+            return False
+        copies = self.unit.module(node.module or "")
+        return isinstance(copies, Copies) and bool(copies.units[0].optional)
+
+    def _run_carrying(self, node: Node, norm: Node | None) -> Iterator[Node]:
+        """The copies, and the sum that the last of them has left."""
+        stream, branch = Value(node.inputs[0].type), Value(node.output.type)
+        yield replace(node, op=RunCarrying(), outputs=(stream, branch))
+        yield self._summed(node, stream, branch, norm, node.output)
+
+    def _is_left(self, node: Node) -> bool:
+        """Whether its sum is what the unit leaves to the next copy."""
+        return self.branch is not None and node.outputs[:1] == self.unit.outputs
 
     def _region(self, region: Region) -> Region:
         return Region(region.input, self.nodes(region.nodes), region.output)
@@ -112,6 +178,9 @@ class _Fusing:
     def _pairs(self, nodes: tuple[Node, ...]) -> tuple[dict[Value, Node], set[Node]]:
         """The norm that takes the sum of a residual, by the sum; and the residuals that begin with such a norm."""
         sums = {node.output for node in nodes if isinstance(node.op, Residual) and _is_sum(node, node.op)}
+        sums |= {node.output for node in nodes if self._runs_carrying(node)}
+        if self.branch is not None:
+            sums.add(self.unit.inputs[0])
         norms: dict[Value, Node] = {}
         receivers: set[Node] = set()
         for node in nodes:
@@ -126,15 +195,21 @@ class _Fusing:
             if entering is None or entering not in sums or entering in norms:
                 continue
             if isinstance(node.op, Residual) and _is_sum(node, node.op):
-                branch = node.op.branch
-                first = branch.nodes[0]
-                once = sum(value is branch.input for one in _all_nodes(branch.nodes) for value in one.inputs) == 1
-                if first.inputs == (branch.input,) and once and self._fits(first):
-                    norms[entering] = first
+                if self.begins_with_norm(node):
+                    norms[entering] = node.op.branch.nodes[0]
                     receivers.add(node)
             elif node.inputs == (entering,) and self._fits(node):
                 norms[entering] = node
         return norms, receivers
+
+    def begins_with_norm(self, node: Node) -> bool:
+        """Whether it is a residual whose branch does, and reads the stream for nothing else."""
+        if not isinstance(node.op, Residual) or not _is_sum(node, node.op):
+            return False
+        branch = node.op.branch
+        first = branch.nodes[0]
+        once = sum(value is branch.input for one in _all_nodes(branch.nodes) for value in one.inputs) == 1
+        return first.inputs == (branch.input,) and once and self._fits(first)
 
     def _fits(self, node: Node) -> bool:
         """Whether it is a norm with kernels, whose module nothing else runs."""
@@ -153,20 +228,33 @@ class _Fusing:
         """The branch, then the norm that takes it and the stream, or a plain sum."""
         x = node.inputs[0]
         branch = op.branch
-        inner = branch.nodes[1:] if received else branch.nodes
+        inner = branch.nodes
+        if received:
+            if self.branch is not None and x is self.unit.inputs[0]:
+                # The stream is what comes in and what was left to be added to it.
+                total = Value(x.type)
+                yield self._summed(inner[0], x, self.branch, inner[0], total)
+                x = total
+            inner = inner[1:]
         yield from (_reading(one, branch.input, x) for one in self.nodes(inner))
-        added = branch.output
-        if norm is None:
-            yield replace(node, op=Pointwise("+"), inputs=(x, added))
+        if self._is_left(node):
+            self.left = (x, branch.output)
             return
+        if norm is None or op.after is None:
+            yield self._summed(node, x, branch.output, norm, node.output)
+        else:
+            # The sum behind which a norm stands as the residual's own is read by nothing.
+            yield self._summed(node, x, branch.output, replace(norm, outputs=node.outputs), Value(x.type))
+
+    def _summed(self, node: Node, x: Value, branch: Value, norm: Node | None, total: Value) -> Node:
+        """x + branch by the norm that takes over, or by itself."""
+        if norm is None:
+            return Node(Pointwise("+"), (x, branch), (total,), node.span)
         assert isinstance(norm.op, Apply)
-        assert isinstance(added.type, Tensor)
-        layer = AddedNorm(norm=norm.op.layer, branch=Side(added.type, 1))
+        assert isinstance(branch.type, Tensor)
+        layer = AddedNorm(norm=norm.op.layer, branch=Side(branch.type, 1), optional=self.optional)
         self.fused[norm.module or ""] = layer
-        # The sum behind which a norm stands as the residual's own is read by nothing.
-        total = node.output if op.after is None else Value(x.type)
-        normed = norm.output if op.after is None else node.output
-        yield replace(norm, op=Apply(layer), inputs=(x, added), outputs=(total, normed))
+        return replace(norm, op=Apply(layer), inputs=(x, branch), outputs=(total, norm.output))
 
 
 def _is_sum(node: Node, op: Residual) -> bool:

@@ -34,6 +34,8 @@ class NormFeatures(Variant):
     offset: bool
     add: bool = False
     """Whether the sum of a residual stream and a branch is normed, and goes on as the stream."""
+    optional: bool = False
+    """Whether the branch may be missing."""
 
     @property
     def entry(self) -> str:
@@ -92,7 +94,7 @@ class NormFeatures(Variant):
             "WEIGHT": True,
             "OFFSET": self.offset,
             "BIAS": self.bias,
-            "ADD": self.add,
+            **({} if self.optional else {"ADD": self.add}),
             "DROPOUT": False,
             **({} if self.add else {"STREAM": False, "BRANCH": False}),
             **{name.upper(): value for name, value in ways.items()},

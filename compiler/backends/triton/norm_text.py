@@ -58,7 +58,8 @@ class _Text:
     # --- pieces ---
 
     def _tensors(self, names: list[str]) -> str:
-        return ", ".join(f"{name}: Tensor" for name in names)
+        missing = {"branch"} if self.features.optional else set()
+        return ", ".join(f"{name}: Tensor{' | None' if name in missing else ''}" for name in names)
 
     def _numbers(self) -> str:
         return ", ".join(f"{name}: float" for name in self.numbers)
@@ -103,7 +104,11 @@ class _Text:
 
     def launch_forward(self) -> list[str]:
         # In the kernels x is what is added to a residual.
-        names = {"x": "branch", "residual": "x"} if self.features.add else {}
+        optional = self.features.optional
+        added = {"x": "x if branch is None else branch" if optional else "branch", "residual": "x"}
+        if optional:
+            added["ADD"] = "branch is not None"
+        names = added if self.features.add else {}
         given = {**names, "ROWS": "rows", "BLOCK": "block"}
         wide = sorted(self.features.wide_forward())
         launches = {
@@ -120,9 +125,10 @@ class _Text:
         ]
         kind = self._tensors([*self.incoming, *self.learned])
         kept = [*self.results, *self.of_rows]
-        sum_type = "torch.promote_types(x.dtype, branch.dtype)"
-        total = [f"    total = torch.empty(x.shape, dtype={sum_type}, device=x.device)"] if self.features.add else []
+        total = [f"    total = {self._total()}"] if self.features.add else []
         branch = ["    x, branch = x.contiguous(), branch.contiguous()"] if self.features.add else []
+        if optional:
+            branch = ["    x = x.contiguous()", "    branch = None if branch is None else branch.contiguous()"]
         return [
             f"def launch_norm_forward({kind}, {self._numbers()}, dtype: torch.dtype) -> tuple[{_many(len(kept))}]:",
             *(branch or ["    x = x.contiguous()"]),
@@ -135,6 +141,13 @@ class _Text:
             *(both if len(wide) == 2 else [f"        {launches[wide[0]]}"]),
             f"    return {', '.join(kept)}",
         ]
+
+    def _total(self) -> str:
+        """Room for the sum: none where nothing is added."""
+        sum_type = "torch.promote_types(x.dtype, branch.dtype)"
+        if not self.features.optional:
+            return f"x.new_empty(x.shape, dtype={sum_type})"
+        return f"x.new_empty(0) if branch is None else x.new_empty(x.shape, dtype={sum_type})"
 
     def _launch(self, kernel: str, given: Mapping[str, str]) -> str:
         return f"{self._arguments(kernel, given)}, num_warps=warps"
@@ -213,7 +226,10 @@ class _Text:
         kept = [*self.results, *self.of_rows]
         forward = ", ".join(
             [
-                *(f"Tensor {name}" for name in [*self.incoming, *self.learned]),
+                *(
+                    f"Tensor{'?' if features.optional and name == 'branch' else ''} {name}"
+                    for name in [*self.incoming, *self.learned]
+                ),
                 *(f"float {n}" for n in self.numbers),
                 "ScalarType dtype",
             ]
@@ -231,7 +247,7 @@ class _Text:
         gradients = len(self.incoming) + 1
         x = incoming[-1]
         shapes = {
-            "total": "x.new_empty(x.shape, dtype=torch.promote_types(x.dtype, branch.dtype))",
+            "total": self._total(),
             "y": "x.new_empty(x.shape, dtype=dtype)",
             "mean": "x.new_empty((x.numel() // weight.numel(),), dtype=torch.float32)",
             "rstd": "x.new_empty((x.numel() // weight.numel(),), dtype=torch.float32)",
@@ -274,8 +290,12 @@ class _Text:
         kept = [*self.results, *self.of_rows]
         normed = "total" if features.add else "x"
         saved = [normed, "weight", *self.of_rows]
+        kept_as = ["x if branch is None else total" if features.optional else normed, *saved[1:]]
         gradients = [f"d_{name}" for name in [*self.incoming, "learned"]]
-        first = ["d_x", "d_branch if ctx.branch_dtype != total.dtype else d_x"] if features.add else ["d_x"]
+        first = ["d_x", "d_branch"] if features.add else ["d_x"]
+        alike = ["        if ctx.branch_dtype == total.dtype:", "            d_branch = d_x"] if features.add else []
+        if features.optional:
+            first[1] = "d_branch if ctx.added else None"
         results = [*first, *(f"d_learned[{i}]" for i in range(len(self.learned)))]
         changes = ["d_total", "d_y"] if features.add else ["d_y"]
         more = [
@@ -284,7 +304,8 @@ class _Text:
         ]
         none = ["None"] * (len(self.numbers) + 1)
         added = [
-            "        ctx.branch_dtype = branch.dtype",
+            f"        ctx.branch_dtype = {'x.dtype if branch is None else ' if features.optional else ''}branch.dtype",
+            *(["        ctx.added = branch is not None"] if features.optional else []),
             "        # The sum may go nowhere else: then it has no gradient.",
             "        ctx.set_materialize_grads(False)",
         ]
@@ -294,7 +315,7 @@ class _Text:
             "    @staticmethod",
             f"    def forward(ctx, {', '.join(given)}):",
             f"        {', '.join(kept)} = operators.norm_forward({', '.join(given)})",
-            f"        ctx.save_for_backward({', '.join(saved)})",
+            f"        ctx.save_for_backward({', '.join(kept_as)})",
             *(["        ctx.offset = offset"] if features.offset else []),
             *(added if features.add else []),
             f"        return {result}",
@@ -303,7 +324,10 @@ class _Text:
             "    @once_differentiable",
             f"    def backward(ctx, {', '.join(changes)}):",
             f"        {', '.join(saved)} = ctx.saved_tensors",
+            *(["        d_y = torch.zeros_like(total) if d_y is None else d_y"] if features.add else []),
+            *(["        d_total = d_total if ctx.added else None"] if features.optional else []),
             f"        {', '.join(gradients)} = operators.norm_backward({', '.join([*changes, *saved, *more])})",
+            *alike,
             f"        return {', '.join([*results, *none])}",
         ]
 
@@ -323,7 +347,14 @@ class _Text:
             "    if not fused(x, torch.float16, torch.bfloat16, torch.float32):",
             *(f"        {line}" for line in self._plain()),
             "    dtype = torch.float32 if torch.is_autocast_enabled(x.device.type) else x.dtype",
-            f"    return Norm.apply({names})",
+            *(
+                [
+                    f"    total, y = Norm.apply({names})",
+                    "    return x if branch is None else total, y",
+                ]
+                if self.features.optional
+                else [f"    return Norm.apply({names})"]
+            ),
         ]
 
     def _plain(self) -> list[str]:
@@ -335,7 +366,8 @@ class _Text:
             else f"F.rms_norm({x}, weight.shape, {gain}, eps)"
         )
         if self.features.add:
-            return ["total = x + branch", f"return total, {normed}"]
+            added = "x if branch is None else x + branch" if self.features.optional else "x + branch"
+            return [f"total = {added}", f"return total, {normed}"]
         return [f"return {normed}"]
 
     def module(self) -> list[str]:
