@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..grammar.diagnostics import Diagnostic
 from ..grammar.source import Source
-from ..runtime.errors import Refused
+from ..runtime.errors import Refused, RuntimeFault
 from .compilation import compile_to_run, program_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ class Emission:
 
     kernels: str
     compiled: bool
-    step: Step
+    step: Step | None
+    failed: str = ""
+    """Why there is no figure."""
 
 
 class Bench:
@@ -96,14 +98,30 @@ class Bench:
 
     def steps(self) -> Iterator[Emission]:
         """Updates of each emission: as it is, and on a GPU under torch.compile."""
-        from ..runtime.bench.step import measure_step
-
         for compiled in (False, True) if self.device.type == "cuda" else (False,):
             for word, artefact in self.artefacts.items():
-                flops = forward_flops(artefact, self.dims)
-                compile = "inductor" if compiled else None
+                yield self._emission(word, artefact, compiled=compiled)
+
+    def _emission(self, word: str, artefact: Artefact, *, compiled: bool) -> Emission:
+        import torch
+
+        from ..runtime.bench.kernels import first_line
+        from ..runtime.bench.step import measure_step
+        from ..runtime.device import device_faults_are_told
+
+        flops = forward_flops(artefact, self.dims)
+        compile = "inductor" if compiled else None
+        with device_faults_are_told():
+            try:
                 step = measure_step(program_of(artefact), self.data, self.device, flops=flops, compile=compile)
-                yield Emission(word, compiled, step)
+            except torch.OutOfMemoryError:
+                return Emission(word, compiled, None, "out of memory")
+            except Exception as error:
+                # Not every model can be compiled, which is what is found then.
+                if not compiled or isinstance(error, RuntimeFault):
+                    raise
+                return Emission(word, compiled, None, f"{type(error).__name__}: {first_line(error)}")
+            return Emission(word, compiled, step)
 
 
 def forward_flops(artefact: Artefact, dims: Mapping[str, int]) -> int:

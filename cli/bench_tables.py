@@ -11,6 +11,7 @@ from .units import bytes_text, count_text
 if TYPE_CHECKING:
     from ..api.bench import Emission
     from ..runtime.bench.kernels import Measured, Pass, UseMeasured
+    from ..runtime.bench.step import Step
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
@@ -102,20 +103,32 @@ def step_rows(found: Iterable[Emission], unit: str) -> list[dict[str, str]]:
         {
             "kernels": one.kernels,
             "model": "torch.compile" if one.compiled else "as it is",
-            "step": _milliseconds(one.step.seconds),
-            unit: f"{count_text(round(one.step.per_second))}/s",
-            "MFU": "" if one.step.mfu is None else f"{one.step.mfu:.1%}",
-            "memory": "" if one.step.peak is None else bytes_text(one.step.peak),
+            **_step_cells(one.step, unit),
+            "": one.failed,
         }
         for one in found
     ]
     return _filled(rows)
 
 
-def step_json(one: Emission, unit: str) -> dict[str, Any]:
+def _step_cells(step: Step | None, unit: str) -> dict[str, str]:
+    if step is None:
+        return {"step": "", unit: "", "MFU": "", "memory": ""}
     return {
-        "kernels": one.kernels,
-        "compiled": one.compiled,
+        "step": _milliseconds(step.seconds),
+        unit: f"{count_text(round(step.per_second))}/s",
+        "MFU": "" if step.mfu is None else f"{step.mfu:.1%}",
+        "memory": "" if step.peak is None else bytes_text(step.peak),
+    }
+
+
+def step_json(one: Emission, unit: str) -> dict[str, Any]:
+    """Figures that there are not are left out where it failed."""
+    told: dict[str, Any] = {"kernels": one.kernels, "compiled": one.compiled}
+    if one.step is None:
+        return {**told, "failed": one.failed}
+    return {
+        **told,
         "seconds": one.step.seconds,
         "updates": one.step.updates,
         f"{unit}_per_second": one.step.per_second,

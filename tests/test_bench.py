@@ -19,16 +19,18 @@ from triton_templates import interpreting
 
 from dlspec.api.bench import Bench, forward_flops
 from dlspec.api.compilation import program_of
-from dlspec.cli.bench_tables import kernel_json, kernel_rows
+from dlspec.cli.bench_tables import kernel_json, kernel_rows, step_json, step_rows
 from dlspec.cli.main import main
 from dlspec.compiler.pipeline import analyse, emit
 from dlspec.grammar import Source
+from dlspec.runtime import Program
 from dlspec.runtime.bench import kernels as of_kernels
 from dlspec.runtime.bench import peaks, step
 from dlspec.runtime.bench.kernels import Measured, UseMeasured, is_fused, measure_way, tensors_of, ways_of
 from dlspec.runtime.bench.kinds import kind_of
 from dlspec.runtime.bench.kinds.attention import flex, seen_pairs
 from dlspec.runtime.bench.use import Entry, Use, watching
+from dlspec.runtime.data import Data
 
 CPU = torch.device("cpu")
 SPEC = """dlspec 1
@@ -77,10 +79,12 @@ def test_each_kernel_is_found_where_the_model_calls_it(folder: Path) -> None:
     (attention,) = named(found, "attention")
     assert attention.use.where == ("blocks.0.attn", "blocks.1.attn", "blocks.2.attn")
     assert attention.use.values["q"].shape == (4, 32, 2, 16)
-    first, added, last = named(found, "norm")
-    assert first.use.where == ("blocks.0.attn_norm", "blocks.1.attn_norm", "blocks.2.attn_norm")
-    assert added.use.entry.features["add"] and added.use.values["branch"].shape == (4, 32, 32)
-    assert last.use.where == ("norm",) and not last.use.entry.features["layer"]
+    norms = named(found, "norm")
+    inside = (f"blocks.{i}.{which}" for i in range(3) for which in ("attn_norm", "mlp_norm"))
+    assert sorted(place for one in norms for place in one.use.where) == sorted([*inside, "norm"])
+    assert {one.use.values["x"].shape for one in norms} == {(4, 32, 32)}
+    assert {one.use.entry.features["layer"] for one in norms} == {True, False}
+    assert any("branch" in one.use.tensors for one in norms)
     for one in found:
         (way,) = one.ways
         assert way.name == "PyTorch" and not one.fused and not way.failed
@@ -256,6 +260,55 @@ def test_only_what_is_seen_counts(options: str, pairs: int) -> None:
     assert kind_of("attention").forward_work(use, []) == 4 * 4 * 16 * pairs
 
 
+@pytest.mark.parametrize("given", ["x", "x and a branch", "x and a narrower branch", "no branch"])
+def test_bytes_of_a_norm(given: str) -> None:
+    """It reads what comes in and writes what it makes; backward, a gradient for two of one dtype is written once."""
+    x, weight = torch.zeros(4, 8, requires_grad=True), 8 * 4
+    values: dict[str, torch.Tensor | None] = {"x": x}
+    if "branch" in given:
+        branch = torch.zeros(4, 8, dtype=torch.bfloat16 if "narrower" in given else torch.float32, requires_grad=True)
+        values["branch"] = None if given == "no branch" else branch
+    y, total = torch.zeros(4, 8), torch.zeros(4, 8)
+    outputs = {"x": [y], "no branch": [x, y]}.get(given, [total, y])
+    use = Use("Norm", Entry("norm", {"layer": False}), torch.nn.RMSNorm(8), values, ("norm",), None)
+    forward, backward = {"x": (2, 3), "x and a branch": (4, 4), "x and a narrower branch": (3.5, 4.5)}.get(
+        given, (2, 4)
+    )
+    assert kind_of("norm").forward_work(use, outputs) == 128 * forward + weight
+    assert kind_of("norm").backward_work(use, outputs) == 128 * backward + 2 * weight
+
+
+def test_liger_stands_beside_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A made-up one, which calls what it is given as the real one does: 0.8.5 takes these arguments."""
+    module = torch.nn.RMSNorm(8, eps=1e-3)
+    module.register_parameter("bias", None)
+
+    class Made:
+        @staticmethod
+        def apply(*given: Any) -> Any:
+            *tensors, weight, eps, offset, casting, in_place = given
+            assert (weight is module.weight, eps, offset, casting, in_place) == (True, 1e-3, 0.0, "llama", False)
+            total: Any = sum(tensors)
+            y = torch.nn.functional.rms_norm(total, (8,), weight, eps)
+            return (y, total) if len(tensors) == 2 else y
+
+    for name, made in (("rms_norm", "LigerRMSNormFunction"), ("fused_add_rms_norm", "LigerFusedAddRMSNormFunction")):
+        monkeypatch.setitem(sys.modules, f"liger_kernel.ops.{name}", ModuleType(name))
+        setattr(sys.modules[f"liger_kernel.ops.{name}"], made, Made)
+    for name in ("liger_kernel", "liger_kernel.ops"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    x, features = torch.randn(2, 8), {"layer": False, "offset": False, "add": True}
+    for branch in (torch.randn(2, 8), None):
+        use = Use("AddRMSNorm", Entry("norm", features), module, {"x": x, "branch": branch}, ("norm",), None)
+        (rival,) = kind_of("norm").rivals(use, of_kernels.Rival("PyTorch", use.run))
+        found = tensors_of(rival.run(**use.values))
+        total = x if branch is None else x + branch
+        assert rival.name == "Liger-Kernel" and torch.equal(found[-1], module(total))
+        assert branch is None or torch.equal(found[0], total)
+    use = Use("LayerNorm", Entry("norm", features | {"layer": True, "bias": True}), module, {"x": x}, ("norm",), None)
+    assert list(kind_of("norm").rivals(use, of_kernels.Rival("PyTorch", use.run))) == []
+
+
 def test_a_kind_without_a_file_is_measured_by_what_it_reads_and_writes() -> None:
     x, kind = torch.zeros(10, requires_grad=True), kind_of("made_up")
     use = Use("double", Entry("made_up", {}), lambda x: 2 * x, {"x": x}, (), None)
@@ -385,3 +438,29 @@ def test_the_commands_of_its_page_run(repo: Path, tmp_path: Path) -> None:
     assert set(document) - {"schema", "spec", "recipe"} <= words
     assert {key for step in document["steps"] for key in step} <= words
     assert os.listdir(tmp_path) == ["digits.dlspec"]
+
+
+def test_what_does_not_fit_or_cannot_be_compiled_is_told_in_its_row(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = bench(folder)
+    made = step.Step(0.5, 3, 256.0, 0.25, 2_000_000)
+
+    def measure(program: Program, data: Data, device: torch.device, *, flops: float, compile: str | None) -> step.Step:
+        if compile is not None:
+            raise ValueError("\nit cannot be traced\nat all")
+        if "kernels" in program.model_code:
+            return made
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(step, "measure_step", measure)
+    monkeypatch.setattr(one, "device", torch.device("cuda"))
+    found = list(one.steps())
+    first, second, third, _ = step_rows(found, one.unit)
+    assert (first["step"], first["tokens"], first["MFU"], first["memory"]) == ("500 ms", "256 /s", "25.0%", "2.00 MB")
+    assert (second["step"], second[""]) == ("", "out of memory")
+    assert (third["model"], third[""]) == ("torch.compile", "ValueError: it cannot be traced")
+    assert [("failed" in step_json(emission, "tokens")) for emission in found] == [False, True, True, True]
+    monkeypatch.setattr(step, "measure_step", lambda *_, **__: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        list(one.steps())

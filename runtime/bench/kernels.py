@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -127,7 +127,7 @@ def measure_way(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Mea
         except torch.OutOfMemoryError:
             failed = "out of memory"
         except Exception as error:
-            failed = f"{type(error).__name__}: {_first_line(error)}"
+            failed = f"{type(error).__name__}: {first_line(error)}"
     if device.type == "cuda":
         torch.cuda.empty_cache()
     return Measured(rival.name, failed=failed)
@@ -139,23 +139,28 @@ def _passes(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Measure
             return rival.run(**use.values)
 
     outputs = tensors_of(forward())
+    forward_work, backward_work = kind.forward_work(use, outputs), kind.backward_work(use, outputs)
     trained = use.trained
     ends = [output for output in outputs if output.requires_grad]
     seconds = seconds_of(forward, device)
-    forth = Pass(seconds, _speed(kind.forward_work(use, outputs), seconds, kind))
+    forth = Pass(seconds, _speed(forward_work, seconds, kind))
     if not trained or not ends:
         return Measured(rival.name, forth, None, peak_of(forward, device))
     draw = torch.Generator(device).manual_seed(0)
     changes = [torch.randn(end.shape, generator=draw, device=device).to(end.dtype) for end in ends]
 
-    def backward(ends: Sequence[Tensor] = ends) -> object:
+    def backward() -> object:
         return torch.autograd.grad(ends, trained, changes, retain_graph=True, allow_unused=True)
 
+    def both() -> None:
+        ends.extend(one for one in tensors_of(forward()) if one.requires_grad)
+        backward()
+
     seconds = seconds_of(backward, device)
-    back = Pass(seconds, _speed(kind.backward_work(use, outputs), seconds, kind))
-    del outputs, ends
-    peak = peak_of(lambda: backward([one for one in tensors_of(forward()) if one.requires_grad]), device)
-    return Measured(rival.name, forth, back, peak)
+    back = Pass(seconds, _speed(backward_work, seconds, kind))
+    outputs.clear()
+    ends.clear()
+    return Measured(rival.name, forth, back, peak_of(both, device))
 
 
 def tensors_of(result: Any) -> list[Tensor]:
@@ -173,5 +178,6 @@ def _backward_again() -> Any:
     return config.patch(donated_buffer=False)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of its message."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:200]

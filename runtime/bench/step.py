@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,9 +56,10 @@ def measure_step(
     """Updates of a program, always with its first batch, as `train` makes them.
 
     `flops` are those of one example's forward pass. `compile` is the backend that torch.compile takes; without one
-    the model runs as it is. Raises what `train` raises.
+    the model runs as it is. Raises what `train` raises, and OutOfMemoryError.
     """
-    with device_faults_are_told(), borrow(wanted(program, device)) as turn:
+    forget(device)
+    with borrow(wanted(program, device)) as turn:
         found: list[tuple[list[float], int, int]] = []
 
         def whole() -> None:
@@ -76,6 +78,14 @@ def measure_step(
     most = peak_flops(device, program.options.precision)
     mfu = None if most is None else 3 * flops * examples / seconds / most
     return Step(seconds, len(times), entries / seconds, mfu, peak)
+
+
+def forget(device: torch.device) -> None:
+    """What was compiled, and the memory of what is no longer used."""
+    torch.compiler.reset()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _updates(learner: Learner, turn: Turn, batch: Batch, rate: float, device: torch.device) -> list[float]:

@@ -30,11 +30,11 @@ class Kind:
 
     def forward_work(self, use: Use, outputs: Sequence[Tensor]) -> int:
         """Of one call, at least."""
-        return _bytes([*use.tensors.values(), *use.weights, *outputs])
+        return bytes_of([*use.tensors.values(), *use.weights, *outputs])
 
     def backward_work(self, use: Use, outputs: Sequence[Tensor]) -> int:
         """The same, from the gradients of the outputs to those of what came in."""
-        return _bytes([*use.tensors.values(), *use.weights, *outputs, *use.trained])
+        return bytes_of([*use.tensors.values(), *use.weights, *outputs, *use.trained])
 
     def rivals(self, use: Use, plain: Rival) -> Iterator[Rival]:
         """Besides `plain`, which is the plain PyTorch form of the same, and its compilation by torch.compile.
@@ -44,5 +44,6 @@ class Kind:
         return iter(())
 
 
-def _bytes(tensors: Sequence[Tensor]) -> int:
+def bytes_of(tensors: Sequence[Tensor]) -> int:
+    """Of all of them together."""
     return sum(tensor.nbytes for tensor in tensors)
