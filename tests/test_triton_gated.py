@@ -97,9 +97,11 @@ def test_machine_code_elsewhere(width: int, target: str) -> None:
         hold_machine_code(template("gated", interpreted=False), target, WIDTH=width, JOINED=joined)
 
 
-def emitted(activation: str) -> ModuleType:
+def emitted(activation: str, *, joined: bool = False) -> ModuleType:
     """The kernels of a model, for the compiler."""
-    text = f"dlspec 1\nmodel Net: (x: [B, 8]) -> (y: [B, 8]) {{ (Linear(8) -> {activation}) * Linear(8) }}\n"
+    apart = f"(Linear(128) -> {activation}) * Linear(128)"
+    body = f"Linear(256) -> split(2) as a, b\n(a -> {activation}) * b" if joined else apart
+    text = f"dlspec 1\nmodel Net: (x: [B, 8]) -> (y: [B, 128]) {{\n{body}\n}}\n"
     with knobs.runtime.scope():
         knobs.runtime.interpret = False
         return load_text("kernels_to_compile", emitted_files(text).kernels["net_kernels.py"])
@@ -108,6 +110,7 @@ def emitted(activation: str) -> ModuleType:
 @pytest.mark.parametrize("activation", ["silu", "gelu", "gelu(approximate = tanh)"])
 def test_machine_code_of_what_is_emitted(activation: str) -> None:
     hold_machine_code(emitted(activation), "sm_90")
+    hold_machine_code(emitted(activation, joined=True), "sm_90")
 
 
 @pytest.mark.slow

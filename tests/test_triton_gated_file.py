@@ -117,6 +117,13 @@ WRITTEN = {
         "h: Linear(24)\n r: repeat(2) { (a: Linear(24) -> silu) * b: Linear(24) }",
         "silu_gated(self.a(x), self.b(x))",
     ),
+    "halves": ("w: Linear(48) -> split(2) as a, b\n (a -> silu) * b", "silu_gated(self.w(x))"),
+    "halves turned": ("w: Linear(48) -> split(2) as a, b\n a * (b -> silu)", "silu_gated(self.w(x))"),
+    "halves, one read elsewhere": (
+        "w: Linear(48) -> split(2) as a, b\n (a -> silu) * b + a",
+        "silu_gated(a, b) + a",
+    ),
+    "two of three parts": ("w: Linear(72) -> split(3) as a, b, c\n (a -> silu) * b + c", "silu_gated(a, b) + c"),
     "over and over": (
         "h: Linear(24)\n share(2) { (a: Linear(24) -> silu) * b: Linear(24) }",
         "silu_gated(self.a(h), self.b(h))",
@@ -147,6 +154,20 @@ def test_one_step(body: str, written: str, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("body", LEFT.values(), ids=LEFT.keys())
 def test_left_as_it_is(body: str) -> None:
     assert "_gated" not in compiled(spec(body)).model_code
+
+
+def test_names_of_the_spec_are_its_own(tmp_path: Path) -> None:
+    """A function of the file may be called as ours."""
+    text = (
+        f"dlspec 1\nsilu_gated(x) = x + 1\nmodel Net: (x: [B, 16]) -> (y: [B, 24]) {{ {gate('silu')} -> silu_gated }}"
+    )
+    files = compiled(text).files
+    assert "fused_silu_gated(self.gate(x), self.up(x))" in files["net.py"]
+    hold_ruff(files, tmp_path)
+    x = torch.randn(3, 16)
+    plain, ours = load_text("net", compiled(text, "torch").model_code).Net(), loaded(compiled(text))[0].Net()
+    ours.load_state_dict(plain.state_dict())
+    assert torch.equal(plain(x), ours(x))
 
 
 def test_equal_activations_share_their_kernels() -> None:
@@ -223,6 +244,23 @@ def test_checks_of_pytorch(silu: object) -> None:
         torch.library.opcheck(operators.gated_backward.default, (d_out, gate, up))
 
 
+def test_halves_of_one_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several programs, views, none; and PyTorch's checks."""
+    for body, order in ((WRITTEN["halves"][0], 1), (WRITTEN["halves turned"][0], -1)):
+        _, kernels = loaded(compiled(spec(body)))
+        monkeypatch.setattr(kernels, "fused", lambda x, *dtypes: x.numel() > 0)
+        given = torch.randn(70, 6, 48, generator=torch.Generator().manual_seed(6))
+
+        def halved(both: Tensor, order: int = order) -> Tensor:
+            return plain(*both.chunk(2, -1)[::order])
+
+        for both in (given, given.transpose(0, 1), given[:0], given[0, 0]):
+            for a, b in zip(gradients(kernels.silu_gated, both), gradients(halved, both), strict=True):
+                torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+        torch.library.opcheck(kernels.operators.gated_forward.default, (given[:3],))
+        torch.library.opcheck(kernels.operators.gated_backward.default, (given[:3, :, :24], given[:3]))
+
+
 def test_compiled_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, kernels, x = drawn(spec(gate("gelu")))
     monkeypatch.setattr(kernels, "fused", always)
@@ -253,11 +291,19 @@ def test_no_second_derivative_is_made_up(silu: object) -> None:
 # --- The file ---
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS.keys())
-def test_the_file_is_as_ruff_has_it(activation: str, tmp_path: Path) -> None:
-    for name, text in compiled(spec(gate(activation))).files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+def hold_ruff(files: dict[str, str], folder: Path) -> None:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
     for arguments in (["check"], ["format", "--check", "--diff"]):
         command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS.keys())
+def test_the_file_is_as_ruff_has_it(activation: str, tmp_path: Path) -> None:
+    hold_ruff(compiled(spec(gate(activation))).files, tmp_path)
+
+
+def test_the_file_of_halves_is_as_ruff_has_it(tmp_path: Path) -> None:
+    hold_ruff(compiled(spec(WRITTEN["halves"][0])).files, tmp_path)

@@ -134,7 +134,8 @@ def start(kernels: ModuleType, variant: Variant, number: int, dtype: torch.dtype
             name = ("add_" if variant.add else "") + ("layer_norm" if variant.layer else "rms_norm")
             call = getattr(kernels, numbered(name, number))
         case GatedFeatures():
-            inputs = [_leaf(3, 11, 8, dtype=dtype), _leaf(3, 11, 8, dtype=dtype)]
+            apart = [_leaf(3, 11, 16, dtype=dtype), _leaf(3, 11, 16, dtype=dtype)]
+            inputs = apart if variant.width is None else [_leaf(48, 2 * variant.width, dtype=dtype)]
             call = getattr(kernels, numbered(variant.entry, number))
         case RotaryFeatures():
             inputs = _rotary(variant, dtype)

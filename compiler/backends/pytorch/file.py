@@ -110,7 +110,7 @@ class FileText:
         """What is imported from files that lie beside this one."""
         modules = sorted(set(self.imported.values()))
         names = {module: [name for name, of in self.imported.items() if of == module] for module in modules}
-        return [line for module in modules for line in _import(module, sorted(names[module], key=_place))]
+        return [line for module in modules for group in _groups(names[module]) for line in _import(module, group)]
 
     def config(self) -> list[str]:
         """The `Config` class, or nothing where no constant is used."""
@@ -150,6 +150,13 @@ def _place(name: str) -> tuple[bool, list[tuple[int, str]]]:
     """By which formatters order imported names: classes first, and 2 before 10."""
     parts = re.split(r"(\d+)", name.lower())
     return name[0].islower(), [(int(part), "") if part.isdigit() else (0, part) for part in parts]
+
+
+def _groups(names: Sequence[str]) -> list[list[str]]:
+    """What formatters import in one statement: what keeps its name, and by itself what does not (`a as b`)."""
+    kept = sorted((name for name in names if " as " not in name), key=_place)
+    renamed = [[name] for name in names if " as " in name]
+    return sorted([kept, *renamed] if kept else renamed, key=lambda group: _place(group[0]))
 
 
 def _import(module: str, names: Sequence[str]) -> list[str]:

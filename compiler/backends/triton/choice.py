@@ -12,7 +12,7 @@ from ...semantics.tensor import Tensor
 from .added_norm import AddedNorm
 from .attention_features import attention_features
 from .gated import Gated
-from .gated_features import GatedFeatures
+from .gated_features import gated_features
 from .norm_features import norm_features
 from .rotary_features import rotary_features
 from .variant import NoKernel, Variant
@@ -32,5 +32,5 @@ def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
         case AddedNorm():
             return replace(norm_features(layer.of, x), add=True, optional=layer.optional)
         case Gated():
-            return GatedFeatures(layer.name, layer.expression)
+            return gated_features(layer, x)
     raise NoKernel(layer.word)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...scalars.expression import Expression
+from ...semantics.number import whole
+from ...semantics.tensor import Tensor
+from .gated import Gated
 from .specialise import Specialised, specialise
 from .variant import Variant
 
@@ -22,6 +25,10 @@ class GatedFeatures(Variant):
     """Of the activation."""
     activation: Expression
     """Over `x`."""
+    width: int | None = None
+    """Of a half, where gate and up are the halves of rows of one tensor."""
+    gate_first: bool = True
+    """Which half is which."""
 
     @property
     def entry(self) -> str:
@@ -34,9 +41,15 @@ class GatedFeatures(Variant):
     def kernels(self, number: int) -> Specialised:
         from .gated_text import activation_functions
 
-        return specialise(KERNELS, {"JOINED": False}, activation_functions(self), number, self.kind)
+        joined = {"JOINED": False} if self.width is None else {"JOINED": True, "WIDTH": self.width}
+        return specialise(KERNELS, joined, activation_functions(self), number, self.kind)
 
     def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
         from .gated_text import calling_lines
 
         return calling_lines(self, number)
+
+
+def gated_features(layer: Gated, x: Tensor) -> GatedFeatures:
+    width = None if layer.up is not None else whole(layer.infer(x)[0].dims[-1])
+    return GatedFeatures(layer.name, layer.expression, width, layer.gate_first)

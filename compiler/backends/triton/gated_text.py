@@ -13,22 +13,23 @@ from ..pytorch.layout import fit
 from .gated_features import GatedFeatures
 from .specialise import numbered
 
-_TEXT = '''\
+_BLOCK, _WARPS = 4096, 8
+"""The entries of a program, and its warps."""
+
+_APART = '''\
 def launch_gated_forward(gate: Tensor, up: Tensor) -> Tensor:
     gate, up = gate.contiguous(), up.contiguous()
-    N = gate.numel()
-    out = torch.empty_like(gate)
+    out, N = torch.empty_like(gate), gate.numel()
     with torch.cuda.device_of(gate):
-        gated_forward[(triton.cdiv(N, 4096),)](gate, up, out, N, BLOCK=4096, num_warps=8)
+        gated_forward[_GRID_](gate, up, out, N, _OPTIONS_)
     return out
 
 
 def launch_gated_backward(d_out: Tensor, gate: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
     d_out, gate, up = d_out.contiguous(), gate.contiguous(), up.contiguous()
-    N = gate.numel()
-    d_gate, d_up = torch.empty_like(gate), torch.empty_like(up)
+    d_gate, d_up, N = torch.empty_like(gate), torch.empty_like(up), gate.numel()
     with torch.cuda.device_of(gate):
-        gated_backward[(triton.cdiv(N, 4096),)](gate, up, d_out, d_gate, d_up, N, BLOCK=4096, num_warps=8)
+        gated_backward[_GRID_](gate, up, d_out, d_gate, d_up, N, _OPTIONS_)
     return d_gate, d_up
 
 
@@ -72,15 +73,88 @@ def _ENTRY_(gate: Tensor, up: Tensor) -> Tensor:
     return Gated.apply(gate, up)
 '''
 
+_JOINED = '''\
+def launch_gated_forward(both: Tensor) -> Tensor:
+    _HALVES_ = both.contiguous().chunk(2, -1)
+    out = torch.empty(gate.shape, dtype=both.dtype, device=both.device)
+    N = out.numel()
+    with torch.cuda.device_of(both):
+        gated_forward[_GRID_](gate, up, out, N, _OPTIONS_)
+    return out
+
+
+def launch_gated_backward(d_out: Tensor, both: Tensor) -> Tensor:
+    d_out, both = d_out.contiguous(), both.contiguous()
+    d_both, N = torch.empty_like(both), d_out.numel()
+    _HALVES_ = both.chunk(2, -1)
+    _D_HALVES_ = d_both.chunk(2, -1)
+    with torch.cuda.device_of(both):
+        gated_backward[_GRID_](gate, up, d_out, d_gate, d_up, N, _OPTIONS_)
+    return d_both
+
+
+def gated_forward_shapes(both):
+    return both.new_empty(both.chunk(2, -1)[0].shape)
+
+
+def gated_backward_shapes(d_out, both):
+    return both.new_empty(both.shape)
+
+
+operator(
+    "gated_forward(Tensor both) -> Tensor",
+    launch_gated_forward,
+    gated_forward_shapes,
+)
+operator(
+    "gated_backward(Tensor d_out, Tensor both) -> Tensor",
+    launch_gated_backward,
+    gated_backward_shapes,
+)
+
+
+class Gated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, both):
+        ctx.save_for_backward(both)
+        return operators.gated_forward(both)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_out):
+        return operators.gated_backward(d_out, *ctx.saved_tensors)
+
+
+def _ENTRY_(both: Tensor) -> Tensor:
+    """_NAME_(gate) * up (Shazeer 2020), fused where there is a GPU.
+
+    both [..., _TWICE_], the halves _HALVES_ side by side -> [..., _WIDTH_]
+    """
+    if not fused(both, torch.float16, torch.bfloat16, torch.float32):
+        _HALVES_ = both.chunk(2, -1)
+        return _PLAIN_
+    return Gated.apply(both)
+'''
+
 _OWN_NAMES = re.compile(r"\b((launch_)?gated_(forward|backward)(_shapes)?|Gated)\b")
 
 
 def calling_lines(features: GatedFeatures, number: int) -> list[str]:
     """All but the kernels themselves. `number` is the variant's, and ends its names."""
-    plain = infix(print_torch(features.activation, {"x"}, name=lambda _: "gate"), "*", "up")
-    text = _OWN_NAMES.sub(lambda found: numbered(found[0], number), _TEXT)
-    text = text.replace("_ENTRY_", numbered(features.entry, number)).replace("_NAME_", features.name)
-    return [part for line in text.replace("_PLAIN_", plain).splitlines() for part in fit(line)]
+    words = {
+        "GRID": f"(triton.cdiv(N, {_BLOCK}),)",
+        "OPTIONS": f"BLOCK={_BLOCK}, num_warps={_WARPS}",
+        "ENTRY": numbered(features.entry, number),
+        "NAME": features.name,
+        "PLAIN": infix(print_torch(features.activation, {"x"}, name=lambda _: "gate"), "*", "up"),
+        "HALVES": "gate, up" if features.gate_first else "up, gate",
+        "D_HALVES": "d_gate, d_up" if features.gate_first else "d_up, d_gate",
+        "WIDTH": str(features.width or 0),
+        "TWICE": str(2 * (features.width or 0)),
+    }
+    text = _OWN_NAMES.sub(lambda found: numbered(found[0], number), _APART if features.width is None else _JOINED)
+    text = re.sub(rf"_({'|'.join(words)})_", lambda found: words[found[1]], text)
+    return [part for line in text.splitlines() for part in fit(line)]
 
 
 def activation_functions(features: GatedFeatures) -> dict[str, str]:
