@@ -68,7 +68,7 @@ def test_a_default_that_may_be_meant_is_left_alone(params: str, body: str, calls
 def test_a_default_that_a_call_takes_is_told_once() -> None:
     body = "Conv2d(out, 3, stride = stride, pad = 1)"
     (finding,) = errors('stride = "many"', body, "Unit(16, stride = 1)\n  Unit(8)")
-    assert finding.span.text == "stride" and [span.text for span, _ in finding.labels] == ['"many"']
+    assert finding.span.text == '"many"' and [span.text for span, _ in finding.labels] == ["stride"]
 
 
 def test_a_wrong_default_beside_another_fault() -> None:
@@ -79,13 +79,13 @@ def test_a_wrong_default_beside_another_fault() -> None:
 def test_a_default_of_the_same_kind_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block is built once a call, and once more for each default that is of another kind."""
     built: list[str] = []
-    build = blocks._build_block
+    build = blocks.build_block
 
     def counted(block: object, *args: object) -> object:
         built.append(str(block.name))  # type: ignore[attr-defined]
         return build(block, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(blocks, "_build_block", counted)
+    monkeypatch.setattr(blocks, "build_block", counted)
     calls = "\n  ".join(["Unit(16, 1, 1)"] * 20 + ["Unit(8, 1, 1)"])
     body = "Conv2d(out, size, stride = stride, pad = same)"
     assert errors("size = 3, stride = 2", body, calls) == []

@@ -336,26 +336,32 @@ def _side_input(
 
 def leads_to_itself(file: FileScope, report: Report) -> bool:
     """Whether a block's text leads back to itself (reported). A block handed over as a parameter is no cycle."""
+    if file.circles is None:  # every model of the file asks
+        found = Report()
+        _find_circles(file, found)
+        file.circles = tuple(found.diagnostics)
+    for circle in file.circles:
+        report.add(circle)
+    return bool(file.circles)
+
+
+def _find_circles(file: FileScope, report: Report) -> None:
     units = {**file.blocks, **file.models}
     calls = {name: _calls(unit, units) for name, unit in units.items()}
     done: set[str] = set()
-    found = False
 
     def walk(name: str, way: tuple[str, ...]) -> None:
-        nonlocal found
         for called, place in calls[name].items():
             if called in way:
                 circle = " -> ".join([*way[way.index(called) :], called])
                 message, help = f"this block contains itself: {circle}", "`repeat` makes copies, `share` runs one again"
                 report.error("endless-block", message, place.span, "leads back here", help=help)
-                found = True
             elif called not in done:
                 walk(called, (*way, called))
         done.add(name)
 
     for name in calls:
         walk(name, (name,))
-    return found
 
 
 def _calls(block: tree.Block | tree.Model, known: Container[str]) -> dict[str, tree.Path]:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...grammar import tree
+from ...grammar.diagnostics import Diagnostic
 from ...grammar.frozen import Frozen
 from ...grammar.source import Source, Span
 from .evaluate import FAULT, NONE, evaluate, is_number
@@ -49,6 +50,8 @@ class FileScope:
     """Of the names that were brought in by `import`: the file that has them."""
     imported: list[FileScope] = field(default_factory=list)
     """The files that are imported, in the order of the `import` lines."""
+    circles: tuple[Diagnostic, ...] | None = None
+    """The blocks that lead back to themselves, where they were looked for."""
     _values: dict[str, Any] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
