@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from triton_files import always, compiled, loaded
 from triton_templates import interpreting
 
+from dlspec.runtime.bench.kinds import kind_of
+from dlspec.runtime.bench.use import Entry, Use
 from dlspec.runtime.program import load_text
 
 CASES = {
@@ -183,6 +185,16 @@ def test_autocast_gives_what_pytorch_gives(monkeypatch: pytest.MonkeyPatch) -> N
     assert [a.dtype for a in want] == [b.dtype for b in found]
     for a, b in zip(want, found, strict=True):
         assert (a - b).abs().max() <= 0.03 * (1 + a.abs().max())
+
+
+def test_what_bench_counts() -> None:
+    """Queries and keys read and written, and the rows of the tables that their positions have."""
+    given = {"q": torch.zeros(2, 9, 4, 16), "k": torch.zeros(2, 5, 2, 16), "cos": TABLES[0], "sin": TABLES[1]}
+    use = Use("rotary", Entry("rotary", {"width": 16}), lambda **_: None, given, (), None)
+    outputs = [given["q"], given["k"]]
+    bytes_ = 4 * (2 * (2 * 9 * 4 * 16 + 2 * 5 * 2 * 16) + 2 * 9 * 8)
+    assert kind_of("rotary").forward_work(use, outputs) == bytes_
+    assert kind_of("rotary").backward_work(use, outputs) == bytes_
 
 
 @pytest.mark.parametrize("body", CASES.values(), ids=CASES.keys())
