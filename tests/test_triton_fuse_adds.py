@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.utils.checkpoint import checkpoint
 from triton_files import always, compiled, loaded
 from triton_templates import interpreting
@@ -228,3 +230,24 @@ def test_checks_of_pytorch() -> None:
             for d_total in (None, torch.randn_like(total)):
                 back = (d_total, torch.randn_like(y), total, learned[0], *of_rows, *extra, dtype)
                 torch.library.opcheck(backward.default, back)
+
+
+def test_sharded_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fully_shard` gathers the weights of one block at a time: no block reads those of another."""
+    first, second, kernels, x = drawn(spec("", BLOCK + "\n norm: LayerNorm"))
+    monkeypatch.setattr(kernels, "fused", always)
+    want = run(first, x)
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        for block in second.blocks:  # type: ignore[union-attr]
+            fully_shard(block, mesh=mesh)
+        fully_shard(second, mesh=mesh)
+        x = x.clone().requires_grad_()
+        y = second(x)
+        y.backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(3)))
+        gradients = [parameter.grad.full_tensor() for parameter in second.parameters()]  # type: ignore[union-attr]
+    finally:
+        distributed.destroy_process_group()
+    for a, b in zip(want, [y, x.grad, *gradients], strict=True):
+        assert (a - b).abs().max().item() <= 2e-5 * (1 + a.abs().max().item())
