@@ -41,7 +41,7 @@ def run(options: Namespace, console: Console) -> int:
         return 1
     kernels = bench.kernels()
     if kernels:
-        console.print(table(kernel_rows(kernels), right=frozenset({"forward", "backward", "memory"})))
+        console.print(table(kernel_rows(kernels), right=frozenset({"forward", "backward", "both", "memory"})))
         console.print()
     steps = list(bench.steps())
     console.print(table(step_rows(steps, bench.unit), right=frozenset({"step", bench.unit, "MFU", "memory"})))

@@ -33,6 +33,7 @@ def _use_rows(one: UseMeasured) -> Iterator[dict[str, str]]:
             "by": "" if way is None else way.name,
             "forward": "" if way is None else _pass_text(way.forward, one.unit),
             "backward": "" if way is None else _pass_text(way.backward, one.unit),
+            "both": "" if way is None else _pass_text(way.both, one.unit),
             "memory": "" if way is None or way.peak is None else bytes_text(way.peak),
             "": "" if way is None else way.failed,
         }
@@ -90,6 +91,7 @@ def _way_json(way: Measured) -> dict[str, Any]:
         "by": way.name,
         "forward": told(way.forward),
         "backward": told(way.backward),
+        "both": told(way.both),
         "peak_bytes": way.peak,
         **failed,
     }

@@ -292,11 +292,7 @@ def test_liger_stands_beside_where_it_is_installed(monkeypatch: pytest.MonkeyPat
             y = torch.nn.functional.rms_norm(total, (8,), weight, eps)
             return (y, total) if len(tensors) == 2 else y
 
-    for name, made in (("rms_norm", "LigerRMSNormFunction"), ("fused_add_rms_norm", "LigerFusedAddRMSNormFunction")):
-        monkeypatch.setitem(sys.modules, f"liger_kernel.ops.{name}", ModuleType(name))
-        setattr(sys.modules[f"liger_kernel.ops.{name}"], made, Made)
-    for name in ("liger_kernel", "liger_kernel.ops"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    made_up(monkeypatch, {"rms_norm": ("LigerRMSNormFunction", Made), "fused_add_rms_norm": (ADDED, Made)})
     x, features = torch.randn(2, 8), {"layer": False, "offset": False, "add": True}
     for branch in (torch.randn(2, 8), None):
         use = Use("AddRMSNorm", Entry("norm", features), module, {"x": x, "branch": branch}, ("norm",), None)
@@ -307,6 +303,52 @@ def test_liger_stands_beside_where_it_is_installed(monkeypatch: pytest.MonkeyPat
         assert branch is None or torch.equal(found[0], total)
     use = Use("LayerNorm", Entry("norm", features | {"layer": True, "bias": True}), module, {"x": x}, ("norm",), None)
     assert list(kind_of("norm").rivals(use, of_kernels.Rival("PyTorch", use.run))) == []
+
+
+ADDED = "LigerFusedAddRMSNormFunction"
+
+
+def made_up(monkeypatch: pytest.MonkeyPatch, operations: dict[str, tuple[str, type]]) -> None:
+    """A Liger-Kernel that has these."""
+    for name in ("liger_kernel", "liger_kernel.ops"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    for file, (name, function) in operations.items():
+        monkeypatch.setitem(sys.modules, f"liger_kernel.ops.{file}", ModuleType(file))
+        setattr(sys.modules[f"liger_kernel.ops.{file}"], name, function)
+
+
+def test_liger_has_losses_and_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loss:
+        @staticmethod
+        def apply(logits: Any, labels: Any, weight: None, ignored: int, z: float, smoothing: float) -> Any:
+            assert weight is None and z == 0.0
+            found = torch.nn.functional.cross_entropy(logits, labels, ignore_index=ignored, label_smoothing=smoothing)
+            return found, None
+
+    class Gate:
+        @staticmethod
+        def apply(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.silu(gate) * up
+
+    made_up(monkeypatch, {"cross_entropy": (LOSS, Loss), "swiglu": ("LigerSiLUMulFunction", Gate)})
+    logits, labels = torch.randn(2, 3, 5), torch.tensor([[0, 1, 2], [3, 2, 2]])
+    want = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=2)
+    assert torch.equal(by_liger("cross_entropy", {}, {"logits": logits, "labels": labels, "ignore": 2}), want)
+    gate, up = torch.randn(2, 4), torch.randn(2, 4)
+    want = Gate.apply(gate, up)
+    features = {"name": "silu", "gate_first": False}
+    assert torch.equal(by_liger("gated", features, {"gate": gate, "up": up}), want)
+    assert torch.equal(by_liger("gated", features, {"both": torch.cat((up, gate), -1)}), want)
+    assert list(kind_of("gated").rivals(Use("x", Entry("gated", {"name": "relu"}), Gate, {}, (), None), PLAIN)) == []
+
+
+LOSS = "LigerCrossEntropyFunction"
+PLAIN = of_kernels.Rival("PyTorch", lambda: None)
+
+
+def by_liger(kind: str, features: dict[str, Any], values: dict[str, Any]) -> torch.Tensor:
+    (rival,) = kind_of(kind).rivals(Use("x", Entry(kind, features), lambda: None, values, (), None), PLAIN)
+    return rival.run(**values)
 
 
 def test_a_kind_without_a_file_is_measured_by_what_it_reads_and_writes() -> None:
@@ -371,7 +413,7 @@ def test_the_verb_shows_tables(folder: Path, quick: None, capsys: pytest.Capture
     assert main(["bench", "gpt.dlspec", "--device", "cpu"]) == 0
     kernels, steps = capsys.readouterr().out.split("\n\n")
     heads = [line.split() for line in (kernels.splitlines()[0], steps.splitlines()[0])]
-    assert heads == [["kernel", "by", "forward", "backward"], ["kernels", "model", "step", "tokens"]]
+    assert heads == [["kernel", "by", "forward", "backward", "both"], ["kernels", "model", "step", "tokens"]]
     assert "  blocks.0-2.attn\n" in kernels and "[4, 32, 2, 16] float32" in kernels and " GB/s" in kernels
     assert [line.split()[:4] for line in steps.splitlines()[1:]] == [
         ["triton", "as", "it", "is"],

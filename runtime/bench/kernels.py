@@ -31,13 +31,15 @@ class Pass:
 class Measured:
     """One way to compute what a use does. `failed` says why there is no figure.
 
-    `backward` is None where nothing that comes in is trained. `peak` is the memory in bytes of both passes together,
-    beyond what comes in, on a GPU.
+    `both` is one pass after the other: what to compare where a way does work of backward in its forward pass. It and
+    `backward` are None where nothing that comes in is trained. `peak` is the memory in bytes of both, beyond what
+    comes in, on a GPU.
     """
 
     name: str
     forward: Pass | None = None
     backward: Pass | None = None
+    both: Pass | None = None
     peak: int | None = None
     failed: str = ""
 
@@ -145,7 +147,7 @@ def _passes(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Measure
     seconds = seconds_of(forward, device)
     forth = Pass(seconds, _speed(forward_work, seconds, kind))
     if not trained or not ends:
-        return Measured(rival.name, forth, None, peak_of(forward, device))
+        return Measured(rival.name, forth, peak=peak_of(forward, device))
     draw = torch.Generator(device).manual_seed(0)
     changes = [torch.randn(end.shape, generator=draw, device=device).to(end.dtype) for end in ends]
 
@@ -153,14 +155,17 @@ def _passes(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Measure
         return torch.autograd.grad(ends, trained, changes, retain_graph=True, allow_unused=True)
 
     def both() -> None:
-        ends.extend(one for one in tensors_of(forward()) if one.requires_grad)
+        ends[:] = [one for one in tensors_of(forward()) if one.requires_grad]
         backward()
+        ends.clear()
 
     seconds = seconds_of(backward, device)
     back = Pass(seconds, _speed(backward_work, seconds, kind))
     outputs.clear()
     ends.clear()
-    return Measured(rival.name, forth, back, peak_of(both, device))
+    seconds = seconds_of(both, device)
+    there_and_back = Pass(seconds, _speed(forward_work + backward_work, seconds, kind))
+    return Measured(rival.name, forth, back, there_and_back, peak_of(both, device))
 
 
 def tensors_of(result: Any) -> list[Tensor]:
