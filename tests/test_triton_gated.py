@@ -9,10 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from triton import knobs
+from triton.runtime.jit import JITFunction
 from triton_files import compiled as emitted_files
+from triton_files import specialised_module
 from triton_machine_code import compiled
 from triton_templates import interpreting, template
 
+from dlspec.compiler.backends.triton.gated_features import KERNELS
 from dlspec.runtime.program import load_text
 
 SIZES = [(1, 1, 16), (7, 3, 16), (5, 64, 128), (9, 100, 64), (3, 1000, 4096)]
@@ -105,6 +108,22 @@ def emitted(activation: str, *, joined: bool = False) -> ModuleType:
     with knobs.runtime.scope():
         knobs.runtime.interpret = False
         return load_text("kernels_to_compile", emitted_files(text).kernels["net_kernels.py"])
+
+
+@pytest.mark.parametrize("joined", [False, True], ids=["apart", "joined"])
+def test_the_same_machine_code_as_the_template(joined: bool) -> None:
+    features = {"JOINED": joined, **({"WIDTH": 128} if joined else {})}
+    own = specialised_module(KERNELS, features, "gated")
+    types = dict.fromkeys(("gate", "up", "out", "d_out", "d_gate", "d_up"), "*bf16") | {"N": "i32"}
+    for name in ("gated_forward", "gated_backward"):
+        want = machine_text(getattr(template("gated", interpreted=False), name), types, {"WIDTH": 0, **features})
+        assert machine_text(getattr(own, name), types, {}) == want
+
+
+def machine_text(kernel: JITFunction[object], types: dict[str, str], constants: dict[str, int]) -> str:
+    with knobs.compilation.scope():
+        knobs.compilation.disable_line_info = True
+        return compiled(kernel, types, {"BLOCK": 1024, **constants}, 128, multiples_of_16=("N",)).text
 
 
 @pytest.mark.parametrize("activation", ["silu", "gelu", "gelu(approximate = tanh)"])

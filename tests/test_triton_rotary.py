@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 import triton
 from torch import Tensor
+from triton import knobs
+from triton_files import specialised_module
 from triton_machine_code import compiled
 from triton_templates import interpreting, template
 
@@ -151,3 +155,16 @@ def test_machine_code(D: int, dtype: str) -> None:
 @pytest.mark.parametrize("D", [64, 96, 128])
 def test_machine_code_elsewhere(target: str, D: int, dtype: str) -> None:
     hold_machine_code(target, D, dtype)
+
+
+def test_the_same_machine_code_as_the_template() -> None:
+    own = specialised_module(["rotary.turn_both"], {"HALF": 32, "PADDED": 32}, "rotary").rotary_turn_both
+    pointers = dict.fromkeys(("q", "k", "q_out", "k_out"), "*bf16") | {"cos": "*fp32", "sin": "*fp32"}
+    types = pointers | dict.fromkeys(("q_row", "k_row", "B", "T", "S", "heads", "kv_heads"), "i32")
+    with knobs.compilation.scope():
+        knobs.compilation.disable_line_info = True
+        found = compiled(own, types, {"BLOCK": 32, "BACK": True}, 128).text
+        kernel = template("rotary", interpreted=False).turn_both
+        want = compiled(kernel, types, {"BLOCK": 32, "BACK": True, "HALF": 32, "PADDED": 32}, 128).text
+    found, want = (re.sub(r"\s*//.*", "", text) for text in (found.replace("rotary_turn_both", "turn_both"), want))
+    assert found == want

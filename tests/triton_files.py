@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 import torch
 from triton import knobs
 
+from dlspec.compiler.backends.triton.specialise import specialise
 from dlspec.compiler.pipeline import Artefact, analyse, emit
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
@@ -38,3 +40,12 @@ def loaded(artefact: Artefact) -> tuple[ModuleType, ModuleType]:
 def always(*given: object) -> bool:
     """In place of `fused`: kernels run whatever comes."""
     return True
+
+
+def specialised_module(roots: Sequence[str], constants: Mapping[str, bool | int], kind: str) -> ModuleType:
+    """What is made of templates and nothing else, for the compiler."""
+    made = specialise(roots, constants, {}, 1, kind)
+    text = "\n".join([*made.imports, "", "", made.text])
+    with knobs.runtime.scope():
+        knobs.runtime.interpret = False
+        return load_text("specialised", text)
