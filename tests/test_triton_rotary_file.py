@@ -109,6 +109,41 @@ def test_what_is_written() -> None:
     assert "rotary_2" not in shared.kernels["net_kernels.py"]
 
 
+LLAMA = """\
+dlspec 1
+import std.transformer
+default residual(pre = RMSNorm)
+model Net: (tokens: int[B, T <= 16]) -> (logits: [B, T, 20]) {
+  embed: Embedding(20, 32)
+  blocks: repeat(2) {
+    residual { attn: SelfAttention(4, kv_heads = 2, causal = true, rotary = 500, bias = false) }
+    residual { mlp: GatedFeedForward(48) }
+  }
+  norm: RMSNorm -> head: Linear(20, bias = false)
+}
+"""
+
+
+def test_beside_attention_norms_and_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole model, whose four kinds of kernels lie in one file."""
+    artefact = compiled(LLAMA)
+    text = artefact.kernels["net_kernels.py"]
+    defined = [line.partition("(")[0] for line in text.splitlines() if line.startswith(("def ", "class "))]
+    assert len(defined) == len(set(defined))
+    module, kernels = loaded(artefact)
+    models = [load_text("net", compiled(LLAMA, "torch").model_code).Net(), module.Net()]
+    tokens = torch.randint(20, (2, 13), generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr(kernels, "fused", always)
+    results = []
+    for model in models:
+        model.init_weights(torch.Generator().manual_seed(2))
+        logits = model(tokens)
+        loss = nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+        results.append([logits, *torch.autograd.grad(loss, list(model.parameters()))])
+    for a, b in zip(*results, strict=True):
+        assert (a - b).abs().max() <= 2e-5 * (1 + a.abs().max())
+
+
 def test_without_a_kernel_for_the_attention_it_is_the_plain_form() -> None:
     wide = compiled("dlspec 1\nmodel Net: (x: [B, T <= 8, 16]) -> (y: [B, T, 16]) {"
                     " SelfAttention(1, head_dim = 300, rotary = 10_000) as y }\n")  # fmt: skip
