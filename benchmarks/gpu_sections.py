@@ -13,11 +13,14 @@ from typing import Any
 import torch
 from gpu_attention import attentions
 from pairs import Agreement, agreement, batches_of, train_in_turns
-from programs import compile_spec, program_of, write_text, write_tokens
+from programs import SPECS, compile_spec, program_of, write_text, write_tokens
 from record import spread
 from torch import nn
 from twin import CHAR_RECIPE, CHAR_SHAPE, GPT_RECIPE, GPT_SHAPE, Batch, Loop, Recipe, Shape, Twin, load_emitted
 
+from dlspec.api.bench import Bench
+from dlspec.cli.bench_tables import kernel_json
+from dlspec.grammar import Source
 from dlspec.runtime import Program, Quiet, train, verify_resume
 from dlspec.runtime.bench.measure import peak_of, wait_for
 from dlspec.runtime.bench.peaks import peak_flops
@@ -76,7 +79,14 @@ def char_case(stage: Stage, *overrides: str) -> Case:
 
 
 def gpt_case(stage: Stage, *overrides: str) -> Case:
-    """GPT-2 small with a vocabulary that tensor cores like, as its author would train it: nanoGPT pads it so."""
+    shape, own = gpt_as_trained(stage)
+    program = program_of(compile_spec("gpt", *own, *overrides))
+    return Case(program, shape, GPT_RECIPE, *((2, 2) if stage.quick else (7, 10)))
+
+
+def gpt_as_trained(stage: Stage) -> tuple[Shape, tuple[str, ...]]:
+    """GPT-2 small with a vocabulary that tensor cores like, as its author would train it: nanoGPT pads it so. What that
+    sets, with the data in the stage's folder."""
     shape = replace(GPT_SHAPE, vocab=50_304)
     batch = 8
     if stage.quick:
@@ -84,9 +94,8 @@ def gpt_case(stage: Stage, *overrides: str) -> Case:
     sizes = [f"{name}={getattr(shape, name)}" for name in ("vocab", "context", "dim", "depth")]
     run = ("train.parallel=none", f"train.batch={batch}", "train.init=normal(0.02)", "drop=0", *NO_STOPS)
     data = 'train.data=tokens("train.bin", window = context)'
-    program = program_of(compile_spec("gpt", *sizes, data, *run, *overrides))
     write_tokens(stage.folder / "train.bin", shape.vocab, 4_000 if stage.quick else 300_000)
-    return Case(program, shape, GPT_RECIPE, *((2, 2) if stage.quick else (7, 10)))
+    return shape, (*sizes, data, *run)
 
 
 # --- what has to be equal -------------------------------------------------------------------------------------------
@@ -158,6 +167,14 @@ def compiled_twin(overrides: tuple[str, ...], stage: Stage) -> Found:
     return {"first_turn_seconds": round(seconds[0], 1), **_speeds("by_hand", made, seconds[1:], stage)}
 
 
+def kernels_of_gpt(stage: Stage) -> Found:
+    """What `dlspec bench` finds of its kernels in bf16."""
+    _, overrides = gpt_as_trained(stage)
+    source = Source("gpt.dlspec", (SPECS / "gpt.dlspec").read_text(encoding="utf-8"))
+    bench = Bench(source, stage.folder, set=(*overrides, "train.precision=bf16"), device=str(stage.device))
+    return {"kernels": [kernel_json(one) for one in bench.kernels()]}
+
+
 SECTIONS: dict[str, Callable[[Stage], Found]] = {
     "char-GPT, losses against the CPU": cpu_course,
     "char-GPT with dropout, resumed": partial(resumed, char_case, ("drop=0.1",)),
@@ -165,6 +182,7 @@ SECTIONS: dict[str, Callable[[Stage], Found]] = {
         resumed, gpt_case, ("dim=256", "heads=4", "depth=4", "drop=0.1", "train.precision=bf16")
     ),
     "attention, bf16": lambda stage: attentions(stage.device, quick=stage.quick),
+    "GPT-2 124M, its kernels, bf16": kernels_of_gpt,
     "GPT-2 124M, bf16": partial(in_turns, gpt_case, ("train.precision=bf16",)),
     "GPT-2 124M, bf16, not deterministic": partial(
         in_turns, gpt_case, ("train.precision=bf16", "train.deterministic=false")

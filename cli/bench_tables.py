@@ -56,7 +56,7 @@ def _where(names: Sequence[str]) -> list[str]:
         numbers = _NUMBER.findall(name)
         pattern = _NUMBER.sub("{}", name, count=1) if numbers else name
         groups.setdefault(pattern, []).append(int(numbers[0]) if numbers else 0)
-    return [pattern.replace("{}", ", ".join(_ranges(sorted(found)))) for pattern, found in groups.items()]
+    return [pattern.replace("{}", ",".join(_ranges(sorted(found)))) for pattern, found in groups.items()]
 
 
 def _ranges(numbers: list[int]) -> Iterator[str]:

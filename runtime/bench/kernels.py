@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .kinds import kind_of
 from .kinds.base import Kind, Rival
-from .measure import peak_of, seconds_of
+from .measure import peak_of, quietly, seconds_of
 from .use import Use
 
 OURS, PLAIN, COMPILED = "dlspec", "PyTorch", "torch.compile"
@@ -124,6 +124,7 @@ def measure_way(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Mea
         within.enter_context(rival.within())
         # A compiled pass may be run again over what it has kept.
         within.enter_context(_backward_again())
+        within.enter_context(quietly())
         try:
             return _passes(use, kind, rival, device)
         except torch.OutOfMemoryError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -31,6 +33,14 @@ def peak_of(run: Callable[[], object], device: torch.device) -> int | None:
     run()
     torch.cuda.synchronize(device)
     return torch.cuda.max_memory_allocated(device) - held
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without PyTorch's warnings: why it takes one of its ways and not another is no news here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def versions(device: torch.device) -> dict[str, str]:

@@ -21,7 +21,7 @@ from ..preparation import prepare, wanted
 from ..program import Program, load_text
 from ..seeds import derive_seed
 from .kernels import UseMeasured, measure_use
-from .measure import peak_of, wait_for
+from .measure import peak_of, quietly, wait_for
 from .peaks import peak_flops
 from .use import Entry, Use, watching
 
@@ -59,7 +59,7 @@ def measure_step(
     the model runs as it is. Raises what `train` raises, and OutOfMemoryError.
     """
     forget(device)
-    with borrow(wanted(program, device)) as turn:
+    with quietly(), borrow(wanted(program, device)) as turn:
         found: list[tuple[list[float], int, int]] = []
 
         def whole() -> None:
@@ -115,7 +115,7 @@ def measure_kernels(
     itself, whatever the recipe says of determinism: that rules out some of what there is to compare with.
     """
     module = load_text(kernels.removesuffix(".py"), program.beside[kernels])
-    with device_faults_are_told():
+    with quietly(), device_faults_are_told():
         with borrow(wanted(program, device)) as turn:
             prepared = prepare(program, data, turn, device)
             batch = data.train.batch(*prepared.order.batch_of(0))
