@@ -9,22 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..ir.graph import (
-    Apply,
-    Borrowed,
-    Copies,
-    Experts,
-    Graph,
-    LayerModule,
-    Module,
-    Momentum,
-    Node,
-    Region,
-    Unit,
-    UnitModule,
-    Value,
-    with_regions,
-)
+from ..ir.graph import Apply, Graph, LayerModule, Node, Region, Unit, Value, with_regions
+from ..ir.units import with_units
 from ..layers.base import Layer
 
 
@@ -39,30 +25,12 @@ def drop_training_only(graph: Graph) -> Graph:
 
 
 def _drop(graph: Graph, goes: Callable[[Layer], bool]) -> Graph:
-    done: dict[Unit, Unit] = {}
-
     def unit_without(unit: Unit) -> Unit:
-        if unit in done:
-            return done[unit]
         stands_for: dict[Value, Value] = {}
         nodes = nodes_without(unit.nodes, stands_for)
-        kept = [m for m in unit.modules if not (isinstance(m, LayerModule) and goes(m.layer))]
-        modules = tuple(map(module_without, kept))
+        modules = tuple(m for m in unit.modules if not (isinstance(m, LayerModule) and goes(m.layer)))
         outputs = tuple(_seen(value, stands_for) for value in unit.outputs)
-        done[unit] = replace(unit, nodes=nodes, modules=modules, outputs=outputs)
-        return done[unit]
-
-    def module_without(module: Module) -> Module:
-        match module:
-            case UnitModule():
-                return replace(module, unit=unit_without(module.unit))
-            case Copies() | Experts():
-                return replace(module, units=tuple(map(unit_without, module.units)))
-            case Momentum(of=UnitModule() as of):
-                return replace(module, of=module_without(of))
-            case Borrowed(module=UnitModule() | Copies() as lent):
-                return replace(module, module=module_without(lent))
-        return module
+        return replace(unit, nodes=nodes, modules=modules, outputs=outputs)
 
     def nodes_without(nodes: tuple[Node, ...], stands_for: dict[Value, Value]) -> tuple[Node, ...]:
         kept: list[Node] = []
@@ -79,7 +47,7 @@ def _drop(graph: Graph, goes: Callable[[Layer], bool]) -> Graph:
         nodes = nodes_without(region.nodes, stands_for)
         return Region(region.input, nodes, _seen(region.output, stands_for))
 
-    return replace(graph, model=unit_without(graph.model))
+    return with_units(graph, unit_without)
 
 
 def _seen(value: Value, stands_for: dict[Value, Value]) -> Value:
