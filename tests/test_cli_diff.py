@@ -174,6 +174,14 @@ def test_a_score_is_written_as_a_call(diff: Differ) -> None:
     assert [c["text"] for c in found["changes"]] == ["SelfAttention: score = tilt(slope = 2) -> tilt(slope = 3)"]
 
 
+def test_a_weight_in_a_score_is_written_as_in_a_spec(diff: Differ) -> None:
+    text = NET.replace("model", "tilt(s, q, k, h, slope) = s + slope * (k - q)\n\nmodel", 1)
+    before, after = "tilt(slope = Weight([2]))", "tilt(slope = Weight([2], init = ones))"
+    turns = [("SelfAttention(2)", f"SelfAttention(2, score = {score})") for score in (before, after)]
+    found = diff(changed(text, turns[0]), changed(text, turns[1]))
+    assert [c["text"] for c in found["changes"]] == [f"SelfAttention: score = {before} -> {after}"]
+
+
 def test_a_constant_comes_first_and_what_follows_is_marked(diff: Differ) -> None:
     found = diff(NET, NET, "--set", "dim=32")
     first, second, *rest = found["changes"]

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 
 from ...grammar import tree
 from ...grammar.source import Span
+from ..layers.base import Layer
 from ..layers.score import ScoreFunction
 from ..layers.side import Side
 from ..options import OptionSet
@@ -79,7 +80,7 @@ def shown(value: object) -> str:
         case Length():
             return f"{value} steps" if value.unit == "steps" else str(value)
         case OptionSet():
-            given = [f"{name} = {shown(v)}" for name, v in parts(value) if _is_given(value, name)]
+            given = [_given(value, name, v) for name, v in parts(value) if _is_given(value, name)]
             word = getattr(value, "word", type(value).__name__)
             return f"{word}({', '.join(given)})" if given else word
         case Measurable():
@@ -151,6 +152,12 @@ def _outermost(reference: Reference) -> str:
 
 def _text(node: tree.Node) -> str:
     return " ".join(node.span.text.split())
+
+
+def _given(owner: OptionSet, name: str, value: object) -> str:
+    """What a layer needs stands without its name, as in a spec."""
+    bare = isinstance(owner, Layer) and owner.options[name].required
+    return shown(value) if bare else f"{name} = {shown(value)}"
 
 
 def _is_given(value: OptionSet, name: str) -> bool:
