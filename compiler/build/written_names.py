@@ -267,8 +267,8 @@ def report_unknown(path: tree.Path, *, called: bool, ctx: Context, local: Iterab
         legal = [*library, *MATHS, *file.functions]
         ctx.report.unknown("function", word, path.span, legal, SPELLINGS, code="unknown-function")
     else:
-        own = [*ctx.env.names(), *(local.given() if isinstance(local, Local) else ())]
-        legal = [*own, *local, *library, "true", "false", "none"]
+        own = [*ctx.env.names(), *(local.given() if isinstance(local, Local) else ()), *file.functions]
+        legal = [*own, *local, *library, *MATHS, "true", "false", "none"]
         if isinstance(local, Local) and local.by_name and nearest(word, legal) not in own:
             legal = [*local.words, "none"]
         ctx.report.unknown("name", word, path.span, legal, SPELLINGS, own=own)
