@@ -35,6 +35,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     if options.svg is not None and options.stage is not None:
         raise WrongUse("`--svg` draws the model, and `--stage` shows a stage of the compiler as text", "take one out")
+    if options.svg is not None and options.svg.suffix.lower() != ".svg":
+        raise WrongUse(
+            f"the picture is SVG, and {options.svg} is none", f"write `--svg {options.svg.with_suffix('.svg')}`"
+        )
     analysis = analysed(options.file, options.set, allow_python=options.allow_python)
     graph, recipe = chosen_graph(analysis, options.recipe, options.model)
     if options.svg is not None:

@@ -19,6 +19,8 @@ def replace_text(path: Path, text: str) -> None:
         raise Refused(f"{path} is in the way: it is no file", "Move it away, or give another place.")
     if path.exists() and not os.access(path, os.W_OK):
         raise Refused(f"{path} may not be written")
+    if not path.parent.exists():
+        raise Refused(f"there is no directory {path.parent}", "Make it, or give another place.")
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     number, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

@@ -393,9 +393,23 @@ def test_a_picture_is_no_stage(write: Write, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_place_that_cannot_be_written_is_told(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("taken").mkdir()
-    assert main(["show", write(GOOD), "--svg", "taken"]) != 0
-    assert "taken is in the way" in capsys.readouterr().err
+    Path("taken.svg").mkdir()
+    assert main(["show", write(GOOD), "--svg", "taken.svg"]) != 0
+    assert "taken.svg is in the way" in capsys.readouterr().err
+    assert main(["show", "net.dlspec", "--svg", "pictures/net.svg"]) == 1
+    assert "there is no directory pictures" in capsys.readouterr().err
+
+
+def test_a_picture_is_not_written_over_a_spec_or_called_what_it_is_not(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = write(GOOD)
+    before = Path(name).read_text(encoding="utf-8")
+    for place in (name, "net.png", "net"):
+        assert main(["show", name, "--svg", place]) == 2
+        assert "write `--svg net.svg`" in capsys.readouterr().err
+    assert Path(name).read_text(encoding="utf-8") == before
+    assert not Path("net.png").exists()
 
 
 __all__ = ["write"]  # a fixture
