@@ -11,7 +11,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
 from ..compiler.pipeline import analyse
-from ..grammar import Source
+from ..grammar import Source, tree
 from .document import Analysed, Document
 from .imports import Files, key
 from .protocol import diagnostics, encoding_of
@@ -52,6 +52,13 @@ class Desk:
             self.files.opened.pop(key(document.source.name), None)
             self._reread_importers(key(document.source.name))
         self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+    def reread_imports(self) -> None:
+        """Files were written, made or taken away on the disk: what imports any of them is checked again."""
+        for uri, document in list(self.documents.items()):
+            if any(isinstance(item, tree.Import) for item in document.file.items):
+                self.documents[uri] = replace(document)
+                self._check_soon(uri, PAUSE)
 
     def _reread_importers(self, changed: str) -> None:
         """The documents that import a file have other names in sight when it changes."""

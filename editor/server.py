@@ -62,6 +62,10 @@ def _follow_documents(server: LanguageServer, desk: Desk) -> None:
     async def closed(params: types.DidCloseTextDocumentParams) -> None:
         desk.close(params.text_document.uri)
 
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    async def changed_on_disk(params: types.DidChangeWatchedFilesParams) -> None:
+        desk.reread_imports()
+
 
 def _answer(server: LanguageServer, desk: Desk) -> None:
     """What is asked about a place or a document."""

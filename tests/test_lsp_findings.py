@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_lsp
@@ -52,6 +53,23 @@ async def test_findings_say_where_what_and_what_to_write(client: EditorClient) -
 async def test_a_sound_file_has_none(client: EditorClient) -> None:
     editor = Editor(client, "file:///sound.dlspec", GPT).open()
     assert [d for d in await editor.findings() if d.severity == types.DiagnosticSeverity.Error] == []
+
+
+async def test_an_import_that_another_program_writes_is_read_again(client: EditorClient, tmp_path: Path) -> None:
+    text = 'dlspec 1\nimport "parts.dlspec"\nmodel M: (x: [B, 8]) -> (y: [B, 8]) {\n  Part\n}\n'
+    editor = Editor(client, (tmp_path / "whole.dlspec").as_uri(), text).open()
+    assert "unknown-import" in {d.code for d in await editor.findings()}
+    parts = tmp_path / "parts.dlspec"
+    for written, codes in (("Part", set()), ("Other", {"unknown-layer"}), (None, {"unknown-import"})):
+        if written is None:
+            parts.unlink()
+        else:
+            parts.write_text(f"dlspec 1\nblock {written} {{ Linear(8) }}\n", encoding="utf-8")
+        client.published.clear()
+        change = types.FileEvent(parts.as_uri(), types.FileChangeType.Changed)
+        client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([change]))
+        assert {d.code for d in await editor.findings() if d.severity == types.DiagnosticSeverity.Error} == codes
+    await editor.close()
 
 
 async def test_further_places_are_related_information(client: EditorClient) -> None:

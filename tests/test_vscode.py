@@ -249,7 +249,10 @@ def test_it_starts_the_server_and_again_when_the_setting_changes(node: str, repo
     client = {
         "id": "dlspec",
         "server": {"command": "dlspec", "args": ["lsp"]},
-        "options": {"documentSelector": [{"language": "dlspec"}]},
+        "options": {
+            "documentSelector": [{"language": "dlspec"}],
+            "synchronize": {"fileEvents": {"files": "**/*.{dlspec,py}"}},
+        },
     }
     assert told == [client, "start", "stop", client, "start", "stop"]
 

@@ -5,6 +5,7 @@ const vscode = require("vscode");
 const { LanguageClient } = require("vscode-languageclient/node");
 
 let client;
+let imported; // Tells of files that a spec may import, and that another program wrote, such as git.
 
 async function start() {
   const [command, ...args] = vscode.workspace.getConfiguration("dlspec").get("command");
@@ -12,7 +13,7 @@ async function start() {
     "dlspec",
     "dlspec",
     { command, args },
-    { documentSelector: [{ language: "dlspec" }] },
+    { documentSelector: [{ language: "dlspec" }], synchronize: { fileEvents: imported } },
   );
   try {
     await client.start();
@@ -31,7 +32,9 @@ async function stop() {
 }
 
 async function activate(context) {
+  imported = vscode.workspace.createFileSystemWatcher("**/*.{dlspec,py}");
   context.subscriptions.push(
+    imported,
     vscode.workspace.onDidChangeConfiguration(async (event) => {
       if (!event.affectsConfiguration("dlspec.command")) return;
       await stop();

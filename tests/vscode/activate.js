@@ -22,6 +22,7 @@ class LanguageClient {
 let changed;
 const vscode = {
   workspace: {
+    createFileSystemWatcher: (files) => ({ files }),
     getConfiguration: () => ({ get: () => command }),
     onDidChangeConfiguration: (listen) => ((changed = listen), { dispose() {} }),
   },
