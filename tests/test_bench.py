@@ -116,26 +116,26 @@ class _Model(torch.nn.Module):
 def test_watching_sees_functions_and_modules_and_leaves_nothing_behind() -> None:
     class Scale(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return text.double(2 * x, by=3)
+            return text.twice(2 * x, by=3)
 
     def double(x: torch.Tensor, by: int, more: float = 0.5) -> torch.Tensor:
         return x * by * more
 
     kernels, text = ModuleType("kernels"), ModuleType("text")
     vars(kernels).update(double=double, Scale=Scale)
-    vars(text).update(double=double)
+    vars(text).update(twice=double, torch=torch, sizes=[])
     model, x = _Model(kernels), torch.ones(2, 3, requires_grad=True)
     entries = {"double": Entry("made_up", {}), "Scale": Entry("made_up", {})}
     with watching(model, [text], kernels, entries) as watch:
         model(x)
         model(x)
-        text.double(torch.ones(5), 3)
+        text.twice(torch.ones(5), 3)
     first, second, third = watch.seen.values()
     assert (first.name, first.where) == ("Scale", ("inner", "inner"))
     assert (second.name, second.where, second.values["by"]) == ("double", ("inner", "inner"), 3)
     assert third.where == () and third.values["x"].shape == (5,) and not third.trained
     assert second.trained[0].shape == (2, 3) and torch.equal(second.call(), torch.full((2, 3), 3.0))
-    assert text.double is double and not model._forward_pre_hooks and not model.inner._forward_hooks
+    assert text.twice is double and not model._forward_pre_hooks and not model.inner._forward_hooks
 
 
 # --- the ways to compute it ---------------------------------------------------------------------------------------
@@ -171,6 +171,22 @@ def test_every_way_is_measured_and_what_is_refused_is_told(
         assert ours.forward.speed == pytest.approx(work / 0.001 / {"TFLOP/s": 1e12, "GB/s": 1e9}[kind.unit])
         if use.entry.kind == "attention":
             told(use, found)
+
+
+def test_modules_that_differ_in_a_number_are_told_together() -> None:
+    places = (
+        "blocks.0.a",
+        "blocks.1.a",
+        "blocks.1.a",
+        "blocks.3.a",
+        "head",
+        "blocks.5.inner.2.a",
+        "blocks.6.inner.2.a",
+    )
+    use = Use("f", Entry("made_up", {}), lambda x: x, {"x": torch.zeros(2)}, places, None)
+    rows = kernel_rows([UseMeasured(use, "GB/s", fused=False, ways=(Measured("PyTorch"),))])
+    found = [row["kernel"].strip() for row in rows]
+    assert found == ["f", "blocks.0-1,3.a", "head", "blocks.5-6.inner.2.a", "[2] float32"]
 
 
 def told(use: Use, found: dict[str, Measured]) -> None:
@@ -317,7 +333,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, operations: dict[str, tuple[str, ty
         setattr(sys.modules[f"liger_kernel.ops.{file}"], name, function)
 
 
-def test_liger_has_losses_and_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_liger_has_losses_gates_and_rotary(monkeypatch: pytest.MonkeyPatch) -> None:
     class Loss:
         @staticmethod
         def apply(logits: Any, labels: Any, weight: None, ignored: int, z: float, smoothing: float) -> Any:
@@ -339,6 +355,18 @@ def test_liger_has_losses_and_gates(monkeypatch: pytest.MonkeyPatch) -> None:
     features = {"name": "silu", "gate_first": False}
     assert torch.equal(by_liger("gated", features, {"gate": gate, "up": up}), want)
     assert torch.equal(by_liger("gated", features, {"both": torch.cat((up, gate), -1)}), want)
+    q, k, angles = torch.randn(2, 3, 4, 8), torch.randn(2, 3, 2, 8), torch.randn(9, 4)
+
+    class Turn:
+        @staticmethod
+        def apply(q: Any, k: Any, cos: Any, sin: Any, places: None, heads_at: int, width: int) -> Any:
+            assert (q.shape, k.shape, cos.shape) == ((2, 4, 3, 8), (2, 2, 3, 8), (1, 3, 4))
+            assert places is None and (heads_at, width) == (1, 8)
+            return q, k
+
+    made_up(monkeypatch, {"rope": ("LigerRopeFunction", Turn)})
+    turned = by_liger("rotary", {}, {"q": q, "k": k, "cos": angles.cos(), "sin": angles.sin()})
+    assert torch.equal(turned[0], q) and torch.equal(turned[1], k)
     assert list(kind_of("gated").rivals(Use("x", Entry("gated", {"name": "relu"}), Gate, {}, (), None), PLAIN)) == []
 
 
@@ -346,7 +374,7 @@ LOSS = "LigerCrossEntropyFunction"
 PLAIN = of_kernels.Rival("PyTorch", lambda: None)
 
 
-def by_liger(kind: str, features: dict[str, Any], values: dict[str, Any]) -> torch.Tensor:
+def by_liger(kind: str, features: dict[str, Any], values: dict[str, Any]) -> Any:
     (rival,) = kind_of(kind).rivals(Use("x", Entry(kind, features), lambda: None, values, (), None), PLAIN)
     return rival.run(**values)
 

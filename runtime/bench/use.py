@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -107,12 +107,12 @@ def watching(
         for module in paths:
             undo.callback(module.register_forward_pre_hook(begin, with_kwargs=True).remove)
             undo.callback(module.register_forward_hook(end, always_call=True).remove)
+        functions = {getattr(kernels, name): name for name in entries if not isinstance(getattr(kernels, name), type)}
         for text in texts:
-            for name in entries:
-                function = getattr(kernels, name)
-                if not isinstance(function, type) and vars(text).get(name) is function:
-                    setattr(text, name, seen(name, function))
-                    undo.callback(setattr, text, name, function)
+            for own, value in list(vars(text).items()):  # under whatever name it is imported
+                if isinstance(value, FunctionType) and value in functions:
+                    setattr(text, own, seen(functions[value], value))
+                    undo.callback(setattr, text, own, value)
         yield watch
 
 
