@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -126,11 +129,57 @@ def test_computes_the_same(default: str, body: str, fused: int, monkeypatch: pyt
     text = spec(default, body)
     assert len(re.findall(r"= Add(Layer|RMS)Norm", compiled(text).model_code)) == fused
     first, second, kernels, x = drawn(text)
-    want, plain = run(first, x), run(second, x)
-    monkeypatch.setattr(kernels, "fused", always)
-    for a, b, c in zip(want, plain, run(second, x), strict=True):
+    for a, b in zip(run(first, x), run(second, x), strict=True):
         assert (a - b).abs().max().item() <= 1e-6 * (1 + a.abs().max().item())
-        assert (a - c).abs().max().item() <= 2e-5 * (1 + a.abs().max().item())
+    # What dropout drops depends on who drops it.
+    want = run(first.eval(), x)
+    monkeypatch.setattr(kernels, "fused", always)
+    for a, b in zip(want, run(second.eval(), x), strict=True):
+        assert (a - b).abs().max().item() <= 2e-5 * (1 + a.abs().max().item())
+
+
+DROPPING = """
+ default residual(pre = LayerNorm, drop = 0.4)
+ blocks: repeat(2) {
+   residual { a: Linear(16) }
+   residual { b: Linear(16) }
+ }
+ norm: LayerNorm"""
+
+
+def test_dropout_goes_along() -> None:
+    """Into the norm that takes the branch, be it the next copy's or the one behind; no key is lost."""
+    text = compiled(spec("", DROPPING)).model_code
+    assert "nn.Dropout" not in text and text.count("drop=0.4") == 3
+    alone = compiled(spec("", DROPPING.replace("norm: LayerNorm", "relu"))).model_code
+    assert alone.count("nn.Dropout") == 1  # the last sum has nobody to take it
+    by_index = DROPPING.replace("repeat(2)", "repeat(2, index = i)").replace(
+        "residual { b", "residual(drop = 0.1 * (i + 1)) { b"
+    )
+    differing = compiled(spec("", by_index))
+    assert differing.model_code.count("nn.Dropout") == 1
+
+
+def test_dropout_is_the_same_backward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients against differences, with the same numbers drawn; and as much is dropped as was asked for."""
+    _, model, kernels, x = drawn(spec("", DROPPING))
+    monkeypatch.setattr(kernels, "fused", always)
+    direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(9))
+    weight = torch.randn(x.shape, generator=torch.Generator().manual_seed(10))
+
+    def value(step: float) -> torch.Tensor:
+        torch.manual_seed(5)
+        return (model(x + step * direction) * weight).sum()
+
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(value(0.0), x)
+    with torch.no_grad():
+        slope = (value(1e-3) - value(-1e-3)) / 2e-3
+    assert abs((gradient * direction).sum() - slope) <= 2e-2 * (1 + abs(slope))
+    branch = torch.ones(64, 16)
+    total, _ = kernels.add_layer_norm(torch.zeros(64, 16), branch, torch.ones(16), torch.zeros(16), 1e-5, 0.4)
+    dropped = (total == 0).float().mean().item()
+    assert abs(dropped - 0.4) < 0.06 and torch.allclose(total[total != 0], torch.tensor(1 / 0.6))
 
 
 def test_weights_start_as_without() -> None:
@@ -172,6 +221,19 @@ def test_what_is_written() -> None:
         "x, h = block(x, h)",
         "return x + h",
     ]
+
+
+@pytest.mark.parametrize("norm", ["LayerNorm", "LayerNorm(bias = false)", "RMSNorm", "RMSNorm(offset = 1)"])
+@pytest.mark.parametrize("drop", ["", ", drop = 0.1"], ids=["", "drop"])
+@pytest.mark.parametrize("around", ["{}", "repeat(2) {{ {} }}"], ids=["", "copies"])
+def test_the_file_is_as_ruff_has_it(norm: str, drop: str, around: str, tmp_path: Path) -> None:
+    body = around.format("residual { a: Linear(16) }\n residual { b: Linear(16) }") + " -> LayerNorm"
+    for name, text in compiled(spec(f"default residual(pre = {norm}{drop})", body)).files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for arguments in (["check"], ["format", "--check", "--diff"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
 
 
 def test_hooks_see_the_modules(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ def _attention(features: AttentionFeatures, dtype: torch.dtype) -> list[Any]:
 def _norm(features: NormFeatures, dtype: torch.dtype) -> list[Any]:
     x = [_leaf(37, features.width, dtype=dtype) for _ in range(1 + features.add)]
     learned = [_leaf(features.width) for _ in range(1 + features.bias)]
-    return [*x, *learned, 1e-5, *([1.0] if features.offset else [])]
+    return [*x, *learned, 1e-5, *([1.0] if features.offset else []), *([0.1] if features.dropout else [])]
 
 
 def _rotary(features: RotaryFeatures, dtype: torch.dtype) -> list[Any]:

@@ -25,6 +25,8 @@ class AddedNorm(Layer):
     branch: Annotated[Any, Kind(as_is)]
     optional: Annotated[Any, Kind(as_is)] = False
     """Whether the branch may be missing: the first of several copies has none."""
+    dropout: Annotated[Any, Kind(as_is)] = None
+    """A Dropout that the branch still has to go through."""
 
     @property
     def of(self) -> LayerNorm | RMSNorm:
@@ -44,7 +46,8 @@ class AddedNorm(Layer):
         return True
 
     def constructor(self, x: Tensor, code: Code) -> str:
-        return f"{code.fused(self, x)}({self.of.arguments(x, code)})"
+        drop = "" if self.dropout is None else f", drop={code.number(self.dropout.p)}"
+        return f"{code.fused(self, x)}({self.of.arguments(x, code)}{drop})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x}, {self.branch})"

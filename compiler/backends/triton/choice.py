@@ -30,7 +30,8 @@ def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
         case LayerNorm() | RMSNorm():
             return norm_features(layer, x)
         case AddedNorm():
-            return replace(norm_features(layer.of, x), add=True, optional=layer.optional)
+            dropout = layer.dropout is not None
+            return replace(norm_features(layer.of, x), add=True, optional=layer.optional, dropout=dropout)
         case Gated():
             return gated_features(layer, x)
     raise NoKernel(layer.word)

@@ -99,3 +99,11 @@ def groups_of_rows(M: int, programs: int, blocks: int, x: Tensor) -> tuple[int, 
     per = triton.cdiv(M, min(M, max(1, programs // blocks)))
     return triton.cdiv(M, per), per
 '''
+
+ROOM_FOR_SUM = '''\
+def room_for_sum(x: Tensor, branch: Tensor | None) -> Tensor:
+    """For x + branch; nothing where there is no branch."""
+    if branch is None:
+        return x.new_empty(0)
+    return x.new_empty(x.shape, dtype=torch.promote_types(x.dtype, branch.dtype))
+'''

@@ -9,7 +9,7 @@ from ...layers.layer_norm import LayerNorm
 from ...layers.rms_norm import RMSNorm
 from ...semantics.number import is_whole
 from ...semantics.tensor import Tensor
-from .common import GROUPS_OF_ROWS
+from .common import GROUPS_OF_ROWS, ROOM_FOR_SUM
 from .norm_configuration import BackwardTiles, ForwardTiles, backward_tiles, forward_tiles
 from .specialise import Specialised, specialise
 from .variant import NoKernel, Variant
@@ -36,6 +36,8 @@ class NormFeatures(Variant):
     """Whether the sum of a residual stream and a branch is normed, and goes on as the stream."""
     optional: bool = False
     """Whether the branch may be missing."""
+    dropout: bool = False
+    """Whether entries of the branch are dropped before it is added."""
 
     @property
     def entry(self) -> str:
@@ -43,7 +45,7 @@ class NormFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (GROUPS_OF_ROWS,)
+        return (GROUPS_OF_ROWS, ROOM_FOR_SUM) if self.optional else (GROUPS_OF_ROWS,)
 
     def kernels(self, number: int) -> Specialised:
         return specialise(self.roots(), self.constants(), {}, number, self.kind)
@@ -59,7 +61,7 @@ class NormFeatures(Variant):
 
     def backward_tiles(self) -> dict[int, dict[int, BackwardTiles]]:
         """By generation and the bytes of a number."""
-        crowded = self.bias and self.add
+        crowded = self.add and (self.bias or self.dropout)
         return {
             generation: {entry: backward_tiles(self.width, entry, shared, crowded) for entry in ENTRIES}
             for generation, shared in SHARED_MEMORY.items()
@@ -95,7 +97,7 @@ class NormFeatures(Variant):
             "OFFSET": self.offset,
             "BIAS": self.bias,
             **({} if self.optional else {"ADD": self.add}),
-            "DROPOUT": False,
+            **({} if self.dropout else {"DROPOUT": False}),
             **({} if self.add else {"STREAM": False, "BRANCH": False}),
             **{name.upper(): value for name, value in ways.items()},
         }

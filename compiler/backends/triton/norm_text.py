@@ -17,6 +17,7 @@ _OWN_NAMES = (
     *("layer_norm", "rms_norm", "add_layer_norm", "add_rms_norm"),
 )
 """What is defined beside the kernels, and the operators."""
+_SEEDED = {"seeds": "seed", "DROPOUT": "seed is not None"}
 
 
 def calling_lines(features: NormFeatures, kernels: Specialised, number: int) -> list[str]:
@@ -50,7 +51,12 @@ class _Text:
         self.name = ("add_" if features.add else "") + ("layer_norm" if features.layer else "rms_norm")
         self.learned = ["weight", *(["bias"] if features.bias else [])]
         self.incoming = ["x", *(["branch"] if features.add else [])]
-        self.numbers = ["eps", *(["offset"] if features.offset else [])]
+        self.numbers = [
+            "eps",
+            *(["offset"] if features.offset else []),
+            *(["drop"] if features.dropout else []),
+        ]
+        self.seed = ["seed"] if features.dropout else []
         self.of_rows = [*(["mean"] if features.layer else []), "rstd"]
         """What backward needs of each row."""
         self.results = ["total", "y"] if features.add else ["y"]
@@ -63,6 +69,9 @@ class _Text:
 
     def _numbers(self) -> str:
         return ", ".join(f"{name}: float" for name in self.numbers)
+
+    def _seed(self) -> str:
+        return ", seed: Tensor | None" if self.seed else ""
 
     def _arguments(self, kernel: str, given: Mapping[str, str]) -> str:
         """What a launch passes, in the order of the kernel's parameters: what is `given`, else its own name."""
@@ -109,7 +118,7 @@ class _Text:
         if optional:
             added["ADD"] = "branch is not None"
         names = added if self.features.add else {}
-        given = {**names, "ROWS": "rows", "BLOCK": "block"}
+        given = {**names, **_SEEDED, "ROWS": "rows", "BLOCK": "block"}
         wide = sorted(self.features.wide_forward())
         launches = {
             False: f"norm_forward[(triton.cdiv(M, rows),)]({self._launch('norm_forward', given)})"
@@ -130,7 +139,8 @@ class _Text:
         if optional:
             branch = ["    x = x.contiguous()", "    branch = None if branch is None else branch.contiguous()"]
         return [
-            f"def launch_norm_forward({kind}, {self._numbers()}, dtype: torch.dtype) -> tuple[{_many(len(kept))}]:",
+            f"def launch_norm_forward({kind}, {self._numbers()}{self._seed()}, dtype: torch.dtype)"
+            f" -> tuple[{_many(len(kept))}]:",
             *(branch or ["    x = x.contiguous()"]),
             "    M = x.numel() // weight.numel()",
             *total,
@@ -144,10 +154,9 @@ class _Text:
 
     def _total(self) -> str:
         """Room for the sum: none where nothing is added."""
-        sum_type = "torch.promote_types(x.dtype, branch.dtype)"
-        if not self.features.optional:
-            return f"x.new_empty(x.shape, dtype={sum_type})"
-        return f"x.new_empty(0) if branch is None else x.new_empty(x.shape, dtype={sum_type})"
+        if self.features.optional:
+            return "room_for_sum(x, branch)"
+        return "x.new_empty(x.shape, dtype=torch.promote_types(x.dtype, branch.dtype))"
 
     def _launch(self, kernel: str, given: Mapping[str, str]) -> str:
         return f"{self._arguments(kernel, given)}, num_warps=warps"
@@ -165,6 +174,7 @@ class _Text:
             "WIDE": "wide",
             "BRANCH": "narrower",
             "STREAM": "d_total is not None",
+            **_SEEDED,
         }
         incoming = ["d_y", "total"] if features.add else ["d_y", "x"]
         if features.add:
@@ -187,7 +197,7 @@ class _Text:
             level += ["        if wide:", f"            {call}"] if "wide" in self._open_ways() else [f"        {call}"]
         branch = [
             "    d_total = None if d_total is None else d_total.contiguous()",
-            "    narrower = branch_dtype != total.dtype",
+            f"    narrower = branch_dtype != total.dtype{' or seed is not None' if features.dropout else ''}",
             "    # Else it is that of the sum, too.",
             "    size = total.shape if narrower else (0,)",
             "    d_branch = torch.empty(size, dtype=branch_dtype, device=total.device)",
@@ -217,7 +227,8 @@ class _Text:
     def _more(self) -> str:
         """What else backward takes."""
         offset = ", offset: float" if self.features.offset else ""
-        return f"{offset}, branch_dtype: torch.dtype" if self.features.add else offset
+        drop = f", drop: float{self._seed()}" if self.features.dropout else ""
+        return f"{offset}{drop}, branch_dtype: torch.dtype" if self.features.add else offset
 
     # --- operators ---
 
@@ -231,6 +242,7 @@ class _Text:
                     for name in [*self.incoming, *self.learned]
                 ),
                 *(f"float {n}" for n in self.numbers),
+                *(f"Tensor? {n}" for n in self.seed),
                 "ScalarType dtype",
             ]
         )
@@ -240,10 +252,15 @@ class _Text:
             [
                 *(f"Tensor{'?' if name == 'd_total' else ''} {name}" for name in names),
                 *(["float offset"] if features.offset else []),
+                *(["float drop", "Tensor? seed"] if features.dropout else []),
                 *(["ScalarType branch_dtype"] if features.add else []),
             ]
         )
-        more = [*(["offset"] if features.offset else []), *(["branch_dtype"] if features.add else [])]
+        more = [
+            *(["offset"] if features.offset else []),
+            *(["drop", "seed"] if features.dropout else []),
+            *(["branch_dtype"] if features.add else []),
+        ]
         gradients = len(self.incoming) + 1
         x = incoming[-1]
         shapes = {
@@ -253,10 +270,10 @@ class _Text:
             "rstd": "x.new_empty((x.numel() // weight.numel(),), dtype=torch.float32)",
         }
         branch = [
-            "    size = (0,) if branch_dtype == total.dtype else total.shape",
+            f"    size = (0,) if {self._alike()} else total.shape",
             "    d_branch = total.new_empty(size, dtype=branch_dtype)",
         ]
-        given = ", ".join([*self.incoming, *self.learned, *self.numbers, "dtype"])
+        given = ", ".join([*self.incoming, *self.learned, *self.numbers, *self.seed, "dtype"])
         return [
             f"def norm_forward_shapes({given}):",
             *(f"    {name} = {shapes[name]}" for name in kept),
@@ -282,27 +299,35 @@ class _Text:
             ")",
         ]
 
+    def _alike(self, owner: str = "") -> str:
+        """Whether the gradient of the branch is that of the sum."""
+        seed = " and seed is None" if self.features.dropout else ""
+        return f"{owner}branch_dtype == total.dtype{seed}"
+
     # --- what a model calls ---
 
     def function(self) -> list[str]:
         features = self.features
-        given = [*self.incoming, *self.learned, *self.numbers, "dtype"]
+        given = [*self.incoming, *self.learned, *self.numbers, *self.seed, "dtype"]
         kept = [*self.results, *self.of_rows]
         normed = "total" if features.add else "x"
-        saved = [normed, "weight", *self.of_rows]
+        saved = [normed, "weight", *self.of_rows, *self.seed]
         kept_as = ["x if branch is None else total" if features.optional else normed, *saved[1:]]
         gradients = [f"d_{name}" for name in [*self.incoming, "learned"]]
-        first = ["d_x", "d_branch"] if features.add else ["d_x"]
-        alike = ["        if ctx.branch_dtype == total.dtype:", "            d_branch = d_x"] if features.add else []
+        alike = [f"        if {self._alike('ctx.')}:", "            d_branch = d_x"] if features.add else []
         if features.optional:
-            first[1] = "d_branch if ctx.added else None"
-        results = [*first, *(f"d_learned[{i}]" for i in range(len(self.learned)))]
+            alike += ["        if not ctx.added:", "            d_branch = None"]
+        learned = [f"d_{name}" for name in self.learned]
+        parts = f"        {', '.join(learned) if features.bias else '(d_weight,)'} = d_learned.unbind()"
+        results = [*gradients[:-1], *learned]
         changes = ["d_total", "d_y"] if features.add else ["d_y"]
+        passed = [*changes, *saved[: len(saved) - len(self.seed)]]
         more = [
             *(["ctx.offset"] if features.offset else []),
+            *(["ctx.drop", "seed"] if features.dropout else []),
             *(["ctx.branch_dtype"] if features.add else []),
         ]
-        none = ["None"] * (len(self.numbers) + 1)
+        none = ["None"] * (len(self.numbers) + len(self.seed) + 1)
         added = [
             f"        ctx.branch_dtype = {'x.dtype if branch is None else ' if features.optional else ''}branch.dtype",
             *(["        ctx.added = branch is not None"] if features.optional else []),
@@ -317,6 +342,7 @@ class _Text:
             f"        {', '.join(kept)} = operators.norm_forward({', '.join(given)})",
             f"        ctx.save_for_backward({', '.join(kept_as)})",
             *(["        ctx.offset = offset"] if features.offset else []),
+            *(["        ctx.drop = drop"] if features.dropout else []),
             *(added if features.add else []),
             f"        return {result}",
             "",
@@ -326,16 +352,23 @@ class _Text:
             f"        {', '.join(saved)} = ctx.saved_tensors",
             *(["        d_y = torch.zeros_like(total) if d_y is None else d_y"] if features.add else []),
             *(["        d_total = d_total if ctx.added else None"] if features.optional else []),
-            f"        {', '.join(gradients)} = operators.norm_backward({', '.join([*changes, *saved, *more])})",
+            f"        {', '.join(gradients)} = operators.norm_backward({', '.join([*passed, *more])})",
             *alike,
+            parts,
             f"        return {', '.join([*results, *none])}",
         ]
 
     def entry(self) -> list[str]:
         add = self.features.add
         given = self._tensors([*self.incoming, *self.learned])
-        names = ", ".join([*self.incoming, *self.learned, *self.numbers, "dtype"])
+        names = ", ".join([*self.incoming, *self.learned, *self.numbers, *self.seed, "dtype"])
         width = self.features.width
+        missing = " and branch is not None" if self.features.optional else ""
+        seed = [
+            "    seed = None",
+            f"    if drop > 0{missing}:",
+            "        seed = torch.randint(2**62, (1,), device=x.device)",
+        ]
         kind = "tuple[Tensor, Tensor]" if add else "Tensor"
         shape = f"{', '.join(self.incoming)} [..., {width}] -> {', '.join(self.results)} [..., {width}]"
         return [
@@ -347,6 +380,7 @@ class _Text:
             "    if not fused(x, torch.float16, torch.bfloat16, torch.float32):",
             *(f"        {line}" for line in self._plain()),
             "    dtype = torch.float32 if torch.is_autocast_enabled(x.device.type) else x.dtype",
+            *(seed if self.features.dropout else []),
             *(
                 [
                     f"    total, y = Norm.apply({names})",
@@ -366,42 +400,64 @@ class _Text:
             else f"F.rms_norm({x}, weight.shape, {gain}, eps)"
         )
         if self.features.add:
+            missing = " and branch is not None" if self.features.optional else ""
+            drop = [f"if drop > 0{missing}:", "    branch = F.dropout(branch, drop)"]
             added = "x if branch is None else x + branch" if self.features.optional else "x + branch"
-            return [f"total = {added}", f"return total, {normed}"]
+            return [*(drop if self.features.dropout else []), f"total = {added}", f"return total, {normed}"]
         return [f"return {normed}"]
 
     def module(self) -> list[str]:
         features = self.features
         incoming = self._tensors(self.incoming)
         kind = "tuple[Tensor, Tensor]" if features.add else "Tensor"
-        names = ", ".join([*self.incoming, *(f"self.{name}" for name in [*self.learned, *self.numbers])])
+        own = {name: f"self.{name}" for name in [*self.learned, *self.numbers]} | {"drop": "drop"}
+        names = ", ".join([*self.incoming, *(own[name] for name in [*self.learned, *self.numbers])])
         word = "LayerNorm" if features.layer else "RMSNorm"
         what = f"{_title(features)}: [..., {features.width}] -> [..., {features.width}]"
         if features.add:
             what = f"x + branch, and its {what}"
-        base = "nn.Module" if features.offset else f"nn.{word}"
-        made = [
-            "    def __init__(self, dim: int, eps: float, offset: float) -> None:",
-            "        super().__init__()",
-            "        self.eps = eps",
-            "        self.offset = offset",
-            "        self.weight = nn.Parameter(torch.empty(dim))",
-            "        self.reset_parameters()",
-            "",
-        ]
         reset = [
             "",
             "    def reset_parameters(self) -> None:",
             "        nn.init.constant_(self.weight, 1.0 - self.offset)",
         ]
         return [
-            f"class {features.entry}({base}):",
+            f"class {features.entry}({'nn.Module' if features.offset else f'nn.{word}'}):",
             f'    """{what}"""',
             "",
-            *(made if features.offset else []),
+            *self._constructor(),
             f"    def forward(self, {incoming}) -> {kind}:",
+            *(["        drop = self.drop if self.training else 0.0"] if features.dropout else []),
             f"        return {self.name}({names})",
             *(reset if features.offset else []),
+        ]
+
+    def _constructor(self) -> list[str]:
+        """Nothing where PyTorch's own does."""
+        features = self.features
+        drop = ", *, drop: float" if features.dropout else ""
+        kept = ["        self.drop = drop"] if features.dropout else []
+        if features.offset:
+            return [
+                f"    def __init__(self, dim: int, eps: float, offset: float{drop}) -> None:",
+                "        super().__init__()",
+                "        self.eps = eps",
+                "        self.offset = offset",
+                *kept,
+                "        self.weight = nn.Parameter(torch.empty(dim))",
+                "        self.reset_parameters()",
+                "",
+            ]
+        if not features.dropout:
+            return []
+        options, given = ("eps: float", "eps=eps")
+        if features.layer:
+            options, given = ("eps: float = 1e-5, bias: bool = True", "eps=eps, bias=bias")
+        return [
+            f"    def __init__(self, dim: int, {options}{drop}) -> None:",
+            f"        super().__init__(dim, {given})",
+            *kept,
+            "",
         ]
 
 
