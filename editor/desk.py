@@ -7,6 +7,7 @@ import gc
 from dataclasses import dataclass, field, replace
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
@@ -43,6 +44,12 @@ class Desk:
         self.files.opened[key(source.name)] = source
         self._check_soon(uri, pause)
         self._reread_importers(key(source.name))
+
+    def document(self, uri: str) -> Document:
+        """A document that is open. Raises JsonRpcInvalidParams: a question may come after its document was closed."""
+        if uri not in self.documents:
+            raise JsonRpcInvalidParams(f"{_name(uri)} is not open")
+        return self.documents[uri]
 
     def close(self, uri: str) -> None:
         self._give_up(uri)

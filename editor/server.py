@@ -72,7 +72,7 @@ def _answer(server: LanguageServer, desk: Desk) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     def hovered(params: types.HoverParams) -> types.Hover | None:
-        document = desk.documents[params.text_document.uri]
+        document = desk.document(params.text_document.uri)
         card = hover(document, offset_at(document, params.position), desk.analysed.get(document.uri))
         if card is None:
             return None
@@ -81,20 +81,20 @@ def _answer(server: LanguageServer, desk: Desk) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[".", "(", "["]))
     def completed(params: types.CompletionParams) -> types.CompletionList | None:
-        document = desk.documents[params.text_document.uri]
+        document = desk.document(params.text_document.uri)
         offset = offset_at(document, params.position)
         found = complete(document, offset, desk.analysed.get(document.uri))
         return None if found is None else completion_list(found, document, offset)
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     def defined(params: types.DefinitionParams) -> types.Location | None:
-        document = desk.documents[params.text_document.uri]
+        document = desk.document(params.text_document.uri)
         span = definition(document, offset_at(document, params.position), desk.files)
         return None if span is None else location(span, document)
 
     @server.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     def outlined(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
-        document = desk.documents[params.text_document.uri]
+        document = desk.document(params.text_document.uri)
         return [document_symbol(entry, document) for entry in outline(document.file)]
 
 
@@ -103,7 +103,7 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_FORMATTING)
     def formatted(params: types.DocumentFormattingParams) -> list[types.TextEdit]:
-        document = desk.documents[params.text_document.uri]
+        document = desk.document(params.text_document.uri)
         return [text_edit(document.lines, edit) for edit in layout(document)]
 
     actions = types.CodeActionOptions([types.CodeActionKind.QuickFix, types.CodeActionKind.SourceFixAll])
@@ -122,7 +122,7 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
     def prepared(params: types.PrepareRenameParams) -> types.Range:
-        document = desk.documents[params.text_document.uri]
+        document = desk.document(params.text_document.uri)
         try:
             span = renamable(document, offset_at(document, params.position))
         except Refusal as refusal:
@@ -131,7 +131,7 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
     async def renamed(params: types.RenameParams) -> types.WorkspaceEdit:
-        document = desk.documents[params.text_document.uri]
+        document = desk.document(params.text_document.uri)
         offset = offset_at(document, params.position)
         known = desk.analysed.get(document.uri)
         if known is not None and known.document is not document:

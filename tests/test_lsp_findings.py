@@ -9,6 +9,7 @@ import pytest
 import pytest_lsp
 from lsp_cases import GPT, SERVER, Editor, EditorClient, capabilities, client
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from dlspec.grammar import Source, format, parse
 
@@ -70,6 +71,13 @@ async def test_an_import_that_another_program_writes_is_read_again(client: Edito
         client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([change]))
         assert {d.code for d in await editor.findings() if d.severity == types.DiagnosticSeverity.Error} == codes
     await editor.close()
+
+
+async def test_a_question_about_a_closed_document_is_refused(client: EditorClient) -> None:
+    editor = Editor(client, "file:///gone.dlspec", MLP).open()
+    await editor.close()
+    with pytest.raises(JsonRpcException, match=r"gone\.dlspec> is not open"):
+        await editor.hover("Liner")
 
 
 async def test_further_places_are_related_information(client: EditorClient) -> None:
