@@ -248,11 +248,11 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
     return Artefact(
         name=spec.name,
         graph=graph,
-        model_code=emit_module(_with_kernels(graph, kernel_file), source_name, scheme, kernels=kernel_file),
+        model_code=emit_module(_with_kernels(graph, kernel_file, plan), source_name, scheme, kernels=kernel_file),
         export_code=emit_module(run_passes(graph, EXPORT_PASSES), source_name, scheme, exporting=True),
         recipe_code=emit_recipe(plan, source_name, model, kernel_file) if plan is not None else None,
         settings=settings(
-            plan, spec.name, model_settings(graph, parameter_count(graph)), _fused_loss(plan, kernel_file)
+            plan, spec.name, model_settings(graph, parameter_count(graph)), _fused_loss(graph, plan, kernel_file)
         )
         if plan is not None
         else None,
@@ -275,23 +275,28 @@ def _kernel_file(spec: Spec, word: str | None) -> KernelFile | None:
     return KernelFile(spec.name, {*map(safe_name, spec.scope.functions)})
 
 
-def _fused_loss(plan: TrainPlan, kernels: KernelFile | None) -> dict[str, Any]:
+def _fused_loss(graph: Graph, plan: TrainPlan, kernels: KernelFile | None) -> dict[str, Any]:
     """What the settings say of a loss that kernels compute."""
     if kernels is None:
         return {}
+    from .backends.triton.fuse_loss import loss_in_model
     from .backends.triton.losses import own_dtype
 
-    outputs = own_dtype(plan)
-    return {"own_dtype": outputs} if outputs else {}
+    outputs, loss = own_dtype(plan), loss_in_model(graph, plan)
+    found: dict[str, Any] = {"own_dtype": outputs} if outputs else {}
+    return found if loss is None else found | {"in_model": {loss.name: loss.source}}
 
 
-def _with_kernels(graph: Graph, kernels: KernelFile | None) -> Graph:
+def _with_kernels(graph: Graph, kernels: KernelFile | None, plan: TrainPlan | None) -> Graph:
     if kernels is None:
         return graph
     from .backends.triton.fuse_adds import fuse_adds
     from .backends.triton.fuse_gates import fuse_gates
+    from .backends.triton.fuse_loss import fuse_loss, loss_in_model
 
-    return fuse_gates(fuse_adds(graph))
+    loss = None if plan is None else loss_in_model(graph, plan)
+    graph = fuse_gates(fuse_adds(graph))
+    return graph if loss is None else fuse_loss(graph, loss)
 
 
 def _chosen(spec: Spec, recipe: str | None) -> tuple[str, str | None]:

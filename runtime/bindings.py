@@ -14,13 +14,25 @@ IGNORED = -100
 
 def model_values(model: nn.Module, options: Settings, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run the model on a batch: tensors by "input.NAME", "data.FIELD", "output.NAME"."""
-    inputs = [batch[options.bind[port.name]] for port in options.inputs]
+    inputs, values = _given(options, batch)
     results = model(*inputs)
     outputs = results if isinstance(results, tuple) else (results,)
-    values = {f"data.{name}": tensor for name, tensor in batch.items()}
-    values.update({f"input.{port.name}": tensor for port, tensor in zip(options.inputs, inputs, strict=True)})
     values.update({f"output.{port.name}": tensor for port, tensor in zip(options.outputs, outputs, strict=True)})
     return values
+
+
+def model_loss(model: nn.Module, options: Settings, batch: Mapping[str, Tensor]) -> Tensor:
+    """The loss of a batch, by a model that computes it (`Measure.in_model`)."""
+    inputs, values = _given(options, batch)
+    return model(*inputs, **{name: values[source] for name, source in options.loss.in_model.items()})
+
+
+def _given(options: Settings, batch: Mapping[str, Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """The inputs of the model in its order, and all that is known before it runs, by source."""
+    inputs = [batch[options.bind[port.name]] for port in options.inputs]
+    values = {f"data.{name}": tensor for name, tensor in batch.items()}
+    values.update({f"input.{port.name}": tensor for port, tensor in zip(options.inputs, inputs, strict=True)})
+    return inputs, values
 
 
 def take(measure: Measure, values: Mapping[str, Tensor]) -> dict[str, Tensor]:

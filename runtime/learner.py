@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
-from .bindings import counted, model_values, take
+from .bindings import counted, model_loss, model_values, take
 from .checkpoint import tensors_of
 from .errors import Refused
 from .isolation import Turn
 from .program import Program
 from .seeds import derive_seed
+from .settings import Settings
 
 Batch = Mapping[str, Tensor]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Learner:
         loss: Tensor | None = None
         for number, (part, weight) in enumerate(self._parts(batch)):
             turn.seed(derive_seed(self.options.seed, "forward", step, number))
-            part_loss = self.loss_of(self.values_of(part))
+            part_loss = self.training_loss(part)
             if weight != 1.0:
                 part_loss = part_loss * weight
             if not part_loss.requires_grad:
@@ -106,14 +108,23 @@ class Learner:
             return batch
         return {name: tensor.pin_memory().to(self.device, non_blocking=True) for name, tensor in batch.items()}
 
+    def training_loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch on the device: from the model itself where that computes it, without ever holding what
+        it is made of."""
+        return self._run(model_loss, batch) if self.options.loss.in_model else self.loss_of(self.values_of(batch))
+
     def values_of(self, batch: Batch) -> Mapping[str, Tensor]:
         """Everything that a loss or metric may name, for a batch on the device."""
+        return self._run(model_values, batch)
+
+    def _run(self, call: Callable[[nn.Module, Settings, Batch], Result], batch: Batch) -> Result:
+        """The model in the precision of the run."""
         # The cache of cast weights lives until the outermost autocast ends: where a caller has one, it would outlive
         # the update of the weights.
         bf16 = self.options.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
             try:
-                return model_values(self.model, self.options, batch)
+                return call(self.model, self.options, batch)
             except ValueError as error:
                 if str(error).startswith("Expected more than 1"):
                     raise _has_no_variance() from error

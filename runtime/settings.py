@@ -39,7 +39,8 @@ class Measure:
     `arguments` maps an argument to "output.NAME", "input.NAME" or "data.FIELD". `after` names what is applied to a
     metric's mean over the whole set ("exp" makes a perplexity of a mean loss). `alike` are pairs of an output and a
     data field that are compared entry by entry, and so must agree in shape but for axes of 1. `own_dtype` has the
-    sources that are taken in the dtype they come in; other outputs of 16 bits are made float32.
+    sources that are taken in the dtype they come in; other outputs of 16 bits are made float32. `in_model` is of a loss
+    that the model computes in training: what it is given by keyword, and the source of that.
     """
 
     arguments: Mapping[str, str]
@@ -49,6 +50,7 @@ class Measure:
     after: Mapping[str, str] = field(default_factory=dict)
     alike: tuple[tuple[str, str], ...] = ()
     own_dtype: tuple[str, ...] = ()
+    in_model: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ def _measure(measure: Mapping[str, Any]) -> Measure:
         after=dict(measure.get("after", {})),
         alike=tuple((pair["output"], pair["field"]) for pair in measure.get("alike", ())),
         own_dtype=tuple(measure.get("own_dtype", ())),
+        in_model=dict(measure.get("in_model", {})),
     )
 
 

@@ -59,9 +59,13 @@ class Linear(Layer):
     def is_module(self) -> bool:
         return True
 
-    def constructor(self, x: Tensor, code: Code) -> str:
+    def arguments(self, x: Tensor, code: Code) -> str:
+        """What its module is made with."""
         bias = "" if self.bias else ", bias=False"
-        return f"nn.Linear({code.number(x.dims[-1])}, {code.number(self.features)}{bias})"
+        return f"{code.number(x.dims[-1])}, {code.number(self.features)}{bias}"
+
+    def constructor(self, x: Tensor, code: Code) -> str:
+        return f"nn.Linear({self.arguments(x, code)})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x})"

@@ -144,5 +144,5 @@ def _uses(learner: Learner, turn: Turn, batch: Batch, kernels: ModuleType, entri
     part = {name: tensor[: options.batch // options.accumulate] for name, tensor in batch.items()}
     with turn, watching(learner.model, (program.model_module, program.recipe), kernels, entries) as watch:
         turn.seed(derive_seed(options.seed, "forward", 0, 0))
-        learner.loss_of(learner.values_of(learner.to_device(part)))
+        learner.training_loss(learner.to_device(part))
     return list(watch.seen.values())

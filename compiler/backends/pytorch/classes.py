@@ -148,7 +148,8 @@ class ForwardCode(ForwardText):
     def _open_name(self, reference: Reference) -> str:
         if reference.value is not None:
             return self.number(reference)
-        found = size_text(reference, self.inputs)
+        there = {value: name for value, name in self.inputs.items() if value not in self.made.unit.optional}
+        found = size_text(reference, there)
         if found is None:
             # What is out of reach altogether is told, and shown under its name (`not_emitted`).
             target = reference.target
@@ -294,7 +295,9 @@ def write_class(
 
 
 def _kind(value: Value, unit: Unit) -> str:
-    return "Tensor | None" if value in unit.optional else "Tensor"
+    if value not in unit.optional:
+        return "Tensor"
+    return "Tensor | None = None" if unit.kind == "model" else "Tensor | None"
 
 
 def _shrink(unit: Unit, code: ForwardCode) -> list[str]:

@@ -154,7 +154,7 @@ def _write_group(
 def _doc(unit: Unit, graph: Graph) -> str:
     match unit.kind:
         case "model":
-            return graph.doc
+            return f"{graph.doc}; with {unit.optional[0].name}, the loss" if unit.optional else graph.doc
         case "copy":
             return f"One of {graph.model.name}.{unit.name}." if _is_direct(unit, graph) else f"One of `{unit.name}`."
         case "group":

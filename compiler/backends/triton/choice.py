@@ -13,6 +13,7 @@ from .added_norm import AddedNorm
 from .attention_features import attention_features
 from .gated import Gated
 from .gated_features import gated_features
+from .loss_head import LossHead
 from .norm_features import norm_features
 from .rotary_features import rotary_features
 from .variant import NoKernel, Variant
@@ -32,6 +33,8 @@ def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
         case AddedNorm():
             dropout = layer.dropout is not None
             return replace(norm_features(layer.of, x), add=True, optional=layer.optional, dropout=dropout)
+        case LossHead():
+            return layer.features
         case Gated():
             return gated_features(layer, x)
     raise NoKernel(layer.word)

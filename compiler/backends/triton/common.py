@@ -107,3 +107,12 @@ def room_for_sum(x: Tensor, branch: Tensor | None) -> Tensor:
         return x.new_empty(0)
     return x.new_empty(x.shape, dtype=torch.promote_types(x.dtype, branch.dtype))
 '''
+
+SUMS_OF_PRODUCTS = '''\
+def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right, in the dtype of `total`."""
+    if left.is_cuda and left.dtype != total.dtype:
+        torch.addmm(total, left, right, out_dtype=total.dtype, out=total)
+    else:
+        total.addmm_(left.to(total.dtype), right.to(total.dtype))
+'''

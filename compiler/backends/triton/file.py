@@ -26,7 +26,10 @@ class KernelFile:
 
     def add(self, variant: Variant) -> str:
         """The name of what a model calls for such a variant."""
-        if variant not in self._variants:
+        if variant not in self._variants and variant.on is not None:
+            self.add(variant.on)
+            self._variants[variant] = self._variants[variant.on]
+        elif variant not in self._variants:
             self._variants[variant] = 1 + sum(other.kind == variant.kind for other in self._variants)
         return numbered(variant.entry, self._variants[variant])
 
@@ -65,4 +68,5 @@ def _variant(variant: Variant, number: int) -> str:
     kernels = variant.kernels(number)
     # Without Triton the file can be read all the same.
     own = kernels.text.replace("@triton.jit", "@kernel").replace("= tl.constexpr(", "= constant(")
-    return own.strip("\n") + "\n\n\n" + "\n".join(variant.calling_lines(kernels, number))
+    parts = (own.strip("\n"), "\n".join(variant.calling_lines(kernels, number)))
+    return "\n\n\n".join(part for part in parts if part)

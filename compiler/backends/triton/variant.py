@@ -27,6 +27,11 @@ class Variant(ABC):
     def shared(self) -> tuple[str, ...]:
         """What the file has once for all variants that ask for it."""
 
+    @property
+    def on(self) -> Variant | None:
+        """The variant whose functions this one calls: it stands before it in the file, and gives it its number."""
+        return None
+
     @abstractmethod
     def kernels(self, number: int) -> Specialised: ...
 

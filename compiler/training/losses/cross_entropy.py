@@ -54,9 +54,13 @@ class CrossEntropy(Loss):
     def fused(self, operands: Sequence[Operand], function: str, ignored: Number | None) -> Call:
         """The same by a function with kernels, which leaves out targets that are `ignored`, too."""
         said, true = operands
-        smoothing = () if real(self.smoothing) == 0 else (f"smoothing={real_text(self.smoothing)}",)
-        ignore = () if ignored is None else (f"ignore={real_text(ignored)}",)
-        return Call(function, (said.text, filled(said, true).text, *smoothing, *ignore))
+        numbers = (f"{name}={value}" for name, value in self.numbers(ignored).items())
+        return Call(function, (said.text, filled(said, true).text, *numbers))
+
+    def numbers(self, ignored: Number | None) -> dict[str, str]:
+        """What kernels are given besides logits and targets, as Python."""
+        smoothing = {} if real(self.smoothing) == 0 else {"smoothing": real_text(self.smoothing)}
+        return smoothing | ({} if ignored is None else {"ignore": real_text(ignored)})
 
 
 def rows(said: Operand, true: Operand) -> tuple[str, str]:

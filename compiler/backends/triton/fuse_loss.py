@@ -1,0 +1,98 @@
+"""The last Linear of a model and the cross-entropy of its output become one step, which never holds all logits.
+
+before   def forward(self, tokens):               after   def forward(self, tokens, targets=None):
+             ..                                               ..
+             return self.head(x)                              return self.head(x, targets)
+
+Given targets the model returns the loss; without them the logits, as before. No key of the checkpoint changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+
+from ...ir.graph import Apply, Graph, LayerModule, Node, Unit, Value
+from ...layers.linear import Linear
+from ...layers.side import Side
+from ...semantics.number import is_whole, whole
+from ...semantics.tensor import Tensor
+from ...training.arguments import argument_names
+from ...training.losses.cross_entropy import CrossEntropy
+from ...training.objective import LossTerm
+from ...training.plan import TrainPlan
+from ..pytorch.names import safe_name
+from ..pytorch.reads import named_values, uses
+from .cross_entropy_features import CrossEntropyFeatures
+from .linear_cross_entropy import LinearCrossEntropyFeatures
+from .loss_head import LossHead
+from .losses import fused_losses, ignored
+
+
+@dataclass(frozen=True)
+class InModel:
+    """A loss that the model computes: the targets are its argument `name`, and come from `source` ("data.targets")."""
+
+    name: str
+    source: str
+    features: CrossEntropyFeatures
+    numbers: dict[str, str]
+    """What the loss computes with, as Python."""
+
+
+def loss_in_model(graph: Graph, plan: TrainPlan) -> InModel | None:
+    """Where the loss is a cross-entropy of the model's only output, and that comes from a Linear; else None."""
+    term = plan.loss
+    if not isinstance(term, LossTerm) or not isinstance(term.loss, CrossEntropy) or _head(graph.model) is None:
+        return None
+    features = next((features for one, features in fused_losses(plan) if one is term), None)
+    if features is None or term.said.origin != "output" or term.true.origin not in ("data", "input"):
+        return None
+    stem = argument_names(term.values)[term.true.source]
+    taken = set(map(safe_name, named_values(graph.model)))
+    name = next(name for name in _numbered(stem) if name not in taken)
+    return InModel(name, term.true.source, features, term.loss.numbers(ignored(plan)))
+
+
+def fuse_loss(graph: Graph, loss: InModel) -> Graph:
+    unit = graph.model
+    node = _head(unit)
+    assert node is not None and isinstance(node.op, Apply) and isinstance(node.op.layer, Linear)
+    x, logits = node.inputs[0].type, node.output.type
+    assert isinstance(x, Tensor) and isinstance(logits, Tensor)
+    targets = Value(Tensor("int", logits.dims[:-1]), loss.name)
+    features = LinearCrossEntropyFeatures(whole(x.dims[-1]), whole(logits.dims[-1]), node.op.layer.bias, loss.features)
+    head = LossHead(
+        linear=node.op.layer,
+        features=features,
+        numbers=loss.numbers,
+        targets=Side(targets.type, 1),  # type: ignore[arg-type]
+    )
+    last = replace(node, op=Apply(head), inputs=(*node.inputs, targets))
+    modules = tuple(
+        replace(module, layer=head) if isinstance(module, LayerModule) and module.name == node.module else module
+        for module in unit.modules
+    )
+    nodes = tuple(last if one is node else one for one in unit.nodes)
+    inputs, optional = (*unit.inputs, targets), (*unit.optional, targets)
+    return replace(graph, model=replace(unit, inputs=inputs, nodes=nodes, modules=modules, optional=optional))
+
+
+def _head(unit: Unit) -> Node | None:
+    """The Linear of the model's own whose output is the only one of the model, and is read nowhere else."""
+    if len(unit.outputs) != 1:
+        return None
+    output = unit.outputs[0]
+    node = next((one for one in unit.nodes if output in one.outputs), None)
+    if node is None or not isinstance(node.op, Apply) or not isinstance(node.op.layer, Linear):
+        return None
+    own = unit.borrowed(node.module) is None
+    x = node.inputs[0].type
+    known = isinstance(x, Tensor) and is_whole(x.dims[-1]) and is_whole(node.op.layer.features)
+    return node if own and known and uses(unit)[output] == 1 else None
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    yield from (f"{stem}_{number}" for number in count(2))

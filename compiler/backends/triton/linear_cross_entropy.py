@@ -1,0 +1,209 @@
+"""What a linear layer and the cross-entropy of its logits ask of their kernels, and the text of what runs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..pytorch.layout import fit
+from .common import SUMS_OF_PRODUCTS
+from .cross_entropy_features import CrossEntropyFeatures
+from .cross_entropy_text import OWN_NAMES, Numbers, count, named, not_counted
+from .specialise import Specialised
+from .variant import Variant
+
+_OWN_NAMES = (
+    *("launch_linear_cross_entropy", "linear_cross_entropy_shapes", "linear_cross_entropy"),
+    *("ChunkedCrossEntropy", "LinearCrossEntropy"),
+)
+
+
+@dataclass(frozen=True)
+class LinearCrossEntropyFeatures(Variant):
+    """What is fixed when the kernels are written, which are those of `loss`."""
+
+    kind: ClassVar[str] = "linear_cross_entropy"
+
+    width: int
+    """Of what comes in."""
+    classes: int
+    bias: bool
+    loss: CrossEntropyFeatures
+
+    @property
+    def entry(self) -> str:
+        return "LinearCrossEntropy"
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        return (SUMS_OF_PRODUCTS,)
+
+    @property
+    def on(self) -> CrossEntropyFeatures:
+        return self.loss
+
+    def kernels(self, number: int) -> Specialised:
+        return Specialised((), "", {})
+
+    def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
+        text = _Text(self)
+        lines = [
+            *text.launch(),
+            *("", "", *text.operator()),
+            *("", "", *text.function()),
+            *("", "", *text.entry()),
+            *("", "", *text.module()),
+        ]
+        return [part for line in lines for part in fit(named(line, (*OWN_NAMES, *_OWN_NAMES), number))]
+
+
+class _Text:
+    def __init__(self, features: LinearCrossEntropyFeatures) -> None:
+        self.features, self.numbers = features, Numbers(features.loss)
+        self.learned = ["weight", *(["bias"] if features.bias else [])]
+        self.incoming = ["x", *self.learned, "labels"]
+        self.gradients = [f"d_{name}" for name in ["x", *self.learned]]
+
+    def _tensors(self) -> str:
+        return ", ".join(f"{name}: Tensor" for name in self.incoming)
+
+    def _names(self) -> str:
+        return ", ".join(self.incoming) + self.numbers.given
+
+    def launch(self) -> list[str]:
+        bias = self.features.bias
+        product = (
+            "torch.addmm(bias, some, weight.t(), out=logits)" if bias else "torch.mm(some, weight.t(), out=logits)"
+        )
+        given = self.numbers.given
+        return [
+            f"def launch_linear_cross_entropy({self._tensors()}{self.numbers.parameters}, by_x: bool, by_weight: bool) "
+            f"-> tuple[{', '.join(['Tensor'] * (1 + len(self.gradients)))}]:",
+            '    """The sum of the losses of x [rows, width], and its gradients, as many rows of logits at a',
+            "    time as take the memory of x, or of the weight where that is more.",
+            '    """',
+            "    (rows, width), V = x.shape, weight.shape[0]",
+            "    # Each chunk goes through the gradient of the weight: fewer rows would take longer.",
+            "    chunk = max(rows * width // V, width)",
+            "    total = torch.zeros((), dtype=torch.float32, device=x.device)",
+            "    one = torch.ones_like(total)",
+            "    d_x = x.new_empty(rows if by_x else 0, width)",
+            "    size = V if by_weight else 0",
+            "    d_weight = torch.zeros((size, width), dtype=torch.float32, device=x.device)",
+            *(["    d_bias = torch.zeros(size, dtype=torch.float32, device=x.device)"] if bias else []),
+            "    # Rows are padded: products are fast where each begins at an aligned address.",
+            "    room = x.new_empty(min(chunk, rows), -(-V // 16) * 16)[:, :V]",
+            "    for start in range(0, rows, chunk):",
+            "        some, true = x[start : start + chunk], labels[start : start + chunk]",
+            "        logits = room[: len(some)]",
+            f"        {product}",
+            f"        loss, lse = launch_cross_entropy_forward(logits, true{given})",
+            "        total += loss.sum()",
+            "        if not (by_x or by_weight):",
+            "            continue",
+            "        # As if the gradient by the sum were 1: small numbers would be lost in float16.",
+            f"        cross_entropy_gradient(one, logits, true, lse, logits{given})",
+            "        if by_x:",
+            "            torch.mm(logits, weight, out=d_x[start : start + chunk])",
+            "        if by_weight:",
+            "            add_product(d_weight, logits.t(), some)",
+            *(["            d_bias += logits.sum(0, dtype=torch.float32)"] if bias else []),
+            f"    return total, {', '.join(self.gradients)}",
+        ]
+
+    def operator(self) -> list[str]:
+        schema = ", ".join(f"Tensor {name}" for name in self.incoming)
+        outputs = ", ".join(["Tensor"] * (1 + len(self.gradients)))
+        bias = ["    d_bias = x.new_empty((size,), dtype=torch.float32)"] if self.features.bias else []
+        return [
+            f"def linear_cross_entropy_shapes({self._names()}, by_x, by_weight):",
+            "    (rows, width), size = x.shape, weight.shape[0] if by_weight else 0",
+            "    total = x.new_empty((), dtype=torch.float32)",
+            "    d_x = x.new_empty(rows if by_x else 0, width)",
+            "    d_weight = x.new_empty((size, width), dtype=torch.float32)",
+            *bias,
+            f"    return total, {', '.join(self.gradients)}",
+            "",
+            "",
+            "operator(",
+            f'    "linear_cross_entropy({schema}{self.numbers.schema}, bool by_x, bool by_weight) -> ({outputs})",',
+            "    launch_linear_cross_entropy,",
+            "    linear_cross_entropy_shapes,",
+            ")",
+        ]
+
+    def function(self) -> list[str]:
+        given = self._names()
+        cast = ", ".join(["x", *(f"{name}.to(x.dtype)" for name in self.learned), "labels"]) + self.numbers.given
+        gradients = ", ".join(self.gradients)
+        dtypes = ", ".join(f"{name}.dtype" for name in ["x", *self.learned])
+        return [
+            "class ChunkedCrossEntropy(torch.autograd.Function):",
+            '    """Gradients are made in the forward pass, while logits are there; backward only scales."""',
+            "",
+            "    @staticmethod",
+            f"    def forward(ctx, {given}, by_x, by_weight):",
+            f"        total, *gradients = operators.linear_cross_entropy({cast}, by_x, by_weight)",
+            f"        count = {count('labels', self.features.loss)}.sum()",
+            "        ctx.save_for_backward(count, *gradients)",
+            f"        ctx.dtypes = {dtypes}",
+            "        return total / count",
+            "",
+            "    @staticmethod",
+            "    @once_differentiable",
+            "    def backward(ctx, d_mean):",
+            "        count, *gradients = ctx.saved_tensors",
+            "        scale = d_mean / count.clamp(min=1)",
+            f"        {gradients} = (",
+            "            (gradient.float() * scale).to(dtype) if needed else None",
+            "            for gradient, dtype, needed in zip(gradients, ctx.dtypes, ctx.needs_input_grad)",
+            "        )",
+            f"        return {gradients}, None{self.numbers.nothing}, None, None",
+        ]
+
+    def entry(self) -> list[str]:
+        features = self.features
+        bias = ", bias" if features.bias else ""
+        learned = " or ".join(f"{name}.requires_grad" for name in self.learned)
+        learned = f"({learned})" if features.bias else learned
+        return [
+            f"def linear_cross_entropy({self._tensors()}{self.numbers.parameters}) -> Tensor:",
+            '    """cross_entropy of a linear layer, which on a GPU never has all of its logits.',
+            "",
+            f"    x [..., {features.width}], labels [...]; {not_counted(features.loss)}",
+            '    """',
+            "    if not fused(x, torch.float16, torch.bfloat16, torch.float32):",
+            f"        return cross_entropy(F.linear(x, weight{bias}), labels{self.numbers.given})",
+            "    if torch.is_autocast_enabled(x.device.type):",
+            "        x = x.to(torch.get_autocast_dtype(x.device.type))",
+            "    x, labels = x.flatten(0, -2).contiguous(), labels.flatten()",
+            "    by_x = torch.is_grad_enabled() and x.requires_grad",
+            f"    by_weight = torch.is_grad_enabled() and {learned}",
+            f"    return ChunkedCrossEntropy.apply({self._names()}, by_x, by_weight)",
+        ]
+
+    def module(self) -> list[str]:
+        features = self.features
+        numbers = self.numbers.parameters
+        given = ", ".join(
+            [f"self.{name}" if name in self.learned else name for name in ("x", *self.learned, "targets")]
+            + [f"self.{name}" for name in self.numbers.names]
+        )
+        bias = ", bias=False" if not features.bias else ""
+        made = [
+            f"    def __init__(self, inputs: int, outputs: int{'' if features.bias else ', bias: bool'}{numbers}) "
+            "-> None:",
+            f"        super().__init__(inputs, outputs{bias.replace('False', 'bias')})",
+            *(f"        self.{name} = {name}" for name in self.numbers.names),
+            "",
+        ]
+        return [
+            "class LinearCrossEntropy(nn.Linear):",
+            f'    """[..., {features.width}] -> [..., {features.classes}]; with targets [...], their cross-entropy."""',
+            "",
+            *(made if self.numbers.names else []),
+            "    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:",
+            "        if targets is None:",
+            "            return super().forward(x)",
+            f"        return linear_cross_entropy({given})",
+        ]

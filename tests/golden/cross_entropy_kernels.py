@@ -1,0 +1,503 @@
+"""Kernels of net.dlspec, and the plain forms that run without a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+try:
+    import triton
+    import triton.language as tl
+
+    kernel, constant = triton.jit, tl.constexpr
+except ImportError:  # there is no GPU here, and the plain forms run
+    triton = None
+
+    def kernel(function: Callable) -> Callable:
+        return function
+
+    constant = kernel
+
+NAMESPACE = "net_a6fc48"
+operators = getattr(torch.ops, NAMESPACE)
+
+
+def fused(x: Tensor, *dtypes: torch.dtype) -> bool:
+    """Whether kernels run on such a tensor: on a GPU, in one of these dtypes."""
+    return triton is not None and x.is_cuda and x.dtype in dtypes and x.numel() > 0
+
+
+def generation(x: Tensor) -> int:
+    """Of the GPU of `x`, as tables of tiles know it: 9 on Hopper, else 8."""
+    if torch.version.hip is not None or not x.is_cuda:
+        return 8
+    return 9 if torch.cuda.get_device_capability(x.device)[0] == 9 else 8
+
+
+def operator(schema: str, launch: Callable, shapes: Callable) -> None:
+    """Defines an operator, once in a process: a second copy of this file finds it."""
+    name = schema.partition("(")[0]
+    if hasattr(operators, name):
+        return
+    library = torch.library.Library(NAMESPACE, "FRAGMENT")
+    # An operator lives as long as its library does, which may be longer than this module.
+    setattr(operators, f"_{name}_library", library)
+    library.define(schema)
+    library.impl(name, launch, "CUDA")
+    torch.library.register_fake(f"{NAMESPACE}::{name}", shapes, lib=library)
+
+
+def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right, in the dtype of `total`."""
+    if left.is_cuda and left.dtype != total.dtype:
+        torch.addmm(total, left, right, out_dtype=total.dtype, out=total)
+    else:
+        total.addmm_(left.to(total.dtype), right.to(total.dtype))
+
+
+CROSS_ENTROPY_LOG2_E = constant(1.4426950408889634)
+"""Exponentials are taken to the base of two, the hardware's own."""
+CROSS_ENTROPY_LOWEST = constant(-3.4028234663852886e38)
+"""The least of float32. Below it is only -inf, which must not be subtracted from
+itself.
+"""
+CROSS_ENTROPY_STAGES = constant(1)
+
+
+# Cross-entropy of rows of logits: forward reads them once; backward reads and writes
+# them once.
+#
+# The loss of a row is lse - logits[label], where lse = log(sum(exp(logits))), in
+# float32. A label of -100 does not count.
+#
+# Rows of odd length do not begin where a load of 16 bytes may. Each row is read as a
+# ring that begins at its first number where one may, so that all tiles but the last are
+# read 16 bytes at a time; the last goes around the end of the row.
+
+
+@kernel
+def cross_entropy_counted_label(labels, row, V):
+    """The label of a row, whether the row counts, and whether the label is then one
+    of the V classes.
+    """
+    label = tl.load(labels + row).to(tl.int64)
+    counts = label != -100
+    known = counts & (label >= 0) & (label < V)
+    return label.to(tl.int32), counts, known
+
+
+@kernel
+def cross_entropy_ring_start(base, V, GRAIN: tl.constexpr):
+    """The first column of the row at `base` where a load of GRAIN numbers may begin."""
+    return tl.minimum(tl.cdiv(base, GRAIN) * GRAIN - base, V).to(tl.int32)
+
+
+@kernel
+def cross_entropy_ring_tile(
+    base, first, place, V, GRAIN: tl.constexpr, WHOLE: tl.constexpr
+):
+    """Places of the ring: where they lie, which columns they are, which of them there
+    are.
+
+    WHOLE promises that neither the end of the row nor that of the ring lies among them.
+    """
+    column = first + place
+    if WHOLE:
+        at = tl.multiple_of(base + first, GRAIN) + place
+    else:
+        column = tl.where(column < V, column, column - V)
+        at = base + column
+    return at, column, place < V
+
+
+@kernel
+def cross_entropy_over_columns(
+    total,
+    high,
+    logits,
+    base,
+    first,
+    begin,
+    end,
+    V,
+    BLOCK: tl.constexpr,
+    GRAIN: tl.constexpr,
+    WHOLE: tl.constexpr,
+):
+    """Goes on from place `begin` of the ring to `end`: sums of exp(logit - high), and
+    the highest logits.
+
+    A load is a line of GRAIN numbers, which one thread has; its sums are brought to a
+    new height once for all of them.
+    """
+    for start in tl.range(begin, end, BLOCK, num_stages=CROSS_ENTROPY_STAGES):
+        start = tl.multiple_of(start, BLOCK)
+        lines = tl.arange(0, BLOCK // GRAIN)[:, None] * GRAIN
+        at, _, inside = cross_entropy_ring_tile(
+            base, first, start + lines + tl.arange(0, GRAIN)[None, :], V, GRAIN, WHOLE
+        )
+        if WHOLE:
+            value = tl.load(logits + at).to(tl.float32)
+        else:
+            value = tl.load(logits + at, mask=inside, other=float("-inf")).to(
+                tl.float32
+            )
+        higher = tl.maximum(high, tl.max(value, 1))
+        total = total * tl.math.exp2((high - higher) * CROSS_ENTROPY_LOG2_E)
+        total += tl.sum(
+            tl.math.exp2((value - higher[:, None]) * CROSS_ENTROPY_LOG2_E), 1
+        )
+        high = higher
+    return total, high
+
+
+@kernel
+def cross_entropy_forward(logits, labels, loss, lse, row_step, V, BLOCK: tl.constexpr):
+    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse
+    [rows].
+
+    loss and lse of a row that does not count are 0, and nothing else of it is read. A
+    label that is no class makes NaN.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    base = row.to(tl.int64) * row_step
+    label, counts, known = cross_entropy_counted_label(labels, row, V)
+    first = cross_entropy_ring_start(base, V, GRAIN)
+    end = tl.where(counts, V, 0)
+    whole = tl.maximum(end - first, 0) // BLOCK * BLOCK
+    total = tl.zeros([BLOCK // GRAIN], tl.float32)
+    high = tl.full([BLOCK // GRAIN], CROSS_ENTROPY_LOWEST, tl.float32)
+    total, high = cross_entropy_over_columns(
+        total, high, logits, base, first, 0, whole, V, BLOCK, GRAIN, True
+    )
+    total, high = cross_entropy_over_columns(
+        total, high, logits, base, first, whole, end, V, BLOCK, GRAIN, False
+    )
+
+    highest = tl.max(high, 0)
+    log_sum = tl.log(
+        tl.where(
+            counts,
+            tl.sum(total * tl.math.exp2((high - highest) * CROSS_ENTROPY_LOG2_E), 0),
+            1.0,
+        ),
+    )
+    chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(
+        tl.float32
+    )
+    # lse - chosen would round off what the logits have in common.
+    result = (highest - chosen) + log_sum
+    tl.store(loss + row, tl.where(counts, result, 0.0))
+    tl.store(lse + row, tl.where(counts, highest + log_sum, 0.0))
+
+
+@kernel
+def cross_entropy_over_classes(
+    logits,
+    d_logits,
+    base,
+    first,
+    start,
+    V,
+    label,
+    lse,
+    by_p,
+    by_label,
+    BLOCK: tl.constexpr,
+    GRAIN: tl.constexpr,
+    WHOLE: tl.constexpr,
+):
+    """The gradient by the logits of a tile: `by_p` times their softmax, less
+    `by_label` at the label.
+    """
+    at, column, inside = cross_entropy_ring_tile(
+        base, first, start + tl.arange(0, BLOCK), V, GRAIN, WHOLE
+    )
+    if WHOLE:
+        value = tl.load(logits + at).to(tl.float32)
+    else:
+        value = tl.load(logits + at, mask=inside, other=float("-inf")).to(tl.float32)
+    change = tl.math.exp2((value - lse) * CROSS_ENTROPY_LOG2_E) * by_p - tl.where(
+        column == label, by_label, 0.0
+    )
+    change = change.to(d_logits.dtype.element_ty)
+    if WHOLE:
+        tl.store(d_logits + at, change)
+    else:
+        tl.store(d_logits + at, change, mask=inside)
+
+
+@kernel
+def cross_entropy_backward(
+    logits, labels, lse, d_loss, d_logits, row_step, d_loss_step, V, BLOCK: tl.constexpr
+):
+    """A program has a tile of a row. d_loss [rows], `d_loss_step` apart: 0 where one
+    number serves all.
+
+    Rows of d_logits lie `row_step` apart as those of logits do, and it may be logits
+    itself: each number is read and written by one program. A launcher may do that with
+    logits which it made, or which nothing reads after their loss and whose gradient is
+    asked for once.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    start = tl.program_id(1) * BLOCK
+    base = row.to(tl.int64) * row_step
+    label, counts, known = cross_entropy_counted_label(labels, row, V)
+    first = cross_entropy_ring_start(base, V, GRAIN)
+    if counts:
+        log_sum = tl.load(lse + row)
+        change = tl.load(d_loss + row.to(tl.int64) * d_loss_step).to(tl.float32)
+        by_label = tl.where(known, change, float("nan"))
+        if first + start + BLOCK <= V:
+            cross_entropy_over_classes(
+                logits,
+                d_logits,
+                base,
+                first,
+                start,
+                V,
+                label,
+                log_sum,
+                by_label,
+                by_label,
+                BLOCK,
+                GRAIN,
+                True,
+            )
+        else:
+            cross_entropy_over_classes(
+                logits,
+                d_logits,
+                base,
+                first,
+                start,
+                V,
+                label,
+                log_sum,
+                by_label,
+                by_label,
+                BLOCK,
+                GRAIN,
+                False,
+            )
+    else:
+        at, _, inside = cross_entropy_ring_tile(
+            base, first, start + tl.arange(0, BLOCK), V, GRAIN, False
+        )
+        tl.store(
+            d_logits + at, tl.zeros([BLOCK], d_logits.dtype.element_ty), mask=inside
+        )
+
+
+def launch_cross_entropy_forward(
+    logits: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """loss and lse of each row of logits [rows, V], whose numbers lie side by side."""
+    rows, V = logits.shape
+    labels = labels.contiguous()
+    loss = torch.empty(rows, dtype=torch.float32, device=logits.device)
+    lse = torch.empty_like(loss)
+    # A thread has 16 bytes of a tile, or twice as many of float32.
+    block = max(256, min(2048, triton.next_power_of_2(V)))
+    with torch.cuda.device_of(logits):
+        cross_entropy_forward[(rows,)](
+            logits,
+            labels,
+            loss,
+            lse,
+            logits.stride(0),
+            V,
+            BLOCK=block,
+            num_warps=block // 256,
+        )
+    return loss, lse
+
+
+def cross_entropy_gradient(
+    d_loss: Tensor, logits: Tensor, labels: Tensor, lse: Tensor, d_logits: Tensor
+) -> None:
+    """Fills d_logits, which lies as logits does and may be logits itself."""
+    rows, V = logits.shape
+    labels = labels.contiguous()
+    widest = 2048 if V <= 65_536 else 8192
+    block = max(256, min(widest, triton.next_power_of_2(V)))
+    with torch.cuda.device_of(logits):
+        cross_entropy_backward[(rows, triton.cdiv(V, block))](
+            logits,
+            labels,
+            lse,
+            d_loss,
+            d_logits,
+            logits.stride(0),
+            0,
+            V,
+            BLOCK=block,
+            num_warps=min(8, block // 256),
+        )
+
+
+def launch_cross_entropy_backward(
+    d_loss: Tensor, logits: Tensor, labels: Tensor, lse: Tensor
+) -> Tensor:
+    size, step = logits.shape, logits.stride()
+    d_logits = torch.empty_strided(size, step, dtype=logits.dtype, device=logits.device)
+    cross_entropy_gradient(d_loss, logits, labels, lse, d_logits)
+    return d_logits
+
+
+def cross_entropy_forward_shapes(logits, labels):
+    loss = logits.new_empty(logits.shape[:1], dtype=torch.float32)
+    return loss, torch.empty_like(loss)
+
+
+def cross_entropy_backward_shapes(d_loss, logits, labels, lse):
+    return logits.new_empty_strided(logits.shape, logits.stride())
+
+
+operator(
+    "cross_entropy_forward(Tensor logits, Tensor labels) -> (Tensor, Tensor)",
+    launch_cross_entropy_forward,
+    cross_entropy_forward_shapes,
+)
+operator(
+    "cross_entropy_backward(Tensor d_loss, Tensor logits, Tensor labels, Tensor lse) -> Tensor",
+    launch_cross_entropy_backward,
+    cross_entropy_backward_shapes,
+)
+
+
+class CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, logits, labels):
+        loss, lse = operators.cross_entropy_forward(logits, labels)
+        count = (labels != -100).sum()
+        ctx.save_for_backward(logits, labels, lse, count)
+        return loss.sum() / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_mean):
+        logits, labels, lse, count = ctx.saved_tensors
+        d_loss = d_mean / count
+        d_logits = operators.cross_entropy_backward(d_loss, logits, labels, lse)
+        return d_logits, None
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean of -log softmax(logits)[label], in float32, fused where there is a GPU.
+
+    logits [..., V], labels [...]; a label of -100 does not count.
+    """
+    logits, labels = logits.flatten(0, -2), labels.flatten()
+    if not fused(logits, torch.float16, torch.bfloat16, torch.float32):
+        # In float32 at least.
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return F.cross_entropy(logits, labels)
+    if logits.stride(1) != 1 or logits.stride(0) < logits.shape[1]:
+        logits = logits.contiguous()
+    return CrossEntropy.apply(logits, labels)
+
+
+def launch_linear_cross_entropy(
+    x: Tensor, weight: Tensor, labels: Tensor, by_x: bool, by_weight: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum of the losses of x [rows, width], and its gradients, as many rows of logits at a
+    time as take the memory of x, or of the weight where that is more.
+    """
+    (rows, width), V = x.shape, weight.shape[0]
+    # Each chunk goes through the gradient of the weight: fewer rows would take longer.
+    chunk = max(rows * width // V, width)
+    total = torch.zeros((), dtype=torch.float32, device=x.device)
+    one = torch.ones_like(total)
+    d_x = x.new_empty(rows if by_x else 0, width)
+    size = V if by_weight else 0
+    d_weight = torch.zeros((size, width), dtype=torch.float32, device=x.device)
+    # Rows are padded: products are fast where each begins at an aligned address.
+    room = x.new_empty(min(chunk, rows), -(-V // 16) * 16)[:, :V]
+    for start in range(0, rows, chunk):
+        some, true = x[start : start + chunk], labels[start : start + chunk]
+        logits = room[: len(some)]
+        torch.mm(some, weight.t(), out=logits)
+        loss, lse = launch_cross_entropy_forward(logits, true)
+        total += loss.sum()
+        if not (by_x or by_weight):
+            continue
+        # As if the gradient by the sum were 1: small numbers would be lost in float16.
+        cross_entropy_gradient(one, logits, true, lse, logits)
+        if by_x:
+            torch.mm(logits, weight, out=d_x[start : start + chunk])
+        if by_weight:
+            add_product(d_weight, logits.t(), some)
+    return total, d_x, d_weight
+
+
+def linear_cross_entropy_shapes(x, weight, labels, by_x, by_weight):
+    (rows, width), size = x.shape, weight.shape[0] if by_weight else 0
+    total = x.new_empty((), dtype=torch.float32)
+    d_x = x.new_empty(rows if by_x else 0, width)
+    d_weight = x.new_empty((size, width), dtype=torch.float32)
+    return total, d_x, d_weight
+
+
+operator(
+    "linear_cross_entropy(Tensor x, Tensor weight, Tensor labels, bool by_x, bool by_weight) -> (Tensor, Tensor, Tensor)",
+    launch_linear_cross_entropy,
+    linear_cross_entropy_shapes,
+)
+
+
+class ChunkedCrossEntropy(torch.autograd.Function):
+    """Gradients are made in the forward pass, while logits are there; backward only scales."""
+
+    @staticmethod
+    def forward(ctx, x, weight, labels, by_x, by_weight):
+        total, *gradients = operators.linear_cross_entropy(
+            x, weight.to(x.dtype), labels, by_x, by_weight
+        )
+        count = (labels != -100).sum()
+        ctx.save_for_backward(count, *gradients)
+        ctx.dtypes = x.dtype, weight.dtype
+        return total / count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_mean):
+        count, *gradients = ctx.saved_tensors
+        scale = d_mean / count.clamp(min=1)
+        d_x, d_weight = (
+            (gradient.float() * scale).to(dtype) if needed else None
+            for gradient, dtype, needed in zip(
+                gradients, ctx.dtypes, ctx.needs_input_grad
+            )
+        )
+        return d_x, d_weight, None, None, None
+
+
+def linear_cross_entropy(x: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+    """cross_entropy of a linear layer, which on a GPU never has all of its logits.
+
+    x [..., 16], labels [...]; a label of -100 does not count.
+    """
+    if not fused(x, torch.float16, torch.bfloat16, torch.float32):
+        return cross_entropy(F.linear(x, weight), labels)
+    if torch.is_autocast_enabled(x.device.type):
+        x = x.to(torch.get_autocast_dtype(x.device.type))
+    x, labels = x.flatten(0, -2).contiguous(), labels.flatten()
+    by_x = torch.is_grad_enabled() and x.requires_grad
+    by_weight = torch.is_grad_enabled() and weight.requires_grad
+    return ChunkedCrossEntropy.apply(x, weight, labels, by_x, by_weight)
+
+
+class LinearCrossEntropy(nn.Linear):
+    """[..., 16] -> [..., 256]; with targets [...], their cross-entropy."""
+
+    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+        if targets is None:
+            return super().forward(x)
+        return linear_cross_entropy(x, self.weight, targets)

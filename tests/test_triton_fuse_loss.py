@@ -1,0 +1,384 @@
+"""Models that compute the loss of their last Linear: what is emitted, and that it is the loss of the plain model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from triton_files import always, compiled, loaded
+from triton_templates import interpreting
+
+import dlspec
+from dlspec.runtime.program import load_text
+
+# Of the interpreter's numpy: exponentials of what lies below all numbers, where PyTorch and Triton say nothing.
+pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+
+HEADS = {"plain": "", "without bias": ", bias = false", "tied": ", bias = false, weight = wte.weight"}
+OPTIONS = {"plain": "", "smoothing and ignore": ", smoothing = 0.1, ignore = 0"}
+VOCAB = 256
+
+
+def spec(head: str = "", options: str = "", more: str = "", loss: str = "") -> str:
+    return f"""\
+dlspec 1
+model Lm: (tokens: int[B, T <= 32]) -> (logits: [B, T, {VOCAB}]) {{
+  tokens -> wte: Embedding({VOCAB}, 16) -> relu -> head: Linear({VOCAB}{head})
+}}
+train Lm {{
+  data = text("a.txt", tokenizer = bytes, window = 16)
+  loss = {loss or f"cross_entropy(logits, data.targets{options})"}
+  optimizer = AdamW(lr = 1e-2)
+  steps = 4
+  batch = 4
+  kernels = triton
+{more}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def interpreted() -> Iterator[None]:
+    with interpreting():
+        yield
+
+
+def drawn(module: ModuleType, seed: int = 2) -> nn.Module:
+    model = module.Lm()
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return model
+
+
+def batch(B: int = 2, T: int = 20) -> tuple[Tensor, Tensor]:
+    """Among the targets are some that do not count, and 0."""
+    tokens, targets = torch.randint(0, VOCAB, (2, B, T), generator=torch.Generator().manual_seed(1))
+    targets[0, :2], targets[0, 2] = -100, 0
+    return tokens, targets
+
+
+def gradients(model: nn.Module, loss: Tensor) -> list[Tensor]:
+    return [loss.detach(), *torch.autograd.grad(3 * loss, list(model.parameters()))]
+
+
+class Poisoned(TorchFunctionMode):
+    """Memory that is NaN before."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if func in (torch.empty, torch.empty_like, Tensor.new_empty) and made.is_floating_point():
+            made.fill_(float("nan"))
+        return made
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
+def test_the_loss_of_the_plain_model(head: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In three chunks. Weights start equal and keys agree; without targets there are logits as before."""
+    plain = compiled(spec(head, options), "torch")
+    module, kernels = loaded(compiled(spec(head, options)))
+    first, second = drawn(load_text("net", plain.model_code)), drawn(module)
+    second.load_state_dict(first.state_dict(), strict=True)
+    assert list(first.state_dict()) == list(second.state_dict())
+    recipe = load_text("net_recipe", plain.recipe_code or "")
+    tokens, targets = batch()
+    assert torch.equal(first(tokens), second(tokens))
+    want = gradients(first, recipe.loss(first(tokens), targets))
+    without = gradients(second, second(tokens, targets=targets))
+    exact = gradients(first.double(), recipe.loss(first(tokens), targets))
+    monkeypatch.setattr(kernels, "fused", always)
+    with Poisoned():
+        found = gradients(second, second(tokens, targets=targets))
+    for a, b, c, d in zip(want, without, found, exact, strict=True):
+        assert torch.equal(a, b)
+        torch.testing.assert_close(c.double(), d, atol=1e-4, rtol=0)
+
+
+def test_weights_start_as_without() -> None:
+    for head in HEADS.values():
+        models = [load_text("net", compiled(spec(head), "torch").model_code).Lm(), loaded(compiled(spec(head)))[0].Lm()]
+        for model in models:
+            model.init_weights(torch.Generator().manual_seed(0))
+        first, second = (model.state_dict() for model in models)
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_the_files_say() -> None:
+    artefact = compiled(spec(", bias = false", ", smoothing = 0.1, ignore = 0"))
+    code = artefact.model_code
+    assert "; with targets, the loss" in code
+    assert f"self.head = LinearCrossEntropy(16, {VOCAB}, bias=False, smoothing=0.1, ignore=0)" in code
+    assert "def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Tensor:" in code
+    assert "return self.head(x, targets)" in code
+    assert "def forward(self, tokens: Tensor) -> Tensor:" in artefact.export_code
+    assert artefact.settings is not None
+    assert artefact.settings["loss"]["in_model"] == {"targets": "data.targets"}
+    assert artefact.kernels["net_kernels.py"].count("def cross_entropy_forward(") == 1
+    assert "bias" not in artefact.kernels["net_kernels.py"].split("class LinearCrossEntropy")[0]
+    assert "in_model" not in json.dumps(compiled(spec(), "torch").settings)
+
+
+def test_the_golden_file() -> None:
+    """Golden is what the emitter gives: read its difference when it changes."""
+    golden = Path(__file__).parent / "golden" / "cross_entropy_kernels.py"
+    text = compiled(spec(HEADS["without bias"])).kernels["net_kernels.py"]
+    assert text == golden.read_text(encoding="utf-8")
+
+
+NOT_FUSED = {
+    "a layer behind it": spec().replace("head: Linear(256)", "head: Linear(256) -> gelu"),
+    "scaled": spec(loss="0.5 * cross_entropy(logits, data.targets)"),
+    "a sum": spec(loss="cross_entropy(logits, data.targets) + mse(logits, 0)"),
+    "another loss": spec(loss="mse(logits, 0)"),
+    "one class for all": spec(loss="cross_entropy(logits, 3)"),
+    "two outputs": spec()
+    .replace("(logits: [B, T, 256])", "(logits: [B, T, 256], hidden: [B, T, 16])")
+    .replace("-> relu -> head: Linear(256)", "-> relu as hidden\n  head: Linear(256) as logits"),
+    "read elsewhere": spec().replace("head: Linear(256)", "head: Linear(256) as y\n  y + 0 * y"),
+}
+
+
+@pytest.mark.parametrize("text", NOT_FUSED.values(), ids=NOT_FUSED.keys())
+def test_where_the_model_gives_logits_alone(text: str) -> None:
+    artefact = compiled(text)
+    assert artefact.model_code == compiled(text, "torch").model_code
+    assert artefact.settings is not None
+    assert "in_model" not in artefact.settings["loss"]
+
+
+def test_targets_have_a_name_that_nothing_has() -> None:
+    """Here they are what comes in, too."""
+    artefact = compiled(spec(loss="cross_entropy(logits, tokens)"))
+    assert artefact.settings is not None
+    assert artefact.settings["loss"]["in_model"] == {"tokens_2": "input.tokens"}
+    assert "def forward(self, tokens: Tensor, tokens_2: Tensor | None = None)" in artefact.model_code
+
+
+def test_open_sizes_are_not_read_off_the_targets() -> None:
+    """They are there in training alone."""
+    text = spec().replace("int[B, T <= 32]", "int[B, 2 * T]").replace("-> relu ->", "-> reshape([B, T, 32]) ->")
+    text = text.replace('text("a.txt", tokenizer = bytes, window = 16)', 'arrays("a.npz")')
+    code = compiled(text).model_code
+    assert "tokens.shape[1] // 2" in code
+    assert "targets.shape" not in code
+
+
+def test_half_precision_by_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most twice the error of PyTorch at the same precision, against float64."""
+    plain = compiled(spec(), "torch")
+    module, kernels = loaded(compiled(spec()))
+    recipe = load_text("net_recipe", plain.recipe_code or "")
+    tokens, targets = batch()
+    for dtype in (torch.bfloat16, torch.float16):
+        model = drawn(load_text("net", plain.model_code)).to(dtype)
+        theirs = gradients(model, recipe.loss(model(tokens), targets))
+        exact_model = drawn(load_text("net", plain.model_code))
+        exact_model.load_state_dict(model.state_dict())
+        exact_model.double()
+        exact = gradients(exact_model, recipe.loss(exact_model(tokens), targets))
+        second = drawn(module).to(dtype)
+        with monkeypatch.context() as patch:
+            patch.setattr(kernels, "fused", always)
+            found = gradients(second, second(tokens, targets=targets))
+        assert found[0].dtype == torch.float32
+        for ours, other, true in zip(found, theirs, exact, strict=True):
+            rounding = torch.finfo(dtype).eps * true.abs().max()
+            assert (ours - true).abs().max() <= max(2 * (other - true).abs().max(), rounding)
+
+
+def test_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products are bfloat16, the loss and the gradients of weights float32."""
+    plain = compiled(spec(), "torch")
+    module, kernels = loaded(compiled(spec()))
+    monkeypatch.setattr(kernels, "fused", always)
+    recipe = load_text("net_recipe", plain.recipe_code or "")
+    first, second = drawn(load_text("net", plain.model_code)), drawn(module)
+    tokens, targets = batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, logits = second(tokens, targets=targets), first(tokens)
+    want, found = gradients(first, recipe.loss(logits.float(), targets)), gradients(second, loss)
+    for a, b in zip(want, found, strict=True):
+        assert b.dtype == torch.float32
+        torch.testing.assert_close(b, a, atol=2e-2 * a.abs().max().item(), rtol=0)
+
+
+def test_where_no_target_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of nothing is no number, and its gradient 0, as PyTorch has it."""
+    module, kernels = loaded(compiled(spec()))
+    model = drawn(module)
+    tokens, targets = batch()
+    targets = torch.full_like(targets, -100)
+    want = gradients(model, model(tokens, targets=targets))
+    monkeypatch.setattr(kernels, "fused", always)
+    for a, b in zip(want, gradients(model, model(tokens, targets=targets)), strict=True):
+        assert torch.equal(a.isnan(), b.isnan())
+        assert torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
+def test_only_the_gradients_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, kernels = loaded(compiled(spec()))
+    monkeypatch.setattr(kernels, "fused", always)
+    model = drawn(module)
+    tokens, targets = batch()
+    want = gradients(model, model(tokens, targets=targets))
+    with torch.no_grad():
+        assert torch.equal(model(tokens, targets=targets), want[0])
+    weights = dict(model.named_parameters())
+    for frozen, trained in (("wte.weight", ["head.weight", "head.bias"]), ("head.weight", ["wte.weight", "head.bias"])):
+        weights[frozen].requires_grad_(False)
+        found = torch.autograd.grad(3 * model(tokens, targets=targets), [weights[name] for name in trained])
+        for name, gradient in zip(trained, found, strict=True):
+            torch.testing.assert_close(gradient, want[1 + list(weights).index(name)])
+        weights[frozen].requires_grad_(True)
+
+
+def test_a_scaled_loss_keeps_small_gradients_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a large scale over many rows they are as large as without; divided first, they would be 0."""
+    _, kernels = loaded(compiled(spec(", bias = false")))
+    monkeypatch.setattr(kernels, "fused", always)
+    x, weight = torch.randn(4, 3).half().requires_grad_(), torch.randn(5, 3).half()
+    labels = torch.tensor([1, 2, 3, 4])
+    wide = x.detach().double().requires_grad_()
+    exact = torch.autograd.grad(F.cross_entropy(wide @ weight.double().t(), labels) * 2.0**14, wide)[0]
+    found = torch.autograd.grad(kernels.linear_cross_entropy(x, weight, labels) * 2.0**14, x)[0]
+    torch.testing.assert_close(found.double(), exact, atol=8, rtol=5e-3)
+
+
+class Largest(TorchFunctionMode):
+    """The most entries that a tensor had."""
+
+    entries = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self.entries = max(self.entries, made.untyped_storage().nbytes() // made.element_size())
+        return made
+
+
+def test_never_all_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, kernels = loaded(compiled(spec()))
+    monkeypatch.setattr(kernels, "fused", always)
+    x, weight, bias = torch.randn(200, 16, requires_grad=True), torch.randn(60, 16), torch.randn(60)
+    with Largest() as largest:
+        kernels.linear_cross_entropy(x, weight, bias, torch.arange(200) % 60).backward()
+    assert largest.entries <= 200 * 16 < 200 * 60 / 3
+
+
+class TestOperators:
+    @pytest.mark.parametrize("head", [HEADS["plain"], HEADS["without bias"]], ids=["bias", ""])
+    @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+    def test_checks_of_pytorch(self, head: str, options: str) -> None:
+        _, kernels = loaded(compiled(spec(head, options)))
+        numbers = [0.1, 0] if options else []
+        learned = [torch.randn(33, 8), *([] if head else [torch.randn(33)])]
+        for by_x, by_weight in ((True, True), (False, True), (True, False)):
+            given = (torch.randn(10, 8), *learned, torch.arange(10), *numbers, by_x, by_weight)
+            torch.library.opcheck(kernels.operators.linear_cross_entropy.default, given)
+
+    def test_compiled_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        module, kernels = loaded(compiled(spec("", OPTIONS["smoothing and ignore"])))
+        monkeypatch.setattr(kernels, "fused", always)
+        model = drawn(module)
+        tokens, targets = batch()
+        want = gradients(model, model(tokens, targets=targets))
+        torch._dynamo.reset()
+        model.compile(fullgraph=True)
+        for a, b in zip(gradients(model, model(tokens, targets=targets)), want, strict=True):
+            assert (a - b).abs().max() <= 1e-5
+        assert model(tokens).shape == (2, 20, VOCAB)
+
+    def test_a_second_derivative_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        module, kernels = loaded(compiled(spec()))
+        monkeypatch.setattr(kernels, "fused", always)
+        model = drawn(module)
+        tokens, targets = batch()
+        loss = model(tokens, targets=targets) ** 2
+        (once,) = torch.autograd.grad(loss, model.get_parameter("head.weight"), create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            once.sum().backward()
+
+
+@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
+def test_in_parallel(sharded: bool, tmp_path: Path) -> None:
+    """The loss comes out of `forward`, where gradients are gathered and weights put together, of the head too."""
+    for name, text in compiled(spec(HEADS["without bias"])).files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    program = f"""\
+import sys, torch, torch.distributed as dist, net
+from torch.nn.parallel import DistributedDataParallel
+from torch.distributed.fsdp import fully_shard
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method="file://{tmp_path}/rendezvous", rank=rank, world_size=2)
+model, alone = net.Lm(), net.Lm()
+for one in (model, alone):
+    one.init_weights(torch.Generator().manual_seed(0))
+tokens, targets = torch.arange(64).view(2, 2, 16)[rank], torch.arange(1, 65).view(2, 2, 16)[rank] % 256
+if {sharded}:
+    mesh = dist.device_mesh.init_device_mesh("cpu", (2,))
+    fully_shard(model.head, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+else:
+    model = DistributedDataParallel(model)
+model(tokens, targets=targets).backward()
+alone(tokens, targets=targets).backward()
+for a, b in zip(model.parameters(), alone.parameters()):
+    dist.all_reduce(b.grad)
+    found = a.grad.full_tensor() if {sharded} else a.grad
+    torch.testing.assert_close(found, b.grad / 2)
+dist.destroy_process_group()
+"""
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, str(rank)], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    for process in started:
+        _, told = process.communicate(timeout=240)
+        assert process.returncode == 0, told
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_the_files_are_as_ruff_has_them(head: str, options: str, tmp_path: Path) -> None:
+    for name, text in compiled(spec(head, options)).files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for arguments in (["check"], ["format", "--check", "--diff"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+MORE = {
+    "bf16": "  precision = bf16\n",
+    "in parts": "  accumulate = 2\n  clip = 0.1\n  metrics = [accuracy(logits, data.targets)]\n",
+}
+
+
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE.keys())
+def test_trained_resumed_and_exported_without_a_gpu(more: str, tmp_path: Path) -> None:
+    """The same losses as without kernels, bit for bit, in training and validation."""
+    (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")
+    path = tmp_path / "lm.dlspec"
+    path.write_text(spec(HEADS["tied"], ", smoothing = 0.1", more), encoding="utf-8")
+    losses = {}
+    for kernels in ("triton", "torch"):
+        folder = tmp_path / kernels
+        dlspec.train(path, run=folder, set=[f"train.kernels={kernels}"])
+        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        losses[kernels] = [record["loss"] for record in records]
+    assert losses["triton"] == losses["torch"]
+    for arguments in (["resume", "triton", "--set", "train.steps=6"], ["verify-resume", "lm.dlspec", "--steps", "2"]):
+        command = [sys.executable, "-m", "dlspec", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    dlspec.export(tmp_path / "triton", tmp_path / "out")
