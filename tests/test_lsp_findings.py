@@ -76,7 +76,7 @@ async def test_an_import_that_another_program_writes_is_read_again(client: Edito
 async def test_a_question_about_a_closed_document_is_refused(client: EditorClient) -> None:
     editor = Editor(client, "file:///gone.dlspec", MLP).open()
     await editor.close()
-    with pytest.raises(JsonRpcException, match=r"gone\.dlspec> is not open"):
+    with pytest.raises(JsonRpcException, match=r"gone\.dlspec is not open"):
         await editor.hover("Liner")
 
 
