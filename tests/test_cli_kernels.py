@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from cli_cases import Write, write
@@ -63,3 +69,22 @@ model Net: (x: [B, T <= 16, 32]) -> (y: [B, T, 32]) { attention -> attn: SelfAtt
     x = torch.randn(1, 8, 32)
     assert (models[0](x) - models[1](x)).abs().max() <= 1e-6
     assert "import attention as fused_attention\n" in compiled(text).model_code
+
+
+def test_the_commands_of_its_page_run(repo: Path, tmp_path: Path) -> None:
+    page = (repo / "docs" / "reference" / "kernels.md").read_text(encoding="utf-8")
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    (script,) = re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)
+    command = ["bash", "-c", f"set -eu\n{script}"]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    written = tmp_path / "out" / "gpt_kernels.py"
+    assert run.stdout.rstrip().endswith(written.read_text(encoding="utf-8").rstrip())
+
+
+def test_the_spec_of_its_page_has_them_all(repo: Path) -> None:
+    page = (repo / "docs" / "reference" / "kernels.md").read_text(encoding="utf-8")
+    (spec,) = re.findall(r"^```dlspec\n(.*?)^```$", page, re.M | re.S)
+    artefact = compiled(spec)
+    kinds = {variant.kind for variant in artefact.variants.values()}
+    assert kinds == {"attention", "rotary", "norm", "gated"} and not artefact.without_kernels
