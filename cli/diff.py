@@ -107,7 +107,8 @@ def _headline(pair: ModelPair, difference: Difference) -> Iterator[str]:
         yield "the same model"
         return
     for kind in ("placement", "type", "copies", "function"):
-        texts = [f"{c.place} {c.text}" if kind == "copies" else c.text for c in own if c.kind == kind]
+        found = (c for c in own if c.kind == kind and c.section == "model")
+        texts = [f"{c.place} {c.text}" if kind == "copies" else c.text for c in found]
         yield from list(dict.fromkeys(texts))[:1]
     for kind in ("added", "removed", "renamed"):
         if places := sum(c.places for c in own if c.kind == kind):
@@ -132,7 +133,8 @@ def _changes(changes: list[Change]) -> Iterator[str]:
 
 
 def _place(change: Change) -> str:
-    return f"{change.place} ({change.places} places)" if change.places > 1 else change.place
+    place = change.place or ("name" if change.kind == "name" else "")
+    return f"{place} ({change.places} places)" if change.places > 1 else place
 
 
 def _checkpoint(name: str, fit: Fit) -> Iterator[str]:

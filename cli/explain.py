@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections import ChainMap
 from typing import TYPE_CHECKING
 
 from ..api.sources import WrongUse
@@ -63,11 +64,15 @@ def _word(name: str, console: Console) -> bool:
 
 
 def _spelled_here(name: str) -> str | None:
-    """What other tools' word is in this language."""
+    """What other tools' word is in this language; in Python's a module may stand before it, as in `nn.Linear`."""
     from ..compiler.semantics.language import OPTION_SPELLINGS, SPELLINGS, TRAIN_SPELLINGS
+    from ..compiler.training.language import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+    from ..editor.documentation import pages
 
-    spellings = {**OPTION_SPELLINGS, **TRAIN_SPELLINGS, **SPELLINGS}
-    here = spellings.get(name, spellings.get(name.lower()))
+    of_training = (LOSSES.spellings, METRICS.spellings, OPTIMIZERS.spellings, SCHEDULES.spellings)
+    spellings = ChainMap(*map(dict, (SPELLINGS, TRAIN_SPELLINGS, OPTION_SPELLINGS, *of_training)))
+    *modules, word = name.split(".")
+    here = spellings.get(word, spellings.get(word.lower(), word if modules and pages(word) else None))
     return None if here is None else here.replace("{}", "...")
 
 

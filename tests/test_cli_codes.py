@@ -118,6 +118,11 @@ def test_options_and_the_words_of_other_tools_are_explained(capsys: pytest.Captu
     told = capsys.readouterr().out
     assert told.startswith("num_layers of other tools is written layers here.\n\nlayers is an option of")
     assert "LSTM" in told
+    for word, here in (("nn.Linear", "Linear"), ("torch.nn.ReLU", "relu"), ("nn.CrossEntropyLoss", "cross_entropy")):
+        assert main(["explain", word]) == 0
+        assert capsys.readouterr().out.startswith(f"{word} of other tools is written {here} here.\n\n{here}")
+    assert main(["explain", "nn.Nothing"]) == 2
+    assert "there is no code and no word nn.Nothing" in capsys.readouterr().err
     assert main(["explain", "kernel", "--json"]) == 0
     assert {"of": "Conv2d", "name": "kernel"}.items() <= json.loads(capsys.readouterr().out)["options"][1].items()
 

@@ -271,6 +271,34 @@ def test_training(diff: Differ, turn: tuple[str, str], place: str, text: str) ->
     assert text in change["text"]
 
 
+def test_sides_that_have_arrows_of_their_own_stand_in_parentheses(diff: Differ) -> None:
+    one = changed(LEARNS, ("batch     = 64", "batch     = 64\n  schedule  = warmup(5%) -> constant"))
+    (change,) = diff(one, changed(one, ("-> constant", "-> linear(to = 0)")))["changes"]
+    assert change["text"] == "(warmup(length = 5%) -> constant) -> (warmup(length = 5%) -> linear(to = 0))"
+
+
+def test_a_tie_that_is_undone_is_no_other_wiring(diff: Differ) -> None:
+    tied = """dlspec 1
+model Net: (x: int[B, T]) -> (y: [B, T, 9]) {
+  wte: Embedding(9, 8)
+  head: Linear(9, bias = false, weight = wte.weight)
+}
+"""
+    (change,) = diff(tied, changed(tied, (", weight = wte.weight", "")))["changes"]
+    assert (change["place"], change["kind"]) == ("head", "tie")
+
+
+def test_the_headline_has_what_changed_inside_and_other_ports_below(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = write("dlspec 1\nmodel A: (x: [B, 8]) -> (y: [B, 8]) {\n  relu\n}\n", "a.dlspec")
+    after = write("dlspec 1\nmodel N: (x: [B, 9]) -> (y: [B, 9]) {\n  relu\n}\n", "b.dlspec")
+    assert main(["diff", before, after]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("N: same parameters, other ports, a checkpoint of A loads\n")
+    assert "  x  [B, 8] -> [B, 9]\n" in told and "  name  A -> N\n" in told
+
+
 def test_the_order_of_keys_is_nothing(diff: Differ) -> None:
     lines = re.findall(r"^  (?:data|loss|optimizer|epochs|batch) .*\n", LEARNS, re.MULTILINE)
     assert len(lines) == 5

@@ -49,8 +49,9 @@ class Change:
 def turned(
     section: Section, owner: str, place: str, kind: Kind, before: str, after: str, follows: bool = False
 ) -> Change:
-    """A change that is told by both sides."""
-    return Change(section, owner, place, kind, before, after, f"{before} -> {after}", follows)
+    """A change that is told by both sides, each in parentheses where they have arrows of their own."""
+    one, other = (f"({side})" if " -> " in before + after else side for side in (before, after))
+    return Change(section, owner, place, kind, before, after, f"{one} -> {other}", follows)
 
 
 def together(changes: Iterable[Change]) -> list[Change]:

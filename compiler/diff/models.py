@@ -33,7 +33,7 @@ from .placement import every_node, residuals
 from .signature import same_function
 from .values import as_written, meaning, number_text, shown
 
-STRUCTURAL = frozenset({"added", "removed", "renamed", "placement", "type", "copies", "function"})
+STRUCTURAL = frozenset({"added", "removed", "renamed", "placement", "type", "copies", "tie", "function"})
 """Kinds of changes with which the wiring is another one anyway."""
 
 _Token: TypeAlias = tuple[object, str, bool]
