@@ -1,4 +1,5 @@
-"""The templates of cross-entropy in Triton's interpreter, against F.cross_entropy in float64; their machine code."""
+"""The templates of cross-entropy in Triton's interpreter, against F.cross_entropy in float64; their machine code, and
+that of what is emitted from them."""
 
 from __future__ import annotations
 
@@ -12,9 +13,14 @@ import torch
 import torch.nn.functional as F
 import triton
 from torch import Tensor
+from triton import knobs
+from triton_files import specialised_module
+from triton_launches import loaded, machine_code, recording
 from triton_machine_code import compiled
 from triton_templates import interpreting, template
 
+from dlspec.compiler.backends.triton.cross_entropy_features import ROOTS, CrossEntropyFeatures
+from dlspec.compiler.backends.triton.file import KernelFile
 from dlspec.compiler.backends.triton.specialise import specialise
 
 # Of the interpreter's numpy: exponentials of what lies below all numbers, where PyTorch and Triton say nothing.
@@ -260,3 +266,55 @@ def test_machine_code(dtype: str, rows: str, options: Options) -> None:
 @pytest.mark.parametrize("dtype", ["bf16", "fp16", "fp32"])
 def test_machine_code_elsewhere(target: str, dtype: str, rows: str, options: Options) -> None:
     hold_machine_code(target, dtype, options, ("row_step", "V") if rows == "even" else ())
+
+
+# --- What is emitted ---
+
+VARIANTS = [CrossEntropyFeatures(*features) for features in itertools.product((False, True), (False, True))]
+
+
+@pytest.mark.parametrize("features", VARIANTS, ids=str)
+def test_the_same_machine_code_as_the_template(features: CrossEntropyFeatures) -> None:
+    own = specialised_module(ROOTS, features.constants(), "cross_entropy")
+    types = POINTERS | SCALARS | {"logits": "*bf16", "d_logits": "*bf16"}
+    for name in ("cross_entropy_forward", "cross_entropy_backward"):
+        kernel, made = getattr(template("cross_entropy", interpreted=False), name), getattr(own, name)
+        taken, left = ({parameter.name for parameter in one.params} for one in (kernel, made))
+        # What the features leave out is a constant of the template, and no parameter of what is made of it.
+        constants = dict.fromkeys(taken - left) | {one: v for one, v in features.constants().items() if one in taken}
+        with knobs.compilation.scope():
+            knobs.compilation.disable_line_info = True
+            want = compiled(kernel, types, {"BLOCK": 1024, **constants}, 128).text
+            found = compiled(made, types, {"BLOCK": 1024}, 128).text
+        assert re.sub(r"\s*//.*", "", found) == re.sub(r"\s*//.*", "", want)
+
+
+def hold_emitted(target: str, features: CrossEntropyFeatures) -> None:
+    """What the launchers start: loads of 16 bytes, of rows of any length, and nothing that left its register."""
+    file = KernelFile("emitted")
+    file.add(features)
+    kernels = loaded(file.text("emitted.dlspec"))
+    numbers = [*([0.1] if features.smoothing else []), *([0] if features.ignore else [])]
+    for dtype, V in ((torch.bfloat16, 50_257), (torch.float32, 1000)):
+        with recording(kernels, 9 if target == "sm_90" else 8) as launches:
+            logits = torch.empty(3, V, dtype=dtype, requires_grad=True)
+            kernels.cross_entropy(logits, torch.zeros(3, dtype=torch.int64), *numbers).backward()
+        assert len(launches) == 2
+        for launch in launches:
+            code = machine_code(kernels, launch, target)
+            assert code.stack == 0
+            assert code.shared <= 32_768
+            if target != "gfx942":  # there a warp has 64 threads, and each of them 8 bytes of bfloat16
+                assert code.wide_loads >= 1
+
+
+@pytest.mark.parametrize("features", VARIANTS, ids=str)
+def test_machine_code_of_what_is_emitted(features: CrossEntropyFeatures) -> None:
+    hold_emitted("sm_90", features)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["sm_80", "gfx942"])
+@pytest.mark.parametrize("features", VARIANTS, ids=str)
+def test_machine_code_of_what_is_emitted_elsewhere(features: CrossEntropyFeatures, target: str) -> None:
+    hold_emitted(target, features)
