@@ -8,8 +8,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -377,6 +378,25 @@ PLAIN = of_kernels.Rival("PyTorch", lambda: None)
 def by_liger(kind: str, features: dict[str, Any], values: dict[str, Any]) -> Any:
     (rival,) = kind_of(kind).rivals(Use("x", Entry(kind, features), lambda: None, values, (), None), PLAIN)
     return rival.run(**values)
+
+
+def test_a_linear_layer_with_its_loss_is_measured_by_its_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loss:
+        @staticmethod
+        def apply(x: Any, weight: Any, labels: Any, bias: Any) -> Any:
+            return torch.nn.functional.cross_entropy(torch.nn.functional.linear(x, weight, bias), labels), None
+
+    made_up(monkeypatch, {"fused_linear_cross_entropy": ("LigerFusedLinearCrossEntropyFunction", Loss)})
+    module, x, targets = torch.nn.Linear(8, 5), torch.randn(2, 3, 8), torch.tensor([[0, 1, 2], [3, 2, 2]])
+    kind, values = kind_of("linear_cross_entropy"), {"x": x, "targets": targets}
+    for smoothing in (False, True):
+        loss = SimpleNamespace(smoothing=smoothing, ignore=False)
+        use = Use("L", Entry("linear_cross_entropy", {"loss": loss}), module, values, ("head",), None)
+        assert (kind.unit, kind.forward_work(use, []), kind.backward_work(use, [])) == ("TFLOP/s", 480, 960)
+        assert [rival.name for rival in kind.rivals(use, PLAIN)] == ([] if smoothing else ["Liger-Kernel"])
+    (rival,) = kind.rivals(replace(use, entry=Entry("", {"loss": SimpleNamespace(smoothing=0, ignore=0)})), PLAIN)
+    want = torch.nn.functional.cross_entropy(module(x).flatten(0, 1), targets.flatten())
+    assert torch.equal(rival.run(**values), want)
 
 
 def test_a_kind_without_a_file_is_measured_by_what_it_reads_and_writes() -> None:
