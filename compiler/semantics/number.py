@@ -493,6 +493,12 @@ def written(n: Number) -> str:
     return spelled(n, _name)
 
 
+def valued(n: Number) -> str:
+    """A number for a message: as written, with its value where that is another text: `context (1024)`."""
+    text = written(n)
+    return text if n.value is None or text.replace("_", "") == spell(n.value) else f"{text} ({spell(n.value)})"
+
+
 def _name(reference: Reference) -> str:
     """A block's input dim that its signature does not name is shown as its caller wrote it."""
     if reference.kind == "dim" and reference.name[0].islower() and reference.target is not None:

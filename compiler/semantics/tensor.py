@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from .number import Number, equal, outward, written
+from .number import Number, equal, outward, valued, written
 
 DType = Literal["float", "int", "bool"]
 
@@ -125,6 +125,6 @@ def broadcast(a: Tensor, b: Tensor) -> Tensor:
         if x.value == 1:
             dims[lead + axis] = y
             continue
-        raise TypeFault(f"{written(x)} and {written(y)} meet on one axis")
+        raise TypeFault(f"{valued(x)} and {valued(y)} meet on one axis")
     dtype: DType = "float" if "float" in (a.dtype, b.dtype) else "int" if "int" in (a.dtype, b.dtype) else "bool"
     return Tensor(dtype, tuple(dims), long.axes or (short.axes if short.rank == long.rank else ()))

@@ -6,13 +6,12 @@ from typing import TypeVar
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
-from ..semantics.number import Reference, equal, whole, written
+from ..semantics.number import Reference, equal, valued, whole, written
 from ..semantics.report import Report
 from .calls import choose, read_call
 from .language import Vocabulary
 from .measure import Measure, Misfit, Value, width
 from .names import Names
-from .spelling import valued
 
 Kind = TypeVar("Kind", bound=Measure)
 

@@ -17,6 +17,7 @@ from ..semantics.number import (
     number,
     opened,
     polynomial,
+    valued,
     written,
 )
 from ..semantics.report import Report
@@ -24,7 +25,6 @@ from ..semantics.tensor import UNKNOWN, Tensor, Type
 from .dataset import Data
 from .ports import Ports
 from .source import Field
-from .spelling import valued
 
 Dims = dict[tuple[str, object], Number]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from ..semantics.number import Literal, Number, Operation, Reference, is_whole, spell, spelled, whole, written
+from ..semantics.number import Literal, Number, Operation, Reference, is_whole, spell, spelled, whole
 
 _PYTHON = re.compile(r"(0|[1-9][0-9]*(_[0-9]+)*|[0-9]+(_[0-9]+)*\.[0-9]+)(e[+-]?[0-9]+)?")
 
@@ -48,9 +48,3 @@ def _is_decimal(n: Number) -> bool:
     if is_whole(n):
         return True
     return isinstance(n.value, Fraction) and Fraction(spell(n.value)) == n.value and len(spell(n.value)) <= 12
-
-
-def valued(n: Number) -> str:
-    """A number for a message: as written, with its value where that is another text: `context (1024)`."""
-    text = written(n)
-    return text if n.value is None or text.replace("_", "") == spell(n.value) else f"{text} ({spell(n.value)})"
