@@ -16,7 +16,7 @@ from itertools import count
 from ...ir.graph import Apply, Graph, LayerModule, Node, Unit, Value
 from ...layers.linear import Linear
 from ...layers.side import Side
-from ...semantics.number import is_whole, whole
+from ...semantics.number import whole
 from ...semantics.tensor import Tensor
 from ...training.arguments import argument_names
 from ...training.losses.cross_entropy import CrossEntropy
@@ -80,7 +80,8 @@ def fuse_loss(graph: Graph, loss: InModel) -> Graph:
 
 
 def _head(unit: Unit) -> Node | None:
-    """The Linear of the model's own whose output is the only one of the model, and is read nowhere else."""
+    """The Linear of the model's own with many classes whose output is the only one of the model, and read nowhere
+    else."""
     if len(unit.outputs) != 1:
         return None
     output = unit.outputs[0]
@@ -89,8 +90,9 @@ def _head(unit: Unit) -> Node | None:
         return None
     own = unit.borrowed(node.module) is None
     x = node.inputs[0].type
-    known = isinstance(x, Tensor) and is_whole(x.dims[-1]) and is_whole(node.op.layer.features)
-    return node if own and known and uses(unit)[output] == 1 else None
+    # Where classes are few, logits take less memory than what they are made of.
+    many = isinstance(x, Tensor) and whole(node.op.layer.features) > whole(x.dims[-1])
+    return node if own and many and uses(unit)[output] == 1 else None
 
 
 def _numbered(stem: str) -> Iterator[str]:
