@@ -27,8 +27,9 @@ from .shapes import BOUNDS, SHAPES
 _NO_NUMBERS = (tree.String, tree.Bool, tree.Nothing, tree.List)
 _WORD = re.compile(r"[a-z_]\w*")
 # By the code of a finding: the rules that may know better, in the order in which they are asked. Edits are for
-# findings that have none.
-_RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (BOUNDS, FLOWS, OPTIONS, RECIPES, IDIOMS, NAMES)
+# findings that have none. Habits show in what stands around: a value of `--set`, which stands in no item, has nothing.
+_HABITS: tuple[dict[str, tuple[Rule, ...]], ...] = (FLOWS, OPTIONS, RECIPES, IDIOMS)
+_RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (BOUNDS, *_HABITS, NAMES)
 _EDITS: tuple[dict[str, tuple[Rule, ...]], ...] = (CALLS, SHAPES, LINES)
 
 
@@ -77,10 +78,9 @@ def _with_origin(finding: Diagnostic, around: Around) -> Diagnostic:
 
 
 def _advised(finding: Diagnostic, around: Around) -> Diagnostic:
-    rules = [rule for table in _RULES for rule in table.get(finding.code, ())]
-    if not finding.fixes:
-        rules.extend(rule for table in _EDITS for rule in table.get(finding.code, ()))
-    if not rules:
+    tables = (*_RULES, *(() if finding.fixes else _EDITS))
+    if not any(finding.code in table for table in tables):
         return finding
     nodes = around.nodes(finding.span)
+    rules = [rule for table in tables if nodes or table not in _HABITS for rule in table.get(finding.code, ())]
     return next((better for rule in rules if (better := rule(finding, nodes)) is not None), finding)

@@ -270,7 +270,7 @@ def python_package(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`import torch`."""
     if finding.span.text.partition(".")[0] not in ("torch", "numpy", "keras", "tensorflow", "jax", "flax"):
         return None
-    line = whole_line(nodes[0].span) if nodes else finding.span
+    line = whole_line(nodes[0].span)
     message = f"`{finding.span.text}` is Python: layers and functions are here without an import"
     return instead(finding, "", line, message=message, label="not needed", help="leave the line out")
 
