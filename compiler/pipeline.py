@@ -31,9 +31,10 @@ from .ir.graph import Graph
 from .ir.weights import parameter_count
 from .passes import EXPORT_PASSES, PASSES, Pass
 from .semantics.imports import Imported, Importer, Reader, all_imported, kept_name, reader_of
+from .semantics.nearest import nearest
 from .semantics.overrides import apply_overrides
 from .semantics.report import Report
-from .semantics.resolve import Spec, first_model, resolve
+from .semantics.resolve import FileScope, Spec, first_model, resolve
 from .semantics.tensor import UNKNOWN
 from .training.exports import ExportPlan, read_export
 from .training.read import Ports, TrainPlan, read_train
@@ -145,6 +146,7 @@ def _analyse(
     plans: dict[str, TrainPlan] = {}
     exports: dict[str, ExportPlan] = {}
     untried = Untried()
+    trained = {recipe: _trained(train, spec.scope, file) for recipe, train in spec.scope.recipes.items()}
     for name, model in spec.scope.models.items():
         own = Report(names_elsewhere=report.names_elsewhere)
         built = build_model(spec, model, own, untried)
@@ -155,7 +157,7 @@ def _analyse(
             for what, span in not_emitted(graphs[name]):
                 report.later(what, span)
         for recipe, train in spec.scope.recipes.items():
-            if train.model.text == name:
+            if trained[recipe] == name:
                 plan = read_train(train, spec.scope, built.ports, report)
                 if plan is not None:
                     plans[recipe] = plan
@@ -164,8 +166,8 @@ def _analyse(
     untried.check(report)
     check_unplaced(spec.scope, report)
     check_constants(spec.scope, report)
-    for train in spec.scope.recipes.values():
-        if train.model.text not in spec.scope.models:
+    for recipe, train in spec.scope.recipes.items():
+        if trained[recipe] is None:
             read_train(train, spec.scope, _ports_as_named(train), report)
     for name, export in spec.scope.exports.items():
         plan = read_export(export, spec.scope, report)
@@ -192,6 +194,15 @@ def _own_first(said: list[Diagnostic], source: Source, imports: tuple[Imported, 
         order.setdefault(one.source.name, len(order) + 1)
     # What no file has stands in an override, or in a file that could not be read.
     return sorted(said, key=lambda d: order.get(d.span.source.name, 0))
+
+
+def _trained(train: tree.Train, scope: FileScope, file: tree.File) -> str | None:
+    """The model of a recipe, or the one that was meant where the file has none of that name (which is reported): what
+    stands in the recipe is held against it. None where that is not clear, or it may be on a line that was not read."""
+    name = train.model.text
+    if name in scope.models or any(name in span.text for span in file.unread):
+        return name if name in scope.models else None
+    return nearest(name, scope.models)
 
 
 def _ports_as_named(train: tree.Train) -> Ports:

@@ -53,6 +53,7 @@ WITH_MEMORY = "model Net: (x: [B, T, 8], mem: [B, S, 8]) -> (y: [B, T, 8]) {{\n{
             "model N: (x: [B, 8, T]) -> (y: [B, 8, T]) {\nConv1d(8, 3, pading = same)\n}\n",
             [(2, "unknown-option")],
         ),
+        ("model N: (x: [B, 8, T]) -> (y: [B, 8, T]) {\nConv1d(8, kerne = 1, 1)\n}\n", [(2, "unknown-option")]),
         (
             "block A(k) { Linear(k) -> Linear(8) }\n" + in_net("A(kk = 3, foo = bar)"),
             [(3, "unknown-option"), (3, "unknown-option")],
@@ -252,3 +253,121 @@ def test_a_name_that_is_misspelt_where_it_is_given(text: str, line: int, edit: s
     mended = f"dlspec 1\n{text}"[: fix.span.start] + fix.text + f"dlspec 1\n{text}"[fix.span.end :]
     assert (found.span.line - 1, fix.text) == (line, edit)
     assert not [d for d in analyse(Source("n.dlspec", mended)).diagnostics if d.severity == "error"]
+
+
+TWO_INPUTS = "model Net: (x: [B, 8], {}: [B, 8]) -> (y: [B, 8]) {{\n{}\n}}\n"
+CODE = "model Net: (x: [B, 8]) -> ({}: [B, 8], y: [B, 8]) {{\nLinear(8) as {}\nrelu as y\n}}\n"
+EXPORT = 'export Net {\nonnx("n.onnx", outputs = [code])\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "edit"),
+    [
+        ("block A(striide) { Linear(stride) -> Linear(8) }\n" + in_net("A(stride = 3)"), 1, "stride"),
+        (
+            "block A(inenr) { inner: inner -> Linear(8) }\n" + in_net("A(inner = PReLU) -> A(inner = PReLU)"),
+            3,
+            "inner",
+        ),
+        ("cap(x, liimt) = limit * tanh(x / limit)\n" + in_net("Linear(8) -> cap(limit = 3)"), 1, "limit"),
+        ("with = 8\n" + in_net("Linear(width)"), 1, "width"),
+        ("with = 8\n" + in_net("Linear(width) -> Linear(width)"), 1, "width"),
+        ("latnet = 8\nmodel Net: (x: [B, latent]) -> (y: [B, latent]) { relu -> Linear(latent) }\n", 2, "latent"),
+        (in_net("projct = Linear(8)\nproject -> project"), 3, "project"),
+        (TWO_INPUTS.format("source", "m = sourec > 0\nx * m + sourec"), 2, "sourec"),
+        (TWO_INPUTS.format("sourec", "near = source -> relu\nx + near + source"), 2, "source"),
+        (TWO_INPUTS.format("sourec", "near = source -> relu\nx + near"), 2, "sourec"),
+        (CODE.format("cdoe", "code") + EXPORT, 1, "code"),
+        (CODE.format("code", "cdoe") + EXPORT, 1, "code"),
+        ("width = 8\nmodel Net: (x: [B, 8]) -> (y: [B, 8], z: [B, 8]) { relu as y\ntanh as zz }\n", 2, "z"),
+    ],
+)
+def test_all_that_a_misspelt_name_brings_is_told_with_it(text: str, line: int, edit: str) -> None:
+    (found,) = [d for d in analyse(Source("n.dlspec", f"dlspec 1\n{text}")).diagnostics if d.severity == "error"]
+    fix = found.fixes[0]
+    mended = f"dlspec 1\n{text}"[: fix.span.start] + fix.text + f"dlspec 1\n{text}"[fix.span.end :]
+    assert (found.span.line - 1, fix.text) == (line, edit)
+    assert not [d for d in analyse(Source("n.dlspec", mended)).diagnostics if d.severity == "error"]
+
+
+VIEWS = """model Views: (view1: [B, 3, H, W], view2: [B, 3, H, W]) -> (query: [B, 8], key: [B, 8]) {
+view1 -> encoder: { mean(over = [H, W]) -> Linear(8) } as query
+view2 -> momentum_copy(encoder, 0.99) as key
+}
+train Views {
+data = images("pictures/", size = 32) -> two_views(random_flip)
+loss = info_nce(query, key, queue = 64, temperature = 0.2)
+optimizer = SGD(lr = 1)
+steps = 3
+batch = 4
+}
+"""
+
+
+@pytest.mark.parametrize("word", ["view1", "view2"])
+def test_an_input_that_is_misspelt_for_the_body_and_the_data(word: str) -> None:
+    assert told(VIEWS) == []
+    assert [code for _, code in told(VIEWS.replace(f"{word}:", f"vi{word[1:]}:"))] == ["unknown-name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (
+            in_net("a: Linear(8)\nLinear(vocb, weight = a.weigth)"),
+            [(3, "unknown-name"), (3, "unknown-weight")],
+        ),
+        (
+            in_net("a: Linear(8)\nConv2d(4, 3)\nb: Linear(8, weight = a.weigth)"),
+            [(3, "shape-mismatch"), (4, "unknown-weight")],
+        ),
+        (
+            "model Net: (x: [B, T <= contxt]) -> (y: [B, T, wdith]) { Positions(8, 8) }\n",
+            [(1, "unknown-name"), (1, "unknown-name")],
+        ),
+        (
+            in_net("a: Linear(vocb) -> Linear(8)\nLinear(8, weight = a.weigth)"),
+            [(2, "unknown-name"), (3, "unknown-weight")],
+        ),
+        (in_net("a: Linear(vocb) -> Linear(8)\nLinear(8, weight = a.weight)"), [(2, "unknown-name")]),
+        (in_net("linear: Liner(8)\nLiner(8)"), [(2, "unknown-layer"), (3, "unknown-layer")]),
+        ("block Reluu { Linear(8) }\n" + in_net("rellu\nrellu"), [(3, "unknown-name"), (4, "unknown-name")]),
+        (in_net("h = Liner(8)\nrelu"), [(2, "unused-name"), (2, "unknown-layer")]),
+    ],
+)
+def test_one_fault_does_not_hide_another_of_the_line(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (
+            RECIPE.format("metrics = [accuracy(logist, data.label)]\nfreeze = [linaer]").replace(
+                "n Digits", "n Digist"
+            ),
+            [(4, "unknown-name"), (10, "unknown-name"), (11, "unknown-module")],
+        ),
+        (RECIPE.format("freeze = [head]").replace("train Digits", "train Other"), [(4, "unknown-name")]),
+        (
+            RECIPE.format("").replace("AdamW(lr = 1)", "SGD(lr = 1, momentm = 0.9, nesterov = true)"),
+            [(7, "unknown-option")],
+        ),
+        (
+            RECIPE.format('metrics = [accuracy(logist, data.label)]\nearly_stop = patience(3, on = "validatin.loss")'),
+            [(10, "unknown-name"), (11, "unknown-name")],
+        ),
+        (
+            RECIPE.format(
+                'metrics = [acuracy(logits, data.label)]\nearly_stop = patience(3, on = "validation.accuracy")'
+            ),
+            [(10, "unknown-name")],
+        ),
+        (
+            RECIPE.replace("(image:", "(imgae:").replace("flatten", "iamge -> flatten").format(""),
+            [(2, "unknown-name"), (5, "unbound-input")],
+        ),
+    ],
+)
+def test_a_recipe_is_read_though_its_model_or_a_metric_is_misspelt(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults

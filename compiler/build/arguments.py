@@ -139,7 +139,7 @@ def given_arguments(
             continue
         else:
             name, value, place = names[position], arg, arg.span
-            free = [n for n in names if n not in given and n not in named]
+            free = [n for n in names if n not in given and n not in named and n not in unfit]
             lacking = name in named or any(n in required for n in free if names.index(n) < position)
             if free and lacking and any(isinstance(before, tree.Keyword) for before in (stage.args or ())[:position]):
                 _report_behind(arg, free[0], report)

@@ -92,6 +92,8 @@ def run_momentum_copy(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     types = _given_by(module, x.type)
     if types is None:
         expected = module.inputs[0] if isinstance(module, LayerModule) else module.unit.inputs[0].type
+        if not isinstance(expected, Tensor):
+            return ctx.unknown()
         ctx.report.error(
             "shape-mismatch",
             f"`{module.name}` was made for {expected}, and {x.type} comes into its copy",

@@ -67,6 +67,7 @@ def run_layer(kind: type[Layer], stage: tree.Stage, x: Value | None, ctx: Contex
         return run_again(module, read.layer, before, stage, sides, ctx)
     types = infer(read.layer, call, entering, ctx)
     if types is None:
+        ties.find_tie(read.tie, read.layer, None, ctx)
         ctx.leave_unmade(name)
         return ctx.unknown()
     local = None
@@ -214,13 +215,16 @@ def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer 
     kept = {name: option for name, option in defaults.items() if name in names}
     tie = given.pop(ties.TIED, None) if ties.TIED in names else None
     sides = Sides(kind.word, ctx)
-    ready = sides.read(kind, {**kept, **given})
-    if ready is None:
-        return None
-    layer = read_options(kind, kind.word, given, kept, ctx.env, ctx.report, stage.span, ready=ready, misfits=misfits)
-    if layer is None or misfits:
-        return None
     named = None if tie is None or isinstance(tie.flow, tree.Nothing) else tie.flow
+    ready = sides.read(kind, {**kept, **given})
+    layer = None
+    if ready is not None:
+        layer = read_options(
+            kind, kind.word, given, kept, ctx.env, ctx.report, stage.span, ready=ready, misfits=misfits
+        )
+    if layer is None or misfits:
+        ties.find_tie(named, None, None, ctx)
+        return None
     return ReadLayer(layer, sides.values, named)
 
 

@@ -375,19 +375,18 @@ def _makers(value: Value, made: Tensor, ctx: Context) -> tuple[tuple[Span, str],
 
 def promised_type(shape: tree.Shape, env: Env, report: Report) -> Type:
     dtype = dtype_of(shape, report)
-    dims: list[Number] = []
-    for dim in shape.dims:
-        if isinstance(dim, tree.Between) or comparisons(dim):
-            _bound_of_output(dim, report)
-            return UNKNOWN
-        value = evaluate(dim, env, report)
-        if value is FAULT:
-            return UNKNOWN
-        checked = check_dim(value, dim, report)
-        if checked is None:
-            return UNKNOWN
-        dims.append(checked)
-    return UNKNOWN if dtype is None else Tensor(dtype, tuple(dims))
+    dims = [_promised_dim(dim, env, report) for dim in shape.dims]
+    if dtype is None or any(dim is None for dim in dims):
+        return UNKNOWN
+    return Tensor(dtype, tuple(dim for dim in dims if dim is not None))
+
+
+def _promised_dim(dim: tree.Flow, env: Env, report: Report) -> Number | None:
+    if isinstance(dim, tree.Between) or comparisons(dim):
+        _bound_of_output(dim, report)
+        return None
+    value = evaluate(dim, env, report)
+    return None if value is FAULT else check_dim(value, dim, report)
 
 
 def _bound_of_output(dim: tree.Flow, report: Report) -> None:

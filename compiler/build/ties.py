@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...grammar import tree
 from ..ir.graph import LayerModule, Tie
 from ..layers.base import Layer
+from ..semantics.nearest import is_slip
 from ..semantics.number import equal, written
 from ..semantics.tensor import Tensor
 from .context import Context
@@ -14,14 +15,17 @@ TIED = "weight"
 """The option that shares the weight of another layer: `Linear(vocab, weight = wte.weight)`."""
 
 
-def find_tie(flow: tree.Flow | None, layer: Layer, x: Tensor | None, ctx: Context) -> Tie | None:
+def find_tie(flow: tree.Flow | None, layer: Layer | None, x: Tensor | None, ctx: Context) -> Tie | None:
     """The parameter that `weight = other.weight` names, seen from this unit; its shape must be the same.
 
-    `x` is None where what comes in is unknown.
+    `layer` is None where its other options are at fault, and `x` where what comes in is unknown: then all that is wrong
+    with the name is reported, and there is no tie.
     """
     if flow is None:
         return None
     if not isinstance(flow, tree.Stage) or flow.args is not None or len(flow.path.parts) < 2:
+        if layer is None:
+            return None  # it may be meant for another option
         ctx.report.error(
             "bad-tie",
             "`weight` takes the weight of a labelled layer",
@@ -37,11 +41,12 @@ def find_tie(flow: tree.Flow | None, layer: Layer, x: Tensor | None, ctx: Contex
     if isinstance(found, LayerModule):
         target = found.layer.parameters(found.inputs[0]).get(parameter)
     if target is None or unit is None:
-        if _is_unmade(modules, unit, ctx):
+        if _is_unmade(modules, unit, ctx) and not is_slip(parameter, (TIED,)):
             return None
-        ctx.report.unknown(
-            "weight", str(flow.path), flow.span, _weights(ctx), where=" above this line", code="unknown-weight"
-        )
+        there = _weights(ctx)
+        if _is_unmade(modules, unit, ctx):
+            there.append(".".join((*modules, TIED)))
+        ctx.report.unknown("weight", str(flow.path), flow.span, there, where=" above this line", code="unknown-weight")
         return None
     if getattr(layer, "init", None) is not None:
         ctx.report.error(
@@ -52,7 +57,7 @@ def find_tie(flow: tree.Flow | None, layer: Layer, x: Tensor | None, ctx: Contex
             help="take `init` or `weight` out",
         )
         return None
-    if x is None:
+    if layer is None or x is None:
         return None
     mine = layer.parameters(x)[TIED]
     if len(mine.dims) != len(target.dims) or not all(map(equal, mine.dims, target.dims)):

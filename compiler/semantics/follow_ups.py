@@ -55,6 +55,7 @@ class _Findings:
         self.items = _Stretches(item.span for item in file.items)
         self.lost = self._lost_words(file)
         self.words: dict[tuple[int | None, str], set[str]] = {}
+        self.words_of_items: dict[int, Counter[str]] = {}
         self.not_run: set[int | None] = set()
         self.given_again: set[int] = set()
         for d in found:
@@ -149,6 +150,7 @@ class _Findings:
             case "unused-name":
                 of_item = finding.severity == "error" and (item, word) in self.misspelt
                 of_item |= finding.severity == "error" and item in self.not_handed_over
+                of_item |= (item, word) in self.no_values and self._stands_elsewhere(finding, item)
                 return self._is_lost(word, item) or of_item or (item, "nothing-flows") in self.words
             case "shape-mismatch" if (self.repeated | self.no_numbers) & set(_WORD.findall(finding.message)):
                 return True
@@ -202,6 +204,14 @@ class _Findings:
         if finding.code in UNKNOWN_NAMES and self._of_other_case(finding):
             return True
         return finding.code in _MISSING and self._is_lost(word, item)
+
+    def _stands_elsewhere(self, finding: Diagnostic, item: int | None) -> bool:
+        """Whether the name that nothing uses stands in its item once more: in what could not be worked out either."""
+        if item is None:
+            return False
+        if item not in self.words_of_items:
+            self.words_of_items[item] = Counter(_WORD.findall(self.items.spans[item].text))
+        return self.words_of_items[item][_word(finding)] > 1
 
     def _spelled_in(self, stretch: Span) -> Sequence[Diagnostic]:
         first, end = (bisect_left(self.spelled, at, key=lambda d: d.span.start) for at in (stretch.start, stretch.end))

@@ -109,7 +109,9 @@ def read_call(kind: type[Kind], stage: tree.Stage, scope: Scope, report: Report)
     if options is None:
         return None
     chosen = Chosen(options, stage.span, {name: written.flow.span for name, written in given.items()})
-    faults = list(options.faults())
+    # What is wrong for want of an option that is there, misspelt, is not told beside that.
+    absent = [f"`{name}" for name in misfits if name]
+    faults = [one for one in options.faults() if not any(a in one.message + one.label + one.help for a in absent)]
     for fault in faults:
         report.error(fault.code, fault.message, chosen.place(fault.option), fault.label, help=fault.help)
     if faults or misfits:

@@ -110,16 +110,14 @@ def check_watched(
     lines: Lines,
     report: Report,
 ) -> None:
-    """What is watched is measured."""
-    if metrics is None:
-        return
-    measured = ["validation.loss", *(f"validation.{metric.name}" for metric in metrics)]
+    """What is watched is measured; `metrics` is None where nobody knows all of what is."""
+    measured = ["validation.loss", *(f"validation.{metric.name}" for metric in metrics or ())]
     watched = [] if early_stop is None else [(early_stop.options.on, early_stop.place("on"))]
     for stage in () if schedule is None else schedule.stages:
         if stage.watches is not None:
             watched.append((stage.watches, lines["schedule"].value.span))
     for on, place in watched:
-        if on not in measured:
+        if on not in measured and not (metrics is None and on.startswith("validation.")):
             listed = ", ".join(f'"{name}"' for name in measured)
             help = f"`on` takes {'one of ' if len(measured) > 1 else ''}{listed}"
             report.error("unknown-name", f'nothing is measured as "{on}"', place, "not measured", help=help)

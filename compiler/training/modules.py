@@ -129,4 +129,4 @@ def _mended(written: str, paths: Iterable[str]) -> str | None:
             return None
         found.append(meant)
         below = [path for path in below if re.fullmatch(_expression(meant), path[depth])]
-    return ".".join(found)
+    return ".".join(found) or None
