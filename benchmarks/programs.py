@@ -20,7 +20,7 @@ def compile_spec(name: str, *overrides: str) -> Artefact:
 
 def program_of(artefact: Artefact) -> Program:
     assert artefact.recipe_code is not None and artefact.settings is not None
-    return Program(artefact.name, artefact.model_code, artefact.recipe_code, artefact.settings)
+    return Program(artefact.name, artefact.model_code, artefact.recipe_code, artefact.settings, artefact.imported)
 
 
 def write_text(path: Path, characters: int) -> None:

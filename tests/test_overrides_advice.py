@@ -14,8 +14,10 @@ from dlspec.grammar import Source
 pytestmark = pytest.mark.no_torch
 
 SPECS = sorted((Path(__file__).parents[1] / "specs").glob("*.dlspec"))
-KEYS = """data data.window data.split optimizer optimizer.lr batch steps epochs seed loss schedule precision kernels clip
-    metrics init checkpoint validate""".split()
+KEYS = """
+    data data.window data.split optimizer optimizer.lr batch steps epochs seed loss schedule precision kernels clip
+    metrics init checkpoint validate
+""".split()
 VALUES = """40 -1 0 1e9 x foo(3) true none [1,2] "a" 5% relu AdamW(lr=1) data.x a.b Linear(3) 0.5 T vocab""".split()
 
 

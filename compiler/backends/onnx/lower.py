@@ -22,6 +22,7 @@ from ...ir.graph import (
     Region,
     Residual,
     Run,
+    RunCarrying,
     RunCopies,
     RunExperts,
     RunMomentum,
@@ -104,6 +105,9 @@ class _Body:
                 raise NoOnnxForm("experts")
             case RunMomentum():
                 return self._run_momentum(node, inputs)
+            case RunCarrying():
+                # Only what is emitted with kernels has it.
+                raise NoOnnxForm("copies that hand their sums on")
 
     def _layer(self, node: Node, inputs: tuple[OnnxValue, ...], name: str, path: str) -> tuple[OnnxValue, ...]:
         assert isinstance(node.op, Apply)
