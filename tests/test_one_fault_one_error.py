@@ -270,6 +270,7 @@ EXPORT = 'export Net {\nonnx("n.onnx", outputs = [code])\n}\n'
             "inner",
         ),
         ("cap(x, liimt) = limit * tanh(x / limit)\n" + in_net("Linear(8) -> cap(limit = 3)"), 1, "limit"),
+        ("block Desne { Linear(8) }\n" + in_net("Dense -> Dense"), 3, "Dense"),
         ("with = 8\n" + in_net("Linear(width)"), 1, "width"),
         ("with = 8\n" + in_net("Linear(width) -> Linear(width)"), 1, "width"),
         ("latnet = 8\nmodel Net: (x: [B, latent]) -> (y: [B, latent]) { relu -> Linear(latent) }\n", 2, "latent"),

@@ -68,7 +68,7 @@ def _by_word(found: Sequence[Diagnostic]) -> tuple[dict[str, list[Diagnostic]], 
         if d.severity != "error":
             continue
         for codes, table in ((_USES, uses), (_OF_MEANT, of_meant), (_OF_GIVEN, of_given)):
-            if d.code in codes:
+            if d.code in codes and _word(d):
                 table.setdefault(_word(d), []).append(d)
     return uses, of_meant, of_given
 
@@ -104,13 +104,10 @@ class _Names:
         """What may be given for a name: what its uses offer, then what is nearest to it, unless they offer a word of
         the language; labels come last."""
         offered = [fix.text for d in uses for fix in d.fixes if fix.text in self.once]
-        foreign = any(fix.text not in self.given for d in uses if d.code in UNKNOWN_NAMES for fix in d.fixes)
+        of_kind = [fix.text for d in uses if d.code in UNKNOWN_NAMES for fix in d.fixes if _of_a_kind(fix.text, word)]
+        foreign = any(text not in self.given and nearest(word, (text,)) for text in of_kind)
         alike = () if foreign else self.once.values()
-        names = [
-            name
-            for name in alike
-            if name.word[0].isupper() == word[0].isupper() and (among is None or name.word in among)
-        ]
+        names = [name for name in alike if _of_a_kind(name.word, word) and (among is None or name.word in among)]
         for labels in (False, True):
             yield from (self.once[o] for o in dict.fromkeys(offered) if self.once[o].is_label == labels)
             meant = nearest(word, [name.word for name in names if name.is_label == labels])
@@ -152,6 +149,10 @@ def _given(file: tree.File) -> Iterator[_Given]:
                         yield from (_Given(name.text, name.span, item, is_label=False) for name in names)
                     case tree.Label(name=name):
                         yield _Given(name.text, name.span, item, is_label=True)
+
+
+def _of_a_kind(name: str, other: str) -> bool:
+    return name[:1].isupper() == other[:1].isupper()
 
 
 def _word(finding: Diagnostic) -> str:
