@@ -82,7 +82,8 @@ class ClassCode(Code):
         return self.file.add_library(name, source)
 
     def imported(self, name: str, module: str) -> str:
-        return self.file.add_import(name, module)
+        self.file.imported[name] = module
+        return name
 
     def fused(self, layer: Layer, x: Tensor, part: str = "") -> str | None:
         kernels = self.file.kernels
@@ -91,7 +92,7 @@ class ClassCode(Code):
         from ..triton.choice import NoKernel, variant_for
 
         try:
-            return self.imported(kernels.add(variant_for(layer, x, part)), kernels.module)
+            return self.file.add_kernel(kernels.add(variant_for(layer, x, part)), kernels)
         except NoKernel as none:
             kernels.plain[layer.word] = str(none)
             return None

@@ -99,11 +99,10 @@ class FileText:
                 return name
             number += 1
 
-    def add_import(self, name: str, module: str) -> str:
-        """Something that lies in a file beside this one; returns its name here, where the spec may have that name."""
-        functions = frozenset() if self.kernels is None else self.kernels.taken
-        here = f"fused_{name}" if name in self.classes | functions else name
-        self.imported[here if here == name else f"{name} as {here}"] = module
+    def add_kernel(self, name: str, kernels: KernelFile) -> str:
+        """What the model calls of a file of kernels; returns its name here, where the spec may have that name."""
+        here = f"fused_{name}" if name in self.classes | kernels.taken else name
+        self.imported[here if here == name else f"{name} as {here}"] = kernels.module
         return here
 
     def _beside(self) -> list[str]:
