@@ -336,7 +336,7 @@ print(net_recipe.loss(torch.zeros(3, 4), torch.tensor([0, 1, 2])).item())
 def test_model_and_recipe_have_one_module_of_kernels(tmp_path: Path) -> None:
     text = spec("").replace("relu", "norm: LayerNorm")
     artefact = compiled(text)
-    model = loaded(artefact)[0]
+    model = load_text("net", artefact.model_code, artefact.imported)
     recipe = load_text("net_recipe", artefact.recipe_code or "", artefact.imported)
     assert model.LayerNorm.__module__ == recipe.cross_entropy.__module__
 
