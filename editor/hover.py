@@ -12,6 +12,7 @@ from .document import Analysed, Document
 from .documentation import Option, Page, key
 from .fields import field_type, fields
 from .index import Mention, Symbol
+from .keywords import KEYWORDS
 from .places import chain_at, key_of, page_of, section_of
 from .shapes import Fact
 
@@ -40,6 +41,15 @@ def hover(document: Document, offset: int, analysed: Analysed | None) -> Card | 
         card = _library(chain[: place + 1], offset, document, facts)
         if card is not None:
             return card
+    return _keyword(document, offset)
+
+
+def _keyword(document: Document, offset: int) -> Card | None:
+    """A word that the language itself is made of: `block`, `as`, `none`."""
+    for token in document.tokens(offset):
+        page = KEYWORDS.get(document.text[token.start : token.end]) if token.start <= offset <= token.end else None
+        if page is not None:
+            return Card(document.source.span(token.start, token.end), page_text(page))
     return None
 
 

@@ -41,6 +41,9 @@ __all__ = ["client", "gpt"]  # fixtures
         ("cross_en", ["cross_entropy(logits, data.label", "log softmax"]),
         ("data.targ", ["data.targets: int[B, context]", "A field"]),
         ("onn", ["onnx(path", "ONNX"]),
+        ("bloc(?=k Mlp)", ["block Name(parameters)", "A reusable piece"]),
+        ("tra(?=in GPT)", ["train Name", "How a model learns"]),
+        ("causal = tr", ["True or false"]),
         ("    residual { attn: SelfAttention\\(hea", ["heads = 4"]),
     ],
 )  # fmt: skip
