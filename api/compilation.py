@@ -55,13 +55,18 @@ def compile_to_run(
         raise Refused(f"{source.name} has no `train` section", f"Write `train {_model(analysis)} {{ ... }}`.")
     if name not in recipes:
         raise WrongUse(f"{source.name} has no recipe {name}", f"there are: {', '.join(recipes)}")
-    missing = [d for d in analysis.diagnostics if d.code == LATER and _concerns(d, recipes[name], analysis.file)]
+    missing = missing_to_train(analysis, recipes[name])
     if missing:
         message = f"{source.name} cannot be trained by this version of dlspec: it asks for what is not there yet"
         raise NotInThisVersion(
             missing, message, _way_on(source, overrides, missing, recipes[name], allow_python=allow_python)
         )
     return emit(analysis, name, kernels)
+
+
+def missing_to_train(analysis: Analysis, recipe: tree.Train) -> list[Diagnostic]:
+    """The notes about what a recipe asks for and this version has not."""
+    return [d for d in analysis.diagnostics if d.code == LATER and _concerns(d, recipe, analysis.file)]
 
 
 def program_of(artefact: Artefact) -> Program:

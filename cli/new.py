@@ -84,8 +84,22 @@ def run(options: Namespace, console: Console) -> int:
     if others:
         console.say(f"{options.template} may be {', '.join([template, *others])}: the first is taken")
     console.say(f"{path}: from {template}; `dlspec check {path}`")
-    console.document(file=str(path), template=template, others=others)
+    trains = _trains(text, path.name)
+    if not trains:
+        console.note(f"this version cannot train it yet: `dlspec check {path}` says what is missing")
+    console.document(file=str(path), template=template, others=others, trains=trains)
     return 0
+
+
+def _trains(text: str, name: str) -> bool:
+    """Whether this version can run all of the recipes."""
+    from ..api.compilation import missing_to_train
+    from ..compiler.pipeline import analyse
+    from ..grammar import Source
+
+    analysis = analyse(Source(name, text))
+    assert analysis.spec is not None
+    return not any(missing_to_train(analysis, recipe) for recipe in analysis.spec.scope.recipes.values())
 
 
 def _text(template: str, name: str) -> str:

@@ -192,6 +192,8 @@ def test_a_new_spec_is_one_without_a_fault(
     assert main(["new", "mine", "--from", template]) == 0
     assert main(["check", "mine.dlspec"]) == 0
     assert main(["fmt", "--check", "mine.dlspec"]) == 0
+    missing = "note: this version cannot train it yet: `dlspec check mine.dlspec` says what is missing\n"
+    assert (missing in capsys.readouterr().err) is (template not in ("digits", "chargpt"))
     text = (tmp_path / "mine.dlspec").read_text()
     assert 'onnx("mine.onnx"' in text and "#   dlspec train mine.dlspec" in text
     capsys.readouterr()
