@@ -16,7 +16,7 @@ from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.utils.checkpoint import checkpoint
-from triton_files import always, compiled, loaded
+from triton_files import TRACED, always, compiled, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.program import load_text
@@ -257,7 +257,7 @@ def test_recomputed_and_compiled_by_block(monkeypatch: pytest.MonkeyPatch) -> No
     want = run(first, x)
     torch._dynamo.reset()
     for block in second.blocks:  # type: ignore[union-attr]
-        block.compile(fullgraph=True)
+        block.compile(**TRACED)
     compiled_blocks = run(second, x)
     _, third, other, _ = drawn(spec("", BLOCK))
     monkeypatch.setattr(other, "fused", always)

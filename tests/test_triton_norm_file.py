@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import always, compiled, loaded
+from triton_files import TRACED, always, compiled, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.program import load_text
@@ -140,7 +140,7 @@ class TestOperators:
         x = drawn(model, 16)
         want = run(model, x)
         torch._dynamo.reset()
-        model.compile(fullgraph=True)
+        model.compile(**TRACED)
         for a, b in zip(run(model, x), want, strict=True):
             assert (a - b).abs().max() <= 1e-6
 

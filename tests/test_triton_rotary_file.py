@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import always, compiled, loaded
+from triton_files import TRACED, always, compiled, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.bench.kinds import kind_of
@@ -205,7 +205,7 @@ def test_compiled_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, kernels = drawn(CASES["plain"])
     monkeypatch.setattr(kernels, "fused", always)
     torch._dynamo.reset()
-    second.compile(fullgraph=True)
+    second.compile(**TRACED)
     given = inputs(CASES["plain"])
     for a, b in zip(run(first, given), run(second, given), strict=True):
         assert (a - b).abs().max() <= 1e-5 * (1 + a.abs().max())

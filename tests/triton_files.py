@@ -14,6 +14,10 @@ from dlspec.compiler.pipeline import Artefact, analyse, emit
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
 
+TRACED = {"fullgraph": True, "backend": "aot_eager"}
+"""For torch.compile: whole graphs, forward and backward, of operators with their fakes. The default backend would
+compile C++ as well, which takes long, and fails below a path with a space."""
+
 
 def compiled(text: str, kernels: str = "triton", name: str = "net") -> Artefact:
     analysis = analyse(Source(f"{name}.dlspec", text))
