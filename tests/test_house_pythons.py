@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
-LIGHT = ("lark", "rich", "pygls", "pytest", "pytest-lsp", "hypothesis")
+LIGHT = ("lark", "rich", "pygls", "libcst", "pytest", "pytest-lsp", "hypothesis")
 PROBE = "import ensurepip, json, sys, venv; print(json.dumps(['%d.%d' % sys.version_info[:2], sys.version]))"
 
 
