@@ -19,7 +19,7 @@ _FORWARD: dict[int, dict[int, Cut]] = {
 _KEYS: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (32, 64, 4, 3, True), BEFORE: (32, 64, 4, 2, False)},
     128: {HOPPER: (64, 64, 4, 2, True), BEFORE: (32, 64, 4, 2, False)},
-    256: {HOPPER: (32, 64, 8, 2, True), BEFORE: (32, 32, 4, 1, False)},
+    256: {HOPPER: (32, 64, 8, 2, True), BEFORE: (16, 32, 4, 1, False)},
 }
 _GROUPED_KEYS = {128: (64, 64, 8, 2, True)}
 """On Hopper, where several heads of queries share one of keys: going over them takes registers."""
