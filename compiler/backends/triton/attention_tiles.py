@@ -26,7 +26,7 @@ _GROUPED_KEYS = {128: (64, 64, 8, 2, True)}
 _QUERIES: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (128, 64, 4, 3, True), BEFORE: (64, 64, 4, 2, False)},
     128: {HOPPER: (128, 64, 8, 3, True), BEFORE: (64, 32, 4, 2, False)},
-    256: {HOPPER: (64, 64, 8, 2, True), BEFORE: (64, 32, 4, 1, False)},
+    256: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 1, False)},
 }
 TABLES = {
     "ATTENTION_FORWARD": _FORWARD,
