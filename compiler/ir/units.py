@@ -1,11 +1,23 @@
-"""A graph with each of its units changed."""
+"""Every unit of a graph: one after the other, or changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from .graph import Borrowed, Copies, Experts, Graph, Module, Momentum, Unit, UnitModule
+
+
+def units_in(unit: Unit) -> Iterator[Unit]:
+    """The unit and those inside it; copies that do not differ once."""
+    yield unit
+    for module in unit.modules:
+        match module:
+            case UnitModule(unit=inner) | Momentum(of=UnitModule(unit=inner)):
+                yield from units_in(inner)
+            case Copies(units=units) | Experts(units=units):
+                for inner in dict.fromkeys(units):
+                    yield from units_in(inner)
 
 
 def with_units(graph: Graph, change: Callable[[Unit], Unit]) -> Graph:

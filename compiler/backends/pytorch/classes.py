@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
 
 from ...build.labels import TAKEN
 from ...ir.graph import Copies, LayerModule, Module, Residual, Unit, UnitModule, Value, layer_around
@@ -25,7 +24,7 @@ from .initial import (
     init_table_line,
 )
 from .lending import attribute, lent_to, ties
-from .names import item_name, safe_name
+from .names import item_name, numbered_names, safe_name
 from .places import first_weight, size_text
 from .reads import all_nodes, named_values
 
@@ -158,7 +157,7 @@ class ForwardCode(ForwardText):
         if found not in self.sizes:
             taken = {*self.inputs.values(), *map(safe_name, named_values(self.made.unit)), *self.sizes.values()}
             stem = safe_name(reference.name)
-            self.sizes[found] = next(name for name in _numbered(stem) if name not in taken)
+            self.sizes[found] = next(name for name in numbered_names(stem) if name not in taken)
         return self.sizes[found]
 
     def function(self, function: ScalarFunction, tensors: Sequence[str]) -> str:
@@ -185,7 +184,7 @@ class ForwardCode(ForwardText):
 
     def _free(self, stem: str) -> str:
         taken = {m.name for m in self.made.unit.modules} | set(self.attributes.values()) | TAKEN
-        return next(name for name in _numbered(stem) if name not in taken)
+        return next(name for name in numbered_names(stem) if name not in taken)
 
     def library(self, name: str, source: str) -> str:
         return self.made.library(name, source)
@@ -220,12 +219,6 @@ class ForwardCode(ForwardText):
         return self.made.exporting
 
 
-def _numbered(stem: str) -> Iterator[str]:
-    """`x`, `x_2`, `x_3`, ..."""
-    yield stem
-    yield from (f"{stem}_{number}" for number in count(2))
-
-
 _IN_CLASSES = frozenset(
     {"self", "config", "super", "nn", "torch", "math", "range", "round", "float", "min", "max", "abs"}
 )
@@ -238,7 +231,7 @@ def argument_names(references: Sequence[Reference]) -> list[str]:
     for reference in references:
         name = reference.name.lower()
         stem = f"{name}_" if name in _IN_CLASSES else name
-        names.append(next(name for name in _numbered(stem) if name not in names))
+        names.append(next(name for name in numbered_names(stem) if name not in names))
     return names
 
 

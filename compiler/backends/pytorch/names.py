@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
 from ...build.labels import FILE_NAMES
 from ...ir.graph import Copies, Unit
 
@@ -46,3 +49,9 @@ _AMBIGUOUS = frozenset({"l", "I", "O"})
 def safe_name(name: str) -> str:
     """A port's or value's name as a variable: one that hides an import or reads like a digit gets an underscore."""
     return f"{name}_" if name in _SHADOWING | _AMBIGUOUS else name
+
+
+def numbered_names(stem: str) -> Iterator[str]:
+    """`x`, `x_2`, `x_3`, ..."""
+    yield stem
+    yield from (f"{stem}_{number}" for number in count(2))

@@ -26,7 +26,6 @@ from ...ir.graph import (
     Apply,
     Borrowed,
     Copies,
-    Experts,
     Graph,
     LayerModule,
     Module,
@@ -38,30 +37,30 @@ from ...ir.graph import (
     RunCarrying,
     RunCopies,
     Unit,
-    UnitModule,
     Value,
-    regions,
     with_regions,
 )
-from ...ir.units import with_units
+from ...ir.units import units_in, with_units
 from ...layers.dropout import Dropout
 from ...layers.layer_norm import LayerNorm
 from ...layers.rms_norm import RMSNorm
 from ...layers.side import Side
 from ...semantics.number import references
 from ...semantics.tensor import Tensor
+from ..pytorch.reads import all_nodes
 from .added_norm import AddedNorm
 from .norm_features import norm_features
 from .variant import NoKernel
 
 
 def fuse_adds(graph: Graph) -> Graph:
-    lent = {module.path[-1] for unit in _units(graph.model) for module in unit.modules if isinstance(module, Borrowed)}
+    units = list(units_in(graph.model))
+    lent = {module.path[-1] for unit in units for module in unit.modules if isinstance(module, Borrowed)}
     # By their nodes, which `with_units` hands on as they are.
-    handed = {id(around.nodes): dict(_carried(around, lent)) for around in _units(graph.model)}
+    handed = {id(around.nodes): dict(_carried(around, lent)) for around in units}
     carrying = {
         id(unit.nodes): dropout
-        for around in _units(graph.model)
+        for around in units
         for name, dropout in handed[id(around.nodes)].items()
         for unit in _copies(around, name)
     }
@@ -100,7 +99,7 @@ def _carried(unit: Unit, lent: set[str]) -> Iterator[tuple[str, Dropout | None]]
 
     With what their branches have yet to go through: a Dropout that is alike in all of them, and outside them.
     """
-    runs = Counter(node.module for node in _all_nodes(unit.nodes) if node.module is not None)
+    runs = Counter(node.module for node in all_nodes(unit.nodes) if node.module is not None)
     at_once = {node.module for node in unit.nodes}
     for module in unit.modules:
         if not isinstance(module, Copies) or runs[module.name] != 1 or module.name in lent or not module.units:
@@ -129,25 +128,14 @@ def _last(unit: Unit) -> Region:
 
 def _carries(unit: Unit, lent: set[str]) -> bool:
     stream = unit.inputs[0]
-    readers = [node for node in _all_nodes(unit.nodes) if any(value is stream for value in node.inputs)]
+    readers = [node for node in all_nodes(unit.nodes) if any(value is stream for value in node.inputs)]
     sums = [node for node in unit.nodes if node.outputs and node.output is unit.outputs[0]]
     if len(readers) != 1 or readers[0] not in unit.nodes or len(sums) != 1 or len(unit.outputs) != 1:
         return False
     (first,), (last,) = readers, sums
-    read_again = any(value is last.output for node in _all_nodes(unit.nodes) for value in node.inputs)
+    read_again = any(value is last.output for node in all_nodes(unit.nodes) for value in node.inputs)
     begins = _Fusing(unit, lent, _Carried()).begins_with_norm(first)
     return not read_again and begins and isinstance(last.op, Residual) and _is_sum(last, last.op)
-
-
-def _units(unit: Unit) -> Iterator[Unit]:
-    yield unit
-    for module in unit.modules:
-        match module:
-            case UnitModule(unit=inner) | Momentum(of=UnitModule(unit=inner)):
-                yield from _units(inner)
-            case Copies(units=units) | Experts(units=units):
-                for inner in dict.fromkeys(units):
-                    yield from _units(inner)
 
 
 class _Fusing:
@@ -156,7 +144,7 @@ class _Fusing:
     def __init__(self, unit: Unit, lent: set[str], carried: _Carried) -> None:
         self.unit = unit
         self.carried = carried
-        self.runs = Counter(node.module for node in _all_nodes(unit.nodes) if node.module is not None)
+        self.runs = Counter(node.module for node in all_nodes(unit.nodes) if node.module is not None)
         self.alone = {
             module.name: module
             for module in unit.modules
@@ -249,7 +237,7 @@ class _Fusing:
             return False
         branch = node.op.branch
         first = branch.nodes[0]
-        once = sum(value is branch.input for one in _all_nodes(branch.nodes) for value in one.inputs) == 1
+        once = sum(value is branch.input for one in all_nodes(branch.nodes) for value in one.inputs) == 1
         return first.inputs == (branch.input,) and once and self._fits(first)
 
     def _fits(self, node: Node) -> bool:
@@ -339,10 +327,3 @@ def _reading(node: Node, old: Value, new: Value) -> Node:
 
     inputs = tuple(new if value is old else value for value in node.inputs)
     return replace(node, op=with_regions(node.op, region), inputs=inputs)
-
-
-def _all_nodes(nodes: tuple[Node, ...]) -> Iterator[Node]:
-    for node in nodes:
-        yield node
-        for region in regions(node.op):
-            yield from _all_nodes(region.nodes)

@@ -9,9 +9,7 @@ Given targets the model returns the loss; without them the logits, as before. No
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import count
 
 from ...ir.graph import Apply, Graph, LayerModule, Node, Unit, Value
 from ...layers.linear import Linear
@@ -22,7 +20,7 @@ from ...training.arguments import argument_names
 from ...training.losses.cross_entropy import CrossEntropy
 from ...training.objective import LossTerm
 from ...training.plan import TrainPlan
-from ..pytorch.names import safe_name
+from ..pytorch.names import numbered_names, safe_name
 from ..pytorch.reads import named_values, uses
 from .cross_entropy_features import CrossEntropyFeatures
 from .linear_cross_entropy import LinearCrossEntropyFeatures
@@ -51,7 +49,7 @@ def loss_in_model(graph: Graph, plan: TrainPlan) -> InModel | None:
         return None
     stem = argument_names(term.values)[term.true.source]
     taken = set(map(safe_name, named_values(graph.model)))
-    name = next(name for name in _numbered(stem) if name not in taken)
+    name = next(name for name in numbered_names(stem) if name not in taken)
     return InModel(name, term.true.source, features, term.loss.numbers(ignored(plan)))
 
 
@@ -93,8 +91,3 @@ def _head(unit: Unit) -> Node | None:
     # Where classes are few, logits take less memory than what they are made of.
     many = isinstance(x, Tensor) and whole(node.op.layer.features) > whole(x.dims[-1])
     return node if own and many and uses(unit)[output] == 1 else None
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    yield stem
-    yield from (f"{stem}_{number}" for number in count(2))
