@@ -316,27 +316,32 @@ def test_in_parallel(sharded: bool, tmp_path: Path) -> None:
     for name, text in compiled(spec(HEADS["without bias"])).files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     program = f"""\
-import sys, torch, torch.distributed as dist, net
+import gc, sys, torch, torch.distributed as dist, net
 from torch.nn.parallel import DistributedDataParallel
 from torch.distributed.fsdp import fully_shard
 rank = int(sys.argv[1])
+def learn():
+    model, alone = net.Lm(), net.Lm()
+    for one in (model, alone):
+        one.init_weights(torch.Generator().manual_seed(0))
+    tokens, targets = torch.arange(64).view(2, 2, 16)[rank], torch.arange(1, 65).view(2, 2, 16)[rank] % 256
+    if {sharded}:
+        mesh = dist.device_mesh.init_device_mesh("cpu", (2,))
+        fully_shard(model.head, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+    else:
+        model = DistributedDataParallel(model)
+    model(tokens, targets=targets).backward()
+    alone(tokens, targets=targets).backward()
+    for a, b in zip(model.parameters(), alone.parameters()):
+        dist.all_reduce(b.grad)
+        found = a.grad.full_tensor() if {sharded} else a.grad
+        torch.testing.assert_close(found, b.grad / 2)
 dist.init_process_group("gloo", init_method="file://{tmp_path}/rendezvous", rank=rank, world_size=2)
-model, alone = net.Lm(), net.Lm()
-for one in (model, alone):
-    one.init_weights(torch.Generator().manual_seed(0))
-tokens, targets = torch.arange(64).view(2, 2, 16)[rank], torch.arange(1, 65).view(2, 2, 16)[rank] % 256
-if {sharded}:
-    mesh = dist.device_mesh.init_device_mesh("cpu", (2,))
-    fully_shard(model.head, mesh=mesh)
-    fully_shard(model, mesh=mesh)
-else:
-    model = DistributedDataParallel(model)
-model(tokens, targets=targets).backward()
-alone(tokens, targets=targets).backward()
-for a, b in zip(model.parameters(), alone.parameters()):
-    dist.all_reduce(b.grad)
-    found = a.grad.full_tensor() if {sharded} else a.grad
-    torch.testing.assert_close(found, b.grad / 2)
+learn()
+# What still holds the group when Python ends would abort it: its threads run on.
+gc.collect()
+dist.barrier()
 dist.destroy_process_group()
 """
     started = [
