@@ -16,6 +16,7 @@ from .checkpoint import tensors_of
 from .errors import Refused
 from .isolation import Turn
 from .program import Program
+from .recording import Recorder
 from .seeds import derive_seed
 from .settings import Settings
 
@@ -46,6 +47,7 @@ class Learner:
         self.model.train()
         self.optimizer: torch.optim.Optimizer = program.recipe.optimizer(self.model)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self._recorder = Recorder() if device.type == "cuda" and not program.has_layers_in_python else None
         self._norm = torch.zeros(())
         self._names = {id(p): name for name, p in self.model.named_parameters()}
         # A group's own rate (`rates = [head = 10]`) stays that multiple of the schedule's.
@@ -65,13 +67,8 @@ class Learner:
         loss: Tensor | None = None
         for number, (part, weight) in enumerate(self._parts(batch)):
             turn.seed(derive_seed(self.options.seed, "forward", step, number))
-            part_loss = self.training_loss(part)
-            if weight != 1.0:
-                part_loss = part_loss * weight
-            if not part_loss.requires_grad:
-                raise _learns_nothing()
-            part_loss.backward()
-            loss = part_loss.detach() if loss is None else loss + part_loss.detach()
+            part_loss = self._pass(part, weight)
+            loss = part_loss if loss is None else loss + part_loss
         if loss is None:
             raise _nothing_counts(step)
         self._norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
@@ -80,6 +77,26 @@ class Learner:
         if not gradients.finite and not counted(self.options.loss, batch):
             raise _nothing_counts(step)
         return gradients
+
+    def _pass(self, part: Batch, weight: float) -> Tensor:
+        """The loss of a part times its weight, whose gradients are added to those that are there."""
+        recorder = self._recorder
+        if recorder is None:
+            return self._passes(part, weight)
+        if recorder.wants(part):
+            recording = recorder.recording(self.training_loss, self.parameters, part)
+            return recording.play(part, weight, alone=self.options.accumulate == 1)
+        with recorder.watching(part):
+            return self._passes(part, weight)
+
+    def _passes(self, part: Batch, weight: float) -> Tensor:
+        loss = self.training_loss(part)
+        if weight != 1.0:
+            loss = loss * weight
+        if not loss.requires_grad:
+            raise _learns_nothing()
+        loss.backward()
+        return loss.detach()
 
     def apply_gradients(self, rate: float) -> None:
         """Clip, and take the optimizer's step at the learning rate `rate`."""

@@ -59,6 +59,11 @@ class Program:
         emitted = {f"{self.name}.py": self.model_code, f"{self.name}_recipe.py": self.recipe_code}
         return emitted | dict(self.beside)
 
+    @property
+    def has_layers_in_python(self) -> bool:
+        """Code that somebody wrote, which may do anything."""
+        return any(file != f"{self.name}_kernels.py" for file in self.beside)
+
     @cached_property
     def model_module(self) -> ModuleType:
         return load_text(self.name, self.model_code, self.beside)

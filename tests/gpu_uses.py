@@ -67,7 +67,9 @@ def hold(use: Use, kernels: ModuleType) -> None:
     with plain_form(use, kernels).within():
         theirs, exact = passes(use), passes(_in_float64(use))
     for a, b, c in zip(ours, theirs, exact, strict=True):
-        assert a.shape == c.shape and a.dtype == b.dtype
+        assert a.shape == c.shape
+        # Before PyTorch 2.13 autocast left RMSNorm as it came.
+        assert a.dtype == b.dtype or use.autocast is not None
         assert torch.isfinite(a).all()
         scale = c.abs().max().item()
         least = 1e-5 * (1 + scale) if a.dtype == torch.float32 else torch.finfo(a.dtype).eps * scale

@@ -30,7 +30,8 @@ from dlspec.compiler.pipeline import analyse, emit
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, and there is none here")
+if not torch.cuda.is_available():
+    pytest.skip("needs a GPU, and there is none here", allow_module_level=True)
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DTYPES = {**HALVES, "fp32": torch.float32}
@@ -50,6 +51,8 @@ def drawn(model: nn.Module, dtype: torch.dtype, std: float = 0.5) -> nn.Module:
 
 def hold_all(emission: Loaded, model: nn.Module, given: Sequence[Tensor], targets: Tensor | None = None) -> None:
     found = uses_of(emission, model, given, targets)
+    # Attention in float32 is PyTorch's own.
+    found = [use for use in found if use.entry.kind != "attention" or use.tensors["q"].itemsize == 2]
     assert found
     for use in found:
         hold(use, emission.kernels)

@@ -226,6 +226,46 @@ def test_what_is_written() -> None:
     ]
 
 
+NARROW = {
+    "into products": (
+        "residual { a: Linear(16) }\n residual { b: Linear(16) }\n norm: LayerNorm -> c: Linear(16)",
+        True,
+    ),
+    "into a block of products": (
+        "residual { a: Linear(16) }\n residual { FeedForward(32) }\n norm: LayerNorm -> c: Linear(16)",
+        True,
+    ),
+    "into attention": ("residual { a: Linear(16) }\n residual { SelfAttention(2) } -> LayerNorm -> Linear(16)", True),
+    "out of the model": ("residual { a: Linear(16) }\n norm: LayerNorm", False),
+    "into a function": ("residual { a: Linear(16) }\n norm: LayerNorm -> gelu -> Linear(16)", False),
+    "into a product and a sum": ("residual { a: Linear(16) } -> LayerNorm as u\n v = Linear(16)\n u + v", False),
+}
+
+
+@pytest.mark.parametrize(("body", "narrow"), NARROW.values(), ids=NARROW.keys())
+def test_what_goes_into_products_is_as_they_round_it(body: str, narrow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under autocast, which leaves norms in float32."""
+    text = spec("import std.transformer\n default residual(pre = LayerNorm)", body)
+    artefact = compiled(text)
+    assert ("# As the products round it that it goes into." in artefact.kernels["net_kernels.py"]) is narrow
+    _, model, kernels, x = drawn(text)
+    monkeypatch.setattr(kernels, "fused", always)
+    seen: list[torch.Tensor] = []
+    for module in model.modules():
+        if type(module).__name__.startswith("AddLayerNorm"):
+            module.register_forward_hook(lambda _, __, out: seen.append(out[1]))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = run(model, x)
+    assert {y.dtype for y in seen} == {torch.bfloat16 if narrow else torch.float32}
+    first = load_text("net", compiled(text, "torch").model_code).Net()
+    first.load_state_dict(model.state_dict())
+    with torch.autocast("cpu", torch.bfloat16):
+        theirs = run(first, x)
+    for ours, other, true in zip(found, theirs, run(first.double(), x.double()), strict=True):
+        one_rounding = 2**-8 * true.abs().max()
+        assert (ours - true).abs().max() <= max(2 * (other - true).abs().max(), one_rounding)
+
+
 @pytest.mark.parametrize("norm", ["LayerNorm", "LayerNorm(bias = false)", "RMSNorm", "RMSNorm(offset = 1)"])
 @pytest.mark.parametrize("drop", ["", ", drop = 0.1"], ids=["", "drop"])
 @pytest.mark.parametrize("around", ["{}", "repeat(2) {{ {} }}"], ids=["", "copies"])

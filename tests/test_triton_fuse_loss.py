@@ -60,7 +60,7 @@ def drawn(module: ModuleType, seed: int = 2) -> nn.Module:
     return model
 
 
-def batch(B: int = 2, T: int = 20) -> tuple[Tensor, Tensor]:
+def batch(B: int = 5, T: int = 28) -> tuple[Tensor, Tensor]:
     """Among the targets are some that do not count, and 0."""
     tokens, targets = torch.randint(0, VOCAB, (2, B, T), generator=torch.Generator().manual_seed(1))
     targets[0, :2], targets[0, 2] = -100, 0

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .kinds import kind_of
 from .kinds.base import Kind, Rival
-from .measure import peak_of, quietly, seconds_of
+from .measure import on_own_stream, peak_of, quietly, seconds_of
 from .use import Use
 
 OURS, PLAIN, COMPILED = "dlspec", "PyTorch", "torch.compile"
@@ -121,6 +121,7 @@ def _as_called(use: Use) -> Iterator[None]:
 def measure_way(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Measured:
     """Raises nothing: what a way refuses is what is found of it."""
     with ExitStack() as within:
+        within.enter_context(on_own_stream(device))
         within.enter_context(rival.within())
         # A compiled pass may be run again over what it has kept.
         within.enter_context(_backward_again())

@@ -5,21 +5,54 @@ from __future__ import annotations
 import statistics
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter
 from typing import Any
 
 import torch
 
+from ..recording import waits_seen
+
 
 def seconds_of(run: Callable[[], object], device: torch.device) -> float:
-    """The median of several runs, after some that nobody counts; on a GPU its cache is emptied before each."""
+    """The median of several runs, after some that nobody counts; on a GPU its cache is emptied before each.
+
+    There it is the GPU's time alone where `run` can be recorded (in `on_own_stream`): what the CPU takes to tell it is
+    no matter where updates are recorded, as they are in training.
+    """
     if device.type != "cuda":
         return statistics.median([_once(run) for _ in range(4)][1:])
     from triton.testing import do_bench
 
-    median: Any = do_bench(run, warmup=10, rep=60, return_mode="median")
+    median: Any = do_bench(_recorded(run) or run, warmup=10, rep=60, return_mode="median")
     return float(median) / 1e3
+
+
+def on_own_stream(device: torch.device) -> AbstractContextManager[Any]:
+    """What is to be recorded runs in a stream of its own, as do the passes that a backward pass belongs to."""
+    if device.type != "cuda":
+        return nullcontext()
+    torch.cuda.synchronize(device)
+    return torch.cuda.stream(torch.cuda.Stream(device))
+
+
+def _recorded(run: Callable[[], object]) -> Callable[[], object] | None:
+    """`run` as a CUDA graph; None where the CPU waits for the GPU within, or another thing that cannot be recorded."""
+    stream = torch.cuda.current_stream()
+    if stream == torch.cuda.default_stream():
+        return None
+    with waits_seen() as waits:
+        run()
+        run()
+    if waits:
+        return None
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            run()
+    except RuntimeError:
+        return None
+    return graph.replay
 
 
 def peak_of(run: Callable[[], object], device: torch.device) -> int | None:

@@ -27,6 +27,8 @@ class AddedNorm(Layer):
     """Whether the branch may be missing: the first of several copies has none."""
     dropout: Annotated[Any, Kind(as_is)] = None
     """A Dropout that the branch still has to go through."""
+    narrow: Annotated[Any, Kind(as_is)] = False
+    """Whether what is normed goes into products alone, which round it under autocast: `narrow_norms` says so."""
 
     @property
     def of(self) -> LayerNorm | RMSNorm:

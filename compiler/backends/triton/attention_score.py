@@ -42,7 +42,7 @@ def _function(
     for i, weight in enumerate(score.by_head):
         if weight in read:
             at = "h" if i == 0 else f"{i} * heads + h"
-            lines.append(f"weight_{weight} = tl.load(weights + {at})")
+            lines.append(f"weight_{weight} = tl.load(weights + {at}).to(tl.float32)")
     if "h" in read:
         lines.append("head = h.to(tl.float32)")
     names = {**{place: place for place in "sqk"}, "h": "head"} | {one: f"weight_{one}" for one in score.by_head}

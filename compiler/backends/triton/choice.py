@@ -32,7 +32,8 @@ def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
             return norm_features(layer, x)
         case AddedNorm():
             dropout = layer.dropout is not None
-            return replace(norm_features(layer.of, x), add=True, optional=layer.optional, dropout=dropout)
+            plain = norm_features(layer.of, x)
+            return replace(plain, add=True, optional=layer.optional, dropout=dropout, narrow=layer.narrow)
         case LossHead():
             return layer.features
         case Gated():

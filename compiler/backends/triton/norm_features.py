@@ -38,6 +38,8 @@ class NormFeatures(Variant):
     """Whether the branch may be missing."""
     dropout: bool = False
     """Whether entries of the branch are dropped before it is added."""
+    narrow: bool = False
+    """Whether autocast's own dtype is that of what is normed; else float32, as PyTorch has it."""
 
     @property
     def entry(self) -> str:

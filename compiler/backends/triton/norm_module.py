@@ -28,7 +28,7 @@ class NormModule(NormNames):
             '    """',
             "    if not fused(x, torch.float16, torch.bfloat16, torch.float32):",
             *(f"        {line}" for line in self._plain()),
-            "    dtype = torch.float32 if torch.is_autocast_enabled(x.device.type) else x.dtype",
+            *self._dtype(),
             *(seed if self.features.dropout else []),
             *(
                 [
@@ -38,6 +38,17 @@ class NormModule(NormNames):
                 if self.features.optional
                 else [f"    return Norm.apply({names})"]
             ),
+        ]
+
+    def _dtype(self) -> list[str]:
+        """Of what is normed."""
+        if not self.features.narrow:
+            return ["    dtype = torch.float32 if torch.is_autocast_enabled(x.device.type) else x.dtype"]
+        return [
+            "    dtype = x.dtype",
+            "    if torch.is_autocast_enabled(x.device.type):",
+            "        # As the products round it that it goes into.",
+            "        dtype = torch.get_autocast_dtype(x.device.type)",
         ]
 
     def _plain(self) -> list[str]:

@@ -50,7 +50,7 @@ def tanh(x):
 @triton.jit
 def score(s, q, k, h, weights, heads):
     """The file's own function of a score, here that of ALiBi; `weights` [n, heads] are its weights by head."""
-    slope = tl.load(weights + h)
+    slope = tl.load(weights + h).to(tl.float32)
     return s - slope * tl.abs(q - k).to(tl.float32)
 
 
