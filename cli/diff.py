@@ -108,7 +108,7 @@ def _headline(pair: ModelPair, difference: Difference) -> Iterator[str]:
         return
     for kind in ("placement", "type", "copies", "function"):
         found = (c for c in own if c.kind == kind and c.section == "model")
-        texts = [f"{c.place} {c.text}" if kind == "copies" else c.text for c in found]
+        texts = [f"{c.place} {c.text}" if kind == "copies" else _alone(c) for c in found]
         yield from list(dict.fromkeys(texts))[:1]
     for kind in ("added", "removed", "renamed"):
         if places := sum(c.places for c in own if c.kind == kind):
@@ -118,6 +118,13 @@ def _headline(pair: ModelPair, difference: Difference) -> Iterator[str]:
     yield f"{'+' if delta > 0 else '-'}{_count(abs(delta))} parameters" if delta else "same parameters"
     yield "other ports" if any(c.section == "ports" for c in own) else "same ports"
     yield "a checkpoint of A loads" if pair.fit.loads else "a checkpoint of A does not load"
+
+
+def _alone(change: Change) -> str:
+    """What a change says without its place."""
+    if change.before is None:
+        return f"{change.after} added"
+    return f"{change.before} removed" if change.after is None else change.text
 
 
 def _count(count: int) -> str:

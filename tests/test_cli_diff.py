@@ -254,7 +254,7 @@ def test_reshaped_weights(diff: Differ) -> None:
         (("batch     = 64", "batch     = 64\n  precision = bf16"), "precision", "fp32 -> bf16"),
         (("batch     = 64", "batch     = 64\n  clip      = 1.0"), "clip", "none -> 1.0"),
         (("batch     = 64", "batch     = 64\n  seed      = 7"), "seed", " -> 7"),
-        (("batch     = 64", "batch     = 64\n  schedule  = warmup(5%)"), "schedule", "none -> warmup(length = 5%)"),
+        (("batch     = 64", "batch     = 64\n  schedule  = warmup(5%)"), "schedule", "none -> warmup(5%)"),
         (
             ("batch     = 64", "batch     = 64\n  metrics   = [accuracy(logits, data.label)]"),
             "metrics",
@@ -274,7 +274,37 @@ def test_training(diff: Differ, turn: tuple[str, str], place: str, text: str) ->
 def test_sides_that_have_arrows_of_their_own_stand_in_parentheses(diff: Differ) -> None:
     one = changed(LEARNS, ("batch     = 64", "batch     = 64\n  schedule  = warmup(5%) -> constant"))
     (change,) = diff(one, changed(one, ("-> constant", "-> linear(to = 0)")))["changes"]
-    assert change["text"] == "(warmup(length = 5%) -> constant) -> (warmup(length = 5%) -> linear(to = 0))"
+    assert change["text"] == "(warmup(5%) -> constant) -> (warmup(5%) -> linear(to = 0))"
+
+
+def test_lengths_are_written_as_in_a_spec(diff: Differ) -> None:
+    one = changed(LEARNS, ("batch     = 64", "batch     = 64\n  schedule  = warmup(100) -> constant"))
+    (change,) = diff(one, changed(one, ("warmup(100)", "warmup(1 * epoch)")))["changes"]
+    assert change["text"] == "(warmup(100) -> constant) -> (warmup(1 * epoch) -> constant)"
+
+
+def test_what_is_left_out_of_a_recipe_that_cannot_be_run_is_what_it_would_be(diff: Differ) -> None:
+    pictures = (ROOT / "specs" / "resnet18.dlspec").read_text(encoding="utf-8")
+    after = changed(pictures, ("  epochs    = 90\n", "  steps     = 2_000\n  precision = bf16\n  accumulate = 2\n"))
+    told = {change["place"]: change["text"] for change in diff(pictures, after)["changes"]}
+    assert told == {"length": "90 * epoch -> 2_000 steps", "precision": "fp32 -> bf16", "accumulate": "1 -> 2"}
+    (change,) = diff(pictures, changed(pictures, ("  epochs ", "  clip      = 1.0\n  epochs ")))["changes"]
+    assert change["text"] == "none -> 1.0"
+    assert diff(pictures, changed(pictures, ("  epochs ", "  precision = fp32\n  epochs ")))["equal"]
+
+
+def test_data_is_told_by_its_options(diff: Differ) -> None:
+    assert [(c["place"], c["text"]) for c in diff(GPT, changed(GPT, ("bpe(vocab)", '"bpe.json"')))["changes"]] == [
+        ("data.tokenizer", "bpe(50257) -> bpe.json")
+    ]
+
+
+def test_the_headline_says_what_came_and_went(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    before = write(NET, "a.dlspec")
+    after = write(changed(NET, ("(gate: Linear(dim) -> sigmoid) * up: Linear(dim)", "up: Linear(dim)")), "b.dlspec")
+    for one, other, word in ((before, after, "removed"), (after, before, "added")):
+        assert main(["diff", one, other]) == 0
+        assert f"sigmoid {word}, 1 module {word}, " in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_tie_that_is_undone_is_no_other_wiring(diff: Differ) -> None:
@@ -311,6 +341,8 @@ def test_export(diff: Differ) -> None:
     assert change["section"] == "export" and change["text"] == "a.onnx -> b.onnx"
     (change,) = diff(LEARNS, before)["changes"]
     assert change["text"] == "export added"
+    (change,) = diff(before, before.replace('a.onnx")', 'a.onnx", outputs = [logits])'))["changes"]
+    assert change["text"] == "none -> [logits]"
 
 
 def test_the_text_for_people(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,7 +133,7 @@ def _recipes(a: Analysis, b: Analysis) -> Iterator[Change]:
             sections = one[before], other[after]
             if before != after and not all(s.recipe is None for s in sections):
                 yield turned("train", after, "", "name", before, after)
-            yield from compare_recipes(after, a.recipes.get(before), b.recipes.get(after), sections)
+            yield from compare_recipes(after, a.plans[before], b.plans[after], sections)
 
 
 def _exports(a: Analysis, b: Analysis) -> Iterator[Change]:

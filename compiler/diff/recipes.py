@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 from ...grammar import tree
+from ...grammar.source import Span
 from ..options import OptionSet
 from ..semantics.evaluate import Recipe, is_number
 from ..training.exports import ExportPlan
@@ -15,35 +16,39 @@ from ..training.metric_list import Measured
 from ..training.objective import LossTerm
 from ..training.plan import TrainPlan
 from ..training.schedule import Schedule
+from ..training.tokenizers import Tokenizer
 from .change import Change, Section, turned
 from .values import as_written, meaning, parts, shown
 
-NAMES = {"run": "length"}
 LENGTH = ("steps", "epochs")
-WHOLE = (Length, Measurable, Recipe, LossTerm, Measured, Schedule, Mapping, tree.Node)
+ELSEWHERE = ("model", "recipe", "data", "bind", "dims", "phases", "run")
+"""What is compared in another way, or follows from the model and the data."""
+WHOLE = (Length, Measurable, Recipe, LossTerm, Measured, Schedule, Tokenizer, Mapping, tree.Node)
 """What is told in one piece, being one thing to its reader."""
 
 
 def compare_recipes(
-    owner: str, a: TrainPlan | None, b: TrainPlan | None, sections: tuple[tree.Train, tree.Train]
+    owner: str, a: TrainPlan, b: TrainPlan, sections: tuple[tree.Train, tree.Train]
 ) -> Iterator[Change]:
-    """Differences of two recipes of one name."""
+    """Differences of two recipes of one name: by what they mean where both can be run, else as they are written."""
     lines = tuple(
         {line.name.text: line.value for line in s.body.lines if isinstance(line, tree.Binding)} for s in sections
     )
-    read: set[str] = set()
-    if a is not None and b is not None:
-        for name, before in parts(a):
-            if name not in ("recipe", "bind"):
-                yield from _values("train", owner, NAMES.get(name, name), before, getattr(b, name))
-        read = {field.name for field in fields(a)} | set(LENGTH)
+    read = set(LENGTH)
+    if a.runs and b.runs:
+        read |= {field.name for field in fields(a)}
+        yield from _values("train", owner, "data", a.data.source.options, b.data.source.options)
         yield from _behind_the_source(owner, *(side.get("data") for side in lines))
+        for name, before in parts(a):
+            if name not in ELSEWHERE:
+                yield from _values("train", owner, name, before, getattr(b, name))
+    yield from _values("train", owner, "length", a.run, b.run)
     for key in sorted({*lines[0], *lines[1]} - read):
-        before, after = (_text(side.get(key)) for side in lines)
+        before, after = (_written(key, side.get(key), plan) for side, plan in zip(lines, (a, b), strict=True))
         if before != after:
             yield turned("train", owner, key, "value", before, after)
     phases = [[_collapsed(line) for line in s.body.lines if isinstance(line, tree.Phase)] for s in sections]
-    if phases[0] != phases[1] and not hasattr(a, "phases"):
+    if phases[0] != phases[1]:
         yield Change("train", owner, "phases", "value", None, None, "other phases")
 
 
@@ -106,9 +111,14 @@ def _side(value: object) -> str:
         return f"{measure.word}({', '.join(filter(None, (inputs, options)))})"
     if isinstance(value, Schedule):
         return " -> ".join(map(shown, value.stages)) or "none"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_side, value))}]" if value else "none"
-    return shown(value)
+    match value:
+        case ():
+            return "none"
+        case (name, Span()):
+            return _side(name)
+        case tuple():
+            return f"[{', '.join(map(_side, value))}]"
+    return f"{value} steps" if isinstance(value, Length) and value.unit == "steps" else shown(value)
 
 
 def _inputs(value: object) -> Iterator[Measurable]:
@@ -117,8 +127,9 @@ def _inputs(value: object) -> Iterator[Measurable]:
         yield from (one for one in (inner if isinstance(inner, tuple) else (inner,)) if isinstance(one, Measurable))
 
 
-def _text(flow: tree.Flow | None) -> str:
-    return "none" if flow is None else _collapsed(flow)
+def _written(key: str, flow: tree.Flow | None, plan: TrainPlan) -> str:
+    """What a key is given, or what it is where it is left out."""
+    return _collapsed(flow) if flow is not None else _side(getattr(plan, key, None))
 
 
 def _collapsed(node: tree.Node) -> str:

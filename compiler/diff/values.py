@@ -17,6 +17,8 @@ from ..semantics.number import Atom, Literal, Number, Operation, Reference, poly
 from ..semantics.tensor import Tensor
 from ..training.lengths import Length
 from ..training.measure import Value as Measurable
+from ..training.stage import ScheduleStage
+from ..training.tokenizers import Tokenizer
 
 PLACES = frozenset({"span", "spans"})
 """Fields that say where something stands, which is no part of what it means."""
@@ -78,7 +80,7 @@ def shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case Length():
-            return f"{value} steps" if value.unit == "steps" else str(value)
+            return str(value)
         case OptionSet():
             given = [_given(value, name, v) for name, v in parts(value) if _is_given(value, name)]
             word = getattr(value, "word", type(value).__name__)
@@ -87,6 +89,8 @@ def shown(value: object) -> str:
             return value.shown
         case Side():
             return "a value"
+        case Tokenizer(kind=kind, size=size, path=path):
+            return path or (kind if size is None else f"{kind}({shown(size)})")
         case ScalarFunction():
             return value.name
         case ScoreFunction(function=function, arguments=arguments):
@@ -95,6 +99,8 @@ def shown(value: object) -> str:
             return _text(flow)
         case tree.Node():
             return _text(value)
+        case (inner, Span()):
+            return shown(inner)
         case tuple() | list():
             return f"[{', '.join(map(shown, value))}]"
         case Mapping():
@@ -155,8 +161,8 @@ def _text(node: tree.Node) -> str:
 
 
 def _given(owner: OptionSet, name: str, value: object) -> str:
-    """What a layer needs stands without its name, as in a spec."""
-    bare = isinstance(owner, Layer) and owner.options[name].required
+    """What a layer or a stage of a schedule needs stands without its name, as in a spec."""
+    bare = isinstance(owner, Layer | ScheduleStage) and owner.options[name].required
     return shown(value) if bare else f"{name} = {shown(value)}"
 
 
