@@ -31,6 +31,7 @@ def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device:
             accumulate=plan.accumulate,
             precision=plan.precision,  # pyright: ignore[reportArgumentType]  the reader admits no other word
             moments=plan.optimizer.moments,
+            factored=plan.optimizer.factored,
             fused=plan.optimizer.fused,
             frozen=frozenset(frozen),
             scored=_scored(plan),

@@ -322,6 +322,25 @@ def test_moments_are_what_the_optimizer_keeps() -> None:
         assert kept == moments * 8970
 
 
+def test_adafactor_keeps_the_sums_of_rows_and_columns() -> None:
+    """All that is in the state of PyTorch's own, but the counts of steps."""
+    spec = PICTURES.replace("  flatten", "  Conv2d(4, kernel = 3, pad = 1) -> Conv2d(1, kernel = 1)\n  flatten", 1)
+    model = model_of(spec)
+    optimizer = torch.optim.Adafactor(model.parameters())
+    model(torch.randn(2, 1, 8, 8)).sum().backward()
+    optimizer.step()
+    kept = sum(tensor.numel() for state in optimizer.state.values() for name, tensor in state.items() if name != "step")
+    assert {parameter.dim() for parameter in model.parameters()} == {1, 2, 4}
+    graph = graph_of(spec)
+    costs = plan(graph, Training(factored=True))
+    assert costs.memory.optimizer == 4 * kept
+    largest = max(parameter.numel() for parameter in model.parameters())
+    memory = costs.memory
+    assert memory.peak == memory.weights + memory.gradients + memory.optimizer + 2 * 4 * largest
+    frozen = frozenset(name for name, _ in model.named_parameters())
+    assert plan(graph, Training(factored=True, frozen=frozen)).memory.optimizer == 0
+
+
 def test_a_fused_update_takes_no_memory_of_its_own() -> None:
     graph = graph_of(PICTURES)
     step_by_step, fused = (plan(graph, Training(moments=2, fused=fused)).memory for fused in (False, True))

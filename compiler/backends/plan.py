@@ -3,7 +3,8 @@
 weights      4 bytes a number: they are float32 whatever the precision. Parameters, running statistics and momentum
              copies; the parameters twice where a moving average of them is kept (`ema`)
 gradients    4 bytes a trained parameter
-optimizer    4 bytes a trained parameter and moment: two for Adam and AdamW, one for SGD with momentum, none without
+optimizer    4 bytes a trained parameter and moment: two for Adam and AdamW, one for SGD with momentum, none without;
+             for Adafactor 4 bytes a row and column of each matrix, and one moment of what is no matrix
 activations  the most that there is at once of what autograd keeps of one part of the batch (batch / accumulate), of the
              gradients of what flows, and of what an operation needs for itself
 
@@ -15,7 +16,8 @@ each with the weights and the optimizer's state:
                     what it needs for itself; the first operation is the loss (see `activations` and `tape`)
     update          all gradients, and what the optimizer works out: nothing where one kernel updates all weights
                     (Adam, AdamW, SGD), else as much again on CUDA, which takes all weights at once, and its moments
-                    of the largest weight on a CPU, which takes one after the other
+                    of the largest weight on a CPU, which takes one after the other (of Adafactor the step of that
+                    weight, and the one before, which goes when this one is there)
 
 On CUDA what cuBLAS works in is there all the time, and what cuDNN takes while it runs (see `cudnn`). What the context
 takes and what the allocator loses at the seams comes on top: some hundred megabytes.
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Literal
 
 from ..ir.beside import python_layers
@@ -51,6 +54,8 @@ class Training:
     accumulate: int = 1
     precision: Precision = "fp32"
     moments: int = 0
+    factored: bool = False
+    """Whether the optimizer keeps the sums of a matrix's rows and columns (Adafactor), beside `moments`."""
     frozen: frozenset[str] = frozenset()
     scored: frozenset[str] | None = None
     fused: bool = False
@@ -135,7 +140,7 @@ def _memory(graph: Graph, training: Training) -> Memory:
     trained = [weight for weight in parameters if weight.key not in training.frozen]
     gradients = FLOAT * _count(trained)
     held = FLOAT * (_count(parameters) * (2 if training.averages else 1) + _count(buffers(graph)))
-    optimizer = training.moments * gradients
+    optimizer = training.moments * gradients + (FLOAT * sum(map(_sums, trained)) if training.factored else 0)
     batch, sizes, _ = open_dims(graph, training.dims)
     known = Sizes(sizes | dict.fromkeys(batch, training.part))
     compute = 2 if training.precision in ("bf16", "fp16") else FLOAT
@@ -143,11 +148,20 @@ def _memory(graph: Graph, training: Training) -> Memory:
     steps = tape(graph, Setting(known, compute, training.device, training.frozen, training.scored, tf32))
     found = peak(steps, gradients_there=gradients if training.accumulate > 1 else 0)
     largest = FLOAT * max((weight.count for weight in trained), default=0)
-    worked_out = gradients if training.device == "cuda" else training.moments * largest
+    worked_out = gradients if training.device == "cuda" else (training.moments + 2 * training.factored) * largest
     update = gradients + (0 if training.fused else worked_out)
     libraries = _CUBLAS if training.device == "cuda" else 0
     at_most = held + optimizer + max(found.total, update) + libraries
     return Memory(held, gradients, optimizer, found.activations, at_most)
+
+
+def _sums(weight: Weight) -> int:
+    """How many numbers hold the squared gradients of a weight by their sums: one for each row and each column of its
+    last two axes, and all of them where it has but one axis."""
+    if len(weight.shape) < 2:
+        return weight.count
+    *outer, rows, columns = weight.shape
+    return prod(outer) * (rows + columns)
 
 
 def _own(found: Iterable[Weight]) -> list[Weight]:

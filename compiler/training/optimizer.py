@@ -33,6 +33,9 @@ class Optimizer(Options):
     fused: ClassVar[bool] = False
     """Whether one kernel updates all weights, without memory of its own (`fused=True` in PyTorch)."""
 
+    factored: ClassVar[bool] = False
+    """Whether it keeps the sums of a matrix's rows and columns in place of a moment, and a whole one of a vector."""
+
     if TYPE_CHECKING:  # each class declares them itself, among its own options, in the order they are written in
         lr: Any
         decay: Any
@@ -41,7 +44,7 @@ class Optimizer(Options):
     @property
     @abstractmethod
     def moments(self) -> int:
-        """How many numbers it keeps for each parameter."""
+        """How many numbers it keeps for each parameter, beside those of `factored`."""
 
     @abstractmethod
     def constructor(self) -> tuple[str, tuple[str, ...]]:

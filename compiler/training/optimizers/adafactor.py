@@ -21,6 +21,7 @@ class Adafactor(Optimizer):
 
     word: ClassVar[str] = "Adafactor"
     example: ClassVar[str] = "Adafactor(lr = 1e-2)"
+    factored: ClassVar[bool] = True
     spellings: ClassVar[dict[str, str]] = {
         **Optimizer.spellings,
         "d": "clip",
