@@ -83,7 +83,7 @@ def train(
     given = as_source(source)
     base = Path(given.name).parent
     path = None if run is None else Path(run)
-    prepared = prepare_training(given, base, set=set, recipe=recipe, run=path, allow_python=allow_python)
+    prepared = prepare_training(given, base, set=set, recipe=recipe, run=path, device=device, allow_python=allow_python)
     return start_training(prepared, device=device, display=display, command="dlspec.train")
 
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..grammar.diagnostics import Diagnostic
 from ..grammar.source import Source
-from .compilation import compile_to_run, program_of
+from .compilation import program_of
+from .kernel_choice import compile_for_device
 from .record import Record
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..compiler.pipeline import Artefact
     from ..runtime import Display, Program
     from ..runtime.data import Data
     from ..runtime.sessions import Result
@@ -28,7 +30,7 @@ SAMPLE_TEMPERATURE = 0.8
 @dataclass(frozen=True)
 class Prepared:
     """A training that only has to be started. `warnings` are what the compiler had to say, `without_kernels` what runs
-    as PyTorch has it though kernels were asked for (`Artefact`)."""
+    as PyTorch has it beside kernels (`Artefact`), `no_kernels` why a GPU gets none at all."""
 
     program: Program
     record: Record
@@ -37,6 +39,7 @@ class Prepared:
     run: Path
     warnings: tuple[Diagnostic, ...]
     without_kernels: Mapping[str, str]
+    no_kernels: str
 
 
 def prepare_training(
@@ -46,13 +49,15 @@ def prepare_training(
     set: Sequence[str] = (),
     recipe: str | None = None,
     run: Path | None = None,
+    device: str = "auto",
     allow_python: bool = False,
 ) -> Prepared:
-    """Compile a spec and open its data; files are relative to `base`. Writes nothing.
+    """Compile a spec for a device and open its data; files are relative to `base`. Writes nothing.
 
-    Raises what `compile_to_run` raises, DataError, and Refused where there is something at `run` already.
+    Raises what `compile_for_device` raises, DataError, and Refused where there is something at `run` already.
     """
-    artefact = compile_to_run(source, set, recipe, allow_python=allow_python)
+    settled = compile_for_device(source, set, recipe, device=device, allow_python=allow_python)
+    artefact = settled.artefact
     from ..runtime import next_run_path
     from ..runtime.metadata import class_names
     from ..runtime.rundir import require_new
@@ -65,14 +70,22 @@ def prepare_training(
         name=Path(source.name).name,
         text=source.text,
         imports=artefact.imports,
-        overrides=tuple(set),
+        overrides=settled.overrides,
         recipe=program.options.recipe,
         settings=program.settings,
         tokenizer=data.tokenizer.to_json() if data.tokenizer is not None else None,
         classes=class_names(program.options, data.fields),
     )
     warnings = tuple(d for d in artefact.diagnostics if d.severity == "warning")
-    return Prepared(program, record, data, base, place, warnings, artefact.without_kernels)
+    without = {**artefact.without_kernels, **_in_float32(artefact, program)}
+    return Prepared(program, record, data, base, place, warnings, without, settled.reason)
+
+
+def _in_float32(artefact: Artefact, program: Program) -> Mapping[str, str]:
+    """What has kernels for halves alone, where the run computes with more."""
+    halves = program.options.precision in ("bf16", "fp16")
+    attends = any(variant.kind == "attention" for variant in artefact.variants.values())
+    return {"attention": "float32, in which this run computes"} if attends and not halves else {}
 
 
 def start_training(

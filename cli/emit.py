@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_python_argument(parser)
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write into")
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to emit (the last of the file)")
-    kernels = "instead of the recipe's; auto is torch in this version"
+    kernels = "instead of the recipe's; auto is torch here, where nobody knows the device"
     parser.add_argument("--kernels", choices=["auto", "torch", "triton"], help=kernels)
 
 

@@ -26,7 +26,13 @@ def run(options: Namespace, console: Console) -> int:
 
     base = Path(options.file).parent
     prepared = prepare_training(
-        source, base, set=options.set, recipe=options.recipe, run=options.run, allow_python=options.allow_python
+        source,
+        base,
+        set=options.set,
+        recipe=options.recipe,
+        run=options.run,
+        device=options.device,
+        allow_python=options.allow_python,
     )
     if not console.quiet:
         console.diagnostics(prepared.warnings)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def add_device_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto (a GPU where there is one), cpu or cuda")
     words = ["auto", "torch", "triton"]
-    parser.add_argument("--kernels", choices=words, action=_SetKernels, help="auto is torch in this version")
+    parser.add_argument("--kernels", choices=words, action=_SetKernels, help="auto: those of the spec on a GPU")
 
 
 class _SetKernels(Action):
@@ -68,6 +68,8 @@ def tell_kernels(prepared: Prepared, options: Namespace, console: Console) -> No
     device = choose_device(options.device).type if has_kernels else ""
     for line in (*kernel_notes(prepared.without_kernels), *no_gpu_note(has_kernels=has_kernels, device=device)):
         console.note(line)
+    if prepared.no_kernels:
+        console.note(f"PyTorch's own kernels run: {prepared.no_kernels}")
 
 
 def tell_plan(prepared: Prepared, options: Namespace, console: Console) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ..api.compilation import compile_to_run, program_of
+from ..api.compilation import program_of
+from ..api.kernel_choice import compile_for_device
 from ..api.sources import read_source
 from .console import Console
 from .python_argument import add_python_argument
@@ -23,7 +24,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    artefact = compile_to_run(read_source(options.file), options.set, options.recipe, allow_python=options.allow_python)
+    source = read_source(options.file)
+    artefact = compile_for_device(
+        source, options.set, options.recipe, device=options.device, allow_python=options.allow_python
+    ).artefact
     from ..runtime import verify_resume
 
     proof = verify_resume(program_of(artefact), Path(options.file).parent, options.steps, device=options.device)

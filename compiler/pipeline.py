@@ -90,6 +90,8 @@ class Artefact(Frozen):
     """The file with its kernels, likewise; nothing where it has none."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
     """What the model calls of that file, by name."""
+    kernels_word: str = "auto"
+    """What the recipe says of kernels, or what went before it."""
     without_kernels: Mapping[str, str] = field(default_factory=dict)
     """What has no kernels though they were asked for, with what there are none for: layers by their words."""
 
@@ -255,7 +257,8 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
     plan = analysis.recipes.get(recipe) if recipe is not None else None
     source_name = f"{spec.name}.dlspec"
     scheme = plan.scheme if plan is not None else Scheme()
-    kernel_file = _kernel_file(spec, kernels or (plan.kernels if plan is not None else None))
+    kernels_word = kernels or (plan.kernels if plan is not None else "auto")
+    kernel_file = _kernel_file(spec, kernels_word)
     return Artefact(
         name=spec.name,
         graph=graph,
@@ -272,12 +275,13 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
         beside=files_beside(graph),
         kernels={} if kernel_file is None or kernel_file.empty else {kernel_file.name: kernel_file.text(source_name)},
         variants={} if kernel_file is None else kernel_file.variants,
+        kernels_word=kernels_word,
         without_kernels={} if kernel_file is None else kernel_file.plain,
     )
 
 
-def _kernel_file(spec: Spec, word: str | None) -> KernelFile | None:
-    """`auto` is the plain form as long as not all that has kernels was measured."""
+def _kernel_file(spec: Spec, word: str) -> KernelFile | None:
+    """`auto` is the plain form for who does not know where it will run."""
     if word != "triton":
         return None
     from .backends.pytorch.names import safe_name

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import torch
 
@@ -23,6 +26,24 @@ def choose_device(name: str) -> torch.device:
     if number and kind == "cuda" and int(number) >= torch.cuda.device_count():
         raise Refused(f"there is no {name}: PyTorch finds {torch.cuda.device_count()} GPUs", "Use a smaller number.")
     return torch.device(name)
+
+
+OLDEST = (8, 0)
+"""The compute capability from which GPUs have bfloat16 and copy into shared memory by themselves (Ampere)."""
+
+
+def without_kernels(device: torch.device) -> str:
+    """Why Triton kernels cannot run on a device; empty where they can."""
+    if device.type != "cuda":
+        return "there is no GPU"
+    if find_spec("triton") is None:
+        return "Triton is not installed"
+    if torch.version.hip is None and torch.cuda.get_device_capability(device) < OLDEST:
+        return "the GPU is older than Ampere"
+    # Triton builds what starts its kernels where it runs.
+    if not any(map(shutil.which, [os.environ.get("CC", ""), "cc", "gcc", "clang"])):
+        return "there is no C compiler, which Triton needs"
+    return ""
 
 
 @contextmanager

@@ -13,7 +13,11 @@ import torch
 from cli_cases import Write, write
 from triton_files import compiled, loaded
 
+from dlspec.api.compilation import compile_to_run
+from dlspec.api.kernel_choice import compile_for_device
 from dlspec.cli.main import main
+from dlspec.grammar import Source
+from dlspec.runtime import device
 from dlspec.runtime.program import load_text
 
 __all__ = ["write"]  # a fixture
@@ -86,3 +90,34 @@ def test_the_spec_of_its_page_has_them_all(repo: Path) -> None:
     artefact = compiled(spec)
     kinds = {variant.kind for variant in artefact.variants.values()}
     assert kinds == {"attention", "rotary", "norm", "gated"} and not artefact.without_kernels
+
+
+def test_auto_takes_them_where_a_run_begins_on_a_gpu(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run remembers gives them again anywhere."""
+    source = Source(write(CLASSIFIES), CLASSIFIES)
+    plain = compile_for_device(source, ["train.steps=2"], None, device="auto")
+    assert plain.overrides == ("train.steps=2",) and not plain.artefact.kernels
+    monkeypatch.setattr(device, "choose_device", lambda _: torch.device("cuda"))
+    for reason in ("", "Triton is not installed"):
+        monkeypatch.setattr(device, "without_kernels", lambda _, reason=reason: reason)
+        for given in (["train.steps=2"], ["train.steps=2", "train.kernels=auto"]):
+            settled = compile_for_device(source, given, None, device="auto")
+            assert settled.reason == reason
+            assert bool(settled.artefact.kernels) is not bool(reason)
+            again = compile_to_run(source, settled.overrides, None)
+            assert again.files == settled.artefact.files
+        settled = compile_for_device(source, ["train.kernels=torch"], None, device="auto")
+        assert not settled.artefact.kernels and settled.reason == ""
+
+
+def test_why_kernels_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.without_kernels(torch.device("cpu")) == "there is no GPU"
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    assert device.without_kernels(gpu) == "the GPU is older than Ampere"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert device.without_kernels(gpu) == "there is no C compiler, which Triton needs"
+    monkeypatch.setattr(device.shutil, "which", lambda name: name == "gcc")
+    assert device.without_kernels(gpu) == ""

@@ -103,9 +103,9 @@ KEY_PAGES: Mapping[str, KeyPage] = {
     ),
     "compile": KeyPage("Whether the model is compiled with torch.compile.", "compile = true", flag=True),
     "kernels": KeyPage(
-        "Which kernels the model runs on: `triton` gives attentions their own, in `<spec>_kernels.py`, fixed for what "
-        "the spec asks for. They run at half precision on a GPU; elsewhere their plain form does. `torch` is PyTorch's "
-        "own, and so is `auto` in this version.",
+        "Which kernels the model runs on: `triton` gives attention, norms and what else there are some for their own, "
+        "in `<spec>_kernels.py`, fixed for what the spec asks for. They run on a GPU; elsewhere their plain form does. "
+        "`torch` is PyTorch's own. `auto` is `triton` where a run begins on a GPU, else `torch`.",
         "kernels = triton",
         words=KERNELS,
     ),
