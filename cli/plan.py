@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .chosen_model import add_model_argument, chosen_graph, tell_of_other_models
@@ -15,6 +16,7 @@ from .units import bytes_text, count_text
 if TYPE_CHECKING:
     from ..compiler.backends.plan import Plan
     from ..compiler.ir.graph import Graph
+    from ..compiler.training.plan import TrainPlan
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?")
 _POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -44,7 +46,14 @@ def run(options: Namespace, console: Console) -> int:
         recipe_name = None if recipe is None else recipe.recipe
         console.document(model=graph.model.name, recipe=recipe_name, **_json(costs, fits))
     else:
-        _print(graph, costs, fits, options.memory, console)
+        _print(graph, recipe, costs, console)
+        tell_of_unbounded(costs.sizes, costs.unbounded, console)
+        if costs.uncounted:
+            listed = " and ".join(costs.uncounted)
+            what = "what is computed and kept inside is not known, and not counted"
+            console.note(f"{listed}: written in Python, so {what}")
+        if fits is not None and options.memory is not None:
+            console.print(_advice(costs.training.batch, fits, options.memory))
     tell_of_other_models(analysis, graph, options, console)
     return report_left_out(analysis, "", options, console)
 
@@ -82,32 +91,36 @@ def _json(costs: Plan, fits: int | None) -> dict[str, Any]:
     }
 
 
-def _print(graph: Graph, costs: Plan, fits: int | None, memory: int | None, console: Console) -> None:
+def _print(graph: Graph, recipe: TrainPlan | None, costs: Plan, console: Console) -> None:
     from ..compiler.backends.plan import layers_together
 
     rows = layer_rows(layers_together(graph, costs.training))
     console.print(table(rows, right=frozenset({"parameters", "FLOPs"})))
     console.print()
     training, need = costs.training, costs.memory
-    at = "".join(f", {name} = {size:,}" for name, size in costs.sizes.items())
+    at = "".join(f", {size}" for size in size_texts(costs.sizes))
     parts = f" in {training.accumulate} parts" if training.accumulate > 1 else ""
     frozen = costs.parameters - costs.trainable_parameters
     console.print(f"parameters    {costs.parameters:,}{f', {frozen:,} of them frozen' if frozen else ''}")
     console.print(f"forward pass  {count_text(costs.flops_per_sample)}FLOP an example{at}")
-    console.print(f"training      batch {training.batch:,}{parts}, {training.precision}, {training.device}")
+    alone = "" if recipe is not None else "; no recipe, so without an optimizer"
+    console.print(f"training      batch {training.batch:,}{parts}, {training.precision}, {training.device}{alone}")
     for name, size in vars(need).items():
         console.print(f"  {name:<11} {bytes_text(size):>10}")
-    if costs.unbounded:
-        one = costs.unbounded[0]
-        listed = ", ".join(costs.unbounded)
-        them, were = ("it", "it was") if len(costs.unbounded) == 1 else ("them", "each was")
-        least = " and ".join(dict.fromkeys(f"{costs.sizes[name]:,}" for name in costs.unbounded))
-        console.note(f"{listed}: nothing bounds {them}, and {were} counted as {least} (write `{one} <= 1024`)")
-    if costs.uncounted:
-        listed = " and ".join(costs.uncounted)
-        console.note(f"{listed}: written in Python, so what is computed and kept inside is not known, and not counted")
-    if memory is not None and fits is not None:
-        console.print(_advice(training.batch, fits, memory))
+
+
+def size_texts(sizes: Mapping[str, int]) -> list[str]:
+    """What open dims were counted with: `T = 1,024`."""
+    return [f"{name} = {size:,}" for name, size in sizes.items()]
+
+
+def tell_of_unbounded(sizes: Mapping[str, int], unbounded: tuple[str, ...], console: Console) -> None:
+    """Where open dims have no limit, and were counted as small as they may be."""
+    if unbounded:
+        listed = ", ".join(unbounded)
+        them, were = ("it", "it was") if len(unbounded) == 1 else ("them", "each was")
+        least = " and ".join(dict.fromkeys(f"{sizes[name]:,}" for name in unbounded))
+        console.note(f"{listed}: nothing bounds {them}, and {were} counted as {least} (write `{unbounded[0]} <= 1024`)")
 
 
 def _advice(batch: int, fits: int, memory: int) -> str:

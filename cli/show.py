@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..api.sources import WrongUse
 from .chosen_model import add_model_argument, chosen_graph, tell_of_other_models
 from .console import Console, table
-from .plan import layer_rows
+from .plan import layer_rows, size_texts, tell_of_unbounded
 from .python_argument import add_python_argument
 from .spec_analysis import analysed, report_left_out
 from .text_file import replace_text
@@ -50,7 +50,7 @@ def run(options: Namespace, console: Console) -> int:
     elif graph is None:
         return report_left_out(analysis, "the model cannot be shown", options, console)
     else:
-        text = _shown(options.stage, analysis, graph, recipe)
+        text = _shown(options.stage, analysis, graph, recipe, console)
     console.print(text)
     console.document(stage=options.stage or "table", text=text)
     if graph is not None and options.stage not in ("ast", "resolved"):
@@ -70,7 +70,7 @@ def _draw(graph: Graph | None, analysis: Analysis, options: Namespace, console: 
     return report_left_out(analysis, "", options, console)
 
 
-def _shown(stage: str | None, analysis: Analysis, graph: Graph, recipe: TrainPlan | None) -> str:
+def _shown(stage: str | None, analysis: Analysis, graph: Graph, recipe: TrainPlan | None, console: Console) -> str:
     match stage:
         case "ir":
             from .stages import built_text
@@ -92,8 +92,18 @@ def _shown(stage: str | None, analysis: Analysis, graph: Graph, recipe: TrainPla
                 another = "the model that a recipe trains, or of the last of the file"
                 raise WrongUse(f"`emit` writes the kernels of {another}: not those of {graph.model.name}", _ANY_STAGE)
             return text
-    from ..compiler.backends.plan import layers_together
+    return _table(graph, recipe, console)
+
+
+def _table(graph: Graph, recipe: TrainPlan | None, console: Console) -> str:
+    """The layers, with the FLOPs of one example at the limits of open dims, or at what the data of the recipe has."""
+    from ..compiler.backends.plan import Training, layers_together
+    from ..compiler.backends.sizes import open_dims
     from ..compiler.ir.weights import parameter_count
 
-    rows = table(layer_rows(layers_together(graph)), right=frozenset({"parameters", "FLOPs"}))
-    return f"{graph.model.name}: {graph.doc}\n\n{rows}\n\n{parameter_count(graph):,} parameters"
+    known = {} if recipe is None else recipe.dims
+    _, sizes, unbounded = open_dims(graph, known)
+    tell_of_unbounded(sizes, unbounded, console)
+    rows = table(layer_rows(layers_together(graph, Training(dims=known))), right=frozenset({"parameters", "FLOPs"}))
+    at = f", FLOPs at {', '.join(size_texts(sizes))}" if sizes else ""
+    return f"{graph.model.name}: {graph.doc}\n\n{rows}\n\n{parameter_count(graph):,} parameters{at}"

@@ -111,6 +111,26 @@ def test_plan_counts_with_the_sizes_of_the_data(write: Write, capsys: pytest.Cap
     assert "H, W: nothing bounds them, and each was counted as 1 (write `H <= 1024`)" in capsys.readouterr().err
 
 
+def test_show_says_at_which_sizes_it_counted(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    flops = {}
+    for sizes, text in ("H = 32, W = 32", PICTURES), ("H = 1, W = 1", PICTURES.split("train")[0]):
+        assert main(["show", write(text)]) == 0
+        captured = capsys.readouterr()
+        assert captured.out.endswith(f" parameters, FLOPs at {sizes}\n")
+        assert ("each was counted as 1 (write `H <= 1024`)" in captured.err) is (sizes == "H = 1, W = 1")
+        flops[sizes] = re.findall(r"Conv2d.* (\S+ k?)$", captured.out, re.M)
+    assert len(set(map(str, flops.values()))) == 2
+    assert main(["show", write(LEARNS)]) == 0
+    assert capsys.readouterr().out.endswith(" parameters\n")
+
+
+def test_plan_without_a_recipe_says_so(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, says in (LEARNS, False), (GOOD, True):
+        assert main(["plan", write(text), "--device", "cpu"]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("training "))
+        assert ("; no recipe, so without an optimizer" in line) is says
+
+
 def test_plan_says_what_is_frozen(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     frozen = LEARNS.replace("flatten -> ", "flatten -> fc: Linear(8) -> ").replace(
         "  loss ", "  freeze = [fc]\n  loss "
