@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections import ChainMap
 from typing import TYPE_CHECKING
 
 from ..api.sources import WrongUse
@@ -34,46 +33,55 @@ def run(options: Namespace, console: Console) -> int:
         return 0
     if _word(name, console):
         return 0
-    here = _spelled_here(name)
+    here, folder = _spelled_here(name)
     if here is not None:
         console.print(f"{name} of other tools is written {here} here.\n")
-        if not _word(here.partition("(")[0].partition(" ")[0], console):
+        if not _word(here.partition("(")[0].partition(" ")[0], console, folder):
             console.document(word=here)
         return 0
     raise WrongUse(f"there is no code and no word {options.code}", _nearest(name, codes))
 
 
-def _word(name: str, console: Console) -> bool:
-    """Tell what a word means: one of the language, or an option; whether it means anything."""
-    from ..editor.documentation import options_named, pages
+def _word(name: str, console: Console, folder: str | None = None) -> bool:
+    """Tell what a word means: one of the language (in `folder` of training alone, where that is known), an option, or
+    what an option takes; whether it means anything."""
+    from ..editor.documentation import call, options_named, options_taking, pages
     from ..editor.keywords import KEYWORDS
 
-    found = (KEYWORDS[name],) if name in KEYWORDS else pages(name)
-    taken = () if found else options_named(name)
-    if not found and not taken:
-        return False
+    alone = None if folder is None else call(folder, name)
+    found = (alone,) if alone is not None else (KEYWORDS[name],) if name in KEYWORDS else pages(name)
     if found:
         console.document(word=name, pages=[_json(page) for page in found])
         console.print("\n\n".join(map(_text, found)))
         return True
-    console.document(word=name, options=[{"of": page.word} | _option_json(option) for page, option in taken])
-    width = max(len(page.word) for page, _ in taken)
-    lines = (f"    {page.word:<{width}}  {_option(o.default, o.takes, o.text)}".rstrip() for page, o in taken)
-    console.print(f"{name} is an option of\n\n" + "\n".join(lines))
+    if named := options_named(name):
+        rows = [(page.word, page.word, option) for page, option in named]
+    elif taking := options_taking(name):
+        rows = [(f"{option.name} of {word}", word, option) for word, option in taking]
+    else:
+        return False
+    console.document(word=name, options=[{"of": of} | _option_json(option) for _, of, option in rows])
+    width = max(len(head) for head, _, _ in rows)
+    lines = (f"    {head:<{width}}  {_option(o.default, o.takes, o.text)}".rstrip() for head, _, o in rows)
+    console.print(f"{name} is {'an option' if named else 'a word'} of\n\n" + "\n".join(lines))
     return True
 
 
-def _spelled_here(name: str) -> str | None:
-    """What other tools' word is in this language; in Python's a module may stand before it, as in `nn.Linear`."""
+def _spelled_here(name: str) -> tuple[str | None, str | None]:
+    """What other tools' word is in this language, and the folder of training that it is in, if that is where it comes
+    from; in Python's a module may stand before it, as in `nn.Linear`."""
     from ..compiler.semantics.language import OPTION_SPELLINGS, SPELLINGS, TRAIN_SPELLINGS
     from ..compiler.training.language import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
     from ..editor.documentation import pages
 
-    of_training = (LOSSES.spellings, METRICS.spellings, OPTIMIZERS.spellings, SCHEDULES.spellings)
-    spellings = ChainMap(*map(dict, (SPELLINGS, TRAIN_SPELLINGS, OPTION_SPELLINGS, *of_training)))
     *modules, word = name.split(".")
-    here = spellings.get(word, spellings.get(word.lower(), word if modules and pages(word) else None))
-    return None if here is None else here.replace("{}", "...")
+    of_training = {"losses": LOSSES, "metrics": METRICS, "optimizers": OPTIMIZERS, "schedules": SCHEDULES}
+    tables = [(None, spellings) for spellings in (SPELLINGS, TRAIN_SPELLINGS, OPTION_SPELLINGS)]
+    for written in (word, word.lower()):
+        for folder, spellings in (*tables, *((name, known.spellings) for name, known in of_training.items())):
+            if written in spellings:
+                return spellings[written].replace("{}", "..."), folder
+    return (word if modules and pages(word) else None), None
 
 
 def _beginning(code: Code) -> str:

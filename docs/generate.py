@@ -7,7 +7,7 @@ makes of the classes that the words name. What a class says is said in its file,
 from __future__ import annotations
 
 import re
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 from sections import SECTIONS
@@ -34,4 +34,8 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "reference")
+    arguments = ArgumentParser(description="Write the language reference.")
+    arguments.add_argument(
+        "folder", type=Path, nargs="?", default=HERE / "reference", help="docs/reference if left out"
+    )
+    main(arguments.parse_args().folder)

@@ -187,6 +187,17 @@ def options_named(name: str) -> tuple[tuple[Page, Option], ...]:
     return tuple((page, option) for page in entries if (option := page.option(name)) is not None)
 
 
+def options_taking(word: str) -> tuple[tuple[str, Option], ...]:
+    """Every option that takes a bare word, and every key of `train`, each with what has it."""
+    taken = [(page.word, option) for name in words() for page in pages(name) for option in page.options]
+    keys = (("train", Option(name, entry.text)) for name, entry in KEY_PAGES.items() if _takes_word(entry, word))
+    return (*((of, option) for of, option in taken if word in option.words), *keys)
+
+
+def _takes_word(entry: KeyPage, word: str) -> bool:
+    return entry.words is not None and word in entry.words.words
+
+
 def words() -> tuple[str, ...]:
     """Every word that has a page."""
     called = (word for folder in _FOLDERS for word in training.words(folder))
@@ -216,7 +227,7 @@ def load() -> None:
 
 
 def _combinator(word: str, entry: Combinator) -> Page:
-    options = tuple(Option(name, text) for name, text in entry.options.items())
+    options = tuple(Option(name, text, words=entry.words.get(name, ())) for name, text in entry.options.items())
     return Page(word, entry.signature, entry.text, entry.example, options, entry.body)
 
 

@@ -127,6 +127,23 @@ def test_options_and_the_words_of_other_tools_are_explained(capsys: pytest.Captu
     assert {"of": "Conv2d", "name": "kernel"}.items() <= json.loads(capsys.readouterr().out)["options"][1].items()
 
 
+def test_what_an_option_takes_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "deepnorm"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("deepnorm is a word of\n\n    scale of residual  A fixed number") and "DeepNorm" in told
+    assert main(["explain", "zeros"]) == 0
+    assert "init of Weight" in capsys.readouterr().out
+    assert main(["explain", "triton", "--json"]) == 0
+    assert {"of": "train", "name": "kernels"}.items() <= json.loads(capsys.readouterr().out)["options"][-1].items()
+
+
+def test_a_word_of_other_tools_has_the_meaning_it_has_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "CosineAnnealingLR"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("CosineAnnealingLR of other tools is written cosine here.\n\ncosine(length")
+    assert "two values of one shape" not in told  # the loss of that name
+
+
 def test_a_word_with_two_meanings_has_both(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "mse", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["pages"]) == 2

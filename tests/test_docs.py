@@ -56,6 +56,12 @@ def test_the_pages_are_up_to_date(repo: Path, reference: dict[str, str], tmp_pat
         assert text == reference[name], f"docs/reference/{name} is out of date: `make docs`"
 
 
+def test_help_writes_nothing(repo: Path, tmp_path: Path) -> None:
+    program = [sys.executable, repo / "docs" / "generate.py", "--help"]
+    run = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "usage: generate.py" in run.stdout and not list(tmp_path.iterdir())
+
+
 def test_every_word_of_the_language_has_its_entry(reference: dict[str, str]) -> None:
     assert set(registry.words()) <= set(headings(reference["layers.md"]))
     assert set(ENTRIES) <= set(headings(reference["combinators.md"]))

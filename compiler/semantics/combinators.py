@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Combinator:
     """`signature` is how it is written, `text` what it does, `options` what each option means, in the order in which
-    they may stand without their name. `body` says whether it is followed by braces."""
+    they may stand without their name, `words` the bare words that an option takes. `body` says whether it is followed
+    by braces."""
 
     signature: str
     text: str
     example: str
     options: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     body: bool = True
 
 
@@ -47,6 +49,7 @@ ENTRIES: Mapping[str, Combinator] = {
             "drop_path": "The probability with which a whole branch is dropped for an example, in training only, from "
             "0 to 1.",
         },
+        words={"scale": ("deepnorm",)},
     ),
     "repeat": Combinator(
         "repeat(count, index = i) { f }",
