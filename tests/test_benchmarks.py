@@ -85,9 +85,12 @@ def test_the_sections_for_a_gpu_work_on_the_cpu(folder: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     sections = found["sections"]
-    assert len(sections) == 13
-    kernels = sections.pop("GPT-2 124M, its kernels, bf16")["kernels"]
-    assert {"attention", "norm"} <= {one["kind"] for one in kernels}
+    assert len(sections) == 14
+    bench = sections.pop("GPT-2 124M, bf16, dlspec bench")
+    assert {"attention", "norm"} <= {one["kind"] for one in bench["kernels"]}
+    assert [one["kernels"] for one in bench["steps"]] == ["triton", "torch"]
+    bound = sections.pop("norms and loss, bf16")
+    assert bound["copy_gigabytes_per_second"] > 0 and bound["cross-entropy"]["backward"] > 0
     compiled = sections.pop("GPT-2 124M, bf16, the twin compiled")
     assert compiled["by_hand_tokens_per_second"]["median"] > 0
     assert [name for name, one in sections.items() if one["equal"] is not True] == []
