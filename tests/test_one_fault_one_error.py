@@ -372,3 +372,38 @@ def test_one_fault_does_not_hide_another_of_the_line(text: str, faults: list[tup
 )
 def test_a_recipe_is_read_though_its_model_or_a_metric_is_misspelt(text: str, faults: list[tuple[int, str]]) -> None:
     assert told(text) == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("block Mpl(hidden) { Linear(hidden) -> Linear(8) }\n" + in_net("Mlp(hidden = 8)"), [(3, "unknown-layer")]),
+        (
+            "block Mpl(hidden) { Linear(hidden) -> Linear(8) }\n" + in_net("Mlp(hiden = 8)"),
+            [(3, "unknown-layer"), (3, "unknown-option")],
+        ),
+        (
+            "block Mpl(hidden) { Linear(hidden) -> Linear(8) }\n"
+            + in_net("Mlp(hidden = 8) -> Mlp(hidden = 9) -> Mlp(hiden = 9)"),
+            [(3, "unknown-layer"), (3, "unknown-option")],
+        ),
+        (in_net("Linaer(8, bais = true)"), [(2, "unknown-layer"), (2, "unknown-option")]),
+        (in_net("Linaer(8, bias = true)"), [(2, "unknown-layer")]),
+        (in_net("Dense(units = 8, use_bias = true)"), [(2, "unknown-layer")]),  # of another tool, with its options
+        (in_net('rearange("b t (h d) -> b t h d", d = 4) -> reshape([-1, 8])'), [(2, "unknown-function")]),
+        (
+            "block Idle(x: [B, T, D]) { Linaer(8, bais = true) }\n".replace("Idle(", "Idle: (") + in_net("relu"),
+            [(1, "unknown-layer"), (1, "unknown-option")],
+        ),
+    ],
+)
+def test_options_of_what_is_misspelt_itself(text: str, faults: list[tuple[int, str]]) -> None:
+    assert told(text) == faults
+
+
+def test_what_a_flow_names_that_is_no_value_is_used() -> None:
+    text = WITH_MEMORY.format(
+        "far = mem -> Linear(8)\nnear = mm -> repeat(2) { CrossAttention(2, memory = far) }\n"
+        "x -> CrossAttention(2, memory = near)"
+    )
+    assert told(text) == [(3, "unknown-name")]

@@ -181,6 +181,7 @@ def _stage(stage: tree.Stage, x: Value | None, ctx: Context) -> Flowing:
     if word in file.functions:
         return scalar.run_function(file.functions[word], stage, x, ctx)
     written_names.report_unknown(stage.path, called=stage.args is not None, ctx=ctx)
+    written_names.check_options_of_meant(stage, ctx)
     written_names.check_names(stage.args, ctx, _index_in(stage))  # what is named there is used
     if stage.body is not None:
         lines.run_unplaced(stage.body, ctx, repeating.index_of(stage))

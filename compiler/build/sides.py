@@ -13,12 +13,14 @@ from ..layers.initial import WORDS as INITIAL_WORDS
 from ..layers.initial import Initial
 from ..layers.side import Side
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
+from ..semantics.report import Unheard
 from ..semantics.tensor import Tensor
 from . import flows, lines, placing
 from .arguments import Written
 from .context import Context
-from .env import Env, env_of
+from .env import Env, OpenFlow, env_of
 from .scores import read_score
+from .written_names import check_names
 
 
 class Sides:
@@ -124,6 +126,10 @@ def value_of(flow: tree.Flow, name: str, word: str, ctx: Context) -> Value | Non
         return flows.first(flows.run(flow, None, ctx), ctx, flow)
     if not running and evaluate(flow, ctx.env, ctx.report) is FAULT:
         return None
+    for node in tree.walk(flow):
+        if isinstance(node, tree.Stage) and isinstance(opened := ctx.env.lookup(node.path.parts[0]), OpenFlow):
+            # What stands in a flow that is no value is meant to be used there.
+            check_names(opened.flow, ctx.within(env=opened.env, report=Unheard()))
     what = "takes the value that runs here" if running else "is known before anything runs"
     help = "name the value first, with `as` behind a line or `name = ...`, and give its name"
     if running:

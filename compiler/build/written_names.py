@@ -139,6 +139,28 @@ def _check_options(stage: tree.Stage, ctx: Context) -> None:
                 _check_combinator(word, name, option.flow, ctx)
     elif word == IDENTITY:
         given_arguments(stage, (), ctx.report)
+    elif not (word in ctx.env.file.flows() or word in MATHS or is_library(word) or ctx.env.find(word) is not None):
+        check_options_of_meant(stage, ctx)
+
+
+def check_options_of_meant(stage: tree.Stage, ctx: Context) -> None:
+    """Report the misspelt options of a call that is misspelt itself: they are those of the layer or block that was
+    meant. Another tool's layer has other options, which nobody knows here."""
+    word, file = str(stage.path), ctx.env.file
+    meant = None if word in SPELLINGS else nearest(word, {*layers(), *functions(), *file.blocks, *file.layers})
+    layer, block = (file.layer(meant), file.blocks.get(meant)) if meant else (None, None)
+    if layer is not None and not layer.keywords:  # where any name is an option, none is misspelt
+        legal = [*layer.options, *layer.later]
+    elif block is not None:
+        legal = [name for name, _ in parameters(block)]
+    else:
+        return
+    args = tuple(
+        arg
+        for arg in stage.args or ()
+        if isinstance(arg, tree.Keyword) and (arg.name.text in legal or option_meant(arg.name.text, legal))
+    )
+    given_arguments(tree.Stage(stage.path, args, None, span=stage.span), legal, ctx.report)
 
 
 def _check_combinator(word: str, name: str, flow: tree.Flow, ctx: Context) -> None:
