@@ -26,6 +26,7 @@ from .mistakes_in_heads import (
     misplaced,
     misspelt_as,
     misspelt_head,
+    named_twice,
     parameters_of_model,
     quoted_name,
 )
@@ -67,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     misspelt_head,
     misspelt_as,
     behind_as,
+    named_twice,
     logic_word,
     unfinished_line,
     leading_operator,

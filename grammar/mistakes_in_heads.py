@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .diagnostics import Diagnostic, Fix, rewrite
 from .fault import ITEMS, OPERATORS, Fault, Outcome, Repair
 from .layout import CLOSERS, OPENERS
@@ -126,6 +128,36 @@ def behind_as(fault: Fault) -> Outcome | None:
     fixes = (Fix(whole, f"\n{gap if gap.isspace() else ''}"),)
     finding = Diagnostic("unexpected", "`as` ends a line", fault.span(), "behind a name", help=help_, fixes=fixes)
     return finding, repair if fault.fits(repair) else None
+
+
+def named_twice(fault: Fault) -> Outcome | None:
+    """`words = text -> LSTM(8) as states, final`."""
+    line = fault.stream[fault.start : fault.at]
+    if fault.token.kind != "as" or [token.kind for token in line[:2]] != ["NAME", "="] or len(line) < 3:
+        return None
+    end = fault.at + 1
+    while fault.stream[end].kind in ("NAME", ","):
+        end += 1
+    names = [token.text for token in fault.stream[fault.at + 1 : end] if token.kind == "NAME"]
+    if not names or fault.stream[end].kind not in (NEWLINE, "}") or fault.section not in ("block", "model"):
+        return None
+    text = fault.source.text
+    flow = text[line[2].start : line[-1].end]
+    behind = text[fault.token.start : fault.stream[end - 1].end]
+    without = (
+        (f"{line[0].text} = {flow}", Fix(fault.source.span(line[-1].end, fault.stream[end - 1].end), "")),
+        (f"{flow} {behind}", Fix(fault.source.span(line[0].start, line[2].start), "")),
+    )
+    used = any(len(re.findall(rf"\b{name}\b", text)) > 1 for name in names)
+    (better, _), (other, _) = without = without[::-1] if used else without
+    help_ = "take one of the two out"
+    help_ += "" if "\n" in flow else f": write `{better}`, or `{other}`"
+    label = f"`{line[0].text} =` names it already"
+    fixes = tuple(fix for _, fix in without)
+    message = "a flow has one name, by `=` or by `as`"
+    finding = Diagnostic("unexpected", message, fault.span(), label, help=help_, fixes=fixes)
+    # The names that are used elsewhere are given here: a line that is left out is known to give them.
+    return finding, None if used else Repair(0, end - fault.at)
 
 
 def misplaced(fault: Fault) -> Outcome | None:
