@@ -67,12 +67,16 @@ class Desk:
                 self.documents[uri] = replace(document)
                 self._check_soon(uri, PAUSE)
 
+    def importers(self, path: str) -> list[Document]:
+        """The open documents that lead to a file, given by its key, by their imports."""
+        documents = list(self.documents.values())
+        return [one for one in documents if any(path == other for other, _ in self.files.imported(one.file))]
+
     def _reread_importers(self, changed: str) -> None:
         """The documents that import a file have other names in sight when it changes."""
-        for uri, document in list(self.documents.items()):
-            if any(path == changed for path, _ in self.files.imported(document.file)):
-                self.documents[uri] = replace(document)
-                self._check_soon(uri, PAUSE)
+        for document in self.importers(changed):
+            self.documents[document.uri] = replace(document)
+            self._check_soon(document.uri, PAUSE)
 
     def _check_soon(self, uri: str, pause: float) -> None:
         self._give_up(uri)

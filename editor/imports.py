@@ -12,7 +12,8 @@ from .index import Symbol
 from .names import read_names
 
 SPECS, PYTHON = (".dlspec",), (".py",)
-_SHARED = frozenset({"constant", "function", "block"})
+SHARED = frozenset({"constant", "function", "block"})
+"""What an import brings."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Files:
         known = self._known.get(key(path))
         if known is None or known.source.text != source.text:
             file, _ = parse(source)
-            given = {symbol.name: symbol for symbol in read_names(file).symbols() if symbol.kind in _SHARED}
+            given = {symbol.name: symbol for symbol in read_names(file).symbols() if symbol.kind in SHARED}
             known = self._known[key(path)] = _Read(source, file, given)
         return known
 

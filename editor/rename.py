@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..compiler.build.labels import check_label, check_name
@@ -15,6 +15,7 @@ from ..grammar import Diagnostic, Fix, Source, parse, tree
 from ..grammar.source import Span
 from .document import Analysed, Document
 from .documentation import vocabulary
+from .imports import SHARED, Files, key
 from .index import Index, Mention, Symbol
 from .labels import PARTS_OF_RESIDUAL
 from .names import read_names
@@ -31,11 +32,13 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Renaming:
-    """The uses of a name as edits of one document, and what the compiler finds wrong with the text after them."""
+    """The uses of a name as edits of one document, and what the compiler finds wrong with its text after them."""
 
     document: Document
     edits: tuple[Fix, ...]
     errors: tuple[Diagnostic, ...] = ()
+    elsewhere: bool = False
+    """Whether the document has the name from another, which is the one that is being edited."""
 
     def check(self, before: Analysed) -> None:
         """Raises Refusal for the first error that the text before the edits, analysed in `before`, does not have.
@@ -45,7 +48,7 @@ class Renaming:
         known = {(one.code, one.span.source.name, self._moved(one.span)) for one in before.analysis.diagnostics}
         for one in self.errors:
             if (one.code, one.span.source.name, one.span.start) not in known:
-                raise Refusal(_sentence(one))
+                raise Refusal(f"{f'In {self.document.source.name}: ' if self.elsewhere else ''}{_sentence(one)}")
 
     def _moved(self, span: Span) -> int:
         """Where a span of the text before begins after the edits."""
@@ -60,8 +63,11 @@ def renamable(document: Document, offset: int) -> Span:
     return _mention(document, offset).span
 
 
-def rename(document: Document, offset: int, name: str, known: Analysed | None = None) -> Renaming:
-    """The edits that give the name at an offset another spelling. Raises Refusal.
+def rename(
+    document: Document, offset: int, name: str, known: Analysed | None = None, importers: Sequence[Document] = ()
+) -> list[Renaming]:
+    """The edits that give the name at an offset another spelling, those of the document first, then those of the
+    `importers` that have the name from it. Raises Refusal.
 
     A new name is taken where the text reads the same with it: every name stands for what it stood for, and the
     compiler finds nothing new, which `Renaming.check` tells where it finds something. `known` is the analysis of the
@@ -71,10 +77,15 @@ def rename(document: Document, offset: int, name: str, known: Analysed | None = 
     symbol = mention.symbol
     _check_form(symbol, name)
     if name == symbol.name:
-        return Renaming(document, ())
+        return [Renaming(document, ())]
     if known is not None and symbol.kind == "input":
         _check_fields(symbol, name, _model(document, symbol), known)
     edits = tuple(Fix(one.span, name) for one in document.index.of(symbol))
+    return [_renamed(document, symbol, name, edits), *_in_importers(importers, document, symbol, name, edits)]
+
+
+def _renamed(document: Document, symbol: Symbol, name: str, edits: tuple[Fix, ...]) -> Renaming:
+    """The edits of the document that gives the name."""
     if _is_free(document, symbol, name):
         return Renaming(document, edits)
     source = Source(document.source.name, _applied(document.text, edits))
@@ -84,6 +95,39 @@ def rename(document: Document, offset: int, name: str, known: Analysed | None = 
     if symbol.kind not in _ONLY_NAMES:
         found = analyse(source, read=document.files.read).diagnostics
     return Renaming(document, edits, tuple(one for one in found if one.severity == "error"))
+
+
+def _in_importers(
+    importers: Sequence[Document], document: Document, symbol: Symbol, name: str, edits: tuple[Fix, ...]
+) -> list[Renaming]:
+    """The edits of the documents that have the name from the one that gives it."""
+    place = key(document.source.name), symbol.span.start
+    own = {document: edits}
+    for other in importers:
+        mentions = (one for one in other.index.mentions if _place(one.symbol) == place)
+        own[other] = tuple(Fix(one.span, name) for one in mentions)
+    concerned = [other for other in importers if own[other] or symbol.kind in SHARED]
+    if all(_is_unheard(other, name) for other in concerned):
+        return [Renaming(other, own[other], elsewhere=True) for other in concerned if own[other]]
+    texts = {other: Source(other.source.name, _applied(other.text, made)) for other, made in own.items()}
+    files = Files(document.files.opened | {key(source.name): source for source in texts.values()})
+    return [_reread(other, texts[other], own[other], files, name) for other in concerned]
+
+
+def _reread(document: Document, source: Source, edits: tuple[Fix, ...], files: Files, name: str) -> Renaming:
+    """The edits of one of them, its text after them and that of all others in `files`."""
+    file, _ = parse(source)
+    if _structure(read_names(file, files.outside(file))) != _structure(document.index):
+        raise Refusal(f"`{name}` would change what names of {document.source.name} stand for, which imports this file")
+    found = analyse(source, read=files.read).diagnostics
+    # What is wrong in other files is told of them.
+    mine = tuple(one for one in found if one.severity == "error" and one.span.source.name == source.name)
+    return Renaming(document, edits, mine, elsewhere=True)
+
+
+def _place(symbol: Symbol) -> tuple[str, int]:
+    """Where a name is given, which is the same for all that read its file."""
+    return key(symbol.span.source.name), symbol.span.start
 
 
 def _is_free(document: Document, symbol: Symbol, name: str) -> bool:
@@ -96,6 +140,11 @@ def _is_free(document: Document, symbol: Symbol, name: str) -> bool:
         return False
     if symbol.kind == "label" and _in_arguments(document, symbol):
         return False
+    return _is_unheard(document, name)
+
+
+def _is_unheard(document: Document, name: str) -> bool:
+    """Whether a name is neither in a text nor made of what is, nor a word of the language or of its imports."""
     if name in document.outside or name in vocabulary():
         return False
     # Labels are made of names too: `mlp` of a block `Mlp`, `mlp_norm` of that.

@@ -19,6 +19,7 @@ from .desk import PAUSE, Desk
 from .documentation import load
 from .formatting import layout
 from .hover import hover
+from .imports import key
 from .outline import outline
 from .protocol import (
     completion_list,
@@ -138,16 +139,20 @@ def _edit(server: LanguageServer, desk: Desk) -> None:
             known = None
         try:
             # In a thread, so that other questions are answered meanwhile.
-            made = await asyncio.to_thread(rename, document, offset, params.new_name, known)
+            importers = [one for one in desk.importers(key(document.source.name)) if one is not document]
+            made = await asyncio.to_thread(rename, document, offset, params.new_name, known, importers)
             # Most texts have no errors: then nobody need know those before.
-            before = await desk.analyse(document.uri) if made.errors else None
-            if desk.documents.get(document.uri) is not document:
+            before = {one.document.uri: await desk.analyse(one.document.uri) for one in made if one.errors}
+            if any(desk.documents.get(one.document.uri) is not one.document for one in made):
                 raise Refusal("The text has changed in the meantime: try again")
-            if before is not None:
-                made.check(before)
+            for one in made:
+                if (was := before.get(one.document.uri)) is not None:
+                    one.check(was)
         except Refusal as refusal:
             raise JsonRpcInvalidParams(str(refusal)) from None
-        return types.WorkspaceEdit({document.uri: [text_edit(document.lines, edit) for edit in made.edits]})
+        return types.WorkspaceEdit(
+            {one.document.uri: [text_edit(one.document.lines, edit) for edit in one.edits] for one in made}
+        )
 
 
 def _is_kind(kind: str, wanted: str) -> bool:

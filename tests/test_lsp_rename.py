@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from lsp_cases import Editor, EditorClient, client, gpt
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -204,3 +206,61 @@ async def test_an_error_that_was_there_is_none_of_the_new_name(client: EditorCli
     assert await editor.rename("8\nis", "n") == re.sub(r"\bis\b", "n", text)
     assert await refusal(editor, "fc", "forward")
     await editor.close()
+
+
+SHARED = """dlspec 1
+width = 8
+block Mlp(hidden): (x: [B, D], other: [B, D]) -> [B, D] { x + other -> Linear(hidden) -> fc: Linear(D) }
+"""
+USES = """dlspec 1
+import "shared.dlspec"
+block Feed(n) { Linear(n) }
+model Net: (x: [B, width]) -> (y: [B, width]) { Mlp(hidden = 4, other = x) -> Feed(width) }
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def uses(client: EditorClient) -> AsyncIterator[tuple[Editor, Editor]]:
+    """A document, and one that imports it."""
+    editors = [
+        Editor(client, f"file:///together/{name}.dlspec", text).open()
+        for name, text in (("shared", SHARED), ("uses", USES))
+    ]
+    assert not [found for editor in editors for found in await editor.findings()]
+    yield editors[0], editors[1]
+    for editor in editors:
+        await editor.close()
+
+
+@pytest.mark.parametrize(
+    ("place", "old", "name"),
+    [
+        ("block M", "Mlp", "Gated"),
+        ("wid", "width", "dim"),
+        ("Mlp\\(hid", "hidden", "inner"),
+        (", oth", "other", "memory"),
+        ("block M", "Mlp", "Relu"),  # near a word of the language: read anew
+    ],
+)
+async def test_documents_that_import_a_name_are_edited_too(
+    uses: tuple[Editor, Editor], place: str, old: str, name: str
+) -> None:
+    shared, importer = uses
+    params = types.RenameParams(shared.document, shared.after(place), name)
+    edit = await shared.client.text_document_rename_async(params)
+    assert edit is not None and edit.changes is not None
+    for editor, text in (shared, SHARED), (importer, USES):
+        assert editor.edited(edit.changes[editor.uri]) == re.sub(rf"\b{old}\b", name, text)
+
+
+async def test_a_name_that_an_importer_has_is_refused(uses: tuple[Editor, Editor]) -> None:
+    shared, importer = uses
+    assert "uses.dlspec" in await refusal(shared, "block M", "Feed")
+    assert await importer.rename("block F", "Forward") == USES.replace("Feed", "Forward")
+
+
+async def test_a_name_that_no_import_brings_stays_in_its_document(uses: tuple[Editor, Editor]) -> None:
+    shared, _ = uses
+    params = types.RenameParams(shared.document, shared.after("f(?=c:)"), "last")
+    edit = await shared.client.text_document_rename_async(params)
+    assert edit is not None and edit.changes is not None and list(edit.changes) == [shared.uri]

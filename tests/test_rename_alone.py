@@ -27,7 +27,7 @@ CAPITAL = "Module Tensor Self T B Net Attention None Any F H Exception Block Con
 def verdict(document: Document, offset: int, name: str) -> str:
     """What the editor is told: `taken`, or why not."""
     try:
-        made = rename(document, offset, name)
+        (made,) = rename(document, offset, name)
         made.check(Analysed(document, analyse(document.source, read=document.files.read)))
     except Refusal as refusal:
         return str(refusal)
