@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.depth import room_for_depth
 from ..grammar.diagnostics import Diagnostic, SpecError
 from ..runtime.errors import RuntimeFault
 
@@ -61,6 +62,7 @@ def compile(
     return emit(as_source(source), set, recipe, allow_python=allow_python)
 
 
+@room_for_depth()
 def train(
     source: str | Path,
     run: str | Path | None = None,
@@ -87,6 +89,7 @@ def train(
     return start_training(prepared, device=device, display=display, command="dlspec.train")
 
 
+@room_for_depth()
 def load(
     run: str | Path, *, checkpoint: int | None = None, device: str = "cpu", allow_python: bool = False
 ) -> nn.Module:
@@ -102,6 +105,7 @@ def load(
     return load_model(trained.program, Path(run), checkpoint, device=device)
 
 
+@room_for_depth()
 def export(
     run: str | Path,
     directory: str | Path,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..grammar.diagnostics import Diagnostic
 from ..grammar.source import Source
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..runtime import Program
     from ..runtime.bench.kernels import UseMeasured
     from ..runtime.bench.step import Step
+    from ..runtime.bench.tune import Part, Tunable, Tuned
+    from ..runtime.bench.use import Use
     from ..runtime.data import Data
 
 
@@ -96,6 +98,25 @@ class Bench:
                 found += measure_kernels(program_of(artefact), self.data, self.device, entries, file)
         return found
 
+    def tune(self) -> list[tuple[Use, list[Tuned]]]:
+        """Tiles tried for each kernel, and those that were best.
+
+        Raises Refused where kernels do not run, for which there is nothing to try.
+        """
+        from ..runtime.bench.step import tune_kernels
+        from ..runtime.bench.use import Entry
+
+        reason = _without_kernels(self.device)
+        if reason:
+            raise Refused(f"there is nothing to tune: {reason}", "Kernels are tuned on the GPU that they will run on.")
+        found: list[tuple[Use, list[Tuned]]] = []
+        for artefact in self.artefacts.values():
+            for file in artefact.kernels:
+                entries = {name: Entry(one.kind, vars(one)) for name, one in artefact.variants.items()}
+                tables = tunables(artefact, file)
+                found += tune_kernels(program_of(artefact), self.data, self.device, entries, file, tables)
+        return found
+
     def steps(self) -> Iterator[Emission]:
         """Updates of each emission: as it is, and on a GPU under torch.compile."""
         for compiled in (False, True) if self.device.type == "cuda" else (False,):
@@ -124,6 +145,36 @@ class Bench:
             return Emission(word, compiled, step)
 
 
+def tunables(artefact: Artefact, file: str) -> dict[str, list[Tunable]]:
+    """The tables of tiles of each kernel in a file, by the name of what a model calls."""
+    from ..compiler.backends.triton.specialise import numbered
+    from ..compiler.backends.triton.tiles import candidates, cells, tables_in
+    from ..runtime.bench.tune import Tunable
+
+    own = tables_in(artefact.kernels[file])
+    found: dict[str, list[Tunable]] = {}
+    for entry, variant in artefact.variants.items():
+        number = next(n for n in range(1, len(artefact.variants) + 1) if numbered(variant.entry, n) == entry)
+        for table, part in variant.tables.items():
+            name = numbered(table, number)
+            tries = {keys: candidates(name, cell) for keys, cell in cells(own[name])}
+            found.setdefault(entry, []).append(Tunable(name, cast("Part", part), tries))
+    return found
+
+
+def tuned_tables(found: Iterable[tuple[Use, list[Tuned]]]) -> dict[str, dict[str, Any]]:
+    """The tables that are to be other than those that come with dlspec, as JSON has them."""
+    tables: dict[str, dict[str, Any]] = {}
+    for _, tuned in found:
+        for one in tuned:
+            if one.after != one.before:
+                inner = tables.setdefault(one.table, {})
+                for key in one.keys[:-1]:
+                    inner = inner.setdefault(str(key), {})
+                inner[str(one.keys[-1])] = list(one.after)
+    return tables
+
+
 def forward_flops(artefact: Artefact, dims: Mapping[str, int]) -> int:
     """Of one example, open dims as given, else at their limits; of what a causal mask hides nothing counts."""
     from ..compiler.backends.plan import Training, plan
@@ -142,6 +193,12 @@ def _dims(program: Program, data: Data) -> dict[str, int]:
     from ..runtime.bench.step import dims_of_first_batch
 
     return dims_of_first_batch(program, data)
+
+
+def _without_kernels(device: torch.device) -> str:
+    from ..runtime.device import without_kernels
+
+    return without_kernels(device)
 
 
 def _device(name: str) -> torch.device:

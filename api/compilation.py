@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from ..grammar import tree
 from ..grammar.diagnostics import Diagnostic, SpecError
@@ -35,11 +36,12 @@ def compile_to_run(
     *,
     allow_python: bool = False,
     kernels: str | None = None,
+    tiles: Mapping[str, Any] = MappingProxyType({}),
 ) -> Artefact:
     """The artefact of a recipe (the last of the file, where none is named), with its warnings.
 
     `allow_python` runs the files with layers written in Python that the spec imports; `kernels` goes before the
-    recipe's key of that name.
+    recipe's key of that name; `tiles` are tables of tiles by name, as `read_tiles` gives them.
 
     Raises SpecError where the spec has errors, NotInThisVersion where it asks for what is not there yet, Refused where
     it has no recipe and WrongUse where it has none of this name.
@@ -61,7 +63,10 @@ def compile_to_run(
         raise NotInThisVersion(
             missing, message, _way_on(source, overrides, missing, recipes[name], allow_python=allow_python)
         )
-    return emit(analysis, name, kernels)
+    from .tiles import fitting_tiles
+
+    with fitting_tiles():
+        return emit(analysis, name, kernels, tiles)
 
 
 def missing_to_train(analysis: Analysis, recipe: tree.Train) -> list[Diagnostic]:

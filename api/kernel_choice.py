@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from ..grammar.source import Source
 from .compilation import compile_to_run
@@ -25,13 +26,19 @@ class Settled:
 
 
 def compile_for_device(
-    source: Source, overrides: Sequence[str], recipe: str | None, *, device: str, allow_python: bool = False
+    source: Source,
+    overrides: Sequence[str],
+    recipe: str | None,
+    *,
+    device: str,
+    allow_python: bool = False,
+    tiles: Mapping[str, Any] = MappingProxyType({}),
 ) -> Settled:
     """The artefact of a recipe for `device` (auto, cpu or cuda), where `auto` takes kernels if they can run there.
 
     Raises what `compile_to_run` raises, and Refused where there is no such device.
     """
-    plain = compile_to_run(source, overrides, recipe, allow_python=allow_python)
+    plain = compile_to_run(source, overrides, recipe, allow_python=allow_python, tiles=tiles)
     given = tuple(overrides)
     if plain.kernels_word != "auto":
         return Settled(plain, given)
@@ -41,7 +48,7 @@ def compile_for_device(
     if chosen.type != "cuda":
         return Settled(plain, given)
     settled = (*(one for one in given if one.partition("=")[0].strip() != _KEY), f"{_KEY}=triton")
-    artefact = compile_to_run(source, settled, recipe, allow_python=allow_python)
+    artefact = compile_to_run(source, settled, recipe, allow_python=allow_python, tiles=tiles)
     if not artefact.kernels:
         return Settled(plain, given)
     reason = without_kernels(chosen)

@@ -33,6 +33,8 @@ class Record:
     version: str = __version__
     imports: Mapping[str, str] = field(default_factory=dict)
     """The texts of the files that the spec imports."""
+    tiles: Mapping[str, Any] = field(default_factory=dict)
+    """Tables of tiles that its kernels have in place of those that come with dlspec."""
 
     @property
     def python(self) -> dict[str, str]:
@@ -57,6 +59,7 @@ class Record:
             "tokenizer": self.tokenizer,
             "python": self.python,
             "classes": {output: list(names) for output, names in self.classes.items()},
+            "tiles": dict(self.tiles),
         }
         return {SPEC: self.text, FILE: json.dumps(stored, indent=2, ensure_ascii=False) + "\n"}
 
@@ -77,6 +80,7 @@ def read_record(texts: Mapping[str, str]) -> Record:
                 tokenizer=stored["tokenizer"],
                 classes={output: tuple(names) for output, names in stored["classes"].items()},
                 version=stored["dlspec"],
+                tiles=stored.get("tiles", {}),
             )
             if stored.get("python", {}) != record.python:
                 raise ValueError("the files of Python are not those whose hashes it names")

@@ -14,6 +14,7 @@ from ..grammar.diagnostics import SpecError
 from ..runtime.errors import Refused
 from .compilation import program_of
 from .record import Record, read_record
+from .tiles import fitting_tiles
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import Artefact
@@ -103,8 +104,12 @@ def _compiled(record: Record, *, allow_python: bool) -> tuple[Artefact | None, s
     from ..compiler.pipeline import compile
 
     try:
-        return compile(record.source, record.overrides, record.recipe, allow_python=allow_python), ""
-    except SpecError as error:
+        with fitting_tiles():
+            artefact = compile(
+                record.source, record.overrides, record.recipe, allow_python=allow_python, tiles=record.tiles
+            )
+        return artefact, ""
+    except (SpecError, Refused) as error:
         return None, str(error)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..grammar.diagnostics import Diagnostic
 from ..grammar.source import Source
+from ..runtime.errors import Refused
 from .compilation import program_of
 from .kernel_choice import compile_for_device
 from .record import Record
@@ -51,13 +53,17 @@ def prepare_training(
     run: Path | None = None,
     device: str = "auto",
     allow_python: bool = False,
+    tiles: Mapping[str, Any] = MappingProxyType({}),
 ) -> Prepared:
     """Compile a spec for a device and open its data; files are relative to `base`. Writes nothing.
 
-    Raises what `compile_for_device` raises, DataError, and Refused where there is something at `run` already.
+    `tiles` are tables of tiles for its kernels. Raises what `compile_for_device` raises, DataError, and Refused where
+    there is something at `run` already, or tiles and no kernels to have them.
     """
-    settled = compile_for_device(source, set, recipe, device=device, allow_python=allow_python)
+    settled = compile_for_device(source, set, recipe, device=device, allow_python=allow_python, tiles=tiles)
     artefact = settled.artefact
+    if tiles and not artefact.kernels:
+        raise Refused("there are tiles, and no kernels to have them", "Say `--kernels triton` too, or leave them out.")
     from ..runtime import next_run_path
     from ..runtime.metadata import class_names
     from ..runtime.rundir import require_new
@@ -71,6 +77,7 @@ def prepare_training(
         text=source.text,
         imports=artefact.imports,
         overrides=settled.overrides,
+        tiles=tiles,
         recipe=program.options.recipe,
         settings=program.settings,
         tokenizer=data.tokenizer.to_json() if data.tokenizer is not None else None,

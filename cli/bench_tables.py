@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ..api.bench import Emission
     from ..runtime.bench.kernels import Measured, Pass, UseMeasured
     from ..runtime.bench.step import Step
+    from ..runtime.bench.tune import Tuned
+    from ..runtime.bench.use import Use
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
@@ -95,6 +97,41 @@ def _way_json(way: Measured) -> dict[str, Any]:
         "peak_bytes": way.peak,
         **failed,
     }
+
+
+# --- tiles ---
+
+
+def tuned_rows(found: Iterable[tuple[Use, list[Tuned]]]) -> list[dict[str, str]]:
+    """A row for each table that was tried."""
+    return [
+        {
+            "kernel": use.name if index == 0 else "",
+            "table": one.table,
+            "tiles": str(list(one.after)) if one.after == one.before else f"{list(one.before)} -> {list(one.after)}",
+            "before": _milliseconds(one.seconds[0]),
+            "after": _milliseconds(one.seconds[1]),
+            "": f"{one.tried} tried" + (f", {one.failed} did not run" if one.failed else ""),
+        }
+        for use, tuned in found
+        for index, one in enumerate(tuned)
+    ]
+
+
+def tuned_json(found: Iterable[tuple[Use, list[Tuned]]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "kernel": use.name,
+            "table": one.table,
+            "keys": list(one.keys),
+            "before": {"tiles": list(one.before), "seconds": one.seconds[0]},
+            "after": {"tiles": list(one.after), "seconds": one.seconds[1]},
+            "tried": one.tried,
+            "failed": one.failed,
+        }
+        for use, tuned in found
+        for one in tuned
+    ]
 
 
 # --- whole steps ----------------------------------------------------------------------------------------------------

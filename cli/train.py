@@ -8,6 +8,7 @@ from pathlib import Path
 from ..api.sources import read_source
 from .console import Console
 from .python_argument import add_python_argument
+from .tiles_argument import add_tiles_argument, tiles_of
 from .training import add_device_arguments, command_text, display_of, tell_kernels, tell_plan, tell_result
 
 
@@ -16,6 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--recipe", metavar="NAME", help="the recipe to train by (the last of the file)")
     parser.add_argument("--run", metavar="DIR", type=Path, help="the new run directory (runs/<name>-<n>)")
     parser.add_argument("--dry-run", action="store_true", help="open the data, say what would be done, and do nothing")
+    add_tiles_argument(parser)
     add_python_argument(parser)
     add_device_arguments(parser)
 
@@ -33,6 +35,7 @@ def run(options: Namespace, console: Console) -> int:
         run=options.run,
         device=options.device,
         allow_python=options.allow_python,
+        tiles=tiles_of(options),
     )
     if not console.quiet:
         console.diagnostics(prepared.warnings)

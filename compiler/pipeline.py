@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from functools import reduce
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..grammar import Diagnostic, Source, SpecError, parse, tree
@@ -223,21 +224,32 @@ def run_passes(graph: Graph, passes: Sequence[Pass]) -> Graph:
 
 
 def compile(
-    source: Source, overrides: Sequence[str] = (), recipe: str | None = None, *, allow_python: bool = False
+    source: Source,
+    overrides: Sequence[str] = (),
+    recipe: str | None = None,
+    *,
+    allow_python: bool = False,
+    tiles: Mapping[str, Any] = MappingProxyType({}),
 ) -> Artefact:
     """Emit a spec's model with one of its recipes (the last, where none is named).
 
     Raises SpecError where the spec has errors or asks for what this version has not.
     """
-    return emit(analyse(source, overrides, allow_python=allow_python), recipe)
+    return emit(analyse(source, overrides, allow_python=allow_python), recipe, tiles=tiles)
 
 
 @room_for_depth()
-def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = None) -> Artefact:
+def emit(
+    analysis: Analysis,
+    recipe: str | None = None,
+    kernels: str | None = None,
+    tiles: Mapping[str, Any] = MappingProxyType({}),
+) -> Artefact:
     """The emission of what was analysed. Raises SpecError as `compile` does.
 
     A recipe that this version cannot run is left out: the model is emitted all the same. `kernels` is a word for the
-    recipe's key of that name, and goes before it.
+    recipe's key of that name, and goes before it. `tiles` are tables of tiles, by name, in place of those that come
+    with dlspec. Where they are not the kernels', WrongTiles is raised.
     """
     # A check is quicker without what only an emission needs.
     from .backends.pytorch.initial import Scheme
@@ -258,7 +270,7 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
     source_name = f"{spec.name}.dlspec"
     scheme = plan.scheme if plan is not None else Scheme()
     kernels_word = kernels or (plan.kernels if plan is not None else "auto")
-    kernel_file = _kernel_file(spec, kernels_word)
+    kernel_file = _kernel_file(spec, kernels_word, tiles)
     return Artefact(
         name=spec.name,
         graph=graph,
@@ -280,14 +292,14 @@ def emit(analysis: Analysis, recipe: str | None = None, kernels: str | None = No
     )
 
 
-def _kernel_file(spec: Spec, word: str) -> KernelFile | None:
+def _kernel_file(spec: Spec, word: str, tiles: Mapping[str, Any]) -> KernelFile | None:
     """`auto` is the plain form for who does not know where it will run."""
     if word != "triton":
         return None
     from .backends.pytorch.names import safe_name
     from .backends.triton.file import KernelFile  # which needs libcst
 
-    return KernelFile(spec.name, {*map(safe_name, spec.scope.functions)})
+    return KernelFile(spec.name, {*map(safe_name, spec.scope.functions)}, tiles)
 
 
 def _fused_loss(graph: Graph, plan: TrainPlan, kernels: KernelFile | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -104,7 +104,7 @@ def is_fused(use: Use, kernels: ModuleType) -> bool:
 
     vars(kernels)["fused"] = noted
     try:
-        with _as_called(use), torch.no_grad():
+        with as_called(use), torch.no_grad():
             use.call()
     finally:
         vars(kernels)["fused"] = asked
@@ -112,7 +112,8 @@ def is_fused(use: Use, kernels: ModuleType) -> bool:
 
 
 @contextmanager
-def _as_called(use: Use) -> Iterator[None]:
+def as_called(use: Use) -> Iterator[None]:
+    """Under autocast, where the model calls it so."""
     device = next(iter(use.tensors.values())).device.type
     with torch.autocast(device, use.autocast, enabled=use.autocast is not None):
         yield
@@ -139,7 +140,7 @@ def measure_way(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Mea
 
 def _passes(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Measured:
     def forward() -> Any:
-        with _as_called(use):
+        with as_called(use):
             return rival.run(**use.values)
 
     outputs = tensors_of(forward())
@@ -150,8 +151,7 @@ def _passes(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Measure
     forth = Pass(seconds, _speed(forward_work, seconds, kind))
     if not trained or not ends:
         return Measured(rival.name, forth, peak=peak_of(forward, device))
-    draw = torch.Generator(device).manual_seed(0)
-    changes = [torch.randn(end.shape, generator=draw, device=device).to(end.dtype) for end in ends]
+    changes = changes_of(ends)
 
     def backward() -> object:
         return torch.autograd.grad(ends, trained, changes, retain_graph=True, allow_unused=True)
@@ -168,6 +168,12 @@ def _passes(use: Use, kind: Kind, rival: Rival, device: torch.device) -> Measure
     seconds = seconds_of(both, device)
     there_and_back = Pass(seconds, _speed(forward_work + backward_work, seconds, kind))
     return Measured(rival.name, forth, back, there_and_back, peak_of(both, device))
+
+
+def changes_of(ends: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients by what goes out: always the same."""
+    draw = torch.Generator(ends[0].device).manual_seed(0)
+    return [torch.randn(end.shape, generator=draw, device=end.device).to(end.dtype) for end in ends]
 
 
 def tensors_of(result: Any) -> list[Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from types import ModuleType
@@ -23,6 +23,7 @@ from ..seeds import derive_seed
 from .kernels import UseMeasured, measure_use
 from .measure import peak_of, quietly, wait_for
 from .peaks import peak_flops
+from .tune import Tunable, Tuned, tune
 from .use import Entry, Use, watching
 
 if TYPE_CHECKING:
@@ -114,14 +115,33 @@ def measure_kernels(
     `entries` are what the program calls of its file `kernels`, by name. What is measured here runs as PyTorch does by
     itself, whatever the recipe says of determinism: that rules out some of what there is to compare with.
     """
-    module = load_text(kernels.removesuffix(".py"), program.beside[kernels])
     with quietly(), device_faults_are_told():
-        with borrow(wanted(program, device)) as turn:
-            prepared = prepare(program, data, turn, device)
-            batch = data.train.batch(*prepared.order.batch_of(0))
-            uses = _uses(prepared.learner, turn, batch, module, entries)
-        del prepared
+        module, uses = _module_and_uses(program, data, device, entries, kernels)
         return [measure_use(use, module, device) for use in uses]
+
+
+def tune_kernels(
+    program: Program,
+    data: Data,
+    device: torch.device,
+    entries: Mapping[str, Entry],
+    kernels: str,
+    tables: Mapping[str, Sequence[Tunable]],
+) -> list[tuple[Use, list[Tuned]]]:
+    """Tiles tried for each of them. `tables` are those of each entry, by its name."""
+    with quietly(), device_faults_are_told():
+        module, uses = _module_and_uses(program, data, device, entries, kernels)
+        return [(use, tune(use, module, tables.get(use.name, ()), device)) for use in uses]
+
+
+def _module_and_uses(
+    program: Program, data: Data, device: torch.device, entries: Mapping[str, Entry], kernels: str
+) -> tuple[ModuleType, list[Use]]:
+    module = load_text(kernels.removesuffix(".py"), program.beside[kernels])
+    with borrow(wanted(program, device)) as turn:
+        prepared = prepare(program, data, turn, device)
+        batch = data.train.batch(*prepared.order.batch_of(0))
+        return module, _uses(prepared.learner, turn, batch, module, entries)
 
 
 def dims_of_first_batch(program: Program, data: Data) -> dict[str, int]:

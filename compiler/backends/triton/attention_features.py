@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 from ...layers.attention import Attention
@@ -23,6 +25,13 @@ class AttentionFeatures(Variant):
     """What is fixed when the kernels are written. Numbers that only they compute with are arguments."""
 
     kind: ClassVar[str] = "attention"
+    tables: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "ATTENTION_FORWARD": "forward",
+            "ATTENTION_BACKWARD_KEYS": "backward",
+            "ATTENTION_BACKWARD_QUERIES": "backward",
+        }
+    )
 
     width: int
     """Of a head."""

@@ -28,6 +28,24 @@ _QUERIES: dict[int, dict[int, Cut]] = {
     128: {HOPPER: (128, 64, 8, 3, True), BEFORE: (64, 32, 4, 2, False)},
     256: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 1, False)},
 }
+CANDIDATES: dict[str, list[tuple[int, int, int, int]]] = {
+    "ATTENTION_FORWARD": [
+        (64, 32, 4, 2), (64, 32, 4, 3), (64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 4, 4), (64, 128, 4, 2),
+        (64, 128, 4, 3), (128, 32, 4, 3), (128, 64, 4, 2), (128, 64, 4, 3), (128, 64, 8, 2), (128, 64, 8, 3),
+        (128, 128, 8, 2),
+    ],
+    "ATTENTION_BACKWARD_KEYS": [
+        (16, 32, 4, 1), (32, 64, 4, 2), (32, 64, 4, 3), (32, 64, 4, 4), (32, 64, 8, 2), (32, 128, 4, 3),
+        (32, 128, 8, 2), (32, 128, 8, 3), (64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 8, 2), (64, 128, 8, 2),
+        (128, 64, 8, 2),
+    ],
+    "ATTENTION_BACKWARD_QUERIES": [
+        (32, 32, 4, 1), (64, 32, 4, 2), (64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 8, 2), (64, 128, 4, 2),
+        (128, 32, 4, 3), (128, 32, 8, 3), (128, 64, 4, 3), (128, 64, 8, 2), (128, 64, 8, 3), (128, 128, 8, 2),
+    ],
+}  # fmt: skip
+"""What `dlspec bench --tune` tries, whatever the width; what a GPU has no room for is passed over."""
+
 TABLES = {
     "ATTENTION_FORWARD": _FORWARD,
     "ATTENTION_BACKWARD_KEYS": _KEYS,

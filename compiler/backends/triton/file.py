@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from .common import FUSED, HEAD, OPERATORS
 from .specialise import numbered
+from .tiles import with_tiles
 from .variant import Variant
 
 
 class KernelFile:
     """Gathers the kernels that the modules of one file call."""
 
-    def __init__(self, stem: str, taken: Collection[str] = ()) -> None:
+    def __init__(self, stem: str, taken: Collection[str] = (), tiles: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.taken = frozenset(taken)
         """The names of the spec's own functions, which emitted code has too."""
         self.module = f"{stem}_kernels"
         self.stem = stem
+        self.tiles = tiles
+        """Tables of tiles in place of those that come with dlspec, by name."""
         self._variants: dict[Variant, int] = {}
         """With their numbers: each kind is counted by itself."""
         self.plain: dict[str, str] = {}
@@ -47,10 +52,14 @@ class KernelFile:
         return not self._variants
 
     def text(self, source_name: str) -> str:
-        """The whole file. The operators' namespace has a hash of the text, so that no two files share one."""
+        """The whole file. The operators' namespace has a hash of the text, so that no two files share one.
+
+        Raises WrongTiles.
+        """
         shared = dict.fromkeys(part for variant in self._variants for part in variant.shared)
         variants = [_variant(variant, number) for variant, number in self._variants.items()]
         body = "\n\n\n".join(part.strip("\n") for part in (FUSED, OPERATORS, *shared, *variants)) + "\n"
+        body = with_tiles(body, self.tiles) if self.tiles else body
         namespace = f"{self.stem}_{hashlib.sha256(body.encode()).hexdigest()[:6]}"
         doc = f'"""Kernels of {source_name}, and the plain forms that run without a GPU."""\n\n'
         modules = "from torch import Tensor, nn\n" if re.search(r"\bnn\.", body) else "from torch import Tensor\n"

@@ -38,6 +38,29 @@ class BackwardTiles(NamedTuple):
     wide: bool
 
 
+def forward_candidates(cell: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Around a cell of NORM_FORWARD: other rows and warps. Columns are those that a row needs."""
+    *rows, block, warps = cell
+    counts = _around(rows[0], 128) if rows else [0]
+    return [(*([count] if rows else []), block, w) for count in counts for w in _around(warps, 32)]
+
+
+def backward_candidates(cell: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Around a cell of NORM_BACKWARD: other rows, warps, stages and programs."""
+    rows, block, warps, _, programs, *ways = cell
+    return [
+        (count, block, w, stages, p, *ways)
+        for count in _around(rows, 128)
+        for w in _around(warps, 32)
+        for stages in (1, 3)
+        for p in (programs, 2 * programs)
+    ]
+
+
+def _around(count: int, most: int) -> list[int]:
+    return [one for one in (count // 2, count, 2 * count) if 1 <= one <= most]
+
+
 def forward_tiles(width: int, entry: int) -> ForwardTiles:
     """84 to 94 % at 768 to 8192, 81 to 91 % at 16,384, 59 to 84 % beyond. `entry` is the size of one in bytes."""
     block = 1 << (width - 1).bit_length()

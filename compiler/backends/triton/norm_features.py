@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 from ...layers.layer_norm import LayerNorm
@@ -26,6 +28,7 @@ class NormFeatures(Variant):
     """What is fixed when the kernels are written."""
 
     kind: ClassVar[str] = "norm"
+    tables: ClassVar[Mapping[str, str]] = MappingProxyType({"NORM_FORWARD": "forward", "NORM_BACKWARD": "backward"})
 
     width: int
     layer: bool

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from .specialise import Specialised
@@ -12,10 +14,16 @@ class NoKernel(Exception):
     """There are no kernels for what a layer asks for; the message says what that is."""
 
 
+class WrongTiles(Exception):
+    """Tiles that kernels cannot have; the message says which, and why."""
+
+
 class Variant(ABC):
     """Variants that are equal share their kernels. Those of one `kind` are numbered, and end their names with it."""
 
     kind: ClassVar[str]
+    tables: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The tables of its tiles, by their names without its number: "forward" or "backward", whose they are."""
 
     @property
     @abstractmethod
