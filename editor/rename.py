@@ -91,7 +91,7 @@ def _renamed(document: Document, symbol: Symbol, name: str, edits: tuple[Fix, ..
     source = Source(document.source.name, _applied(document.text, edits))
     file, found = parse(source)
     if _structure(read_names(file, document.outside)) != _structure(document.index):
-        raise Refusal(_taken(document.index, symbol, name))
+        raise Refusal(_taken(document, symbol, name))
     if symbol.kind not in _ONLY_NAMES:
         found = analyse(source, read=document.files.read).diagnostics
     return Renaming(document, edits, tuple(one for one in found if one.severity == "error"))
@@ -111,14 +111,16 @@ def _in_importers(
         return [Renaming(other, own[other], elsewhere=True) for other in concerned if own[other]]
     texts = {other: Source(other.source.name, _applied(other.text, made)) for other, made in own.items()}
     files = Files(document.files.opened | {key(source.name): source for source in texts.values()})
-    return [_reread(other, texts[other], own[other], files, name) for other in concerned]
+    return [_reread(other, texts[other], own[other], files, symbol, name) for other in concerned]
 
 
-def _reread(document: Document, source: Source, edits: tuple[Fix, ...], files: Files, name: str) -> Renaming:
+def _reread(
+    document: Document, source: Source, edits: tuple[Fix, ...], files: Files, symbol: Symbol, name: str
+) -> Renaming:
     """The edits of one of them, its text after them and that of all others in `files`."""
     file, _ = parse(source)
     if _structure(read_names(file, files.outside(file))) != _structure(document.index):
-        raise Refusal(f"`{name}` would change what names of {document.source.name} stand for, which imports this file")
+        raise Refusal(f"In {document.source.name}: {_taken(document, symbol, name)}")
     found = analyse(source, read=files.read).diagnostics
     # What is wrong in other files is told of them.
     mine = tuple(one for one in found if one.severity == "error" and one.span.source.name == source.name)
@@ -232,13 +234,14 @@ def _structure(index: Index) -> tuple[list[int], int]:
     return [numbers.setdefault(id(m.symbol), len(numbers)) for m in index.mentions], len(index.unknown)
 
 
-def _taken(index: Index, symbol: Symbol, name: str) -> str:
-    """Why the text would read differently with the new name."""
+def _taken(document: Document, symbol: Symbol, name: str) -> str:
+    """Why the text of a document would read differently with the new name."""
+    index = document.index
     other = next((one for one in index.symbols() if one.name == name and one is not symbol), None)
     if other is not None:
         return f"`{name}` is taken: line {other.span.line} gives it to a {other.kind}"
     used = next((at for at, word in index.unknown if word == name), None)
     if used is not None:
-        line = symbol.span.source.position(used)[0]
+        line = document.source.position(used)[0]
         return f"`{name}` is used in line {line} for something else"
     return f"`{name}` would change what other names of the file stand for"

@@ -255,7 +255,8 @@ async def test_documents_that_import_a_name_are_edited_too(
 
 async def test_a_name_that_an_importer_has_is_refused(uses: tuple[Editor, Editor]) -> None:
     shared, importer = uses
-    assert "uses.dlspec" in await refusal(shared, "block M", "Feed")
+    for name, what in ("Feed", "line 3 gives it to a block"), ("Net", "line 4 gives it to a model"):
+        assert await refusal(shared, "block M", name) == f"In /together/uses.dlspec: `{name}` is taken: {what}"
     assert await importer.rename("block F", "Forward") == USES.replace("Feed", "Forward")
 
 
