@@ -83,8 +83,8 @@ class Learner:
         recorder = self._recorder
         if recorder is None:
             return self._passes(part, weight)
-        if recorder.wants(part):
-            recording = recorder.recording(self.training_loss, self.parameters, part)
+        recording = recorder.recording(self.training_loss, self.parameters, part) if recorder.wants(part) else None
+        if recording is not None:
             return recording.play(part, weight, alone=self.options.accumulate == 1)
         with recorder.watching(part):
             return self._passes(part, weight)

@@ -25,12 +25,18 @@ class Recording:
 
     def __init__(self, loss_of: Callable[[Batch], Tensor], parameters: Sequence[Tensor], batch: Batch) -> None:
         self._parameters = parameters
+        self._places = [parameter.data_ptr() for parameter in parameters]
         self._batch = {name: tensor.clone() for name, tensor in batch.items()}
         self._weight = torch.ones((), device=next(iter(batch.values())).device)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._loss = loss_of(self._batch) * self._weight
             self._gradients = _apart(torch.autograd.grad(self._loss, parameters, allow_unused=True))
+
+    @property
+    def holds(self) -> bool:
+        """Whether the parameters lie where they lay: an optimizer may put them elsewhere."""
+        return all(p.data_ptr() == place for p, place in zip(self._parameters, self._places, strict=True))
 
     def play(self, batch: Batch, weight: float, *, alone: bool) -> Tensor:
         """The loss of a batch times `weight`. Its gradients are added to those that the parameters have; where it is
@@ -76,11 +82,24 @@ class Recorder:
         shape = _shape(batch)
         self._seen[shape] = self._seen.get(shape, 0) + 1
 
-    def recording(self, loss_of: Callable[[Batch], Tensor], parameters: Sequence[Tensor], batch: Batch) -> Recording:
+    def recording(
+        self, loss_of: Callable[[Batch], Tensor], parameters: Sequence[Tensor], batch: Batch
+    ) -> Recording | None:
+        """Of a batch that is wanted; None where it cannot be recorded or played after all, and then nothing more is."""
         shape = _shape(batch)
-        if shape not in self._recordings:
-            self._recordings[shape] = Recording(loss_of, parameters, batch)
-        return self._recordings[shape]
+        found = self._recordings.get(shape)
+        if found is None:
+            try:
+                found = Recording(loss_of, parameters, batch)
+            except RuntimeError:
+                # Among them: there is no room for what is kept. What else is wrong shows where each kernel is told.
+                _recover()
+        if found is None or not found.holds:
+            self._fixed = False
+            self._recordings.clear()
+            return None
+        self._recordings[shape] = found
+        return found
 
 
 @contextmanager
@@ -96,6 +115,14 @@ def waits_seen() -> Iterator[list[str]]:
         finally:
             torch.cuda.set_sync_debug_mode(mode)
             found += [str(one.message) for one in told if "called a synchronizing" in str(one.message)]
+
+
+def _recover() -> None:
+    """After what could not be recorded: the generator takes itself for recorded still, and would refuse seeds."""
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    generator = torch.cuda.default_generators[torch.cuda.current_device()]
+    generator.graphsafe_set_state(generator.clone_state())
 
 
 def _shape(batch: Batch) -> Shape:

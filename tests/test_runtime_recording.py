@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 import torch
 
-from dlspec.runtime.recording import _apart
+from dlspec.runtime import recording
+from dlspec.runtime.recording import Recorder, _apart
 
 
 def test_gradients_lie_apart() -> None:
@@ -20,3 +25,84 @@ def test_gradients_lie_apart() -> None:
     assert len(set(places)) == len(places) == 4
     found[0].mul_(2)  # type: ignore[union-attr]
     assert torch.equal(found[2], torch.arange(6.0).reshape(2, 3))  # type: ignore[arg-type]
+
+
+BATCH = {"x": torch.zeros(2, 3)}
+PARAMETERS = [torch.ones(3, requires_grad=True)]
+
+
+def loss_of(batch: recording.Batch) -> torch.Tensor:
+    return (batch["x"] * PARAMETERS[0]).sum()
+
+
+class Played(recording.Recording):
+    """What there is of a recording without a GPU."""
+
+    def __init__(self, loss_of: object, parameters: list[torch.Tensor], batch: recording.Batch) -> None:
+        self._parameters = parameters
+        self._places = [parameter.data_ptr() for parameter in parameters]
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What PyTorch would tell of waiting for a GPU."""
+    found: list[str] = []
+
+    @contextmanager
+    def seen() -> Iterator[list[str]]:
+        yield found
+
+    monkeypatch.setattr(recording, "waits_seen", seen)
+    monkeypatch.setattr(recording, "Recording", Played)
+    monkeypatch.setattr(recording, "_recover", lambda: found.append("recovered"))
+    return found
+
+
+def warm(recorder: Recorder, batch: recording.Batch = BATCH) -> None:
+    for _ in range(recording.WARM):
+        assert not recorder.wants(batch)
+        with recorder.watching(batch):
+            pass
+
+
+def test_the_first_shape_that_comes_again_is_recorded(waits: list[str]) -> None:
+    recorder, other = Recorder(), {"x": torch.zeros(1, 3)}
+    warm(recorder)
+    assert recorder.wants(BATCH)
+    first = recorder.recording(loss_of, PARAMETERS, BATCH)
+    assert first is not None and recorder.recording(loss_of, PARAMETERS, BATCH) is first
+    warm(recorder, other)
+    assert recorder.wants(BATCH) and not recorder.wants(other)
+
+
+def test_what_waits_or_draws_is_not(waits: list[str]) -> None:
+    recorder = Recorder()
+    waits.append("called a synchronizing CUDA operation")
+    warm(recorder)
+    assert not recorder.wants(BATCH)
+    waits.clear()
+    recorder = Recorder()
+    for _ in range(recording.WARM):
+        with recorder.watching(BATCH):
+            torch.rand(())
+    assert not recorder.wants(BATCH)
+
+
+def test_what_cannot_be_recorded_or_has_moved_is_told_as_before(
+    waits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder()
+    warm(recorder)
+    moved = [torch.ones(3)]
+    assert recorder.recording(loss_of, moved, BATCH) is not None
+    moved[0].data = torch.ones(3)
+    assert recorder.recording(loss_of, moved, BATCH) is None and not recorder.wants(BATCH)
+
+    def no_room(*_: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(recording, "Recording", no_room)
+    recorder = Recorder()
+    warm(recorder)
+    assert recorder.recording(loss_of, PARAMETERS, BATCH) is None
+    assert waits == ["recovered"] and not recorder.wants(BATCH)
