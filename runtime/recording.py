@@ -1,11 +1,12 @@
 """Loss and gradients as a CUDA graph: a GPU is told its kernels once, and then does them without being told each.
 
-Telling takes the CPU some 10 to 50 microseconds a kernel, which is more than many kernels take.
+Telling takes the CPU longer than many kernels take.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -56,20 +57,21 @@ class Recording:
 
 
 class Recorder:
-    """The recordings of a training."""
+    """The recording of a training: of the first shape that comes often enough, since each keeps what its passes need of
+    memory. Other shapes are told as ever."""
 
     def __init__(self) -> None:
-        self._seen: dict[Shape, int] = {}
-        self._recordings: dict[Shape, Recording] = {}
+        self._seen: Counter[Shape] = Counter()
+        self._recorded: tuple[Shape, Recording] | None = None
         self._fixed = True
+        """Whether nothing was seen in the passes that a recording would not repeat."""
 
     def wants(self, batch: Batch) -> bool:
-        """Whether batches of this shape are played. Each shape keeps what its passes need of memory, so only the
-        first that comes often enough is."""
+        """Whether the passes of this batch are to be played."""
         shape = _shape(batch)
-        if shape in self._recordings:
-            return True
-        return self._fixed and not self._recordings and self._seen.get(shape, 0) >= WARM
+        if self._recorded is not None:
+            return shape == self._recorded[0]
+        return self._fixed and self._seen[shape] >= WARM
 
     @contextmanager
     def watching(self, batch: Batch) -> Iterator[None]:
@@ -79,27 +81,22 @@ class Recorder:
         with waits_seen() as waits:
             yield
         self._fixed &= not waits and torch.equal(drawn, torch.get_rng_state())
-        shape = _shape(batch)
-        self._seen[shape] = self._seen.get(shape, 0) + 1
+        self._seen[_shape(batch)] += 1
 
     def recording(
         self, loss_of: Callable[[Batch], Tensor], parameters: Sequence[Tensor], batch: Batch
     ) -> Recording | None:
         """Of a batch that is wanted; None where it cannot be recorded or played after all, and then nothing more is."""
-        shape = _shape(batch)
-        found = self._recordings.get(shape)
-        if found is None:
+        if self._recorded is None:
             try:
-                found = Recording(loss_of, parameters, batch)
+                self._recorded = _shape(batch), Recording(loss_of, parameters, batch)
             except RuntimeError:
                 # Among them: there is no room for what is kept. What else is wrong shows where each kernel is told.
                 _recover()
-        if found is None or not found.holds:
-            self._fixed = False
-            self._recordings.clear()
+        if self._recorded is None or not self._recorded[1].holds:
+            self._recorded, self._fixed = None, False
             return None
-        self._recordings[shape] = found
-        return found
+        return self._recorded[1]
 
 
 @contextmanager
