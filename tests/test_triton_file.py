@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import TRACED, always, compiled, loaded
+from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 import dlspec
@@ -218,17 +218,7 @@ print(net.Net()(torch.randn(1, 8, 32)).shape)
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
 def test_the_file_is_as_ruff_has_it(options: str, tmp_path: Path) -> None:
-    for name, text in compiled(spec(options)).files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    for arguments in (["check"], ["format", "--check", "--diff"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *arguments, "--isolated", "."],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
+    hold_to_ruff(compiled(spec(options)).files, tmp_path)
 
 
 def test_trained_resumed_and_exported_without_a_gpu(tmp_path: Path) -> None:

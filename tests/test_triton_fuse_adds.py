@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +14,7 @@ from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.utils.checkpoint import checkpoint
-from triton_files import TRACED, always, compiled, loaded
+from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.program import load_text
@@ -271,12 +269,7 @@ def test_what_goes_into_products_is_as_they_round_it(body: str, narrow: bool, mo
 @pytest.mark.parametrize("around", ["{}", "repeat(2) {{ {} }}"], ids=["", "copies"])
 def test_the_file_is_as_ruff_has_it(norm: str, drop: str, around: str, tmp_path: Path) -> None:
     body = around.format("residual { a: Linear(16) }\n residual { b: Linear(16) }") + " -> LayerNorm"
-    for name, text in compiled(spec(f"default residual(pre = {norm}{drop})", body)).files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    for arguments in (["check"], ["format", "--check", "--diff"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+    hold_to_ruff(compiled(spec(f"default residual(pre = {norm}{drop})", body)).files, tmp_path)
 
 
 def test_hooks_see_the_modules(monkeypatch: pytest.MonkeyPatch) -> None:

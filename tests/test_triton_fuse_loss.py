@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from triton_files import TRACED, always, compiled, loaded
+from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 import dlspec
@@ -356,12 +356,7 @@ dist.destroy_process_group()
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_the_files_are_as_ruff_has_them(head: str, options: str, tmp_path: Path) -> None:
-    for name, text in compiled(spec(head, options)).files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    for arguments in (["check"], ["format", "--check", "--diff"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+    hold_to_ruff(compiled(spec(head, options)).files, tmp_path)
 
 
 MORE = {

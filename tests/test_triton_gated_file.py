@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import TRACED, always, compiled, loaded
+from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.program import load_text
@@ -163,7 +161,7 @@ def test_names_of_the_spec_are_its_own(tmp_path: Path) -> None:
     )
     files = compiled(text).files
     assert "fused_silu_gated(self.gate(x), self.up(x))" in files["net.py"]
-    hold_ruff(files, tmp_path)
+    hold_to_ruff(files, tmp_path)
     x = torch.randn(3, 16)
     plain, ours = load_text("net", compiled(text, "torch").model_code).Net(), loaded(compiled(text))[0].Net()
     ours.load_state_dict(plain.state_dict())
@@ -290,19 +288,10 @@ def test_no_second_derivative_is_made_up(silu: object) -> None:
 # --- The file ---
 
 
-def hold_ruff(files: dict[str, str], folder: Path) -> None:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    for arguments in (["check"], ["format", "--check", "--diff"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS.keys())
 def test_the_file_is_as_ruff_has_it(activation: str, tmp_path: Path) -> None:
-    hold_ruff(compiled(spec(gate(activation))).files, tmp_path)
+    hold_to_ruff(compiled(spec(gate(activation))).files, tmp_path)
 
 
 def test_the_file_of_halves_is_as_ruff_has_it(tmp_path: Path) -> None:
-    hold_ruff(compiled(spec(WRITTEN["halves"][0])).files, tmp_path)
+    hold_to_ruff(compiled(spec(WRITTEN["halves"][0])).files, tmp_path)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from triton import knobs
-from triton_files import TRACED, always, compiled
+from triton_files import TRACED, always, compiled, hold_to_ruff
 from triton_templates import interpreting
 
 import dlspec
@@ -309,12 +309,7 @@ def test_an_argument_of_that_name_hides_no_function() -> None:
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_the_files_are_as_ruff_has_them(options: str, tmp_path: Path) -> None:
-    for name, text in compiled(spec(options)).files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    for arguments in (["check"], ["format", "--check", "--diff"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+    hold_to_ruff(compiled(spec(options)).files, tmp_path)
 
 
 def test_without_triton_the_plain_form_runs(tmp_path: Path) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import TRACED, always, compiled, loaded
+from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.program import load_text
@@ -157,9 +155,4 @@ class TestOperators:
 @pytest.mark.parametrize("width", [768, 12_288, 65_536])
 def test_the_file_is_as_ruff_has_it(norm: str, width: int, tmp_path: Path) -> None:
     """At widths that take other ways, too."""
-    for name, text in compiled(spec(norm, width)).files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    for arguments in (["check"], ["format", "--check", "--diff"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+    hold_to_ruff(compiled(spec(norm, width)).files, tmp_path)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import TRACED, always, compiled, loaded
+from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.bench.kinds import kind_of
@@ -234,9 +232,4 @@ def test_what_bench_counts() -> None:
 
 @pytest.mark.parametrize("body", CASES.values(), ids=CASES.keys())
 def test_the_file_is_as_ruff_has_it(body: str, tmp_path: Path) -> None:
-    for name, text in compiled(spec(body)).files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    for arguments in (["check"], ["format", "--check", "--diff"]):
-        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+    hold_to_ruff(compiled(spec(body)).files, tmp_path)

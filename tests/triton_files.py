@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import torch
@@ -53,3 +55,13 @@ def specialised_module(roots: Sequence[str], constants: Mapping[str, bool | int]
     with knobs.runtime.scope():
         knobs.runtime.interpret = False
         return load_text("specialised", text)
+
+
+def hold_to_ruff(files: Mapping[str, str], folder: Path) -> None:
+    """Emitted files are as ruff has them: nothing to find, nothing to lay out anew."""
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    for arguments in (["check"], ["format", "--check", "--diff"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "."]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
