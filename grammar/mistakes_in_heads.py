@@ -144,18 +144,15 @@ def named_twice(fault: Fault) -> Outcome | None:
     text = fault.source.text
     flow = text[line[2].start : line[-1].end]
     behind = text[fault.token.start : fault.stream[end - 1].end]
-    without = (
-        (f"{line[0].text} = {flow}", Fix(fault.source.span(line[-1].end, fault.stream[end - 1].end), "")),
-        (f"{flow} {behind}", Fix(fault.source.span(line[0].start, line[2].start), "")),
-    )
+    by_sign = f"{line[0].text} = {flow}", Fix(fault.source.span(line[-1].end, fault.stream[end - 1].end), "")
+    by_word = f"{flow} {behind}", Fix(fault.source.span(line[0].start, line[2].start), "")
     used = any(len(re.findall(rf"\b{name}\b", text)) > 1 for name in names)
-    (better, _), (other, _) = without = without[::-1] if used else without
+    (better, fix), (other, other_fix) = (by_word, by_sign) if used else (by_sign, by_word)
     help_ = "take one of the two out"
     help_ += "" if "\n" in flow else f": write `{better}`, or `{other}`"
     label = f"`{line[0].text} =` names it already"
-    fixes = tuple(fix for _, fix in without)
     message = "a flow has one name, by `=` or by `as`"
-    finding = Diagnostic("unexpected", message, fault.span(), label, help=help_, fixes=fixes)
+    finding = Diagnostic("unexpected", message, fault.span(), label, help=help_, fixes=(fix, other_fix))
     # The names that are used elsewhere are given here: a line that is left out is known to give them.
     return finding, None if used else Repair(0, end - fault.at)
 
