@@ -181,10 +181,9 @@ def _analyse(
     said = report.diagnostics
     if any(finding.severity != "note" for finding in said):
         # Most files have no fault, and do not wait for what knows about faults.
-        from .advice import with_advice
-        from .semantics.follow_ups import without_follow_ups
+        from .findings import told
 
-        said = with_advice(without_follow_ups(said, found, file), file)
+        said = told(said, found, file, imports)
     said = _own_first(said, source, imports)
     kept = {kept_name(one.source.name, source): one.source.text for one in all_imported(imports)}
     return Analysis(source, file, spec, graphs, plans, exports, said, kept)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from ..compiler.semantics.imports import STD, read_from_disk
 from ..grammar import Diagnostic, Source, parse, tree
@@ -104,10 +105,20 @@ def target(item: tree.Import, *endings: str) -> str | None:
     return None
 
 
-def import_of(file: tree.File, source: Source) -> tree.Import | None:
-    """The line of a file that imports another one itself."""
-    found = ((item, target(item, *SPECS, *PYTHON)) for item in _imports(file))
-    return next((item for item, path in found if path is not None and key(path) == key(source.name)), None)
+def import_of(file: tree.File, source: Source, files: Files) -> tree.Import | None:
+    """The line of a file that imports another one: itself, else by way of others."""
+    wanted = key(source.name)
+    lines = [replace(file, items=(item,)) for item in _imports(file)]
+    itself = (one for one in lines if wanted in _targets(one))
+    by_others = (one for one in lines if any(wanted in _targets(read.file) for _, read in files.imported(one)))
+    found = next(chain(itself, by_others), None)
+    return None if found is None else next(_imports(found))
+
+
+def _targets(file: tree.File) -> list[str]:
+    """The keys of the files that a file imports itself."""
+    paths = (target(item, *SPECS, *PYTHON) for item in _imports(file))
+    return [key(path) for path in paths if path is not None]
 
 
 def _imports(file: tree.File) -> Iterator[tree.Import]:

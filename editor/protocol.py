@@ -74,7 +74,7 @@ def diagnostics(found: Iterable[Diagnostic], document: Document) -> Iterator[typ
         elif finding.severity == "error":
             elsewhere.setdefault(finding.span.source.name, []).append(finding)
     for errors in elsewhere.values():
-        item = import_of(document.file, errors[0].span.source)
+        item = import_of(document.file, errors[0].span.source, document.files)
         if item is not None:
             count = f"{len(errors)} errors" if len(errors) > 1 else "an error"
             yield types.Diagnostic(

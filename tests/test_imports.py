@@ -8,6 +8,7 @@ import pytest
 
 from dlspec.compiler.ir.text import graph_text
 from dlspec.compiler.pipeline import Analysis, analyse
+from dlspec.compiler.semantics.imports import is_shipped
 from dlspec.grammar import Source, render
 
 pytestmark = pytest.mark.no_torch
@@ -115,6 +116,86 @@ def test_an_import_that_cannot_be_had_says_what_to_write(tmp_path: Path, line: s
 def test_what_an_unreadable_file_would_have_brought_is_not_unknown(tmp_path: Path) -> None:
     found = analysed(tmp_path, main='import "gone.dlspec"\n' + MODEL.format("Mlp(3) -> other"))
     assert said(found) == ["main.dlspec:2 unknown-import"]
+
+
+FAULTS = """
+Liner(8) | Linear(-1) | Linear("a") | Linear(8, bais = false) | Linear(8, 9) | Linear() | Linear(8.5) | Linear(none)
+residual { Linear(n) } | residual { Linear(9) } | residual(pre = 3) { Linear(8) } | Linear(4) + Linear(6)
+a: Linear(n) -> a: Linear(8) | Linear(8) as h | split(2) as a, b, c | SelfAttention(3) | Embedding(10, 8)
+Positions(10, 8) | Conv2d(8, kernel = 3) | reshape(3, 5) | x.y -> Linear(8) | nn.Linear(8) | l: relu | Linear(m + 1)
+repeat { Linear(8) } | repeat(2.5) { Linear(8) } | repeat(2) { Linear(8 + i) } | Linear(8, weight = q.weight)
+experts(2, top = 3) { Linear(8) } | Linear(8) -> 2 | { } | Dropout(2) | CrossAttention(2) | mean(over = T) | n
+[n, n] -> concat | rearrange("b d -> d b c") | Linear(8) as n | Linear(8) as Big | x = x + 1 | return x
+Linear 8 | Linear(8 | Linear(8) -> | = 3 | Linear(8) @ Linear(4) | patchify(3) | pad(3)
+Linear(8) if n else Linear(4) | Linear(8) * Linear(4)
+"""
+TYPES = ["[B, 8]", "[B, T, 8]", "[B, 8, H, W]"]
+
+
+@pytest.mark.parametrize(
+    "fault", [fault.strip() for line in FAULTS.strip().splitlines() for fault in line.split(" | ")]
+)
+def test_a_fault_in_an_imported_block_is_told_as_in_the_file_itself(tmp_path: Path, fault: str) -> None:
+    """There, with the calls that lead to it; what the parser finds is no matter of calls."""
+    for type_ in TYPES:
+        model = f"model M: (x: {type_}) -> (y: {type_}) {{ Net(4) }}"
+        block = f"# n\nblock Net(n): {type_} -> {type_} {{\n  {fault}\n  Linear(n) -> Linear(8)\n}}"
+        imported = analysed(tmp_path, main=f'import "blocks.dlspec"\n{model}', blocks=block)
+        by_way = analysed(tmp_path, main=f'import "via.dlspec"\n{model.replace("Net(4)", "Via")}', via=VIA)
+        alone = analysed(tmp_path, main=f"{block}\n{model}")
+        assert imported.failed
+        for found, calls in ((imported, ["Net(4)"]), (by_way, ["Net(4)", "Via"])):
+            assert told(found) == told(alone)
+            for finding in found.diagnostics:
+                assert Path(finding.span.source.name).name == "blocks.dlspec"
+                assert all(fix.span.source is finding.span.source for fix in finding.fixes)
+                assert f"blocks.dlspec:{finding.span.line}" in render(finding)
+                called = [span.text for span, text in finding.labels if text == "called here"]
+                assert called == calls or finding.code in OF_THE_PARSER
+
+
+OF_THE_PARSER = {
+    "wrong-case",
+    "unfinished-line",
+    "foreign-word",
+    "unexpected",
+    "unclosed-bracket",
+    "missing-value",
+    "foreign-sign",
+}
+VIA = 'import "blocks.dlspec"\n# Elsewhere,\n# so that places differ.\nblock Via { Net(4) }'
+
+
+def told(found: Analysis) -> list[tuple[str, str, str]]:
+    return sorted((d.code, d.message, d.span.text) for d in found.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "place"),
+    [
+        ("Basic(-1)", "wrong-value", "-1"),
+        ("Basic(none)", "missing-option", "Basic(none)"),
+        ("Basic(8, stride = 0.5)", "wrong-value", "0.5"),
+        ("BasicStage(8, 2, stride = 0.5)", "wrong-value", "BasicStage(8, 2, stride = 0.5)"),
+        ("flatten -> Basic(8)", "shape-mismatch", "Basic(8)"),
+        ("Basic()", "missing-option", "Basic()"),
+    ],
+)
+def test_a_block_that_ships_is_never_to_be_changed(tmp_path: Path, call: str, code: str, place: str) -> None:
+    """What it is given does not fit: told once, at the call, with the place in it that says so."""
+    body = f"import std.resnet\nmodel M: (x: [B, 3, 32, 32]) -> (y: [B, 8]) {{\n  {call}\n  flatten -> Linear(8)\n}}"
+    (finding,) = analysed(tmp_path, main=body).diagnostics
+    assert (finding.code, finding.span.text) == (code, place)
+    assert finding.span.line == 4
+    assert any(is_shipped(span.source.name) for span, _ in finding.labels)
+    assert all(fix.span.source is finding.span.source for fix in finding.fixes)
+
+
+def test_a_value_handed_to_an_imported_block_is_shown_where_it_is_given(tmp_path: Path) -> None:
+    main = 'import "blocks.dlspec"\n' + MODEL.format('Net("a")')
+    (finding,) = analysed(tmp_path, main=main, blocks="block Net(n) {\n  Linear(2 * n)\n}").diagnostics
+    given = [span for span, text in finding.labels if text == "`n` is given this"]
+    assert [(Path(span.source.name).name, span.text) for span in given] == [("main.dlspec", '"a"')]
 
 
 def test_findings_in_the_file_itself_come_first_then_those_in_the_order_of_imports(tmp_path: Path) -> None:

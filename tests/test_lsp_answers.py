@@ -259,6 +259,31 @@ async def test_a_fault_in_an_imported_file_is_told_at_the_import(client: EditorC
     await other.close()
 
 
+async def test_a_shape_that_does_not_fit_in_an_imported_file_is_told_at_the_import(
+    client: EditorClient, tmp_path: Path
+) -> None:
+    """Also where another file leads there."""
+    (tmp_path / "blocks.dlspec").write_text("dlspec 1\nblock Net(n) { residual { Linear(n) } }\n")
+    (tmp_path / "via.dlspec").write_text('dlspec 1\nimport "blocks.dlspec"\nblock Via { Net(4) }\n')
+    for file, call in (("blocks.dlspec", "Net(4)"), ("via.dlspec", "Via")):
+        text = f'dlspec 1\nimport "{file}"\nmodel M: (x: [B, 8]) -> (y: [B, 8]) {{ {call} }}\n'
+        editor = Editor(client, (tmp_path / "main.dlspec").as_uri(), text).open()
+        (finding,) = await editor.findings()
+        assert editor.cut(finding.range) == f'import "{file}"'
+        assert finding.code == "shape-mismatch"
+        await editor.close()
+
+
+async def test_what_does_not_fit_a_block_that_ships_is_told_at_its_call(client: EditorClient, tmp_path: Path) -> None:
+    text = "dlspec 1\nimport std.resnet\nmodel M: (x: [B, 3, H, W]) -> (y: [B, 8, H, W]) { Basic(none) }\n"
+    editor = Editor(client, (tmp_path / "main.dlspec").as_uri(), text).open()
+    (finding,) = await editor.findings()
+    assert editor.cut(finding.range) == "Basic(none)"
+    assert finding.related_information is not None
+    assert finding.related_information[0].location.uri.endswith("/specs/std/resnet.dlspec")
+    await editor.close()
+
+
 async def test_the_shipped_library(client: EditorClient) -> None:
     text = "dlspec 1\nimport std.transformer\nmodel M: (x: [B, T, 8]) -> (y: [B, T, 8]) { FeedForward(16) }\n"
     editor = Editor(client, "file:///library.dlspec", text).open()

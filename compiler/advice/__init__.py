@@ -33,11 +33,12 @@ _RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (BOUNDS, *_HABITS, NAMES)
 _EDITS: tuple[dict[str, tuple[Rule, ...]], ...] = (CALLS, SHAPES, LINES)
 
 
-def with_advice(found: Sequence[Diagnostic], file: tree.File) -> list[Diagnostic]:
-    """The findings, each as the first rule has it that knows what is to be written."""
+def with_advice(found: Sequence[Diagnostic], file: tree.File, callers: Sequence[tree.File] = ()) -> list[Diagnostic]:
+    """The findings in a file, each as the first rule has it that knows what is to be written. `callers` are the files
+    that may call its blocks too."""
     if not found:
         return []
-    around = Around(file)
+    around = Around(file, callers)
     advised = [_with_origin(_advised(finding, around), around) for finding in found]
     return _each_once(each_word_once([with_uses(finding, around) for finding in advised], around))
 

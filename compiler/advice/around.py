@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias, TypeVar
@@ -21,13 +21,16 @@ Kind = TypeVar("Kind", bound=tree.Node)
 class Around:
     """The nodes around a place, found without a look at their neighbours."""
 
-    def __init__(self, file: tree.File) -> None:
+    def __init__(self, file: tree.File, callers: Sequence[tree.File] = ()) -> None:
         self.file = file
+        self.callers = callers
         self.constants = {item.name.text: item.value for item in file.items if isinstance(item, tree.Constant)}
         self._children: dict[int, tuple[list[tree.Node], list[int]]] = {}
 
     def nodes(self, span: Span) -> list[tree.Node]:
         found: list[tree.Node] = []
+        if span.source is not self.file.span.source:
+            return found
         node: tree.Node = self.file
         while (inner := self._child(node, span)) is not None:
             found.append(inner)
@@ -38,7 +41,7 @@ class Around:
         """What is given for a block's parameter, no number where a call gives none; without a call its default."""
         param = (block.params or ())[i]
         given = [param.default] if param.default is not None else []
-        for call in self.calls.get(block.name.text, ()):
+        for call in self._calls_anywhere.get(block.name.text, ()):
             args = call.args or ()
             named = [arg.value for arg in args if isinstance(arg, tree.Keyword) and arg.name.text == param.name.text]
             placed = [arg for arg in args[i : i + 1] if not isinstance(arg, tree.Keyword)]
@@ -49,11 +52,11 @@ class Around:
     @cached_property
     def calls(self) -> dict[str, list[tree.Stage]]:
         """The stages of the file by their names."""
-        found: dict[str, list[tree.Stage]] = {}
-        for node in tree.walk(self.file):
-            if isinstance(node, tree.Stage):
-                found.setdefault(str(node.path), []).append(node)
-        return found
+        return _calls([self.file])
+
+    @cached_property
+    def _calls_anywhere(self) -> dict[str, list[tree.Stage]]:
+        return _calls([self.file, *self.callers]) if self.callers else self.calls
 
     def mentions(self, name: str) -> list[Span]:
         """Where a name is used in the file, in order: the first part of a path, the model of a recipe or an export."""
@@ -75,7 +78,8 @@ class Around:
                 mentions.setdefault(node.model.text, []).append(node.model.span)
             names = tree.children(node) if not isinstance(node, tree.Keyword | tree.Train | tree.Export) else ()
             for name in names:
-                if isinstance(name, tree.Name):
+                # One that `--set` gives stands in no file.
+                if isinstance(name, tree.Name) and name.span.source is self.file.span.source:
                     given.setdefault(name.text, []).append(name.span)
         return given, mentions
 
@@ -86,6 +90,19 @@ class Around:
         below, starts = self._children[id(node)]
         i = bisect_right(starts, span.start) - 1
         return below[i] if i >= 0 and span.end <= below[i].span.end else None
+
+
+def _calls(files: Iterable[tree.File]) -> dict[str, list[tree.Stage]]:
+    found: dict[str, list[tree.Stage]] = {}
+    for node in (node for file in files for node in tree.walk(file)):
+        if isinstance(node, tree.Stage):
+            found.setdefault(str(node.path), []).append(node)
+    return found
+
+
+def item_of(nodes: Nodes, kind: type[Kind]) -> Kind | None:
+    """The item in which a place lies, where it is of that kind; a value of `--set` lies in none."""
+    return nodes[0] if nodes and isinstance(nodes[0], kind) else None
 
 
 def innermost(nodes: Nodes, kind: type[Kind]) -> Kind | None:

@@ -10,7 +10,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, also, innermost, instead, whole_line
+from .around import Nodes, Rule, also, innermost, instead, item_of, whole_line
 
 
 def without_label(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -44,8 +44,10 @@ def without_surplus_names(finding: Diagnostic, nodes: Nodes) -> Diagnostic | Non
 
 def another_label(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """Two modules with one label."""
-    name = finding.span.text
-    taken = {node.name.text for node in tree.walk(nodes[0]) if isinstance(node, tree.Label)}
+    item, name = item_of(nodes, tree.Node), finding.span.text
+    if item is None:
+        return None
+    taken = {node.name.text for node in tree.walk(item) if isinstance(node, tree.Label)}
     stem, joint = name, "_" if name[-1].isdigit() else ""
     other = next(f"{stem}{joint}{n}" for n in range(2, len(taken) + 3) if f"{stem}{joint}{n}" not in taken)
     return instead(finding, other, help=f"{finding.help}, such as `{other}`")

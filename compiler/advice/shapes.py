@@ -9,7 +9,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..build.order import CHANNELS, WIDTH
-from .around import Around, Nodes, Rule, also, innermost, instead, whole_line
+from .around import Around, Nodes, Rule, also, innermost, instead, item_of, whole_line
 
 _LIMIT = re.compile(r"[ \t]*<=[^,\]]*")
 _TYPE = r"((?:int|bool)?\[[^\]]*\])"
@@ -79,7 +79,7 @@ def _even(text: str) -> str:
 
 def halved(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """A skip connection of a U-Net whose lengths need not be even."""
-    even = _even(finding.message) if isinstance(nodes[0], tree.Model) else ""
+    even = _even(finding.message) if item_of(nodes, tree.Model) is not None else ""
     return replace(finding, help=even) if even and finding.message.startswith("concat ") else None
 
 
@@ -100,7 +100,7 @@ def _width(item: tree.Node, place: Span) -> Span | None:
 def equal_sides(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`Linear(4) + Linear(6)`."""
     sides = [(span, text) for span, text in finding.labels if text.startswith("this side is [")]
-    if len(sides) != 2:
+    if len(sides) != 2 or not nodes:
         return None
     wanted = sides[0][1].rstrip("]").rpartition(", ")[2]
     width = _width(nodes[0], sides[1][0])
@@ -137,9 +137,10 @@ def heads(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 def whole_numbers(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """A table that is given vectors, straight from an input."""
     found = re.search(r"looks up whole numbers, and (\[[^\]]*\]) comes in", finding.message)
-    if found is None or not isinstance(nodes[0], tree.Model):
+    model = item_of(nodes, tree.Model)
+    if found is None or model is None:
         return None
-    shapes = [port.shape for port in nodes[0].signature.inputs if port.shape.dtype is None]
+    shapes = [port.shape for port in model.signature.inputs if port.shape.dtype is None]
     shape = next((shape for shape in shapes if _LIMIT.sub("", shape.span.text) == found[1]), None)
     if shape is None:
         return None
@@ -150,10 +151,11 @@ def whole_numbers(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 def limit_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`write T <= 16 in the input of the model`, where a least or a largest value may stand already."""
     found = re.search(r"write `((\w+) ([<>]=) (\S+))` in the input", finding.help)
-    if found is None or not isinstance(nodes[0], tree.Model):
+    model = item_of(nodes, tree.Model)
+    if found is None or model is None:
         return None
     wanted, name, sign, size = found.groups()
-    for dim in (dim for port in nodes[0].signature.inputs for dim in port.shape.dims):
+    for dim in (dim for port in model.signature.inputs for dim in port.shape.dims):
         said = re.fullmatch(rf"{name}(?: ([<>]=) (\w+))?", dim.span.text)
         if said is None:
             continue
@@ -189,7 +191,7 @@ def shape_of_data(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 def dim_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """A dim of an output that no input has: the one at its place in the first input."""
-    item, shape = nodes[0], innermost(nodes, tree.Shape)
+    item, shape = item_of(nodes, tree.Node), innermost(nodes, tree.Shape)
     signature = item.signature if isinstance(item, tree.Model | tree.Block) else None
     if shape is None or signature is None or not signature.inputs:
         return None
@@ -229,7 +231,7 @@ def bound_in_body(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         help=f"write it in the input: `[B, {bound}]`",
         fixes=(),
     )
-    item = nodes[0] if nodes else None
+    item = item_of(nodes, tree.Node)
     if not isinstance(item, tree.Block | tree.Model) or item.signature is None:
         return first
     dims = (dim for port in item.signature.inputs for dim in port.shape.dims)

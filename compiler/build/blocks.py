@@ -64,6 +64,16 @@ def build_block(
     block: tree.Block | tree.Model, stage: tree.Stage, inputs: tuple[Value, ...], given: Given | None, ctx: Context
 ) -> Placed | None:
     """The unit of a call; None where an argument has a fault. `given` is None where the arguments cannot be read."""
+    before = len(ctx.report)
+    placed = _build_block(block, stage, inputs, given, ctx)
+    if len(ctx.report) > before and block.span.source is not stage.span.source:
+        ctx.report.called_from(before, block.span, stage.span)
+    return placed
+
+
+def _build_block(
+    block: tree.Block | tree.Model, stage: tree.Stage, inputs: tuple[Value, ...], given: Given | None, ctx: Context
+) -> Placed | None:
     if not ctx.has_room(block.body, stage.span):
         return None
     ports = block.signature.inputs if block.signature else ()

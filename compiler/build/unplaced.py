@@ -99,4 +99,8 @@ def _built(
     call = tree.Stage(tree.Path((block.name.text,), span=block.name.span), None, None, span=block.name.span)
     build_block(block, call, tuple(draft.inputs), None, Context(found, draft, env))
     inside = range(block.span.start, block.span.end)
-    return [d for d in found.diagnostics if d.code == "shape-mismatch" and d.span.start in inside]
+    return [
+        d
+        for d in found.diagnostics
+        if d.code == "shape-mismatch" and d.span.source is block.span.source and d.span.start in inside
+    ]

@@ -36,6 +36,8 @@ class Imported(Frozen, eq=False):
     source: Source
     file: tree.File
     place: tree.Import
+    found: tuple[Diagnostic, ...] = ()
+    """What the parser said of it."""
     imports: tuple[Imported, ...] = ()
     layers: Mapping[str, type[Layer]] = field(default_factory=dict)
     """Those that a file of Python holds."""
@@ -66,8 +68,7 @@ def reader_of(source: Source) -> Reader:
 
 def kept_name(path: str, source: Source) -> str:
     """The name under which an imported file is kept with a spec: its path from there, `std/...` for what ships."""
-    shipped_file = os.path.dirname(path) == STD
-    name = f"std/{os.path.basename(path)}" if shipped_file else os.path.relpath(path, os.path.dirname(source.name))
+    name = f"std/{os.path.basename(path)}" if is_shipped(path) else os.path.relpath(path, os.path.dirname(source.name))
     return name.replace(os.sep, "/")
 
 
@@ -145,7 +146,7 @@ class Importer:
         file, found = parse(source)
         for diagnostic in found:
             self.report.add(diagnostic)
-        return Imported(source, file, item, self.imports(source, file))
+        return Imported(source, file, item, tuple(found), self.imports(source, file))
 
     def _python(self, source: Source, item: tree.Import) -> Imported:
         """The layers of a file of Python. A spec is data: the file is run only where that was allowed."""
@@ -239,6 +240,11 @@ def shipped() -> list[str]:
         return sorted(name.removesuffix(".dlspec") for name in os.listdir(STD) if name.endswith(".dlspec"))
     except OSError:
         return []
+
+
+def is_shipped(path: str) -> bool:
+    """Whether a file is one of those libraries."""
+    return os.path.dirname(path) == STD
 
 
 def all_imported(imports: tuple[Imported, ...]) -> Iterator[Imported]:

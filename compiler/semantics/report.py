@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import islice
 
 from ...grammar.diagnostics import Diagnostic, Fix, Severity, in_source_order
 from ...grammar.source import Span
@@ -86,6 +88,17 @@ class Report:
         """A part of the language that this version has not: a note, so that a spec may be written ahead of it."""
         message = f"{what} is part of the language, and not in this version of dlspec"
         self.error("not-in-this-version", message, span, "understood, but it cannot be run yet", severity="note")
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def called_from(self, before: int, block: Span, call: Span) -> None:
+        """Show at a call, in another file, what was found in a block since `before` findings were there."""
+        for key, finding in list(islice(self._found.items(), before, None)):
+            # From file to file each call on the way is shown, the first behind the others.
+            places = (finding.span, *(span for span, _ in finding.labels))
+            if finding.span.source is not call.source and any(place.source is block.source for place in places):
+                self._found[key] = replace(finding, labels=(*finding.labels, (call, "called here")))
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
