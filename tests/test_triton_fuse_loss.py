@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
+from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 import dlspec
@@ -69,16 +69,6 @@ def batch(B: int = 5, T: int = 28) -> tuple[Tensor, Tensor]:
 
 def gradients(model: nn.Module, loss: Tensor) -> list[Tensor]:
     return [loss.detach(), *torch.autograd.grad(3 * loss, list(model.parameters()))]
-
-
-class Poisoned(TorchFunctionMode):
-    """Memory that is NaN before."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if func in (torch.empty, torch.empty_like, Tensor.new_empty) and made.is_floating_point():
-            made.fill_(float("nan"))
-        return made
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())

@@ -15,9 +15,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from triton import knobs
-from triton_files import TRACED, always, compiled, hold_to_ruff
+from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff, launch_on_cpu
 from triton_templates import interpreting
 
 import dlspec
@@ -81,21 +80,8 @@ def loaded(artefact: Artefact) -> tuple[ModuleType, ModuleType]:
         knobs.runtime.interpret = True
         recipe = load_text(f"{artefact.name}_recipe", artefact.recipe_code, artefact.imported)
     kernels = load_text(name, artefact.kernels[f"{name}.py"])
-    for launch in [found for found in vars(kernels) if found.startswith("launch_")]:
-        operator = launch.removeprefix("launch_")
-        if not torch._C._dispatch_has_kernel_for_dispatch_key(f"{kernels.NAMESPACE}::{operator}", "CPU"):
-            getattr(kernels.operators, f"_{operator}_library").impl(operator, getattr(kernels, launch), "CPU")
+    launch_on_cpu(kernels)
     return recipe, kernels
-
-
-class Poisoned(TorchFunctionMode):
-    """Memory that is NaN before."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if func in (torch.empty, torch.empty_like, torch.empty_strided) and made.is_floating_point():
-            made.fill_(float("nan"))
-        return made
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from triton import knobs
 
 from dlspec.compiler.backends.triton.specialise import specialise
@@ -36,11 +39,29 @@ def loaded(artefact: Artefact) -> tuple[ModuleType, ModuleType]:
         for value in vars(module).values()
         if f"{artefact.name}_kernels_" in (getattr(value, "__module__", None) or "")
     )
+    launch_on_cpu(kernels)
+    return module, kernels
+
+
+def launch_on_cpu(kernels: ModuleType) -> None:
+    """Operators of a file that the interpreter has loaded do on a CPU what they do on a GPU."""
     for launch in [name for name in vars(kernels) if name.startswith("launch_")]:
         name = launch.removeprefix("launch_")
         if not torch._C._dispatch_has_kernel_for_dispatch_key(f"{kernels.NAMESPACE}::{name}", "CPU"):
             getattr(kernels.operators, f"_{name}_library").impl(name, getattr(kernels, launch), "CPU")
-    return module, kernels
+
+
+class Poisoned(TorchFunctionMode):
+    """Memory that is NaN before."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if func in _EMPTY and made.is_floating_point():
+            made.fill_(float("nan"))
+        return made
+
+
+_EMPTY = (torch.empty, torch.empty_like, torch.empty_strided, Tensor.new_empty)
 
 
 def always(*given: object) -> bool:
