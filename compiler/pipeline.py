@@ -21,6 +21,7 @@ from ..grammar.frozen import Frozen
 from .backends.pytorch.not_emitted import not_emitted
 from .build.circles import check_constants
 from .build.defaults import check_file_defaults
+from .build.endless_blocks import report_endless
 from .build.model import build_model
 from .build.spelling import check_spelling, check_used
 from .build.unplaced import check_unplaced
@@ -145,6 +146,7 @@ def _analyse(
         spec.scope.scalars.read_all()
     check_file_defaults(spec.scope, report)
     check_spelling(spec.scope, report)
+    report_endless(spec.scope, report)
     graphs: dict[str, Graph] = {}
     plans: dict[str, TrainPlan] = {}
     exports: dict[str, ExportPlan] = {}

@@ -59,6 +59,29 @@ def test_a_parameter_that_is_its_own_block_is_a_block_in_itself() -> None:
 
 
 @pytest.mark.parametrize(
+    "circle",
+    [
+        "block R { R }",
+        "block R { S }\nblock S { Linear(8) -> R }",
+        "block R(n = R) { n }",
+        "block R { R }\nblock Over { R }",
+        "block R { R }\nmodel Other: (x: [B, 8]) -> (y: [B, 8]) { R }",
+        "block R { R }\nf = Linear(8) -> R\nmodel Other: (x: [B, 8]) -> (y: [B, 8]) { f }",
+        "block R { R }\nblock Take(f) { f }\nmodel Other: (x: [B, 8]) -> (y: [B, 8]) { Take(R) }",
+    ],
+)
+def test_a_block_in_itself_hides_no_fault_of_what_does_not_place_it(circle: str) -> None:
+    unplaced = "block Unplaced: [B, 8] -> [B, 8] { Linear(4) }"
+    found = check("Linear(4)", f"{circle}\n{unplaced}").diagnostics
+    assert sorted(d.code for d in found) == ["endless-block", "shape-mismatch", "shape-mismatch"]
+
+
+def test_a_model_that_default_lines_lead_to_such_a_block_is_not_built() -> None:
+    found = check("residual { Linear(8) }", "default residual(pre = R)\nblock R { R }").diagnostics
+    assert [d.code for d in found] == ["endless-block"]
+
+
+@pytest.mark.parametrize(
     ("body", "before"),
     [
         ("x1 = x1 -> Linear(8)\nx1", "x1 = Linear(8) -> relu"),

@@ -198,6 +198,22 @@ def test_a_value_handed_to_an_imported_block_is_shown_where_it_is_given(tmp_path
     assert [(Path(span.source.name).name, span.text) for span in given] == [("main.dlspec", '"a"')]
 
 
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("model N: (x: flot[B, 8]) -> (y: [B, 8]) { Linear(8) }", "flot"),
+        ("train Nope { }", "Nope"),
+        ('export Nope { onnx("m.onnx") }', "Nope"),
+        ('export M { onnx("m.onnx", outputs = [z]) }', "z"),
+    ],
+)
+def test_what_no_import_brings_is_unknown_beside_one_that_cannot_be_read(tmp_path: Path, line: str, word: str) -> None:
+    found = analysed(tmp_path, main=f'import "gone.dlspec"\n{MODEL.format("Mlp")}\n{line}').diagnostics
+    codes = [(d.code, d.span.text) for d in found]
+    assert ("unknown-import", '"gone.dlspec"') in codes
+    assert ("unknown-name", word) in codes
+
+
 def test_findings_in_the_file_itself_come_first_then_those_in_the_order_of_imports(tmp_path: Path) -> None:
     blocks = "block {}: [B, D] -> [B, D] {{ Liner(D) }}"
     main = 'import "b.dlspec"\nimport "a.dlspec"\n' + MODEL.format("One -> Two -> Liner(8)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from ...grammar import tree
 from ...grammar.source import Span
@@ -258,14 +258,6 @@ def _ports(block: tree.Block | tree.Model) -> tuple[tree.Port, ...]:
     return block.signature.inputs if block.signature else ()
 
 
-def _dims(block: tree.Block | tree.Model) -> Iterator[str]:
-    """The Capital names that the inputs give to dims."""
-    for port in _ports(block):
-        for node in tree.walk(port.shape):
-            if isinstance(node, tree.Path) and node.parts[0][:1].isupper():
-                yield node.parts[0]
-
-
 def _give_params(
     block: tree.Block, stage: tree.Stage, given: Given | None, env: Env, draft: UnitDraft, ctx: Context
 ) -> bool:
@@ -342,55 +334,3 @@ def _side_input(
         return None
     scope = option.scope if isinstance(option.scope, Env) else ctx.env
     return sides.value_of(option.flow, side, block.name.text, ctx.within(env=scope))
-
-
-def leads_to_itself(file: FileScope, report: Report) -> bool:
-    """Whether a block's text leads back to itself (reported). A block handed over as a parameter is no cycle."""
-    if file.circles is None:  # every model of the file asks
-        found = Report()
-        _find_circles(file, found)
-        file.circles = tuple(found.diagnostics)
-    for circle in file.circles:
-        report.add(circle)
-    return bool(file.circles)
-
-
-def _find_circles(file: FileScope, report: Report) -> None:
-    units = {**file.blocks, **file.models}
-    calls = {name: _calls(unit, units) for name, unit in units.items()}
-    done: set[str] = set()
-
-    def walk(name: str, way: tuple[str, ...]) -> None:
-        for called, place in calls[name].items():
-            if called in way:
-                circle = " -> ".join([*way[way.index(called) :], called])
-                message, help = f"this block contains itself: {circle}", "`repeat` makes copies, `share` runs one again"
-                report.error("endless-block", message, place.span, "leads back here", help=help)
-            elif called not in done:
-                walk(called, (*way, called))
-        done.add(name)
-
-    for name in calls:
-        walk(name, (name,))
-
-
-def _calls(block: tree.Block | tree.Model, known: Container[str]) -> dict[str, tree.Path]:
-    # A dim or a parameter of that name is meant, not the block or model.
-    params = {param.name.text for param in _params(block)} | set(_dims(block))
-    found: dict[str, tree.Path] = {}
-
-    def walk(node: object) -> None:
-        if isinstance(node, tree.Stage) and node.path.parts[0] in known and node.path.parts[0] not in params:
-            found.setdefault(node.path.parts[0], node.path)
-        if isinstance(node, tree.Node):
-            for name in node.__dataclass_fields__:
-                if name != "span":
-                    walk(getattr(node, name))
-        elif isinstance(node, tuple):
-            for item in node:
-                walk(item)
-
-    for param in _params(block):
-        walk(param.default)
-    walk(block.body)
-    return found

@@ -16,10 +16,11 @@ from ..semantics.resolve import Spec
 from ..semantics.tensor import UNKNOWN, Tensor, Type
 from ..training.ports import Ports
 from . import lines
-from .blocks import leads_to_itself, unit_outputs
+from .blocks import unit_outputs
 from .bounds import open_bounds
 from .context import Context
 from .draft import UnitDraft, labels_in
+from .endless_blocks import leads_to_endless
 from .env import Env
 from .leftovers import check_left, check_unused
 from .signatures import check_promised_dims, open_type
@@ -38,7 +39,7 @@ class Built(Frozen):
 
 def build_model(spec: Spec, model: tree.Model, report: Report, untried: Untried | None = None) -> Built:
     """Place the body of a model on its inputs; faults are reported. `untried` is told of the calls of blocks."""
-    if leads_to_itself(spec.scope, report):
+    if leads_to_endless(model, spec.scope):
         return Built(None, _no_ports(model))
     env = Env(None, spec.scope)
     draft = UnitDraft("model", model.name.text, model.span, None, labels_in(model.body), scope=model.span)

@@ -42,9 +42,8 @@ def dtype_of(shape: tree.Shape, report: Report) -> DType | None:
         return "float"
     if shape.dtype.text in DTYPES:
         return shape.dtype.text  # type: ignore[return-value]
-    report.unknown(
-        "type", shape.dtype.text, shape.dtype.span, DTYPES, {"int64": "int", "long": "int", "float32": "float"}
-    )
+    spellings = {"int64": "int", "long": "int", "float32": "float"}
+    report.unknown("type", shape.dtype.text, shape.dtype.span, DTYPES, spellings, imported=False)
     return None
 
 

@@ -16,10 +16,11 @@ from ..semantics.number import Number, is_whole, number
 from ..semantics.report import Report, Unheard
 from ..semantics.resolve import FileScope
 from ..semantics.tensor import Tensor
-from .blocks import build_block, leads_to_itself
+from .blocks import build_block
 from .bounds import capitals
 from .context import Context
 from .draft import UnitDraft
+from .endless_blocks import leads_to_endless
 from .env import Env
 from .signatures import promised_type
 
@@ -31,8 +32,8 @@ def check_unplaced(file: FileScope, report: Report) -> None:
     """Report shapes that do not fit in the blocks of this file that no model, constant or default leads to."""
     own = [name for name in file.blocks if name not in file.owners]
     placed = _placed(file) if own else set()
-    left = [file.blocks[name] for name in own if name not in placed]
-    if report.names_elsewhere or not left or leads_to_itself(file, Unheard()):
+    left = [file.blocks[name] for name in own if name not in placed and not leads_to_endless(file.blocks[name], file)]
+    if report.names_elsewhere or not left:
         return
     for block in left:
         for finding in _faults(block, file):

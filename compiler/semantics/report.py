@@ -62,10 +62,13 @@ class Report:
         message: str = "",
         own: Iterable[str] = (),
         fixed: Iterable[str] | None = None,
+        imported: bool = True,
     ) -> None:
         """A name that nothing has: offers the nearest legal one, or lists them where there are few, else the file's
-        `own` among them. `fixed` are the words that the language has for the place, left out those of a body."""
-        if self.names_elsewhere and code in UNKNOWN_NAMES and not is_slip(name, fixed or _words_of_bodies()):
+        `own` among them. `fixed` are the words that the language has for the place, left out those of a body;
+        `imported` says whether another file could bring such a name."""
+        may_be_there = imported and self.names_elsewhere and code in UNKNOWN_NAMES
+        if may_be_there and not is_slip(name, fixed or _words_of_bodies()):
             return
         names = sorted(set(legal))
         meant = nearest(name, names, spellings)

@@ -50,8 +50,10 @@ class FileScope:
     """Of the names that were brought in by `import`: the file that has them."""
     imported: list[FileScope] = field(default_factory=list)
     """The files that are imported, in the order of the `import` lines."""
-    circles: tuple[Diagnostic, ...] | None = None
-    """The blocks that lead back to themselves, where they were looked for."""
+    endless: frozenset[str] | None = None
+    """The names of the blocks that lead back to themselves, where they were looked for."""
+    circles: tuple[Diagnostic, ...] = ()
+    """What is said of them."""
     _values: dict[str, Any] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -135,7 +137,7 @@ def resolve(source: Source, file: tree.File, report: Report, imports: tuple[Impo
         for item in items.values():
             if item.model.text not in scope.models:
                 where = f" in this file to {section}"
-                report.unknown("model", item.model.text, item.model.span, scope.models, where=where)
+                report.unknown("model", item.model.text, item.model.span, scope.models, where=where, imported=False)
     if not scope.models and not scope.blocks and not report.failed:
         end = source.span(len(source.text), len(source.text))
         report.error(

@@ -83,5 +83,5 @@ def _is_output(name: str, place: Span, model: str, scope: FileScope, report: Rep
         return True
     outputs = [port.name.text for port in item.signature.outputs if port.name is not None]
     if name not in outputs:
-        report.unknown("output", name, place, outputs, where=f" of {model}")
+        report.unknown("output", name, place, outputs, where=f" of {model}", imported=False)
     return name in outputs
