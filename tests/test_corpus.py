@@ -18,8 +18,6 @@ pytestmark = pytest.mark.no_torch
 
 PAGES = sorted((ROOT / "corpus").glob("*.md"))
 CASES = [case for page in PAGES for case in read_cases(page)]
-# An edit may show what stood behind it: nested calls are mended from the outside in.
-ROUNDS = 4
 
 
 def found_in(text: str) -> list[Diagnostic]:
@@ -30,15 +28,9 @@ def errors_in(text: str) -> list[Diagnostic]:
     return [d for d in found_in(text) if d.severity == "error"]
 
 
-def mended(text: str) -> str | None:
-    """The text with the first edits of its errors, applied until none is left; None where they do not mend it."""
-    for _ in range(ROUNDS):
-        found = errors_in(text)
-        after = first_fixes(text, found)
-        if not found or after == text:
-            break
-        text = after
-    return None if errors_in(text) else text
+def is_mended(text: str) -> bool:
+    """Whether the first edit of each of its errors, applied once and together, leaves a text without errors."""
+    return not errors_in(first_fixes(text, errors_in(text)))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -69,14 +61,14 @@ def test_every_code_can_be_explained() -> None:
 
 
 def test_most_specs_are_mended_by_the_first_edits(capsys: pytest.CaptureFixture[str]) -> None:
-    healed = Counter(case.page for case in CASES if mended(case.wrong) is not None)
+    healed = Counter(case.page for case in CASES if is_mended(case.wrong))
     all_ = Counter(case.page for case in CASES)
     with capsys.disabled():
         share = healed.total() / len(CASES)
         print(f"\n  {len(CASES)} broken specs, {healed.total()} ({share:.0%}) mended by the first edits")
         print("\n".join(f"  {healed[page]:4} of {count:3}  {page.replace('_', ' ')}" for page, count in all_.items()))
     assert len(CASES) >= 200
-    assert healed.total() >= 0.7 * len(CASES)
+    assert healed.total() >= 0.75 * len(CASES)
 
 
 def test_the_pages_hold_every_block_of_their_own() -> None:

@@ -15,12 +15,14 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic, Fix
 from .around import Around, Rule
 from .calls import CALLS
+from .flows import FLOW_EDITS
 from .habits_in_flows import FLOWS
 from .habits_in_options import OPTIONS
 from .habits_in_recipes import RECIPES
 from .idioms import IDIOMS
 from .lines import LINES
 from .names import NAMES
+from .numbers import NUMBERS
 from .renaming import each_word_once, with_uses
 from .shapes import BOUNDS, SHAPES
 
@@ -30,7 +32,7 @@ _WORD = re.compile(r"[a-z_]\w*")
 # findings that have none. Habits show in what stands around: a value of `--set`, which stands in no item, has nothing.
 _HABITS: tuple[dict[str, tuple[Rule, ...]], ...] = (FLOWS, OPTIONS, RECIPES, IDIOMS)
 _RULES: tuple[dict[str, tuple[Rule, ...]], ...] = (BOUNDS, *_HABITS, NAMES)
-_EDITS: tuple[dict[str, tuple[Rule, ...]], ...] = (CALLS, SHAPES, LINES)
+_EDITS: tuple[dict[str, tuple[Rule, ...]], ...] = (CALLS, SHAPES, LINES, NUMBERS, FLOW_EDITS)
 
 
 def with_advice(found: Sequence[Diagnostic], file: tree.File, callers: Sequence[tree.File] = ()) -> list[Diagnostic]:

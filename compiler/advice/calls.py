@@ -57,8 +57,9 @@ def number_in_quotes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 def sign(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`Linear(-4)`, `lr = -1e-3`, `Dropout(-0.1)`."""
     node = innermost(nodes, tree.Negate)
-    ranges = ("at least 1", "at least 0", "above 0", "from 0")
-    if node is None or node.span != finding.span or not any(words in finding.message for words in ranges):
+    ranges = ("at least 1", "at least 0", "above 0", "from 0", "whole number of copies")
+    said = f"{finding.message} {finding.label}"
+    if node is None or node.span != finding.span or not any(words in said for words in ranges):
         return None
     return instead(finding, node.operand.span.text)
 

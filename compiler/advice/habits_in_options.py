@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...grammar import tree
-from ...grammar.diagnostics import Diagnostic, Fix
+from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..build.order import less_first, seems_in_other_order
 from ..layers import registry
 from ..semantics.language import FUNCTIONS, SPELLINGS
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, call_of, innermost, instead, is_name, value_of, with_comma
+from .around import Nodes, Rule, call_of, innermost, instead, is_name, out_of_call, value_of, with_comma
 from .idioms import NEEDLESS
 
 _AXIS_WORDS = ("dim", "axis", "over")
@@ -125,7 +125,7 @@ def known_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if found is None or "Attention" not in str(found[0].path) or finding.span.text not in _WIDTHS:
         return None
     message = f"`{found[0].path}` has no option `{finding.span.text}`: the width of what comes in is known"
-    return replace(finding, message=message, help="leave it out")
+    return instead(finding, "", out_of_call(*found), message=message, help="leave it out")
 
 
 def one_memory(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -140,10 +140,9 @@ def one_memory(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if len(values) > 1 or any(isinstance(arg, tree.Keyword) and arg.name.text == "memory" for arg in args):
         return replace(finding, message=message, help="use `attend` where they are two values", fixes=())
     better = f"memory = {values.pop()}"
-    others = [Fix(with_comma(args, i), "") for i in sides[1:]]
-    return replace(
-        finding, message=message, help=f"write `{better}`", fixes=(Fix(args[sides[0]].span, better), *others)
-    )
+    whole = args[sides[0]].span.to(args[sides[-1]].span)
+    between = [arg.span.text for i, arg in enumerate(args) if sides[0] < i < sides[-1] and i not in sides]
+    return instead(finding, ", ".join([better, *between]), whole, message=message, help=f"write `{better}`")
 
 
 def meant_by_position(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:

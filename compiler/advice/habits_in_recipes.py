@@ -10,7 +10,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
-from .around import Nodes, Rule, bindings, call_of, innermost, instead, out_of_call, value_of
+from .around import Nodes, Rule, also, bindings, call_of, innermost, instead, out_of_call, value_of
 
 _WORDS = "one of `false`, `none`, `true`"
 _LOSS = re.compile(r"[ \t]*loss[ \t]*=[ \t]*((?:\w+\.)*(\w+)\(\)\(([^()\n]*)\))")
@@ -41,6 +41,17 @@ def _part_of_peak(rate: tree.Flow, train: tree.Train) -> str | None:
     low, high = (Fraction(number.span.text.replace("_", "")) for number in (rate, peak))
     part = 100 * low / high if high else Fraction(200)
     return f"{float(part):g}%" if part <= 100 else None
+
+
+def wave_of_another_tool(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`CosineAnnealingLR(T_max = 100)`: `cosine` takes the rest of the run by itself."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or call.path.span != finding.span or not finding.help.startswith("write `cosine`"):
+        return None
+    args = call.args or ()
+    if len(args) != 1 or not isinstance(args[0], tree.Keyword) or args[0].name.text.lower() != "t_max":
+        return None
+    return instead(finding, "cosine", call.span)
 
 
 def whole_wave(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -97,7 +108,14 @@ def falling_rate(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         nodes[0], tree.Train
     ):
         return None
-    return replace(finding, help="how the rate falls is a line of its own: `schedule = cosine(to = 0)`", fixes=())
+    help_ = "how the rate falls is a line of its own: `schedule = cosine(to = 0)`"
+    found, line = call_of(finding, nodes), innermost(nodes, tree.Binding)
+    scheduled = any(one.name.text == "schedule" for one in bindings(nodes[0]))
+    if found is None or line is None or line.value is not found[0] or scheduled or "\n" not in nodes[0].span.text:
+        return replace(finding, help=help_, fixes=())
+    gone, source = out_of_call(*found), line.span.source
+    text = f"{source.text[gone.end : line.span.end]}\n  schedule = cosine(to = 0)"
+    return also(replace(finding, help=help_), text, Span(source, gone.start, line.span.end))
 
 
 def factor_of_each_step(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -214,7 +232,10 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if line is None or line.span != finding.span or not isinstance(nodes[0], tree.Export):
         return None
     if line.name.text in ("opset", "profile", "quantize", "outputs", "cache", "weights"):
-        return replace(finding, help=f'it is an option of a format: `onnx("model.onnx", {line.span.text})`')
+        found = replace(finding, help=f'it is an option of a format: `onnx("model.onnx", {line.span.text})`')
+        alone = len(nodes[0].body.lines) == 1 and line.name.text == "opset"  # which no other format has
+        path = f"{nodes[0].model.text.lower()}.onnx"
+        return also(found, f'onnx("{path}", {line.span.text})') if alone else found
     if line.name.text not in ("onnx", "torchscript", "pt2", "bundle") or not isinstance(line.value, tree.String):
         return None
     return instead(finding, f"{line.name}({line.value.span.text})")
@@ -222,7 +243,7 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 RECIPES: dict[str, tuple[Rule, ...]] = {
     "unknown-option": (factor_of_each_step, lowest_rate, whole_wave, both_betas, length, falling_rate),
-    "unknown-name": (epoch_of_epochs,),
+    "unknown-name": (wave_of_another_tool, epoch_of_epochs),
     "unknown-key": (precision,),
     "wrong-value": (factor_of_each_step, mixed, quoted_recipe, added_schedule),
     "missing-option": (factor_of_each_step, sampled),

@@ -26,6 +26,7 @@ NEEDLESS = {
 }
 """Options that are to be left out, and why."""
 
+_ACTIVATIONS = ("activation", "act", "act_fn", "nonlinearity")
 _OPEN_DIMS = "BTSHWNMK"
 
 
@@ -64,9 +65,11 @@ def method(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     meant = nearest(word, LAYERS | FUNCTIONS, SPELLINGS)
     if meant is None:
         return None
-    span = call.span if call.args == () else path.span
+    span, args = call.span if call.args == () else path.span, ""
+    if meant == "reshape" and call.args and not isinstance(call.args[0], tree.List):
+        span, args = call.span, f"([{', '.join(arg.span.text for arg in call.args)}])"
     message = "a function is applied by the arrow"
-    return instead(finding, f"{value} -> {meant}", span, message=message, label=f"`{value}` is a value")
+    return instead(finding, f"{value} -> {meant}{args}", span, message=message, label=f"`{value}` is a value")
 
 
 def _values(item: tree.Node) -> set[str]:
@@ -80,6 +83,37 @@ def _values(item: tree.Node) -> set[str]:
     return found
 
 
+def whole_call(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`nn.Linear(8, 16)`, `F.relu(x)`, `Dense(8, activation = "relu")`: with the name, what goes with it there."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or call.path.span != finding.span or not finding.fixes or finding.fixes[0].span != finding.span:
+        return None
+    better = _call_in_words_of_here(call, finding.fixes[0].text)
+    return None if better is None else instead(finding, better, call.span)
+
+
+def _call_in_words_of_here(call: tree.Stage, word: str) -> str | None:
+    """What a call of another tool's is here, where more of it changes than its name to `word`; else None."""
+    args, text = list(call.args or ()), call.span.source.text
+    if not args or call.body is not None:
+        return None
+    placed = [arg for arg in args if not isinstance(arg, tree.Keyword)]
+    if word in FUNCTIONS and len(placed) == len(args) == 1 and isinstance(args[0], tree.Stage):
+        return f"{args[0].span.text} -> {word}"
+    kept = [arg for arg in args if not (isinstance(arg, tree.Keyword) and arg.name.text in NEEDLESS)]
+    if word == "Linear" and len(placed) > 1 and all(map(_is_size, placed[:2])):
+        kept = [arg for arg in kept if arg is not args[0]]
+    ends = [arg for arg in kept if isinstance(arg, tree.Keyword) and arg.name.text in _ACTIVATIONS]
+    after = nearest(_written(ends[0]), FUNCTIONS, SPELLINGS) if len(ends) == 1 else None
+    kept = [arg for arg in kept if after is None or arg not in ends]
+    if len(kept) == len(args):
+        return None
+    options = ", ".join(arg.span.text for arg in kept)
+    before = text[call.path.span.end : args[0].span.start]
+    better = f"{word}{before}{options})" if options else word
+    return better if after is None else f"{better} -> {after}"
+
+
 def chain(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`Sequential(f, g)`."""
     call = innermost(nodes, tree.Stage)
@@ -88,9 +122,21 @@ def chain(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     args = call.args[0].entries if len(call.args) == 1 and isinstance(call.args[0], tree.List) else call.args
     if not args or any(isinstance(arg, tree.Keyword | tree.Entry) for arg in args):
         return None
-    better = " -> ".join(arg.span.text for arg in args)
+    better = " -> ".join(map(_stage_in_words_of_here, args))
     message = "stages follow each other by arrows, or line by line"
     return instead(finding, better, call.span, message=message, label="not needed")
+
+
+def _stage_in_words_of_here(stage: tree.Node) -> str:
+    """`nn.ReLU()` as `relu`; what is of this language as it stands."""
+    if not isinstance(stage, tree.Stage) or stage.body is not None:
+        return stage.span.text
+    last = stage.path.parts[-1]
+    word = SPELLINGS.get(last, last)
+    if word not in LAYERS | FUNCTIONS or (len(stage.path.parts) > 1 and stage.path.parts[0] not in PACKAGES):
+        return stage.span.text
+    rest = stage.span.source.text[stage.path.span.end : stage.span.end] if stage.args else ""
+    return _call_in_words_of_here(stage, word) or f"{word}{rest}"
 
 
 def reassigned(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -231,7 +277,7 @@ def activation(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     option = None if found is None else (found[0].args or ())[found[1]]
     if found is None or not isinstance(option, tree.Keyword):
         return None
-    if option.name.text not in ("activation", "act", "act_fn", "nonlinearity"):
+    if option.name.text not in _ACTIVATIONS:
         return None
     word = nearest(_written(option), FUNCTIONS, SPELLINGS)
     if word is None:
@@ -358,8 +404,8 @@ def path_without_quotes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 IDIOMS: dict[str, tuple[Rule, ...]] = {
-    "unknown-name": (remark, chain, package, method, compared_option, lowercase_dim),
-    "unknown-layer": (package, chain),
+    "unknown-name": (whole_call, remark, chain, package, method, compared_option, lowercase_dim),
+    "unknown-layer": (whole_call, package, chain),
     "unknown-function": (package, method, chain),
     "unknown-option": (needless, activation, named_by_option),
     "repeated-name": (reassigned,),
