@@ -22,7 +22,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "net_f9e999"
+NAMESPACE = "net_975b47"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -408,7 +408,7 @@ def launch_linear_cross_entropy(
     x: Tensor, weight: Tensor, labels: Tensor, by_x: bool, by_weight: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sum of the losses of x [rows, width], and its gradients, as many rows of logits at a
-    time as take the memory of x, or of the weight where that is more.
+    time as take the memory of x, or four times that of the weight where that is more.
     """
     (rows, width), V = x.shape, weight.shape[0]
     # Each chunk goes through the gradient of the weight, as long as 4 * width rows of logits

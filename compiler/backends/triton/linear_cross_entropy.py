@@ -80,7 +80,7 @@ class _Text:
             f"def launch_linear_cross_entropy({self._tensors()}{self.numbers.parameters}, by_x: bool, by_weight: bool) "
             f"-> tuple[{', '.join(['Tensor'] * (1 + len(self.gradients)))}]:",
             '    """The sum of the losses of x [rows, width], and its gradients, as many rows of logits at a',
-            "    time as take the memory of x, or of the weight where that is more.",
+            "    time as take the memory of x, or four times that of the weight where that is more.",
             '    """',
             "    (rows, width), V = x.shape, weight.shape[0]",
             "    # Each chunk goes through the gradient of the weight, as long as 4 * width rows of logits",
