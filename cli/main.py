@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
+from ..compiler.depth import room_for_depth
 from ..grammar.diagnostics import SpecError
 from ..runtime.errors import RuntimeFault, is_disk_full
 from .console import Console
@@ -94,7 +95,10 @@ def _run(words: list[str], console: Console) -> int:
     if words[0] not in SHORT:
         gc.enable()
     options = parse_words(words[0], VERBS[words[0]], verb, words[1:], console)
-    return 0 if options is None else verb.run(options, console)
+    if options is None:
+        return 0
+    with room_for_depth():  # whatever a verb does with a model goes down it: counting, printing, an answer to an editor
+        return verb.run(options, console)
 
 
 def _overview() -> str:

@@ -53,6 +53,18 @@ def test_the_kernels_are_those_that_are_emitted(
     assert "has no part with kernels of its own" in capsys.readouterr().out
 
 
+def test_a_model_that_is_not_emitted_yet_has_no_kernels_to_show(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(LATER)
+    assert main(["show", file, "--stage", "kernels"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "" and "not-in-this-version" in said.err
+    assert "note: the kernels cannot be shown: the spec asks for what is not in this version" in said.err
+    assert main(["show", file, "--stage", "kernels", "--json"]) == 0
+    assert json_of(capsys)["left_out"] == "the kernels cannot be shown"
+
+
 def test_a_pass_is_seen_between_ir_and_passes(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(GOOD.replace("Linear(4)", "Dropout(0) -> Linear(4)"))
     assert main(["show", file, "--stage", "ir"]) == 0

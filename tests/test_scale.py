@@ -1,17 +1,25 @@
-"""Long and deep specs: the work of a check grows with the text, and no depth that people reach is too deep for it."""
+"""Long and deep specs: the work of a check grows with the text, and no depth that people reach is too deep."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from collections.abc import Callable
 
 import pytest
+from cli_cases import Write, write
+from lsp_cases import Editor, EditorClient, client
+from lsprotocol import types
 
+from dlspec.cli.main import main
+from dlspec.cli.show import STAGES
 from dlspec.compiler.build import unfolding
+from dlspec.compiler.depth import room_for_depth
 from dlspec.compiler.pipeline import Analysis, analyse
 from dlspec.grammar import Source
 
+__all__ = ["client", "write"]  # fixtures
 pytestmark = pytest.mark.no_torch
 DEEP = 200
 
@@ -143,7 +151,18 @@ DEPTHS = {
         "  B0", "".join(f"block B{i} {{ B{i + 1} }}\n" for i in range(DEEP)) + f"block B{DEEP} {{ Linear(64) }}\n"
     ),
     "arguments": model(f"  {'B(' * DEEP}identity{')' * DEEP}", "block B(inner) { Linear(64) -> inner }\n"),
+    "labelled repeats": model(f"  {''.join(f'r{i}: repeat(1) {{ ' for i in range(DEEP))}Linear(64){' }' * DEEP}"),
+    "residual blocks": model(
+        "  B0",
+        "".join(f"block B{i} {{ residual {{ B{i + 1} }} }}\n" for i in range(DEEP))
+        + f"block B{DEEP} {{ Linear(64) }}\n",
+    ),
+    "dense": model(f"  {'dense { ' * DEEP}Linear(64){' }' * DEEP} -> Linear(64)"),
+    "share": model(f"  {'share(1) { ' * DEEP}Linear(64){' }' * DEEP}"),
+    "checkpoint": model(f"  {'checkpoint { ' * DEEP}Linear(64){' }' * DEEP}"),
 }
+# Understood, and not run yet: a note tells of it.
+NOTED = {"experts": model(f"  {'experts(1, top = 1) { ' * DEEP}Linear(64){' }' * DEEP}")}
 
 
 def test_the_collector_is_as_it_was() -> None:
@@ -163,6 +182,56 @@ def test_two_hundred_deep(kind: str) -> None:
     analysis = analyse(Source("deep.dlspec", DEPTHS[kind]))
     assert analysis.diagnostics == []
     assert set(analysis.graphs) == {"Scale"}
+
+
+ON_A_SPEC = {
+    "check": ["FILE"],
+    "fmt": ["FILE"],
+    "show": ["FILE"],
+    "show --svg": ["FILE", "--svg", "deep.svg"],
+    **{f"show --stage {stage}": ["FILE", "--stage", stage] for stage in STAGES},
+    "plan": ["FILE", "--memory", "1GB"],
+    "emit": ["FILE", "-o", "emitted"],
+    "diff": ["FILE", "other.dlspec"],
+}
+
+
+QUICK = ("repeats", "numbers", "blocks")
+EACH = [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in DEPTHS | NOTED]
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_every_verb_goes_two_hundred_deep(kind: str, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (DEPTHS | NOTED)[kind]
+    write(text.replace("Scale", "Other"), "other.dlspec")
+    limit = sys.getrecursionlimit()
+    for words, rest in ON_A_SPEC.items():
+        name = write(text, "deep.dlspec")
+        code = main([words.split()[0], *(name if word == "FILE" else word for word in rest)])
+        said = capsys.readouterr()
+        assert code == 0, f"{words}: {said.err[-400:]}"
+        assert said.out or (kind in NOTED and words in ("emit", "show --stage kernels")), words
+    assert sys.getrecursionlimit() == limit
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("kind", DEPTHS | NOTED)
+async def test_an_editor_is_answered_two_hundred_deep(kind: str, client: EditorClient) -> None:
+    text = (DEPTHS | NOTED)[kind]
+    editor = Editor(client, "file:///deep.dlspec", text).open()
+    with room_for_depth():  # the client reads answers level by level too
+        assert {found.severity for found in await editor.findings()} <= {types.DiagnosticSeverity.Information}
+        asked = client.text_document_document_symbol_async(types.DocumentSymbolParams(editor.document))
+        symbols = await asyncio.wait_for(asked, timeout=60)
+        assert await editor.hover("Line") is not None
+        assert await editor.items("Linear") != {}
+        assert not analyse(Source("deep.dlspec", editor.edited(await editor.layout()))).failed
+    await editor.close()
+    entries = [one for one in symbols or () if isinstance(one, types.DocumentSymbol)]
+    depth, inside = 0, [one for one in entries if one.name == "Scale"]
+    while inside:
+        depth, inside = depth + 1, list(inside[0].children or ())
+    assert depth == (DEEP + 1 if kind in ("groups", "labelled repeats") else 1)
 
 
 @pytest.mark.parametrize("kind", DEPTHS)
