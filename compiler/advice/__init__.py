@@ -6,10 +6,8 @@ which is done here, and only where there are findings.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic, Fix
@@ -19,15 +17,15 @@ from .flows import FLOW_EDITS
 from .habits_in_flows import FLOWS
 from .habits_in_options import OPTIONS
 from .habits_in_recipes import RECIPES
+from .halves import with_input_of_halves
 from .idioms import IDIOMS
 from .lines import LINES
 from .names import NAMES
 from .numbers import NUMBERS
+from .origins import with_origin
 from .renaming import each_word_once, with_uses
-from .shapes import BOUNDS, SHAPES
+from .shapes import BOUNDS, SHAPES, without_edited_inputs
 
-_NO_NUMBERS = (tree.String, tree.Bool, tree.Nothing, tree.List)
-_WORD = re.compile(r"[a-z_]\w*")
 # By the code of a finding: the rules that may know better, in the order in which they are asked. Edits are for
 # findings that have none. Habits show in what stands around: a value of `--set`, which stands in no item, has nothing.
 _HABITS: tuple[dict[str, tuple[Rule, ...]], ...] = (FLOWS, OPTIONS, RECIPES, IDIOMS)
@@ -41,7 +39,8 @@ def with_advice(found: Sequence[Diagnostic], file: tree.File, callers: Sequence[
     if not found:
         return []
     around = Around(file, callers)
-    advised = [_with_origin(_advised(finding, around), around) for finding in found]
+    advised = [with_origin(_advised(finding, around), around) for finding in found]
+    advised = without_edited_inputs([with_input_of_halves(finding, around) for finding in advised])
     return _each_once(each_word_once([with_uses(finding, around) for finding in advised], around))
 
 
@@ -62,22 +61,6 @@ def _each_once(found: Sequence[Diagnostic]) -> list[Diagnostic]:
         mended.add((finding.code, finding.fixes))
         told.setdefault((finding.message, file, start, end), finding)
     return list(told.values())
-
-
-def _with_origin(finding: Diagnostic, around: Around) -> Diagnostic:
-    """A wrong value that a constant or a parameter holds is shown where the name gets it."""
-    if finding.code not in ("wrong-value", "bad-dim", "not-a-flow") or finding.labels:
-        return finding
-    item = next(iter(around.nodes(finding.span)), None)
-    for word in _WORD.findall(finding.span.text):
-        value, how = around.constants.get(word), "is this"
-        if isinstance(item, tree.Block) and word in (names := [param.name.text for param in item.params or ()]):
-            value, how = around.handed(item, names.index(word)), "is given this"
-        if value is not None and (
-            word == finding.span.text or any(isinstance(n, _NO_NUMBERS) for n in tree.walk(value))
-        ):
-            return replace(finding, labels=((value.span, f"`{word}` {how}"),))
-    return finding
 
 
 def _advised(finding: Diagnostic, around: Around) -> Diagnostic:

@@ -41,7 +41,7 @@ class Around:
         """What is given for a block's parameter, no number where a call gives none; without a call its default."""
         param = (block.params or ())[i]
         given = [param.default] if param.default is not None else []
-        for call in self._calls_anywhere.get(block.name.text, ()):
+        for call in self.calls_of(block):
             args = call.args or ()
             named = [arg.value for arg in args if isinstance(arg, tree.Keyword) and arg.name.text == param.name.text]
             placed = [arg for arg in args[i : i + 1] if not isinstance(arg, tree.Keyword)]
@@ -53,6 +53,10 @@ class Around:
     def calls(self) -> dict[str, list[tree.Stage]]:
         """The stages of the file by their names."""
         return _calls([self.file])
+
+    def calls_of(self, block: tree.Block) -> list[tree.Stage]:
+        """The stages of all files that call a block."""
+        return self._calls_anywhere.get(block.name.text, [])
 
     @cached_property
     def _calls_anywhere(self) -> dict[str, list[tree.Stage]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...grammar import tree
@@ -15,6 +16,9 @@ _LIMIT = re.compile(r"[ \t]*<=[^,\]]*")
 _TYPE = r"((?:int|bool)?\[[^\]]*\])"
 _TWO_WIDTHS = re.compile(r"(?:\w+: *)?((?:RNN|LSTM|GRU)|Conv\w+)\((\w+), *(\w+)\)")
 _BOUND = re.compile(r"\s*((?:\w+ *<=? *)?([A-Z]\w*) *[<>]=? *\w+)\s*(?:#.*)?")
+HALVED = re.compile(r"\b(\d+) \* \((\w+) // \1\)")
+"""A length as it comes back that was halved: `2 * (H // 2)`, and how often and which it is."""
+
 # An edit is one stretch of the text, from the input to the line.
 _LONGEST_MOVE = 8_000
 # Which argument says how wide the result is.
@@ -72,7 +76,7 @@ def _quoted(dim: str) -> str:
 
 def _even(text: str) -> str:
     """How a length comes back as it was that is halved and doubled: `2 * (H // 2)`."""
-    found = dict.fromkeys((n, name) for n, name in re.findall(r"\b(\d+) \* \((\w+) // \1\)", text))
+    found = dict.fromkeys((n, name) for n, name in HALVED.findall(text))
     lengths = [f"`{n} * {name}` for `{name}`" for n, name in found]
     return f"write {' and '.join(lengths)} in the input: what is a multiple comes back whole" if lengths else ""
 
@@ -145,7 +149,8 @@ def whole_numbers(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if shape is None:
         return None
     start = Span(shape.span.source, shape.span.start, shape.span.start)
-    return instead(finding, "int", start, help=f"write `int{shape.span.text}` in the input; {finding.help}")
+    told = replace(finding, labels=(*finding.labels, (shape.span, f"the input is {found[1]}")))
+    return instead(told, "int", start, help=f"write `int{shape.span.text}` in the input; {finding.help}")
 
 
 def limit_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -187,6 +192,21 @@ def shape_of_data(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         return None
     better = f"{port.text.partition(':')[0]}: {found[1]}"
     return instead(finding, better, port, help=f"write `{better}`, or change the data")
+
+
+def without_edited_inputs(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The findings less those of an input that is not as in the data, where another finding changes its shape: what is
+    left is told then."""
+    edits = [fix.span for d in found if d.code == "shape-mismatch" and not _is_of_data(d) for fix in d.fixes[:1]]
+
+    def is_changed(port: Span) -> bool:
+        return any(port.source is e.source and port.start <= e.start and e.end <= port.end for e in edits)
+
+    return [d for d in found if not (_is_of_data(d) and any(is_changed(port) for port, _ in d.labels))]
+
+
+def _is_of_data(finding: Diagnostic) -> bool:
+    return finding.code == "shape-mismatch" and finding.message.startswith("the input `")
 
 
 def dim_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:

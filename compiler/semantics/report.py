@@ -14,6 +14,9 @@ from .nearest import is_slip, nearest
 UNKNOWN_NAMES = frozenset({"unknown-name", "unknown-layer", "unknown-function"})
 """A layer, function or name that nothing has."""
 
+CALLED = "called here"
+"""The label of a call that leads into another file."""
+
 # More names than these help nobody.
 _LISTED = 16
 
@@ -101,7 +104,7 @@ class Report:
             # From file to file each call on the way is shown, the first behind the others.
             places = (finding.span, *(span for span, _ in finding.labels))
             if finding.span.source is not call.source and any(place.source is block.source for place in places):
-                self._found[key] = replace(finding, labels=(*finding.labels, (call, "called here")))
+                self._found[key] = replace(finding, labels=(*finding.labels, (call, CALLED)))
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
