@@ -128,7 +128,7 @@ def _alone(change: Change) -> str:
 
 
 def _count(count: int) -> str:
-    return f"{count:,}" if count < 10_000 else count_text(count)
+    return f"{count:,}" if count < 10_000 else count_text(count).rstrip()
 
 
 def _changes(changes: list[Change]) -> Iterator[str]:

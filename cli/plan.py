@@ -155,10 +155,12 @@ def _count(text: str) -> int:
 
 
 def _bytes(text: str) -> int:
+    from fractions import Fraction  # exact, and no amount is too large for it
+
     found = _MEMORY.fullmatch(text.strip())
     if found is None or float(found[1]) == 0:
         raise ArgumentTypeError(f"{text} is no amount of memory: write 24GB, 80GiB or 512MB")
     number, prefix, binary = found.groups()
     if not prefix and not text.strip().endswith("B"):
         raise ArgumentTypeError(f"{text} has no unit: write {number}GB")
-    return int(float(number) * (1024 if binary else 1000) ** _POWERS[prefix])
+    return int(Fraction(number) * (1024 if binary else 1000) ** _POWERS[prefix])

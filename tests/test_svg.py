@@ -371,7 +371,17 @@ def test_the_picture_in_the_docs_is_current() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0"), (272, "272"), (9_999, "9,999"), (12_345, "12.3 k"), (999_499, "999 k"), (999_501, "1.00 M")],
+    [
+        (0, "0"),
+        (272, "272"),
+        (9_999, "9,999"),
+        (12_345, "12.3 k"),
+        (999_499, "999 k"),
+        (999_501, "1.00 M"),
+        (10**18, "1.00 E"),
+        (25 * 10**30, "25.0 Q"),
+        (2 * 10**320, "2.00e320"),
+    ],
 )
 def test_counts(count: int, text: str) -> None:
     assert count_text(count) == text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...magnitude import scaled
 from .figure import Item
 from .font import text_width
 
@@ -47,13 +48,8 @@ def count_text(count: int) -> str:
     """`2.36 M`: three digits and a prefix; small counts whole."""
     if count < 10_000:
         return f"{count:,}"
-    value = float(count)
-    prefixes = iter("kMGTP")
-    prefix = ""
-    while value >= 999.5:
-        value, prefix = value / 1000, next(prefixes)
-    digits = f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
-    return f"{digits} {prefix}"
+    digits, prefix = scaled(count)
+    return f"{digits} {prefix}".rstrip()
 
 
 def box_lines(item: Item) -> tuple[Line, ...]:
