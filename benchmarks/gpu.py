@@ -1,6 +1,6 @@
 """Training on one GPU: dlspec against the twin written by hand, resuming, and the course of the loss on the CPU.
 
-    python benchmarks/gpu.py --out found.json [--minutes 4] [--device cuda|cpu] [--quick]
+    python benchmarks/gpu.py --out found.json [--minutes 4] [--only attention] [--device cuda|cpu] [--quick]
 
 A section that fails is told and the next one begins; the file is written after each, so that it holds what was found
 until then. The exit code is 1 where a section failed, or found what must be equal not to be.
@@ -69,10 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     parser.add_argument("--minutes", type=float, default=4, help="no section begins later (default: 4)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="the sections with this in their names")
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"), help="cpu: to see that it works")
     parser.add_argument("--quick", action="store_true", help="tiny models and few updates, to see that it works")
     asked = parser.parse_args(arguments)
     device = torch.device(asked.device)
+    sections = {name: work for name, work in SECTIONS.items() if asked.only in name}
+    if not sections:
+        parser.error(f"no section has {asked.only!r} in its name; there are: {'; '.join(SECTIONS)}")
     if device.type == "cuda" and not torch.cuda.is_available():
         parser.error("PyTorch finds no GPU here: --device cpu --quick shows whether the script works")
     if asked.quick:
@@ -81,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     report.found["machine"] = machine(accelerator(device))
     report.found["versions"] = {**versions("torch"), **({"cuda": torch.version.cuda} if torch.version.cuda else {})}
     report.found["quick"] = asked.quick
-    for name, work in SECTIONS.items():
+    for name, work in sections.items():
         report.run(name, work, Stage(device, asked.quick))
     print("all sections are good" if report.good else "not good: see what failed or is not equal", flush=True)
     return 0 if report.good else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import math
@@ -41,6 +42,36 @@ def loaded(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def docstring_of(path: Path) -> str:
+    """A script's own words, read without running it."""
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+# --- they say what they do ------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = sorted(
+    path.relative_to(ROOT)
+    for path in [*(ROOT / "benchmarks").glob("*.py"), ROOT / "docs" / "demo.py"]
+    if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=str)
+def test_every_script_says_what_it_does_and_does_nothing(script: Path, tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / script, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ONE_THREAD, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: {script.name}")
+    purpose = docstring_of(ROOT / script).partition("\n")[0]
+    assert purpose in " ".join(done.stdout.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_are_scripts_to_ask() -> None:
+    assert {"baby_gpt.py", "check_cold.py", "demo.py", "memory.py", "scale.py"} <= {script.name for script in SCRIPTS}
 
 
 # --- they run -------------------------------------------------------------------------------------------------------
@@ -127,6 +158,15 @@ def test_no_section_begins_when_the_time_is_up(folder: Path, tmp_path: Path) -> 
     done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--minutes", "0", "--out", out)
     assert done.returncode == 0, done.stderr
     assert {tuple(one) for one in json.loads(out.read_text())["sections"].values()} == {("skipped",)}
+
+
+def test_some_sections_alone(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--only", "norms", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(out.read_text())["sections"]) == ["norms and loss, bf16"]
+    done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--only", "nroms", "--out", out)
+    assert done.returncode == 2 and "norms and loss, bf16" in done.stderr
 
 
 def test_without_a_gpu_the_script_says_what_to_do(folder: Path, tmp_path: Path) -> None:
