@@ -8,6 +8,7 @@ time that passed, and of processor time, which other processes on the machine di
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import sys
@@ -38,7 +39,11 @@ def measure(command: list[str]) -> tuple[float, float]:
 
 
 def main() -> None:
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "pairs", nargs="?", type=int, default=15, help="how often both are started in turn (default: 15)"
+    )
+    pairs = parser.parse_args().pairs
     for command in COMMANDS.values():
         measure(command)  # compiles what is not compiled yet
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}

@@ -8,6 +8,7 @@ and at most 2.3 times what 5,000 take.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -59,7 +60,11 @@ def measure(text: str) -> float:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "rounds", nargs="?", type=int, default=3, help="how often each is measured; the best counts (default: 3)"
+    )
+    rounds = parser.parse_args().rounds
     taken = {name: min(measure(text) for _ in range(rounds)) for name, text in SPECS.items()}
     for name, seconds in taken.items():
         print(f"{name:<22} {seconds:6.2f} s")

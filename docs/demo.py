@@ -6,6 +6,7 @@ proof, and lets ONNX Runtime write from the exported file alone.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ SPEC = ROOT / "specs" / "chargpt.dlspec"
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     place = next(p for n in count(1) if not (p := Path("runs") / f"demo-{n}").exists())
     place.mkdir(parents=True)
     text = "\n".join(topics[name] for name in sorted(topics))
