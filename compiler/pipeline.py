@@ -178,8 +178,7 @@ def _analyse(
         plan = read_export(export, spec.scope, report)
         if plan is not None:
             exports[name] = plan
-    if not report.failed:
-        check_used(spec.scope, report)
+    check_used(spec.scope, report)
     said = report.diagnostics
     if any(finding.severity != "note" for finding in said):
         # Most files have no fault, and do not wait for what knows about faults.

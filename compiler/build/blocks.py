@@ -36,6 +36,10 @@ def run_block(block: tree.Block | tree.Model, stage: tree.Stage, x: Value | None
         )
     given = _arguments(block, stage, ctx)
     inputs = None if given is None else _inputs(block, stage, x, given, ctx)
+    if ctx.alone:
+        check_names(stage, ctx)  # what stands there is no less used
+        ctx.leave_unmade(ctx.module_name(stem(block.name.text)))
+        return ctx.unknown()
     if given is None or inputs is None:
         unknown = tuple(ctx.unknown() for _ in _ports(block) or (None,))
         aside = ctx.within(nodes=[], opened=None, untried=None)
@@ -166,7 +170,8 @@ def _could_hold(
         word = part.path.parts[0] if isinstance(part, tree.Stage) else ""
         if not word or word in params:
             continue
-        if word == "repeat" or isinstance(find(word), Recipe | OpenFlow):
+        found = find(word)
+        if word == "repeat" or found is FAULT or isinstance(found, Recipe | OpenFlow):
             return True
         block = file.blocks.get(word) or file.models.get(word)
         if block is None:

@@ -66,7 +66,8 @@ class Context(Frozen, eq=False):
     """`hint` is the name that the next module takes; `site` the place on the page it belongs to, where that is not its
     own (the norm of a `default residual` belongs to the residual). `opened` is the open flow being run; `depth` how
     many copies the enclosing `repeat` makes; `untried` is told of calls of blocks, and is None where one is only tried.
-    `way` is what led here; `endless` has what was seen to lead back to itself, with the report that was told.
+    `way` is what led here; `endless` has what was seen to lead back to itself, with the report that was told. `alone`
+    says that a block is looked at without those that it calls.
     """
 
     report: Report
@@ -81,6 +82,7 @@ class Context(Frozen, eq=False):
     untried: Untried | None = None
     way: Opened | None = None
     endless: list[tuple[Report, object, object]] = field(default_factory=list)
+    alone: bool = False
 
     def within(self, **changes: object) -> Context:
         return replace(self, **changes)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ def run_experts(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
     balance: Number | None = number(0.01)
     if "balance" in given:
         balance = _balance(evaluate(given["balance"].flow, ctx.env, ctx.report), given["balance"].flow, ctx)
-    if count is None or top is None or balance is None or not isinstance(x.type, Tensor):
+    if count is None or top is None or balance is None:
         lines.run_unplaced(body, ctx)
         return ctx.unknown()
     if whole(top) > whole(count):
@@ -48,6 +48,8 @@ def run_experts(stage: tree.Stage, x: Value, ctx: Context) -> Flowing:
         place = given["top"].flow.span if "top" in given else stage.span
         message = f"a token goes through {whole(top)} experts, and there are {whole(count)}"
         ctx.report.error("wrong-value", message, place, label, help=f"write `top = {whole(count)}`")
+    if whole(top) > whole(count) or not isinstance(x.type, Tensor):
+        lines.run_unplaced(body, ctx)
         return ctx.unknown()
     if whole(count) > MOST_UNITS or not ctx.has_room(body, called(stage)):
         ctx.unit.unfolding.check_units(whole(count), called(stage), ctx.report)

@@ -6,7 +6,8 @@ a misspelt word in them is a mistake all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
@@ -49,22 +50,45 @@ def check_spelling(scope: FileScope, report: Report) -> None:
 
 
 def check_used(scope: FileScope, report: Report) -> None:
-    """Warn of imports, constants, functions, blocks and defaults that nothing in a file with a model uses."""
+    """Warn of imports, constants, functions, blocks and defaults that nothing in a file with a model uses.
+
+    Beside errors only blocks are told: what else is used may depend on how these are mended.
+    """
     if not scope.models:
         return
+    if report.failed:
+        if not (scope.file.unread or report.names_elsewhere):
+            offered = {word for found in report.diagnostics for word in re.findall(r"\w+", found.help)}
+            _check_given(scope.blocks, _used_words(scope) | offered, scope, report)
+        return
     check_defaults_reach(scope, report)
-    used: set[str] = set()
+    used = _used_words(scope)
     imports = [item for item in scope.file.items if isinstance(item, tree.Import)]
-    for item in scope.file.items:
-        own = item.name.text if isinstance(item, tree.Constant | tree.Function | tree.Block) else None
-        if not isinstance(item, tree.Import):
-            used.update(word for word in _words(item) if word != own)
     for item, file in zip(imports, scope.imported, strict=False):
         if used.isdisjoint(file.brings()):
             message, fix = f"nothing uses what `import {item.what.span.text}` brings", Fix(_line_of(item), "")
             help = "take the line out"
             report.error("unused-name", message, item.span, "never used", help=help, fixes=(fix,), severity="warning")
-    for name, item in {**scope.constants, **scope.functions, **scope.blocks}.items():
+    _check_given({**scope.constants, **scope.functions, **scope.blocks}, used, scope, report)
+
+
+def _used_words(scope: FileScope) -> set[str]:
+    """The names that the items of a file use, each for others than itself."""
+    used: set[str] = set()
+    for item in scope.file.items:
+        own = item.name.text if isinstance(item, tree.Constant | tree.Function | tree.Block) else None
+        if not isinstance(item, tree.Import):
+            used.update(word for word in _words(item) if word != own)
+    return used
+
+
+def _check_given(
+    given: Mapping[str, tree.Constant | tree.Function | tree.Block],
+    used: set[str],
+    scope: FileScope,
+    report: Report,
+) -> None:
+    for name, item in given.items():
         if name not in used and name not in scope.owners:
             what = "constant" if name in scope.constants else "function" if name in scope.functions else "block"
             message = f"nothing uses the {what} `{name}`"

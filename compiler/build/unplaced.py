@@ -1,7 +1,9 @@
-"""Blocks that nothing places, held to their own signature.
+"""Blocks that nothing places, looked at all the same: what is wrong whatever flows in, and what their own signature
+rules out.
 
-What flows in a block depends on its calls, which there are none of. Where the signature says how wide its inputs are, a
-fault in the shapes that is there however long the other axes are is a fault of the block's own.
+What flows in a block depends on its calls, which there are none of. Built with inputs and parameters of which nothing
+is known, it tells the faults that no call could mend. Where the signature says how wide its inputs are, a fault in the
+shapes that is there however long the other axes are is a fault of the block's own too.
 """
 
 from __future__ import annotations
@@ -29,15 +31,19 @@ _LENGTHS = (1, 2, 720_720)
 
 
 def check_unplaced(file: FileScope, report: Report) -> None:
-    """Report shapes that do not fit in the blocks of this file that no model, constant or default leads to."""
+    """Report what is wrong in the blocks of this file that no model, constant or default leads to."""
     own = [name for name in file.blocks if name not in file.owners]
     placed = _placed(file) if own else set()
-    left = [file.blocks[name] for name in own if name not in placed and not leads_to_endless(file.blocks[name], file)]
+    left = [file.blocks[name] for name in own if name not in placed]
     if report.names_elsewhere or not left:
         return
     for block in left:
-        for finding in _faults(block, file):
-            report.add(finding)
+        shapes = [] if leads_to_endless(block, file) else _faults(block, file)
+        lines = {shape.span.line for shape in shapes}
+        for finding in (*_faults_of_any_call(block, file), *shapes):
+            # What is lost of a split that does not come out even is lost by that.
+            if finding.code != "lost-value" or finding.span.line not in lines:
+                report.add(finding)
 
 
 def _placed(file: FileScope) -> set[str]:
@@ -50,6 +56,26 @@ def _placed(file: FileScope) -> set[str]:
         found |= new
         left += [file.blocks[name] for name in new]
     return found
+
+
+def _faults_of_any_call(block: tree.Block, file: FileScope) -> Iterator[Diagnostic]:
+    """What is wrong in a block whatever it is given."""
+    found = Report()
+    draft = UnitDraft("model", "", block.span, None, frozenset())
+    ctx = Context(found, draft, Env(None, file), depth=number(1), alone=True)  # a call may stand in a `repeat`
+    ports = block.signature.inputs if block.signature else ()
+    build_block(block, _call(block), tuple(ctx.unknown() for _ in ports or (None,)), None, ctx)
+    return _inside(block, found)
+
+
+def _call(block: tree.Block) -> tree.Stage:
+    return tree.Stage(tree.Path((block.name.text,), span=block.name.span), None, None, span=block.name.span)
+
+
+def _inside(block: tree.Block, found: Report) -> Iterator[Diagnostic]:
+    """The findings whose place is in the block."""
+    inside = range(block.span.start, block.span.end)
+    return (d for d in found.diagnostics if d.span.source is block.span.source and d.span.start in inside)
 
 
 def _faults(block: tree.Block, file: FileScope) -> list[Diagnostic]:
@@ -97,11 +123,5 @@ def _built(
         return []
     draft = UnitDraft("model", "", block.span, None, frozenset())
     draft.inputs += [draft.own(Value(type_)) for type_ in types]
-    call = tree.Stage(tree.Path((block.name.text,), span=block.name.span), None, None, span=block.name.span)
-    build_block(block, call, tuple(draft.inputs), None, Context(found, draft, env))
-    inside = range(block.span.start, block.span.end)
-    return [
-        d
-        for d in found.diagnostics
-        if d.code == "shape-mismatch" and d.span.source is block.span.source and d.span.start in inside
-    ]
+    build_block(block, _call(block), tuple(draft.inputs), None, Context(found, draft, env))
+    return [d for d in _inside(block, found) if d.code == "shape-mismatch"]
