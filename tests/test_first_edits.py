@@ -98,3 +98,54 @@ def test_of_a_phase_that_may_update_several_modules_none_is_chosen() -> None:
     found = found_at(f"{head}{train}  phase one {{ loss = cross_entropy(logits, data.label) }}\n}}\n", "missing-key")
     assert found.fixes == ()
     assert found.help.endswith("the modules of `N` are `body`, `head`")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("Linear(0) -> relu", "wrong-value"),
+        ("Linear(0.5) -> Linear(4)", "wrong-value"),
+        ("Linear() -> Linear(4)", "missing-option"),
+        ("Dropout(1.2) -> Linear(4)", "wrong-value"),
+        ('relu -> Linear(1e9)\n  Linear(2) -> Linear("many") -> Linear(4)', "wrong-value"),
+        ('GroupNorm("many") -> Linear(4)', "wrong-value"),
+    ],
+)
+def test_a_number_that_nothing_tells_is_not_made_up(line: str, code: str) -> None:
+    text = f"dlspec 1\nmodel N: (x: [B, 8]) -> (logits: [B, 4]) {{\n  {line}\n}}\n"
+    assert found_at(text, code).fixes == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("nn.Sequential(nn.Linear(8, 16, bias = false), nn.ReLU())", "Linear(16, bias = false) -> relu"),
+        ('Dense(16, activation = "relu", use_bias = false)', "Linear(16, use_bias = false) -> relu"),
+        ("nn.ReLU(inplace = true)", "relu"),
+        ("F.relu(x)", "x -> relu"),
+        ("Linear(16.5)", "Linear(16)"),
+        ("sqrt(2)", "identity * sqrt(2)"),
+        ("max(0)", "max(identity, 0)"),
+    ],
+)
+def test_a_call_of_another_tool_is_mended_whole(line: str, right: str) -> None:
+    before, after = (
+        f"dlspec 1\nmodel N: (x: [B, 8]) -> (y: [B, 4]) {{\n  {one}\n  Linear(4)\n}}\n" for one in (line, right)
+    )
+    found = [d for d in analyse(Source("n.dlspec", before)).diagnostics if d.severity == "error"]
+    assert mended(before, found[0]) == after
+
+
+def test_a_name_given_twice_gets_one_that_nothing_has() -> None:
+    text = HEAD + "width = 1\nwidth2 = 2\nwidth = 3\n"
+    assert mended(text, found_at(text, "repeated-name")) == HEAD + "width = 1\nwidth2 = 2\nwidth3 = 3\n"
+
+
+def test_an_augmentation_on_a_line_of_its_own_goes_behind_the_data() -> None:
+    text = HEAD.replace("[B, 8]", "[B, 1, 8, 8]").replace("head:", "flatten -> head:") + (
+        TRAIN.format(optimizer="SGD(lr = 0.1)")
+        .replace('table("a.csv", target = "c")', "digits")
+        .replace("  batch", "  augment = [random_flip]\n  batch")
+    )
+    right = text.replace("  augment = [random_flip]\n", "").replace("= digits", "= digits -> random_flip")
+    assert mended(text, found_at(text, "unknown-key")) == right

@@ -181,7 +181,7 @@ def target_of_data(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     fields = [name for name in names if name.startswith("data.") and name[5:] not in names]
     if finding.span.text not in ("y", "target", "targets", "label", "labels", "truth") or len(fields) != 1:
         return None
-    if not isinstance(nodes[0], tree.Train) or call is None:
+    if call is None or not isinstance(nodes[0], tree.Train):
         return None
     return instead(finding, fields[0], help=f"write `{fields[0]}`: {finding.help}")
 
