@@ -179,13 +179,17 @@ def test_a_combinator_is_what_it_says(name: str) -> None:
     same(model(X), formula(model, X))
 
 
-def test_recomputing_changes_no_gradient() -> None:
+@pytest.mark.parametrize(
+    "around", ["checkpoint {", "checkpoint { checkpoint { checkpoint {", "share(1) { checkpoint {"]
+)
+def test_recomputing_changes_no_gradient(around: str) -> None:
     body = (
         "residual(pre = LayerNorm) { attn: SelfAttention(2, dropout = 0.1) -> Dropout(0.2) -> up: Linear(8) -> tanh }"
     )
     plain, _ = emitted(f"  {body}")
-    kept, artefact = emitted(f"  checkpoint {{ {body} }}")
-    assert "use_reentrant=False" in artefact.model_code
+    kept, artefact = emitted(f"  {around} {body} {'}' * around.count('{')}")
+    assert artefact.model_code.count("use_reentrant=False") == 1
+    assert "for _ in" not in artefact.model_code
     assert "checkpoint(" not in artefact.export_code
     found = []
     for model in (plain, kept):

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from cli_cases import Write, write
@@ -212,6 +213,8 @@ def test_every_verb_goes_two_hundred_deep(kind: str, write: Write, capsys: pytes
         assert code == 0, f"{words}: {said.err[-400:]}"
         assert said.out or (kind in NOTED and words in ("emit", "show --stage kernels")), words
     assert sys.getrecursionlimit() == limit
+    for emitted in Path("emitted").glob("*.py"):
+        compile(emitted.read_text(encoding="utf-8"), emitted.name, "exec")
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -149,6 +149,8 @@ class Forward:
                 self._carrying(node)
             case Residual() as op:
                 self._residual(node, op)
+            case Loop(count=count, body=body) if count.value == 1:
+                self._inline(node, body)
             case Loop(count=count, body=body):
                 self._loop(node, count, body)
             case Checkpoint(body=body):
@@ -368,6 +370,13 @@ class Forward:
         self.lines = [*outside, f"for _ in range({number.text}):", *(f"    {line}" for line in self.lines)]
         self._hold(node.output, start.text)
 
+    def _inline(self, node: Node, body: Region) -> None:
+        """A flow inside an operation as if it stood there alone."""
+        self.known[body.input] = self._operand(node.inputs[0], alone=True)
+        self._nodes(body.nodes)
+        self.known[node.output] = self._take(body.output)
+        self._settle(node, self.known[node.output])
+
     def _start(self, node: Node) -> Expression:
         """A variable that holds what comes in, and that lines may write anew."""
         start = self._operand(node.inputs[0], alone=True)
@@ -381,15 +390,13 @@ class Forward:
     def _checkpoint(self, node: Node, body: Region) -> None:
         """A function of its own for what is computed twice, which gets all that it reads as arguments: a variable of
         `forward` may have another value by then."""
-        x = self._operand(node.inputs[0], alone=True)
-        if self.code.exporting:
-            self.known[body.input] = x
-            self._nodes(body.nodes)
-            self.known[node.output] = self._take(body.output)
-            self._settle(node, self.known[node.output])
-            return
-        outer = [x.text, *sorted({n for v in captured(body) for n in self.known[v].reads} - {x.text})]
         single = body.nodes[0] if len(body.nodes) == 1 else None
+        # What is computed twice inside what is computed twice would stand a level deeper for nothing.
+        if self.code.exporting or (single is not None and isinstance(single.op, Checkpoint)):
+            self._inline(node, body)
+            return
+        x = self._operand(node.inputs[0], alone=True)
+        outer = [x.text, *sorted({n for v in captured(body) for n in self.known[v].reads} - {x.text})]
         runs = single is not None and isinstance(single.op, Apply | Run) and single.module is not None
         if single is not None and runs and single.inputs == (body.input,) and single.output is body.output:
             self.left[body.output] -= 1
