@@ -149,3 +149,9 @@ def test_an_augmentation_on_a_line_of_its_own_goes_behind_the_data() -> None:
     )
     right = text.replace("  augment = [random_flip]\n", "").replace("= digits", "= digits -> random_flip")
     assert mended(text, found_at(text, "unknown-key")) == right
+
+
+def test_the_fields_of_a_dictionary_are_renamed_where_they_are_used() -> None:
+    model = "model N: (x: [B, 8]) -> (y: [B, 8]) {{\n  repeat({0}depth) {{ Linear({0}width) }}\n}}\n"
+    text = "dlspec 1\nconfig = {width = 8, depth = 3}\n" + model.format("config.")
+    assert mended(text, found_at(text, "foreign-dictionary")) == "dlspec 1\nwidth = 8\ndepth = 3\n" + model.format("")

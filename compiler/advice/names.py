@@ -1,16 +1,20 @@
-"""Names that nothing has: words that want quotes, parameters that come later, the index of a `repeat`."""
+"""Names that nothing has: words that want quotes, parameters that come later, the index of a `repeat`,
+fields of what has none."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic, Fix
 from ...grammar.source import Span
-from .around import Nodes, Rule, innermost, instead
+from .around import Nodes, Rule, also, innermost, instead
 
 # What a copy's number is called, in a text that does not say where it comes from.
 _INDICES = frozenset({"i", "j", "k", "n", "idx", "index", "layer", "depth"})
+# An edit is one stretch of the text, from the dictionary to the last use of its fields.
+_LONGEST = 8_000
 
 
 def word_of_an_option(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -70,6 +74,23 @@ def index_of_repeat(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return replace(finding, help=f"write `{better}`, which counts the copies from 0", fixes=(fix,))
 
 
+def fields_where_used(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`config = { hidden = 64 }`: with the dictionary its fields are written anew where they are used below."""
+    fix, text = next(iter(finding.fixes), None), finding.span.source.text
+    given = None if fix is None else re.match(r"\w+", fix.span.text)
+    if fix is None or given is None:
+        return None
+    fields = set(re.findall(r"^(\w+) = ", fix.text, re.M))
+    below = text[fix.span.end : fix.span.end + _LONGEST]
+    uses = [use for use in re.finditer(rf"\b{given[0]}\.(\w+)", below) if use[1] in fields]
+    if not uses:
+        return None
+    end = uses[-1].end()
+    better = re.sub(rf"\b{given[0]}\.(\w+)", lambda use: use[1] if use[1] in fields else use[0], below[:end])
+    return also(finding, f"{fix.text}{better}", Span(fix.span.source, fix.span.start, fix.span.end + end))
+
+
 NAMES: dict[str, tuple[Rule, ...]] = {
     "unknown-name": (word_of_an_option, parameter_before, index_of_repeat),
+    "foreign-dictionary": (fields_where_used,),
 }
