@@ -34,7 +34,7 @@ def tiles_text(spec: str, gpu: str, tables: Mapping[str, Any]) -> str:
 @contextmanager
 def fitting_tiles() -> Iterator[None]:
     """Turns WrongTiles into Refused."""
-    from ..compiler.backends.triton.variant import WrongTiles
+    from ..compiler.backends.triton.wrong_tiles import WrongTiles
 
     try:
         yield

@@ -52,7 +52,9 @@ def _resume_elsewhere(program: Program, run: Path) -> None:
     """Resume in a new process, which knows nothing but the run directory and the program."""
     root = Path(__file__).resolve().parents[1]
     start = (
-        f"import sys; sys.path[:0] = {_search_path()!r}; from {__package__}.{Path(__file__).stem} import main; main()"
+        # As deep as this process: what a spec nests is walked there, too.
+        f"import sys; sys.setrecursionlimit({sys.getrecursionlimit()}); sys.path[:0] = {_search_path()!r}; "
+        f"from {__package__}.{Path(__file__).stem} import main; main()"
     )
     plain = {"settings": dict(program.settings), "beside": dict(program.beside)}
     task = json.dumps({"program": {**asdict(program), **plain}, "run": str(run)})

@@ -41,6 +41,7 @@ train Deep {{
     for words in (
         ["train", file, "--run", "run", "--device", "cpu"],
         ["resume", "run"],
+        ["verify-resume", file, "--steps", "2", "--device", "cpu"],
         ["evaluate", "run"],
         ["bench", file, "--device", "cpu"],
         ["diff", "run", file],

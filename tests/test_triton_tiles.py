@@ -18,7 +18,7 @@ from dlspec.api.bench import tunables, tuned_tables
 from dlspec.api.trained import open_run
 from dlspec.cli.main import main
 from dlspec.compiler.backends.triton.tiles import candidates, cells, tables_in, with_tiles
-from dlspec.compiler.backends.triton.variant import WrongTiles
+from dlspec.compiler.backends.triton.wrong_tiles import WrongTiles
 from dlspec.compiler.pipeline import analyse, emit
 from dlspec.grammar import Source
 from dlspec.runtime.bench import step, tune

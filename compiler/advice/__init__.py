@@ -21,10 +21,10 @@ from .halves import with_input_of_halves
 from .idioms import IDIOMS
 from .lines import LINES
 from .names import NAMES
-from .numbers import NUMBERS
 from .origins import with_origin
 from .renaming import each_word_once, with_uses
 from .shapes import BOUNDS, SHAPES, without_edited_inputs
+from .wrong_numbers import NUMBERS
 
 # By the code of a finding: the rules that may know better, in the order in which they are asked. Edits are for
 # findings that have none. Habits show in what stands around: a value of `--set`, which stands in no item, has nothing.

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ..pytorch.layout import WIDTH
 from .attention_tiles import CANDIDATES
 from .norm_configuration import backward_candidates, forward_candidates
-from .variant import WrongTiles
+from .wrong_tiles import WrongTiles
 
 Cell: TypeAlias = tuple[int, ...]
 """Numbers of one kernel, for one generation of GPUs and one size of a number."""

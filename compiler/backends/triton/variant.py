@@ -14,10 +14,6 @@ class NoKernel(Exception):
     """There are no kernels for what a layer asks for; the message says what that is."""
 
 
-class WrongTiles(Exception):
-    """Tiles that kernels cannot have; the message says which, and why."""
-
-
 class Variant(ABC):
     """Variants that are equal share their kernels. Those of one `kind` are numbered, and end their names with it."""
 
