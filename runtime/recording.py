@@ -92,7 +92,7 @@ class Recorder:
                 self._recorded = _shape(batch), Recording(loss_of, parameters, batch)
             except RuntimeError:
                 # Among them: there is no room for what is kept. What else is wrong shows where each kernel is told.
-                _recover()
+                recover()
         if self._recorded is None or not self._recorded[1].holds:
             self._recorded, self._fixed = None, False
             return None
@@ -114,7 +114,7 @@ def waits_seen() -> Iterator[list[str]]:
             found += [str(one.message) for one in told if "called a synchronizing" in str(one.message)]
 
 
-def _recover() -> None:
+def recover() -> None:
     """After what could not be recorded: the generator takes itself for recorded still, and would refuse seeds."""
     torch.cuda.synchronize()
     torch.cuda.empty_cache()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -101,11 +102,11 @@ def _in_float64(use: Use) -> Use:
     return Use(use.name, use.entry, run, values, use.where, None)
 
 
-class unwritten_memory_is_nan:  # noqa: N801  a context, like those of torch
+@contextmanager
+def unwritten_memory_is_nan() -> Iterator[None]:
     """What torch.empty gives is NaN."""
-
-    def __enter__(self) -> None:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-
-    def __exit__(self, *_: object) -> None:
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
         torch.use_deterministic_algorithms(False)

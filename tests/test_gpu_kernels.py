@@ -63,23 +63,21 @@ def hold_all(emission: Loaded, model: nn.Module, given: Sequence[Tensor], target
 LENGTH = 333
 
 
-def attending(options: str, width: int, heads: int = 2) -> str:
+def attending(options: str, width: int) -> str:
     kinds = {"prefix": "int[B]", "documents": "int[B, T]", "keys": "bool[B, T]", "pairs": "bool[B, T, T]"}
     ports = "".join(f", {name}: {kind}" for name, kind in kinds.items() if f"= {name}" in options)
-    weights = f"Weight([{heads}]), by = Weight([{heads}]"
-    options = options.replace("Weight([2]), by = Weight([2]", weights)
-    size = width * heads
+    size = 2 * width
     return f"""\
 dlspec 1
 tilt(s, q, k, h, slope, by) = by * s - exp(slope) * abs(q - k) / (1 + h)
 model Net: (x: [B, T <= 2048, {size}]{ports}) -> (y: [B, T, {size}]) {{
-  x -> attn: SelfAttention({heads}{", " + options if options else ""}) as y
+  x -> attn: SelfAttention(2{", " + options if options else ""}) as y
 }}
 """
 
 
-def attended(options: str, width: int, dtype: torch.dtype, heads: int = 2, length: int = LENGTH) -> None:
-    emission = loaded_for_gpu(compiled(attending(options, width, heads)))
+def attended(options: str, width: int, dtype: torch.dtype, length: int = LENGTH) -> None:
+    emission = loaded_for_gpu(compiled(attending(options, width)))
     model = drawn(emission.model.Net(), dtype, 0.05).eval()
     places = torch.arange(length)
     more = {
@@ -88,7 +86,7 @@ def attended(options: str, width: int, dtype: torch.dtype, heads: int = 2, lengt
         "keys": torch.arange(2 * length).reshape(2, length) % 7 != 3,
         "pairs": torch.arange(2 * length * length).reshape(2, length, length) % 5 != 3,
     }
-    given = [draw(2, length, width * heads).to(dtype)]
+    given = [draw(2, length, 2 * width).to(dtype)]
     hold_all(emission, model, given + [value.cuda() for name, value in more.items() if f"= {name}" in options])
 
 

@@ -54,7 +54,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(recording, "waits_seen", seen)
     monkeypatch.setattr(recording, "Recording", Played)
-    monkeypatch.setattr(recording, "_recover", lambda: found.append("recovered"))
+    monkeypatch.setattr(recording, "recover", lambda: found.append("recovered"))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..recording import waits_seen
+from ..recording import recover, waits_seen
 
 
 def seconds_of(run: Callable[[], object], device: torch.device) -> float:
@@ -51,6 +51,7 @@ def _recorded(run: Callable[[], object]) -> Callable[[], object] | None:
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             run()
     except RuntimeError:
+        recover()
         return None
     return graph.replay
 
