@@ -55,10 +55,10 @@ class Bench:
         def emitted(word: str) -> Artefact:
             return compile_to_run(source, set, recipe, allow_python=allow_python, kernels=word)
 
+        plain = emitted("torch")
         self.device = _device(device)
         if kernels == "auto":
             kernels = "torch" if _without_kernels(self.device) else "triton"
-        plain = emitted("torch")
         self.artefacts = {"torch": plain} if kernels == "torch" else {kernels: emitted(kernels), "torch": plain}
         self.program = program_of(plain)
         self.warnings: tuple[Diagnostic, ...] = tuple(d for d in plain.diagnostics if d.severity == "warning")
