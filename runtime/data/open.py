@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .arrays import open_arrays
 from .dataset import Data, DataError
 from .digits import open_digits
+from .options import Options
 from .task import open_task
 from .text import open_text
 from .tokens import open_tokens
 
-SOURCES = ("arrays", "digits", "task", "text", "tokens")
+# A source of data is a line here: from its options, the directory of the spec and the seed of the run to its data.
+SOURCES: Mapping[str, Callable[[Options, Path, int], Data]] = {
+    "arrays": lambda options, base, seed: open_arrays(options, base),
+    "digits": lambda options, base, seed: open_digits(options),
+    "task": lambda options, base, seed: open_task(options, seed),
+    "text": open_text,
+    "tokens": open_tokens,
+}
 
 
 def open_data(settings_data: dict[str, Any], *, base: Path, seed: int) -> Data:
@@ -22,19 +31,10 @@ def open_data(settings_data: dict[str, Any], *, base: Path, seed: int) -> Data:
     `base` is the directory of the spec, which file names are relative to. Raises DataError.
     """
     source, options = settings_data["source"], settings_data.get("options") or {}
-    match source:
-        case "arrays":
-            return open_arrays(options, base)
-        case "digits":
-            return open_digits(options)
-        case "task":
-            return open_task(options, seed)
-        case "text":
-            return open_text(options, base, seed)
-        case "tokens":
-            return open_tokens(options, base, seed)
-    near = difflib.get_close_matches(source, SOURCES, n=1)
-    raise DataError(
-        f"this version of dlspec has no data source `{source}`",
-        f"did you mean {near[0]}?" if near else f"there are: {', '.join(SOURCES)}",
-    )
+    if source not in SOURCES:
+        near = difflib.get_close_matches(source, SOURCES, n=1)
+        raise DataError(
+            f"this version of dlspec has no data source `{source}`",
+            f"did you mean {near[0]}?" if near else f"there are: {', '.join(SOURCES)}",
+        )
+    return SOURCES[source](options, base, seed)
