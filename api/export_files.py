@@ -16,11 +16,13 @@ from .input_ranges import input_ranges
 from .trained import Trained, metadata_of
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
     from numpy.typing import NDArray
     from torch import nn
 
     from ..compiler.backends.onnx.weights import WeightSource
     from ..compiler.pipeline import Artefact
+    from ..compiler.training.format import Format
     from ..runtime.checkpoint import Checkpoint
     from ..runtime.export.proof import Proof, Runner
     from ..runtime.metadata import Metadata
@@ -31,8 +33,11 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class File:
+    """`outputs` are those that it holds; left out, it holds all of the model."""
+
     format: str
     name: str
+    outputs: tuple[str, ...] | None = None
 
 
 def chosen_files(trained: Trained, formats: list[str] | None) -> list[File]:
@@ -46,7 +51,7 @@ def chosen_files(trained: Trained, formats: list[str] | None) -> list[File]:
     analysis = analyse(record.source, record.overrides, allow_python=trained.allow_python)
     model = trained.program.options.model_class
     section = analysis.exports.get(model)
-    named = {} if section is None else {type(file).word: file.path for file in section.files}
+    named = {} if section is None else {type(file).word: _file(file) for file in section.files}
     stem = trained.program.name
     if formats is None and analysis.spec is not None and model in analysis.spec.scope.exports:
         item = analysis.spec.scope.exports[model]
@@ -55,8 +60,8 @@ def chosen_files(trained: Trained, formats: list[str] | None) -> list[File]:
         if later or section is None:
             what = "\n".join(later) or "the export section of the spec cannot be used"
             raise Refused(what, f"`--to {','.join(SUFFIXES)}` writes plain files of these formats.")
-        return [File(type(file).word, _file_name(file.path)) for file in section.files]
-    return [File(kind, _file_name(named.get(kind, f"{stem}{SUFFIXES[kind]}"))) for kind in formats or SUFFIXES]
+        return [_file(file) for file in section.files]
+    return [named.get(kind) or File(kind, f"{stem}{SUFFIXES[kind]}") for kind in formats or SUFFIXES]
 
 
 def export_files(
@@ -79,14 +84,14 @@ def export_files(
     with staged(target) as folder, ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dlspec-")))
         for file in files:
-            writer = _writer(file.format, artefact)(artefact, metadata, model, found, weights)
-            writer.write(folder / file.name)
+            writer = _writer(file.format, artefact)(artefact, metadata, model, found, weights, file.outputs)
+            held = writer.write(folder / file.name)
             if file.format == "onnx":
                 from ..runtime.export import check_onnx
 
-                facts[file.name] = check_onnx(folder / file.name, metadata)
+                facts[file.name] = check_onnx(folder / file.name, held)
             if proved:
-                proofs[file.name] = _prove(writer, folder / file.name, found.step, scratch)
+                proofs[file.name] = _prove(writer, folder / file.name, held, found.step, scratch)
                 proofs[file.name].require(file.name)
         return write_report(
             folder,
@@ -100,18 +105,20 @@ def export_files(
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writes one format of a trained model, and runs what was written."""
+    """Writes one format of a trained model, and runs what was written. `metadata` is that of the whole model."""
 
     artefact: Artefact
     metadata: Metadata
     model: nn.Module
     checkpoint: Checkpoint
     weights: str | None
+    outputs: tuple[str, ...] | None
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path) -> Metadata:
+        """Write it; what the file says about itself."""
         raise AssertionError
 
-    def write_other(self, path: Path, other: nn.Module) -> None:
+    def write_other(self, path: Path, other: nn.Module) -> Metadata:
         """Another model of the same kind."""
         raise AssertionError
 
@@ -120,7 +127,7 @@ class _Writer:
 
 
 class _Onnx(_Writer):
-    def write(self, path: Path) -> None:
+    def write(self, path: Path) -> Metadata:
         from ..compiler.backends.onnx.weights import SafetensorsFile
 
         stored = self.checkpoint.path / WEIGHTS
@@ -130,35 +137,43 @@ class _Onnx(_Writer):
             beside = path.with_name(WEIGHTS)
             if not beside.exists():
                 shutil.copyfile(stored, beside)
-            self._save(path, SafetensorsFile(beside).by_reference())
-        else:
-            self._save(path, SafetensorsFile(stored))
+            return self._save(path, SafetensorsFile(beside).by_reference())
+        return self._save(path, SafetensorsFile(stored))
 
-    def write_other(self, path: Path, other: nn.Module) -> None:
+    def write_other(self, path: Path, other: nn.Module) -> Metadata:
         from ..runtime.checkpoint import tensors_of
 
-        self._save(path, {name: tensor.numpy() for name, tensor in tensors_of(other).items()})
+        return self._save(path, {name: tensor.numpy() for name, tensor in tensors_of(other).items()})
 
     def open(self, path: Path) -> Runner:
         from ..runtime.onnx_session import open_onnx
 
         return open_onnx(path).run
 
-    def _save(self, path: Path, weights: Mapping[str, NDArray[Any]] | Mapping[str, WeightSource]) -> None:
+    def _save(self, path: Path, weights: Mapping[str, NDArray[Any]] | Mapping[str, WeightSource]) -> Metadata:
         from ..compiler.backends.onnx.model import build
-        from ..compiler.backends.onnx.save import INLINE_LIMIT, save
         from ..compiler.backends.onnx.weights import WeightFault
         from ..compiler.layers.base import NoOnnxForm
-        from ..runtime.metadata import write_metadata
 
         try:
-            model = build(self.artefact.graph, weights, metadata=write_metadata(self.metadata))
-            save(model, path, inline_limit=_INLINE.get(self.weights or "", INLINE_LIMIT))
+            return self._finish(build(self.artefact.graph, weights, outputs=self.outputs), path)
         except WeightFault as fault:
             raise Refused(str(fault)) from None
         except NoOnnxForm as missing:
             message = f"this version of dlspec has no ONNX form of {missing}"
             raise Refused(message, "`--to torchscript` leaves ONNX out.") from None
+
+    def _finish(self, model: ir.Model, path: Path) -> Metadata:
+        """Save a model of some outputs, with what it says about itself."""
+        from ..compiler.backends.onnx.save import INLINE_LIMIT, save
+        from ..runtime.metadata import write_metadata
+
+        ports = (value.name for value in (*model.graph.inputs, *model.graph.outputs))
+        held = self.metadata.of_ports({name for name in ports if name})
+        model.metadata_props.clear()
+        model.metadata_props.update(sorted(write_metadata(held).items()))
+        save(model, path, inline_limit=_INLINE.get(self.weights or "", INLINE_LIMIT))
+        return held
 
 
 _INLINE = {"file": -1, "inline": 2**31 - 1}
@@ -168,25 +183,27 @@ _INLINE = {"file": -1, "inline": 2**31 - 1}
 class _TracedOnnx(_Onnx):
     """Of a model with layers written in Python, of which only PyTorch knows what they do."""
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path) -> Metadata:
         if self.weights == "reference":
             message = "PyTorch's exporter rewrites weights, so none can be left in the checkpoint"
             raise Refused(message, "`--weights file` lays them beside the model.")
-        self.write_other(path, self.model)
+        return self.write_other(path, self.model)
 
-    def write_other(self, path: Path, other: nn.Module) -> None:
-        from ..compiler.backends.onnx.save import INLINE_LIMIT, save
+    def write_other(self, path: Path, other: nn.Module) -> Metadata:
+        from ..compiler.backends.onnx.outputs import keep_outputs
         from ..runtime.export import trace_onnx
 
         model = trace_onnx(other, self.metadata, input_ranges(self.artefact.graph))
-        save(model, path, inline_limit=_INLINE.get(self.weights or "", INLINE_LIMIT))
+        if self.outputs is not None:
+            keep_outputs(model, self.outputs)
+        return self._finish(model, path)
 
 
 class _TorchScript(_Writer):
-    def write(self, path: Path) -> None:
-        self.write_other(path, self.model)
+    def write(self, path: Path) -> Metadata:
+        return self.write_other(path, self.model)
 
-    def write_other(self, path: Path, other: nn.Module) -> None:
+    def write_other(self, path: Path, other: nn.Module) -> Metadata:
         from ..compiler.backends.pytorch.lending import lends
         from ..runtime.export import write_torchscript
 
@@ -199,6 +216,7 @@ class _TorchScript(_Writer):
         write_torchscript(
             path, name, self.artefact.export_code, self.artefact.graph.model.name, other, self.artefact.beside
         )
+        return self.metadata
 
     def open(self, path: Path) -> Runner:
         from ..runtime.export import open_torchscript
@@ -213,7 +231,7 @@ def _writer(format: str, artefact: Artefact) -> type[_Writer]:
     return _TracedOnnx if format == "onnx" and artefact.beside else _WRITERS[format]
 
 
-def _prove(writer: _Writer, path: Path, step: int, scratch: Path) -> Proof:
+def _prove(writer: _Writer, path: Path, held: Metadata, step: int, scratch: Path) -> Proof:
     from ..runtime.export import prove
 
     def shaken(other: nn.Module) -> Runner:
@@ -222,8 +240,15 @@ def _prove(writer: _Writer, path: Path, step: int, scratch: Path) -> Proof:
         return writer.open(copy)
 
     run: Callable[..., Any] = writer.open(path)
-    return prove(
-        run, writer.model, writer.metadata, step=step, ranges=input_ranges(writer.artefact.graph), shaken=shaken
+    ranges = input_ranges(writer.artefact.graph)
+    return prove(run, writer.model, held, step=step, whole=writer.metadata, ranges=ranges, shaken=shaken)
+
+
+def _file(format: Format) -> File:
+    """A line of an export section."""
+    outputs = getattr(format, "outputs", None)
+    return File(
+        type(format).word, _file_name(format.path), None if outputs is None else tuple(name for name, _ in outputs)
     )
 
 

@@ -6,8 +6,8 @@ In an ONNX file these are the entries of `metadata_props` whose keys begin with 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .dims import symbols_of
@@ -35,6 +35,13 @@ class Metadata:
     tokenizer: Tokenizer | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
+
+    def of_ports(self, names: Collection[str]) -> Metadata:
+        """The same of a file that has only these inputs and outputs."""
+        inputs = tuple(port for port in self.inputs if port.name in names)
+        outputs = tuple(port for port in self.outputs if port.name in names)
+        classes = {output: listed for output, listed in self.classes.items() if output in names}
+        return replace(self, inputs=inputs, outputs=outputs, classes=classes)
 
 
 def class_names(settings: Settings, fields: Mapping[str, Field]) -> dict[str, tuple[str, ...]]:

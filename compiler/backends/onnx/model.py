@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from ...ir.graph import Graph
 from .builder import OnnxBuilder
 from .lower import lower, tensor_type
+from .outputs import keep_outputs
 from .parameters import parameters
 from .weights import ArrayWeight, WeightSource
 
@@ -23,7 +24,7 @@ def build(
     graph: Graph,
     weights: Mapping[str, np.ndarray | WeightSource],
     *,
-    metadata: Mapping[str, str],
+    metadata: Mapping[str, str] = MappingProxyType({}),
     outputs: Sequence[str] | None = None,
 ) -> ir.Model:
     """The model as an ONNX graph for evaluation. `outputs` names those to keep, with the inputs that they need.
@@ -37,17 +38,10 @@ def build(
     g = OnnxBuilder(OPSET, known, known.match(sources), {*(name for name, _ in entering), *graph.outputs})
     inputs = [g.input(name, type) for name, type in entering]
     for name, value, made in zip(graph.outputs, model.outputs, lower(g, model, inputs), strict=True):
-        if outputs is None or name in outputs:
-            g.output(name, made, tensor_type(value))
+        g.output(name, made, tensor_type(value))
     result = ir.Model(
         g.graph, ir_version=IR_VERSION, producer_name="dlspec", metadata_props=dict(sorted(metadata.items()))
     )
     if outputs is not None:
-        RemoveUnusedNodesPass()(result)
-        _drop_unused_inputs(g.graph)
+        keep_outputs(result, outputs)
     return result
-
-
-def _drop_unused_inputs(graph: ir.Graph) -> None:
-    for value in [value for value in graph.inputs if not value.uses() and not value.is_graph_output()]:
-        graph.inputs.remove(value)

@@ -63,7 +63,7 @@ class Onnx(Format):
 
     word: ClassVar[str] = "onnx"
     example: ClassVar[str] = 'onnx("model.onnx")'
-    later: ClassVar[frozenset[str]] = frozenset({"outputs", "opset", "cache", "quantize", "profile"})
+    later: ClassVar[frozenset[str]] = frozenset({"opset", "cache", "quantize", "profile"})
     spellings: ClassVar[dict[str, str]] = {"opset_version": "opset", "output_names": "outputs", "use_cache": "cache"}
 
     path: File
