@@ -130,6 +130,14 @@ MISTAKES = [
         right='tokens("a.bin", window = 8, validation = "b.bin")',
     ),
     wrong("wrong-value", "2", "at least 3", data="task(copy, length = 4, vocab = 2)", case="text"),
+    wrong("wrong-value", "3", "an even number", data="task(addition, length = 3, vocab = 256)", case="text"),
+    wrong(
+        "wrong-value",
+        "task(addition, length = 2, vocab = 10)",
+        "81 at most",
+        data="task(addition, length = 2, vocab = 10)",
+        case="text",
+    ),
     wrong("unknown-name", "revers", "`reverse`", data="task(revers, length = 4, vocab = 256)", case="text"),
     wrong("unknown-name", "random_flop", "write `random_flip`", data="digits -> random_flop"),
     wrong(

@@ -18,8 +18,10 @@ class Task(DataSource):
     (`addition`), for a model that reads from the left.
 
     Fields: `tokens` and `targets`, int[2 * length]. The tokens are `length` random symbols, a separator (the last of
-    `vocab` tokens) and the answer; the targets are the answer, -100 where nothing is asked. `examples` are trained on
-    and `validation` more kept for validation, all a function of the seed.
+    `vocab` tokens) and the answer; the targets are the answer, -100 where nothing is asked. Of an `addition` the
+    symbols are the digits of two numbers, `length / 2` each, in base `vocab - 1`, and the answer is their sum with one
+    digit more; where there are no more than 2 ^ 20 of them, no addition comes twice, so that validation asks for new
+    ones. `examples` are trained on and `validation` more kept for validation, all a function of the seed.
     """
 
     word: ClassVar[str] = "task"
@@ -36,9 +38,22 @@ class Task(DataSource):
             takes = "`vocab` of a task takes a whole number of at least 3"
             yield OptionFault("wrong-value", takes, "vocab", "too few", "two symbols and the separator are 3 tokens")
 
-    def missing(self) -> Iterator[tuple[str, str | None]]:
-        if self.kind in ("sort", "addition"):
-            yield f"the task `{self.kind}`", "kind"
+        if self.kind == "addition":
+            yield from self._faults_of_addition()
+
+    def _faults_of_addition(self) -> Iterator[OptionFault]:
+        length, symbols = whole(self.length), whole(self.vocab) - 1
+        if length % 2:
+            message = "two numbers that are added have an even number of digits together"
+            yield OptionFault("wrong-value", message, "length", "odd", f"such as {length + 1}, half of it for each")
+            return
+        known, wanted = symbols ** min(length, 64), whole(self.examples) + whole(self.validation)
+        if wanted > known:
+            message = (
+                f"there are {known:,} additions of {length // 2} digits in base {symbols}, and {wanted:,} examples"
+            )
+            help = f"`examples` and `validation` come to {known:,} at most"
+            yield OptionFault("wrong-value", message, "examples", "more than there are", help)
 
     def fields(self) -> Mapping[str, Field]:
         width = operation("*", number(2), self.length)
