@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from .settings import Measure, Settings
+from .settings import Measure, SetMetrics, Settings
 
 # Never counts, whatever `ignore` says: what data sources put where nothing is asked.
 IGNORED = -100
@@ -35,10 +35,11 @@ def _given(options: Settings, batch: Mapping[str, Tensor]) -> tuple[list[Tensor]
     return inputs, values
 
 
-def take(measure: Measure, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def take(measure: Measure | SetMetrics, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The arguments of a loss or of metrics; 16-bit outputs come as fp32, but for what is taken in its own dtype."""
+    own = measure.own_dtype if isinstance(measure, Measure) else ()
     return {
-        argument: values[source] if source in measure.own_dtype else _full(values[source])
+        argument: values[source] if source in own else _full(values[source])
         for argument, source in measure.arguments.items()
     }
 
@@ -52,6 +53,8 @@ def counted(measure: Measure, batch: Mapping[str, Tensor]) -> int:
     targets = _targets(measure, batch)
     if targets is None:
         return len(next(iter(batch.values())))
+    if targets.is_floating_point():
+        return len(targets)  # the probabilities of classes, a row of them for each example
     counts = targets != IGNORED
     if measure.ignore is not None:
         counts &= targets != measure.ignore

@@ -46,14 +46,14 @@ def evaluate(
         data = open_fitting_data(program, data_base or find_data_base(whole), open_data, show)
         for line in data_differences(whole.manifest.data, data.fingerprint):
             show.note(f"the data is not what the run was trained on: {line}")
-        splits = {"train": data.train} | ({"validation": data.validation} if data.validation is not None else {})
+        splits = {"train": data.train.in_evaluation()} | ({"validation": data.validation} if data.validation is not None else {})
         if split not in splits:
             raise Refused(f"the data has no split {split}", f"There are: {', '.join(splits)}.")
         turn = stack.enter_context(borrow(wanted(program, chosen)))
         stack.enter_context(device_faults_are_told())
         learner = Learner(program, chosen)
         learner.restore_model(weights)
-        values = measure_split(learner, turn, splits[split])
+        values = measure_split(learner, turn, splits[split], decode=data.decode)
         assert values is not None  # nothing asks it to stop
         return values
 

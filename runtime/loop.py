@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from .checkpoint import Contents, save_checkpoint
 from .display import Display
-from .divergence import report_divergence
+from .divergence import Pass, report_divergence
 from .errors import Stopped
 from .feed import Feed, Portion
 from .isolation import Turn
@@ -106,34 +106,41 @@ def update(training: Training) -> None:
     position, learner = training.position, training.learner
     begun = time.perf_counter()
     portion = training.feed.portion(position.step)
-    rate = learner.program.learning_rate(position.step, training.steps, training.order.per_epoch)
+    passes: dict[str, Pass] = {}
     with training.turn:
-        gradients = learner.compute_gradients(training.turn, portion.batch, position.step)
-        if not gradients.finite:
-            raise report_divergence(training.run, learner, portion, position.step, rate, gradients)
-        learner.apply_gradients(rate)
+        for phase, time_ in learner.turns():
+            rate = learner.program.learning_rate(position.step, training.steps, training.order.per_epoch, phase)
+            gradients = learner.compute_gradients(training.turn, portion.batch, position.step, phase, time_)
+            passes[phase.name] = Pass(phase, gradients, rate)
+            if not gradients.finite:
+                raise report_divergence(training.run, learner, portion, position.step, passes[phase.name])
+            learner.apply_gradients(rate, phase)
     position.step += 1
     position.pending = True
-    position.rate = rate
+    position.rate = next(iter(passes.values())).rate
     training.seconds += time.perf_counter() - begun
     training.entries += entries_of(training.options, portion.batch)
-    record_update(training, portion, gradients.loss, gradients.norm)
+    record_update(training, portion, list(passes.values()))
 
 
-def record_update(training: Training, portion: Portion, loss: float, norm: float) -> None:
-    """Show the update, and log it if it is the first, the last, or its turn has come."""
+def record_update(training: Training, portion: Portion, passes: Sequence[Pass]) -> None:
+    """Show the update, and log it if it is the first, the last, or its turn has come.
+
+    Of a phase that runs several times the last is what counts.
+    """
     position = training.position
     speed = training.entries / max(training.seconds, 1e-9)
-    training.display.step(position.step, loss, position.rate, speed)
+    losses = {one.phase.function("loss"): one.gradients.loss for one in passes}
+    training.display.step(position.step, losses, position.rate, speed)
     every = max(1, training.steps // TRAIN_RECORDS)
     if position.step % every and position.step not in (1, training.steps):
         return
     record = {
         "step": position.step,
         "split": "train",
-        "loss": loss,
-        "lr": position.rate,
-        "gradient_norm": norm,
+        **losses,
+        **_rates(passes),
+        **{one.phase.function("gradient_norm"): one.gradients.norm for one in passes},
         "epoch": portion.epoch,
         f"{unit(training.options)}_per_second": round(speed, 1),
     }
@@ -141,12 +148,25 @@ def record_update(training: Training, portion: Portion, loss: float, norm: float
     training.seconds, training.entries = 0.0, 0
 
 
+def _rates(passes: Sequence[Pass]) -> dict[str, float]:
+    """The one rate of all phases, or one each."""
+    if len({one.phase.learning_rate for one in passes}) == 1:
+        return {"lr": passes[0].rate}
+    return {one.phase.function("lr"): one.rate for one in passes}
+
+
 def follow_up(training: Training) -> None:
     """What is due after an update: validation, early stopping, a sample, a checkpoint. Left pending by a signal."""
     position, options = training.position, training.options
     last = position.step == training.steps
     if training.data.validation is not None and (training.due(options.validate) or last):
-        values = measure_split(training.learner, training.turn, training.data.validation, training.asked_to_stop)
+        values = measure_split(
+            training.learner,
+            training.turn,
+            training.data.validation,
+            training.asked_to_stop,
+            decode=training.data.decode,
+        )
         if values is None:
             return
         position.validation = values

@@ -20,13 +20,14 @@ from .program import Program
 
 if TYPE_CHECKING:
     from .data import Data
+    from .weights import StartingWeights
 
 OpenData = Callable[..., "Data"]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """`steps` is how many updates the whole run takes."""
+    """`steps` is how many updates the whole run takes, `notes` what there is to say of the weights it starts from."""
 
     program: Program
     data: Data
@@ -34,15 +35,33 @@ class Prepared:
     learner: Learner
     turn: Turn
     steps: int
+    notes: tuple[str, ...] = ()
 
 
-def prepare(program: Program, data: Data, turn: Turn, device: torch.device) -> Prepared:
-    """A learner at its first step. Raises Refused where the settings ask for what the data does not have."""
+def prepare(
+    program: Program, data: Data, turn: Turn, device: torch.device, start: StartingWeights | None = None
+) -> Prepared:
+    """A learner at its first step, with weights that are drawn or those of `start`.
+
+    Raises Refused where the settings ask for what the data does not have, and where `start` is not the model's.
+    """
     _require_validation(program, data)
     options = program.options
     order = Order(options.seed, len(data.train), options.batch)
     steps = options.steps or max(1, round((options.epochs or 0) * order.per_epoch))
-    return Prepared(program, data, order, Learner(program, device), turn, steps)
+    # Before there is a learner, which may keep copies of weights.
+    model = program.make_model(device)
+    notes = () if start is None else start.fill(model)
+    return Prepared(program, data, order, Learner(program, device, model), turn, steps, notes)
+
+
+def open_starting_weights(program: Program, base: Path) -> StartingWeights | None:
+    """The files that the recipe starts from; None where weights are drawn. Raises Refused."""
+    if program.options.start is None:
+        return None
+    from .weights import open_start
+
+    return open_start(program.options.start, base)
 
 
 def open_fitting_data(program: Program, base: Path, open_data: OpenData | None, display: Display) -> Data:
@@ -56,6 +75,8 @@ def open_fitting_data(program: Program, base: Path, open_data: OpenData | None, 
     errors = [message for message in messages if message.severity == "error"]
     if errors:
         raise Refused("\n".join(one.text for one in errors), "\n".join(one.help for one in errors if one.help))
+    for note in data.notes:
+        display.note(note)
     for message in messages:
         display.note(". ".join(part for part in (message.text, message.help) if part))
     return data

@@ -54,6 +54,46 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class SetMetrics:
+    """Metrics of a whole set that are no means: what `metric_states` of the recipe is given, and what is done with what
+    it keeps of each batch, by name: "sum" or "join". `decodes` says that `metric_values` turns tokens into text."""
+
+    arguments: Mapping[str, str]
+    keep: Mapping[str, str]
+    decodes: bool
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of an update: a loss whose gradients reach what the phase updates, `times` in a row.
+
+    A training without phases is one without a name. `updates` are the modules whose running statistics the phase moves,
+    by path; a `*` stands for one level. `learning_rate` names the function of the recipe.
+    """
+
+    name: str
+    loss: Measure
+    times: int = 1
+    updates: tuple[str, ...] = ()
+    learning_rate: str = "learning_rate"
+
+    def function(self, what: str) -> str:
+        """The name of a function of the recipe, such as `loss`, in this phase."""
+        return f"{self.name}_{what}" if self.name else what
+
+    @property
+    def prefix(self) -> str:
+        """What begins the names of its optimizer's state."""
+        return f"{self.name}/" if self.name else ""
+
+    def moves_statistics_of(self, name: str) -> bool:
+        """Whether a buffer of the model lies in what the phase updates."""
+        levels = name.split(".")
+        paths = (path.split(".") for path in self.updates)
+        return any(all(part in ("*", level) for part, level in zip(path, levels, strict=False)) for path in paths)
+
+
+@dataclass(frozen=True)
 class Length:
     """A length of training: updates, passes over the data, or a part of the whole run. One of the three is set."""
 
@@ -100,8 +140,9 @@ class Settings:
     least: Mapping[str, int]
     data: Mapping[str, Any]
     bind: Mapping[str, str]
-    loss: Measure
+    phases: tuple[Phase, ...]
     metrics: Measure | None
+    set_metrics: SetMetrics | None
     steps: int | None
     epochs: float | None
     batch: int
@@ -116,6 +157,18 @@ class Settings:
     keep: int
     early_stop: EarlyStop | None
     sample: Sample | None
+    start: Mapping[str, Any] | None = None
+    """Which weights the run begins with, where they are not drawn: `weights.open_start` reads it."""
+
+    @property
+    def loss(self) -> Measure:
+        """The loss, or that of the first phase."""
+        return self.phases[0].loss
+
+    @property
+    def losses(self) -> dict[str, Measure]:
+        """All losses, by what they are called where they are measured: `loss`, or `judge_loss` of the phase `judge`."""
+        return {phase.function("loss"): phase.loss for phase in self.phases}
 
 
 def read_settings(data: Mapping[str, Any]) -> Settings:
@@ -140,7 +193,7 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
     if precision not in PRECISIONS:
         raise Refused(f"precision {precision} cannot be trained in", f"Use one of {', '.join(PRECISIONS)}.")
     model = data["model"]
-    loss = _measure(data["loss"])
+    phases = _phases(data)
     return Settings(
         name=data["name"],
         recipe=data["recipe"],
@@ -151,8 +204,9 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
         least=dict(model.get("least", {})),  # of a run made before there were any
         data=data["data"],
         bind=dict(data["bind"]),
-        loss=loss,
-        metrics=_metrics(data["metrics"], loss) if data["metrics"] else None,
+        phases=phases,
+        metrics=_metrics(data["metrics"], phases[0].loss) if data["metrics"] else None,
+        set_metrics=SetMetrics(**data["set_metrics"]) if "set_metrics" in data else None,
         steps=data["steps"],
         epochs=data["epochs"],
         batch=batch,
@@ -167,6 +221,7 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
         keep=data["checkpoint"]["keep"],
         early_stop=EarlyStop(**data["early_stop"]) if data["early_stop"] else None,
         sample=_sample(data["sample"]),
+        start=data.get("start"),
     )
 
 
@@ -185,6 +240,16 @@ def _measure(measure: Mapping[str, Any]) -> Measure:
         alike=tuple((pair["output"], pair["field"]) for pair in measure.get("alike", ())),
         own_dtype=tuple(measure.get("own_dtype", ())),
         in_model=dict(measure.get("in_model", {})),
+    )
+
+
+def _phases(data: Mapping[str, Any]) -> tuple[Phase, ...]:
+    """Those there are, or the one without a name."""
+    if "phases" not in data:
+        return (Phase("", _measure(data["loss"])),)
+    return tuple(
+        Phase(one["name"], _measure(one["loss"]), one["times"], tuple(one["updates"]), one["learning_rate"])
+        for one in data["phases"]
     )
 
 

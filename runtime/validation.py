@@ -1,9 +1,9 @@
-"""Means over a whole split, exact whatever the size of the batches."""
+"""The loss and metrics over a whole split, exact whatever the size of the batches."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,22 +18,27 @@ from .settings import Measure
 if TYPE_CHECKING:
     from .data import Split
 
+Decode = Callable[[Sequence[int]], str]
+
 # What may be done to a mean over the whole set.
 AFTER: Mapping[str, Callable[[float], float]] = {"exp": lambda mean: math.exp(mean) if mean < 709 else math.inf}
 
 
 def measure_split(
-    learner: Learner, turn: Turn, split: Split, stopped: Callable[[], object] = lambda: False
+    learner: Learner,
+    turn: Turn,
+    split: Split,
+    stopped: Callable[[], object] = lambda: False,
+    *,
+    decode: Decode | None = None,
 ) -> dict[str, float | None] | None:
     """The loss and metrics over all of `split`, the model in evaluation; None where `stopped` said so in between.
 
-    Each batch weighs as much as it has entries that count; sums are kept in double precision. A value that is not
-    finite (a perplexity may well overflow) is None: JSON has no word for it.
+    `decode` makes text of tokens, for metrics of texts. A value that is not finite (a perplexity may well overflow) is
+    None: JSON has no word for it.
     """
     options, size = learner.options, learner.options.batch // learner.options.accumulate
-    measures = {"loss": options.loss} | ({"metrics": options.metrics} if options.metrics else {})
-    sums: dict[str, Tensor] = {}
-    weights = dict.fromkeys(measures, 0)
+    means, states = Means(learner), States(learner)
     learner.model.eval()
     try:
         for start in range(0, len(split), size):
@@ -43,36 +48,76 @@ def measure_split(
             with turn, torch.no_grad():
                 turn.seed(derive_seed(options.seed, "validation", start))
                 values = learner.values_of(learner.to_device(batch))
-                for kind, measure in measures.items():
-                    count = counted(measure, batch)
-                    weights[kind] += count
-                    if count:  # the mean over no entries is no number
-                        _add(sums, _means(learner, kind, measure, values), count)
+                means.add(batch, values)
+                states.add(values)
     finally:
         learner.model.train()
-    after = options.metrics.after if options.metrics else {}
-    return _finish(sums, weights, after)
+    found = means.values() | states.values(decode)
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
 
 
-def _means(learner: Learner, kind: str, measure: Measure, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    if kind == "loss":
-        return {"loss": learner.loss_of(values)}
-    return learner.program.recipe.metrics(**take(measure, values))
+class Means:
+    """Means over all entries that count. Each batch weighs as much as it has such; sums are in double precision."""
+
+    def __init__(self, learner: Learner) -> None:
+        options = learner.options
+        self._learner = learner
+        self._phases = {phase.function("loss"): phase for phase in options.phases}
+        self._measures = options.losses | ({"metrics": options.metrics} if options.metrics else {})
+        self._sums: dict[str, Tensor] = {}
+        self._weights = dict.fromkeys(self._measures, 0)
+
+    def add(self, batch: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+        """A batch, as it is on the CPU, and all that is known of it on the device."""
+        for kind, measure in self._measures.items():
+            count = counted(measure, batch)
+            self._weights[kind] += count
+            if count:  # the mean over no entries is no number
+                for name, mean in self._means(kind, measure, values).items():
+                    share = mean.double() * count
+                    self._sums[name] = self._sums[name] + share if name in self._sums else share
+
+    def values(self) -> dict[str, float]:
+        """Divide, fetching all sums at once, and apply what comes after the mean."""
+        if not self._sums:
+            return {}
+        totals = dict(zip(self._sums, torch.stack(list(self._sums.values())).tolist(), strict=True))
+        weights = self._weights
+        means = {name: total / weights[name if name in weights else "metrics"] for name, total in totals.items()}
+        options = self._learner.options
+        after = options.metrics.after if options.metrics else {}
+        return {name: AFTER[after[name]](mean) if name in after else mean for name, mean in means.items()}
+
+    def _means(self, kind: str, measure: Measure, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        phase = self._phases.get(kind)
+        if phase is not None:
+            return {kind: self._learner.loss_of(values, phase)}
+        return self._learner.program.recipe.metrics(**take(measure, values))
 
 
-def _add(sums: dict[str, Tensor], means: Mapping[str, Tensor], count: int) -> None:
-    for name, mean in means.items():
-        share = mean.double() * count
-        sums[name] = sums[name] + share if name in sums else share
+class States:
+    """What metrics that are no means keep of each batch, added up or joined."""
 
+    def __init__(self, learner: Learner) -> None:
+        self._recipe = learner.program.recipe
+        self._metrics = learner.options.set_metrics
+        self._sums: dict[str, Tensor] = {}
+        self._joined: dict[str, list[Tensor]] = {}
 
-def _finish(
-    sums: Mapping[str, Tensor], weights: Mapping[str, int], after: Mapping[str, str]
-) -> dict[str, float | None]:
-    """Divide, fetching all sums at once, and apply what comes after the mean."""
-    if not sums:
-        return {}
-    totals = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
-    means = {name: total / weights["loss" if name == "loss" else "metrics"] for name, total in totals.items()}
-    values = {name: AFTER[after[name]](mean) if name in after else mean for name, mean in means.items()}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        if self._metrics is None:
+            return
+        for name, state in self._recipe.metric_states(**take(self._metrics, values)).items():
+            if self._metrics.keep[name] == "join":
+                self._joined.setdefault(name, []).append(state.cpu())
+            else:
+                share = state.double() if state.is_floating_point() else state.long()
+                self._sums[name] = self._sums[name] + share if name in self._sums else share
+
+    def values(self, decode: Decode | None) -> dict[str, float]:
+        """The metrics, of all that was kept."""
+        if self._metrics is None or not (self._sums or self._joined):
+            return {}
+        states = {name: total.cpu() for name, total in self._sums.items()}
+        states |= {name: torch.cat(parts) for name, parts in self._joined.items()}
+        return self._recipe.metric_values(**states, **({"decode": decode} if self._metrics.decodes else {}))

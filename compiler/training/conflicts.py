@@ -14,6 +14,7 @@ from .cadence import Patience
 from .calls import Chosen
 from .dataset import Data
 from .lines import Lines, Section
+from .measure import SetMetric
 from .modules import ModuleName
 from .optimizer import Optimizer
 from .ports import Ports
@@ -121,6 +122,23 @@ def check_watched(
             listed = ", ".join(f'"{name}"' for name in measured)
             help = f"`on` takes {'one of ' if len(measured) > 1 else ''}{listed}"
             report.error("unknown-name", f'nothing is measured as "{on}"', place, "not measured", help=help)
+
+
+def check_texts(metrics: Sequence[Measured], data: Data | None, report: Report) -> None:
+    """Metrics of texts have data that has a tokenizer."""
+    if data is None or data.source.options.tokenizes():
+        return
+    for measured in metrics:
+        if isinstance(measured.metric, SetMetric) and measured.metric.decodes:
+            word, source = measured.metric.word, data.source.options.word
+            report.error(
+                "needs-text",
+                f"`{word}` compares texts, and `{source}` has no tokenizer to make them with",
+                measured.said.span,
+                "no text",
+                help="take it out, or train on `pairs(..)` or `text(..)`",
+                labels=((data.source.span, "the data"),),
+            )
 
 
 # --- samples ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Protocol
 
 from ...grammar.frozen import Frozen
@@ -14,14 +14,15 @@ from .base import Options
 from .source import Field
 from .spelling import real_text
 
-Origin = Literal["output", "input", "data", "constant"]
+Origin = Literal["output", "input", "data", "constant", "model", "state"]
 
 
 class Value(Frozen):
     """What a name in `loss` or `metrics` stands for.
 
     `type` is UNKNOWN where an error was reported, and for the fields of files that are read later. `number` is the
-    constant that stands for all entries. `shown` is how the spec writes it.
+    constant that stands for all entries. `shown` is how the spec writes it. Origins that no spec writes: the "model",
+    whose weights a loss reads, and a "state" that it keeps from batch to batch.
     """
 
     origin: Origin
@@ -40,7 +41,7 @@ class Value(Frozen):
     @property
     def source(self) -> str:
         """Its name in settings."""
-        return f"{self.origin}.{self.name}"
+        return "model" if self.origin == "model" else f"{self.origin}.{self.name}"
 
     @property
     def partial(self) -> bool:
@@ -72,6 +73,10 @@ class Statements(Protocol):
 
     def assign(self, name: str, expression: str) -> str:
         """Give an expression a name, this one or one that is free; returns it."""
+        ...
+
+    def define(self, name: str, lines: Sequence[str]) -> str:
+        """Put a function or class of the name before this one, or of one that is free; returns it."""
         ...
 
 
@@ -108,32 +113,67 @@ class Measure(Options):
 
 
 class Loss(Measure):
-    """A mean over all entries that count."""
+    """What a training makes small."""
 
     spellings: ClassVar[dict[str, str]] = {"reduction": "reduce"}
+    entrywise: ClassVar[bool] = False
+    """Whether the first two inputs are compared entry by entry."""
+    over_pairs: ClassVar[bool] = False
+    """Whether its value is one of pairs of examples in a batch, and so no mean over examples."""
+
+    @property
+    def over_entries(self) -> bool:
+        """Whether it is a mean over entries, and not over examples."""
+        return (self.counts_classes or self.entrywise) and getattr(self, "reduce", "mean") == "mean"
 
     @property
     def ignored(self) -> Number | None:
         """The target that does not count, beside -100."""
         return None
 
+    @property
+    def class_weights(self) -> tuple[Number, ...] | None:
+        """What each class counts, where they count unequally."""
+        return None
+
+    def needs(self, values: Sequence[Value], span: Span) -> tuple[Value, ...]:
+        """What it is given behind its inputs; `span` is where it stands."""
+        return ()
+
+    def state(self, values: Sequence[Value]) -> tuple[str, str, Sequence[str]] | None:
+        """What it keeps from batch to batch: its name in settings, the module's class with its arguments, and the lines
+        of that class."""
+        return None
+
+    def asks_class(self, values: Sequence[Value]) -> bool:
+        """Whether the second of its inputs is a class for each row of the first."""
+        return self.counts_classes
+
+    def compares_entries(self, values: Sequence[Value]) -> bool:
+        return self.entrywise
+
     @abstractmethod
-    def code(self, operands: Sequence[Operand]) -> Call:
-        """What computes it from its inputs."""
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
+        """The expression that computes it from its inputs; `before` takes what is better said in a statement before."""
 
 
 class Metric(Measure):
-    """What is measured beside the loss."""
+    """What is measured beside the loss, on validation data."""
 
     masks: ClassVar[bool] = False
     """Whether it has to be told which entries count."""
-    after: ClassVar[str | None] = None
-    """The function that is applied to its mean over the validation set."""
 
     @property
     def name(self) -> str:
         """What it is called in the log."""
         return self.word
+
+
+class MeanMetric(Metric):
+    """A mean over all entries that count."""
+
+    after: ClassVar[str | None] = None
+    """The function that is applied to its mean over the validation set."""
 
     @abstractmethod
     def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
@@ -141,6 +181,35 @@ class Metric(Measure):
 
         `before` takes what is better said in a statement before it.
         """
+
+
+class SetMetric(Metric):
+    """A metric of a whole set that is no mean over its entries: of every batch some tensors are kept, and its value is
+    that of all of them put together."""
+
+    keeps: ClassVar[Mapping[str, Literal["sum", "join"]]]
+    """What is kept of a batch, by name, and how that of several is put together: added up (in double precision where
+    it is floats), or joined along the first axis."""
+    decodes: ClassVar[bool] = False
+    """Whether its value is one of texts: `decode` then makes one of a list of token numbers."""
+
+    @abstractmethod
+    def kept(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> Sequence[str]:
+        """What computes each of `keeps`, a tensor of a batch; `counted` and `before` are those of `MeanMetric.code`."""
+
+    @abstractmethod
+    def value(self, kept: Sequence[str], before: Statements) -> str:
+        """What computes the metric, a Python float, NaN where it is not defined; `kept` are the names of the tensors
+        that were kept of the whole set, on the CPU."""
+
+
+def averaged(function: str, arguments: Sequence[str], reduce: str, said: Operand) -> str:
+    """A call of a function of PyTorch that takes the mean unless it is told not to: with `reduce = sum` each example is
+    summed, and the batch averaged."""
+    if reduce == "sum":
+        total = Call(function, (*arguments, 'reduction="sum"'))
+        return f"{total} / len({said.text})"
+    return str(Call(function, tuple(arguments)))
 
 
 # --- entries alike: one number asked for each that is said -----------------------------------------------------
@@ -171,6 +240,21 @@ def check_label(word: str, said: Value, true: Value) -> None:
     wanted = without_type(Tensor("float", dims))
     message = f"`{word}` of `{said.shown}`, {said.type}, takes {wanted}, and `{true.shown}` is {true.type}"
     raise Misfit("shape-mismatch", message, true, f"{true.type} here", f"one number for each row of `{said.shown}`")
+
+
+def check_vectors(word: str, said: Value) -> None:
+    """Vectors lie along the last axis: [B, D]."""
+    if isinstance(said.type, Tensor) and said.type.rank < 2:
+        message = f"`{word}` takes vectors along the last axis, and `{said.shown}` is {said.type}"
+        raise Misfit("shape-mismatch", message, said, f"{said.type} here", "such as [B, 128]")
+
+
+def check_rows(word: str, *values: Value) -> None:
+    """A vector for each example: [B, D]."""
+    for value in values:
+        if isinstance(value.type, Tensor) and value.type.rank != 2:
+            message = f"`{word}` takes one vector for each example, and `{value.shown}` is {value.type}"
+            raise Misfit("shape-mismatch", message, value, f"{value.type} here", "such as [B, 128]")
 
 
 def check_weights(weight: tuple[Number, ...] | None, said: Value) -> None:
@@ -204,6 +288,16 @@ def _filled(n: Number, like: str) -> str:
 def class_axis(rank: int) -> int:
     """Where the classes stand: axis 1 of pictures and volumes, else the last."""
     return 1 if rank in (4, 5) else rank - 1
+
+
+def asks_class(said: Value, true: Value) -> bool:
+    """Of a measure that takes both classes and entries alike: whether these are classes. Of a field that is read later
+    they are, where several are told apart."""
+    if true.number is not None or not isinstance(said.type, Tensor):
+        return False
+    if isinstance(true.type, Tensor):
+        return true.type.rank < said.type.rank
+    return said.type.rank == 2 and said.type.dims[-1].value != 1
 
 
 def width(said: Value) -> Number | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,12 @@ from .cadence import EveryCheckpoint, EverySample, Patience
 from .dataset import Data
 from .init import Init
 from .lengths import Length
-from .measure import Value
+from .measure import MeanMetric, SetMetric, Value
 from .modules import ModuleName
 from .objective import LossTerm, Objective, terms
 from .optimizer import Optimizer
 from .parallelism import Parallel
 from .schedule import Schedule
-from .spelling import real_text
 
 if TYPE_CHECKING:  # of keys that most recipes do not have, and of emission
     from ..backends.pytorch.initial import Scheme
@@ -87,14 +86,23 @@ class TrainPlan(Frozen):
         for term in self.terms:
             yield from term.values
 
-    def metric_values(self) -> Iterator[Value]:
-        for metric in self.metrics:
+    @property
+    def mean_metrics(self) -> list[Measured]:
+        """The metrics that are means over entries."""
+        return [measured for measured in self.metrics if isinstance(measured.metric, MeanMetric)]
+
+    @property
+    def set_metrics(self) -> list[Measured]:
+        """The metrics of a whole set that are no means."""
+        return [measured for measured in self.metrics if isinstance(measured.metric, SetMetric)]
+
+    def metric_values(self, metrics: Iterable[Measured]) -> Iterator[Value]:
+        for metric in metrics:
             yield from (metric.said, metric.true)
 
     @property
     def scheme(self) -> Scheme:
         """How initial weights are drawn."""
         from ..backends.pytorch.initial import Scheme  # a check draws none
-        from .inits.normal import Normal
 
-        return Scheme(real_text(self.init.std)) if isinstance(self.init, Normal) else Scheme()
+        return Scheme(self.init)

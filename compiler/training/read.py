@@ -111,6 +111,7 @@ class _Reading(Frozen):
         watched = self._watched(schedule)
         conflicts.check_validation(self.section, data, watched, report)
         conflicts.check_watched(early_stop, schedule, metrics, lines, report)
+        conflicts.check_texts(metrics or (), data, report)
         if sample is not None:
             conflicts.check_sample(lines, data, ports, report)
         conflicts.check_learning(freeze, rates, phases or (), ports, lines, report)

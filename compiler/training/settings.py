@@ -12,8 +12,9 @@ from ..semantics.number import is_whole, limit, real, spelled, whole
 from ..semantics.tensor import Tensor
 from .arguments import argument_names
 from .lengths import Length
-from .measure import Value, width
+from .measure import MeanMetric, SetMetric, Value, width
 from .plan import TrainPlan
+from .set_states import state_names, ways
 
 SCHEMA = 1
 KEEP = 2
@@ -24,40 +25,46 @@ def settings(
 ) -> dict[str, Any]:
     """The settings of a recipe. `name` is the stem of the spec's file, `model` the section about the model, and `loss`
     what more there is to say of the loss where kernels compute it."""
-    return {
-        "schema": SCHEMA,
-        "name": name,
-        "recipe": plan.recipe,
-        "model": model,
-        "data": plan.data.settings(),
-        "bind": dict(plan.bind),
-        "loss": {
-            "arguments": _arguments(plan.loss_values()),
-            "ignore": _ignored(plan),
-            "classes": _classes(plan),
+    return (
+        {
+            "schema": SCHEMA,
+            "name": name,
+            "recipe": plan.recipe,
+            "model": model,
+            "data": plan.data.settings(),
+            "bind": dict(plan.bind),
+            "loss": {
+                "arguments": _arguments(plan.loss_values()),
+                "ignore": _ignored(plan),
+                "classes": _classes(plan),
+            }
+            | _alike(plan)
+            | dict(loss),
+            "metrics": _metrics(plan),
+            "steps": whole(plan.run.count) if plan.run.unit == "steps" else None,
+            "epochs": plan.run.as_json()["epochs"] if plan.run.unit == "epochs" else None,
+            "batch": plan.batch,
+            "accumulate": plan.accumulate,
+            "clip": None if plan.clip is None else real(plan.clip),
+            "clip_value": None if plan.clip_value is None else real(plan.clip_value),
+            "precision": plan.precision,
+            "seed": plan.seed,
+            "deterministic": plan.deterministic,
+            "validate": _length(plan.validate),
+            "checkpoint": {
+                "every": None if plan.checkpoint is None else _length(plan.checkpoint.length),
+                "keep": KEEP if plan.checkpoint is None else whole(plan.checkpoint.keep),
+            },
+            "early_stop": None
+            if plan.early_stop is None
+            else {"patience": whole(plan.early_stop.validations), "on": plan.early_stop.on},
+            "sample": None
+            if plan.sample is None
+            else {"every": _length(plan.sample.length), "prompt": plan.sample.prompt},
         }
-        | _alike(plan)
-        | dict(loss),
-        "metrics": _metrics(plan),
-        "steps": whole(plan.run.count) if plan.run.unit == "steps" else None,
-        "epochs": plan.run.as_json()["epochs"] if plan.run.unit == "epochs" else None,
-        "batch": plan.batch,
-        "accumulate": plan.accumulate,
-        "clip": None if plan.clip is None else real(plan.clip),
-        "clip_value": None if plan.clip_value is None else real(plan.clip_value),
-        "precision": plan.precision,
-        "seed": plan.seed,
-        "deterministic": plan.deterministic,
-        "validate": _length(plan.validate),
-        "checkpoint": {
-            "every": None if plan.checkpoint is None else _length(plan.checkpoint.length),
-            "keep": KEEP if plan.checkpoint is None else whole(plan.checkpoint.keep),
-        },
-        "early_stop": None
-        if plan.early_stop is None
-        else {"patience": whole(plan.early_stop.validations), "on": plan.early_stop.on},
-        "sample": None if plan.sample is None else {"every": _length(plan.sample.length), "prompt": plan.sample.prompt},
-    }
+        | _set_metrics(plan)
+        | _start(plan)
+    )
 
 
 def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:
@@ -119,14 +126,30 @@ def _alike(plan: TrainPlan) -> dict[str, Any]:
 
 
 def _metrics(plan: TrainPlan) -> dict[str, Any] | None:
-    if not plan.metrics:
+    metrics = plan.mean_metrics
+    if not metrics:
         return None
     ignored = _ignored(plan)
     return {
-        "arguments": _arguments(plan.metric_values()),
-        "names": [measured.name for measured in plan.metrics],
-        "after": {measured.name: measured.metric.after for measured in plan.metrics if measured.metric.after},
+        "arguments": _arguments(plan.metric_values(metrics)),
+        "names": [measured.name for measured in metrics],
+        "after": {m.name: m.metric.after for m in metrics if isinstance(m.metric, MeanMetric) and m.metric.after},
     } | ({} if ignored is None else {"ignore": ignored})
+
+
+def _set_metrics(plan: TrainPlan) -> dict[str, Any]:
+    """What is kept of each batch for metrics of a whole set, by name, and how it is put together."""
+    metrics = plan.set_metrics
+    if not metrics:
+        return {}
+    keep = {name: way for m in metrics for name, way in zip(state_names(m), ways(m), strict=True)}
+    decodes = any(isinstance(m.metric, SetMetric) and m.metric.decodes for m in metrics)
+    arguments = _arguments(plan.metric_values(metrics))
+    return {"set_metrics": {"arguments": arguments, "keep": keep, "decodes": decodes}}
+
+
+def _start(plan: TrainPlan) -> dict[str, Any]:
+    return {} if plan.start is None else {"start": plan.start.settings()}
 
 
 def _length(length: Length | None) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..dims import Dim, broken_bound, evaluate, is_symbol, solved, symbols_of
-from ..settings import Measure, Port, Settings
+from ..settings import Port, Settings
 from .dataset import Data, Field
 
 
@@ -88,8 +88,9 @@ def _bind(dim: Dim, size: int, bindings: dict[str, int], settings: Settings) -> 
 
 def _arguments(settings: Settings, data: Data) -> list[Message]:
     found: list[Message] = []
-    measures: dict[str, Measure | None] = {"loss": settings.loss, "metrics": settings.metrics}
-    for what, measure in measures.items():
+    losses = [(name.replace("_", " "), loss) for name, loss in settings.losses.items()]
+    measures = (*losses, ("metrics", settings.metrics), ("metrics", settings.set_metrics))
+    for what, measure in measures:
         for source in (measure.arguments if measure else {}).values():
             owner, _, name = source.partition(".")
             if owner == "data" and name not in data.fields:
@@ -124,7 +125,7 @@ def _alike(settings: Settings, data: Data) -> list[Message]:
     found: list[Message] = []
     sizes = _sizes(settings, data)
     outputs = {port.name: port.dims[1:] for port in settings.outputs}
-    for output, name in settings.loss.alike:
+    for output, name in (pair for loss in settings.losses.values() for pair in loss.alike):
         field = data.fields.get(name)
         if field is None or any(symbol not in sizes for dim in outputs[output] for symbol in symbols_of(dim)):
             continue

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 from torch import Tensor
 
 from ..errors import RuntimeFault
-from ..text import Tokenizer
+from ..text import Tokenizer, line_of
 
 IGNORED = -100
 """The target that no loss and no metric counts."""
@@ -50,6 +51,10 @@ class Split(ABC):
         A pure function of the seed of the data, `epoch` and `ids`: this is what makes a resumed run exact.
         """
 
+    def in_evaluation(self) -> Split:
+        """The same examples as a model is measured on: without what is drawn for training only."""
+        return self
+
 
 @dataclass(frozen=True)
 class Data:
@@ -60,3 +65,10 @@ class Data:
     fields: dict[str, Field]
     tokenizer: Tokenizer | None = None
     fingerprint: dict[str, Fingerprint] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What its reader has to know of it, such as what was left out; said once."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of tokens, of data that has a tokenizer."""
+        assert self.tokenizer is not None  # the compiler has seen to that
+        return line_of(self.tokenizer, ids)

@@ -19,6 +19,14 @@ _HELD = "\ufffd"
 # a text has the same tokens as in one piece.
 _BOUNDARY = re.compile(r"(?<=\S\n)(?=\S)")
 _PIECE = 1 << 16
+# NUL, start of text and end of text as byte-level BPE spells them.
+_MARKS = {"\0": "Ā", "\2": "Ă", "\3": "ă"}
+# What tokenizers of others call them.
+_NAMES = {
+    "\0": ("<pad>", "[PAD]", "<|pad|>", "<blank>"),
+    "\2": ("<s>", "<bos>", "[BOS]", "[CLS]", "<|startoftext|>"),
+    "\3": ("</s>", "<eos>", "[EOS]", "[SEP]", "<|endoftext|>"),
+}
 
 
 class SubwordDecoding(Decoding):
@@ -84,6 +92,13 @@ class SubwordTokenizer(Tokenizer):
         self.check(ids)
         return self._library.decode(list(ids), skip_special_tokens=False)
 
+    def mark(self, character: str) -> int | None:
+        """In a vocabulary of our own its byte; in another the token that is usually called so."""
+        if self._in_pieces:
+            return super().mark(character)
+        found = (self._library.token_to_id(name) for name in _NAMES[character])
+        return next((token for token in found if token is not None), None)
+
     def decoding(self) -> Decoding:
         return SubwordDecoding(self)
 
@@ -94,9 +109,10 @@ class SubwordTokenizer(Tokenizer):
         )
 
 
-def train_subwords(text: str, size: int) -> SubwordTokenizer:
+def train_subwords(text: str, size: int, *, marked: bool = False) -> SubwordTokenizer:
     """Byte-level BPE with at most `size` tokens (fewer where `text` has no more pairs to merge): the same for the
-    same text, always. Raises TokenizerError."""
+    same text, always. `marked` puts the bytes that are marks first, so that token 0 is no text. Raises TokenizerError.
+    """
     from tokenizers import Tokenizer as Library
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
@@ -111,11 +127,13 @@ def train_subwords(text: str, size: int) -> SubwordTokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         initial_alphabet=alphabet,
-        special_tokens=[],
+        special_tokens=[*_MARKS.values()] if marked else [],
         show_progress=False,  # pyright: ignore[reportCallIssue]
     )
     library.train_from_iterator(cut(text), trainer)
-    return SubwordTokenizer(library.to_str(), in_pieces=True)
+    definition = json.loads(library.to_str())
+    definition["added_tokens"] = []  # else the letter of a mark would be the mark, wherever a text has it
+    return SubwordTokenizer(json.dumps(definition), in_pieces=True)
 
 
 def cut(text: str) -> Iterator[str]:

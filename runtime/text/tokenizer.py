@@ -51,6 +51,14 @@ class Tokenizer(ABC):
     def to_json(self) -> str:
         """Everything that `tokenizer_from_json` needs to make this tokenizer again, in one text."""
 
+    def mark(self, character: str) -> int | None:
+        """The token of one of the characters that are no text (`marks`), or None where it is not one token."""
+        try:
+            (token,) = self.encode(character)
+        except (TokenizerError, ValueError):
+            return None
+        return token
+
     def encode(self, text: str) -> list[int]:
         """The ids of `text`. Raises TokenizerError."""
         return self.encode_array(text).tolist()

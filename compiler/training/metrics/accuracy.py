@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from ...layers.options import Whole
 from ...semantics.number import whole, written
-from ..measure import Metric, Misfit, Operand, Statements, Value, check_classes, width
+from ..measure import MeanMetric, Misfit, Operand, Statements, Value, check_classes, width
 
 
-class Accuracy(Metric):
+class Accuracy(MeanMetric):
     """`accuracy(logits, data.label, top = 1)`: the part of the entries whose class is the one with the largest logit.
 
     With `top = 5` a class among the five largest counts; it is logged as `accuracy_top_5`. Targets that the loss

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ...semantics.tensor import Tensor
-from ..measure import Metric, Value, check_alike, check_classes
+from ..measure import SetMetric, Value, check_alike, check_classes
 
 
-class Auroc(Metric):
+class Auroc(SetMetric):
     """`auroc(output, data.y)`: the area under the curve of true against false positives, over the whole validation set.
 
     The output is a score of any scale, and `y`, 0 or 1, has its shape. With classes, `auroc(logits, data.label)`, it

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
-from ..measure import Metric, Value, check_classes
+from ..measure import SetMetric, Value, check_classes
 from ..values import Word
 from ..words import word_option
 
 
-class F1(Metric):
+class F1(SetMetric):
     """`f1(logits, data.label, average = macro)`: the harmonic mean of precision and recall of each class.
 
     Shapes are those of `accuracy`. `average` is `macro` (every class counts alike), `weighted` (as often as it

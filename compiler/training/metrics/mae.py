@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ..measure import Call, Metric, Operand, Statements, Value, check_alike, target_like
+from ..measure import Call, MeanMetric, Operand, Statements, Value, check_alike, target_like
 
 
-class MAE(Metric):
+class MAE(MeanMetric):
     """`mae(output, data.y)`: the mean of `abs(output - y)` over all entries of two values of one shape."""
 
     word: ClassVar[str] = "mae"

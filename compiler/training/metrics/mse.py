@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ..measure import Call, Metric, Operand, Statements, Value, check_alike, target_like
+from ..measure import Call, MeanMetric, Operand, Statements, Value, check_alike, target_like
 
 
-class MSE(Metric):
+class MSE(MeanMetric):
     """`mse(output, data.y)`: the mean of `(output - y) ^ 2` over all entries of two values of one shape."""
 
     word: ClassVar[str] = "mse"

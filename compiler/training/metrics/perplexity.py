@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ..losses.cross_entropy import CrossEntropy, rows
-from ..measure import Call, Metric, Operand, Statements, Value, check_classes
+from ..measure import Call, MeanMetric, Operand, Statements, Value, check_classes
 
 
-class Perplexity(Metric):
+class Perplexity(MeanMetric):
     """`perplexity(logits, data.targets)`: e to the mean cross-entropy of the whole validation set, without smoothing.
 
     Targets that the loss ignores do not count.

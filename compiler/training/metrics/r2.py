@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ..measure import Metric, Value, check_alike
+from ..measure import SetMetric, Value, check_alike
 
 
-class R2(Metric):
+class R2(SetMetric):
     """`r2(output, data.y)`: 1 less the squared differences over those from the mean of `y`, over the whole validation
     set. 1 is perfect, 0 as good as the mean."""
 

@@ -1,0 +1,23 @@
+"""What metrics of a whole set keep of each batch, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .measure import SetMetric
+
+if TYPE_CHECKING:
+    from .metric_list import Measured
+
+
+def state_names(measured: Measured) -> list[str]:
+    """What they are called in the recipe and in settings: `f1_hits`."""
+    assert isinstance(measured.metric, SetMetric)
+    return [f"{measured.name}_{name}" for name in measured.metric.keeps]
+
+
+def ways(measured: Measured) -> Iterable[str]:
+    """How each of them is put together: `sum` or `join`."""
+    assert isinstance(measured.metric, SetMetric)
+    return measured.metric.keeps.values()
