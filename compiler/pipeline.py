@@ -254,6 +254,7 @@ def emit(
     # A check is quicker without what only an emission needs.
     from .backends.pytorch.initial import Scheme
     from .backends.pytorch.module import emit_module
+    from .backends.pytorch.parts import parts_of
     from .backends.pytorch.recipe import emit_recipe
     from .training.settings import model_settings, settings
 
@@ -276,7 +277,7 @@ def emit(
         graph=graph,
         model_code=emit_module(_with_kernels(graph, kernel_file, plan), source_name, scheme, kernels=kernel_file),
         export_code=emit_module(run_passes(graph, EXPORT_PASSES), source_name, scheme, exporting=True),
-        recipe_code=emit_recipe(plan, source_name, model, kernel_file) if plan is not None else None,
+        recipe_code=None if plan is None else emit_recipe(plan, source_name, model, kernel_file, parts_of(graph)),
         settings=settings(
             plan, spec.name, model_settings(graph, parameter_count(graph)), _fused_loss(graph, plan, kernel_file)
         )

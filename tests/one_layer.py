@@ -85,6 +85,9 @@ class PlainCode:
     def init_weight(self, tensor: str) -> list[str]:
         return [f"nn.init.normal_({tensor}, generator=generator)"]
 
+    def init_vector(self, tensor: str) -> list[str]:
+        return [f"nn.init.normal_({tensor}, generator=generator)"]
+
 
 _INITIAL = """\
 def init_linear(linear, generator):

@@ -184,6 +184,9 @@ class PlainCode:
     def init_weight(self, tensor: str) -> list[str]:
         return []
 
+    def init_vector(self, tensor: str) -> list[str]:
+        return []
+
 
 class Holder:
     """What `self` is where the layer's text is run."""

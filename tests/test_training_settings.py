@@ -89,7 +89,7 @@ def test_everything_that_may_be_written() -> None:
         "sample": {"every": {"epochs": 0.5}, "prompt": "ROMEO:"},
     }
     assert json.loads(json.dumps(found)) == found
-    assert plan_of("text", changes).scheme.std == "0.02"
+    assert plan_of("text", changes).scheme.init.drawn == "from N(0, 0.02^2)"
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ class Code(Protocol):
 
     def fused(self, layer: Layer, x: Tensor, part: str = "") -> str | None:
         """The name of what runs a layer's kernels: a function for an attention, for a norm the class of its module.
-        None where the plain form has to do. `part` is what a layer has kernels for besides: "rotary"."""
+        None where the plain form has to do. `part` is what a layer has besides: "rotary", and "linears" that makes
+        one product of its matrices."""
         ...
 
     def init_as_made(self) -> str:
@@ -99,6 +100,10 @@ class Code(Protocol):
 
     def init_weight(self, tensor: str) -> list[str]:
         """Lines that draw an embedding's or position table's initial weights."""
+        ...
+
+    def init_vector(self, tensor: str) -> list[str]:
+        """Lines that draw a single vector as one of a table is drawn."""
         ...
 
     def placed_like(self) -> list[str]:

@@ -57,7 +57,7 @@ class ClassToken(Layer):
         return f"{module}({x})"
 
     def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
-        return code.init_weight(f"{module}.weight")
+        return code.init_vector(f"{module}.weight")
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         (type_,) = self.infer(x_type)

@@ -24,10 +24,19 @@ class ModuleName(Frozen):
     span: Span
     quoted: bool = False
 
+    @property
+    def pattern(self) -> str:
+        """A regular expression of the paths of modules that it is the name of."""
+        return _expression(self.text) if self.quoted else re.escape(self.text)
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Of several names that match, the one with the most levels counts, and of those the one with the fewest `*`."""
+        return self.text.count("."), -self.text.count("*") if self.quoted else 0
+
     def matches(self, path: str) -> bool:
         """Whether a module is the one that is named, or lies in it."""
-        pattern = _expression(self.text) if self.quoted else re.escape(self.text)
-        return re.fullmatch(rf"{pattern}(\..+)?", path) is not None
+        return re.fullmatch(rf"{self.pattern}(\..+)?", path) is not None
 
 
 def _expression(pattern: str) -> str:

@@ -33,6 +33,13 @@ class Optimizer(Options):
     fused: ClassVar[bool] = False
     """Whether one kernel updates all weights, without memory of its own (`fused=True` in PyTorch)."""
 
+    package: ClassVar[str] = "torch.optim"
+    """Where its class is from; empty where the recipe has it itself."""
+    source: ClassVar[str] = ""
+    """The text of its class, where the recipe has it itself."""
+    doc: ClassVar[str] = ""
+    """What who trains with it has to know, as the docstring of `optimizer` in a recipe."""
+
     factored: ClassVar[bool] = False
     """Whether it keeps the sums of a matrix's rows and columns in place of a moment, and a whole one of a vector."""
 
@@ -48,7 +55,7 @@ class Optimizer(Options):
 
     @abstractmethod
     def constructor(self) -> tuple[str, tuple[str, ...]]:
-        """PyTorch's class, and its arguments after the parameters and the rate."""
+        """The name of its class, and the arguments after the parameters and the rate."""
 
 
 def pair(name: str, given: tuple[Number, Number], usual: tuple[float, float]) -> tuple[str, ...]:

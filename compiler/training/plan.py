@@ -72,6 +72,12 @@ class TrainPlan(Frozen):
         parts = chain([self.data.source.options, self.optimizer], losses, metrics, self.schedule.stages)
         return not self.phases and all(part.runnable for part in parts)
 
+    def freezes(self, path: str) -> bool:
+        """Whether a module or weight does not learn: of the names that match it, the longest is one of `freeze`."""
+        named = [(name.depth, True) for name in self.freeze if name.matches(path)]
+        named += [(one.module.depth, False) for one in self.rates if one.module.matches(path)]
+        return max(named, default=((), False))[1]
+
     @property
     def terms(self) -> list[LossTerm]:
         """The losses, from left to right."""

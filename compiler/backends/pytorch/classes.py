@@ -21,7 +21,8 @@ from .initial import (
     init_conv_source,
     init_linear_source,
     init_recurrent_source,
-    init_table_line,
+    init_table_lines,
+    init_vector_lines,
 )
 from .lending import attribute, lent_to, ties
 from .names import item_name, numbered_names, safe_name
@@ -113,7 +114,10 @@ class ClassCode(Code):
         return "init_recurrent"
 
     def init_weight(self, tensor: str) -> list[str]:
-        return [init_table_line(self.file.scheme, tensor)]
+        return init_table_lines(self.file.scheme, tensor)
+
+    def init_vector(self, tensor: str) -> list[str]:
+        return init_vector_lines(self.file.scheme, tensor)
 
     def placed_like(self) -> list[str]:
         return []  # where modules are made nothing has come in
@@ -209,6 +213,9 @@ class ForwardCode(ForwardText):
 
     def init_weight(self, tensor: str) -> list[str]:
         return self.made.init_weight(tensor)
+
+    def init_vector(self, tensor: str) -> list[str]:
+        return self.made.init_vector(tensor)
 
     @property
     def held(self) -> Sequence[Held]:

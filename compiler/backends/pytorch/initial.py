@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...training.init import Init
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """`init = normal(0.02)`; `std` is its text. None is PyTorch's own: uniform by fan-in, tables from N(0, 1)."""
+    """The recipe's `init`; None is PyTorch's own: uniform by fan-in, tables from N(0, 1)."""
 
-    std: str | None = None
+    init: Init | None = None
 
 
 def init_linear_source(scheme: Scheme) -> str:
     """The function that draws a Linear's weights."""
-    if scheme.std is None:
+    if scheme.init is None:
         return '''\
 def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
     """PyTorch's own initial weights of a Linear, drawn from `generator`."""
@@ -25,8 +29,8 @@ def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
 '''
     return f'''\
 def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
-    """Weights from N(0, {scheme.std}^2), drawn from `generator`; biases 0."""
-    nn.init.normal_(linear.weight, std={scheme.std}, generator=generator)
+    """Weights {scheme.init.drawn}, drawn from `generator`; biases 0."""
+{_indented(scheme.init.lines("linear.weight"), 4)}
     if linear.bias is not None:
         nn.init.zeros_(linear.bias)
 '''
@@ -34,7 +38,7 @@ def init_linear(linear: nn.Linear, generator: torch.Generator | None) -> None:
 
 def init_conv_source(scheme: Scheme) -> str:
     """The function that draws a convolution's weights, transposed or not: fan-in is what PyTorch takes it to be."""
-    if scheme.std is None:
+    if scheme.init is None:
         return '''\
 def init_conv(weight: Tensor, bias: Tensor | None, generator: torch.Generator | None) -> None:
     """PyTorch's own initial weights of a convolution, drawn from `generator`."""
@@ -45,8 +49,8 @@ def init_conv(weight: Tensor, bias: Tensor | None, generator: torch.Generator | 
 '''
     return f'''\
 def init_conv(weight: Tensor, bias: Tensor | None, generator: torch.Generator | None) -> None:
-    """Weights from N(0, {scheme.std}^2), drawn from `generator`; biases 0."""
-    nn.init.normal_(weight, std={scheme.std}, generator=generator)
+    """Weights {scheme.init.drawn}, drawn from `generator`; biases 0."""
+{_indented(scheme.init.lines("weight"), 4)}
     if bias is not None:
         nn.init.zeros_(bias)
 '''
@@ -54,7 +58,7 @@ def init_conv(weight: Tensor, bias: Tensor | None, generator: torch.Generator | 
 
 def init_recurrent_source(scheme: Scheme) -> str:
     """The function that draws the weights of an RNN, LSTM or GRU."""
-    if scheme.std is None:
+    if scheme.init is None:
         return '''\
 def init_recurrent(rnn: nn.RNNBase, generator: torch.Generator | None) -> None:
     """PyTorch's own initial weights of a recurrent layer, drawn from `generator`."""
@@ -64,24 +68,31 @@ def init_recurrent(rnn: nn.RNNBase, generator: torch.Generator | None) -> None:
 '''
     return f'''\
 def init_recurrent(rnn: nn.RNNBase, generator: torch.Generator | None) -> None:
-    """Matrices from N(0, {scheme.std}^2), drawn from `generator`; biases 0."""
+    """Matrices {scheme.init.drawn}, drawn from `generator`; biases 0."""
     for weight in rnn.parameters():
         if weight.ndim == 2:
-            nn.init.normal_(weight, std={scheme.std}, generator=generator)
+{_indented(scheme.init.lines("weight"), 12)}
         else:
             nn.init.zeros_(weight)
 '''
 
 
-def init_table_line(scheme: Scheme, tensor: str) -> str:
-    """The statement that draws a table of vectors."""
-    std = "" if scheme.std is None else f"std={scheme.std}, "
-    return f"nn.init.normal_({tensor}, {std}generator=generator)"
+def init_table_lines(scheme: Scheme, tensor: str) -> list[str]:
+    """The statements that draw a table of vectors."""
+    if scheme.init is None:
+        return [f"nn.init.normal_({tensor}, generator=generator)"]
+    return scheme.init.lines(tensor)
+
+
+def init_vector_lines(scheme: Scheme, tensor: str) -> list[str]:
+    """The statements that draw a single vector as one of a table is drawn."""
+    as_row = scheme.init is not None and scheme.init.of_matrices
+    return init_table_lines(scheme, f"{tensor}.unsqueeze(0)" if as_row else tensor)
 
 
 def init_bias_source(scheme: Scheme) -> str:
     """The function that draws the bias of a Linear whose weight is another layer's."""
-    if scheme.std is None:
+    if scheme.init is None:
         return '''\
 def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
     """PyTorch's own initial bias of a Linear, drawn from `generator`."""
@@ -92,6 +103,10 @@ def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
 def init_bias(linear: nn.Linear, generator: torch.Generator | None) -> None:
     nn.init.zeros_(linear.bias)
 """
+
+
+def _indented(lines: list[str], columns: int) -> str:
+    return "\n".join(f"{' ' * columns}{line}" for line in lines)
 
 
 INIT_AS_MADE = '''

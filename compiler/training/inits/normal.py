@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ...layers.options import Positive
 from ..init import Init
+from ..spelling import real_text
 
 
 class Normal(Init):
@@ -14,6 +15,14 @@ class Normal(Init):
 
     word: ClassVar[str] = "normal"
     example: ClassVar[str] = "normal(0.02)"
+    of_matrices: ClassVar[bool] = False
     spellings: ClassVar[dict[str, str]] = {"stddev": "std", "sigma": "std"}
 
     std: Positive
+
+    @property
+    def drawn(self) -> str:
+        return f"from N(0, {real_text(self.std)}^2)"
+
+    def lines(self, tensor: str) -> list[str]:
+        return [f"nn.init.normal_({tensor}, std={real_text(self.std)}, generator=generator)"]

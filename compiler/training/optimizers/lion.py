@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ...layers.options import NotNegative, Positive
-from ..optimizer import Optimizer
+from ..optimizer import Optimizer, pair
 from ..values import Betas, DecayOn
 
 
@@ -14,12 +14,12 @@ class Lion(Optimizer):
 
     Every weight moves by `lr`, up or down: take a rate three to ten times smaller, and a decay as much larger, than
     for AdamW. `lr` is the peak rate, which the schedule scales. `decay` takes `lr * decay` of themselves off the
-    weights; it acts on matrices only unless `decay_on = all`.
+    weights; it acts on matrices only unless `decay_on = all`. It comes with `pip install "dlspec[optimizers]"`.
     """
 
     word: ClassVar[str] = "Lion"
     example: ClassVar[str] = "Lion(lr = 1e-4, decay = 1)"
-    runs: ClassVar[bool] = False
+    package: ClassVar[str] = "pytorch_optimizer"
 
     lr: Positive
     betas: Betas = (0.9, 0.99)
@@ -29,3 +29,6 @@ class Lion(Optimizer):
     @property
     def moments(self) -> int:
         return 1
+
+    def constructor(self) -> tuple[str, tuple[str, ...]]:
+        return "Lion", pair("betas", self.betas, (0.9, 0.99))
