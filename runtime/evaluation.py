@@ -46,7 +46,8 @@ def evaluate(
         data = open_fitting_data(program, data_base or find_data_base(whole), open_data, show)
         for line in data_differences(whole.manifest.data, data.fingerprint):
             show.note(f"the data is not what the run was trained on: {line}")
-        splits = {"train": data.train.in_evaluation()} | ({"validation": data.validation} if data.validation is not None else {})
+        splits = {"train": data.train.in_evaluation()}
+        splits |= {} if data.validation is None else {"validation": data.validation}
         if split not in splits:
             raise Refused(f"the data has no split {split}", f"There are: {', '.join(splits)}.")
         turn = stack.enter_context(borrow(wanted(program, chosen)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 from ...grammar import tree
 from ...grammar.frozen import Frozen
@@ -38,8 +37,6 @@ class Unfit(Exception):
 
 class Augmentation(Options):
     """Changes examples; `random_*`, `mixup` and `cutmix` do so in training only."""
-
-    runs: ClassVar[bool] = False
 
     @abstractmethod
     def after(self, fields: Fields) -> Fields:

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from .arrays import open_arrays
+from .augmented import augmented
 from .dataset import Data, DataError
 from .digits import open_digits
+from .embedded import LOADERS, open_embedded
+from .idx import open_idx
+from .images import open_images
 from .options import Options
 from .task import open_task
 from .text import open_text
@@ -19,14 +23,17 @@ from .tokens import open_tokens
 SOURCES: Mapping[str, Callable[[Options, Path, int], Data]] = {
     "arrays": lambda options, base, seed: open_arrays(options, base),
     "digits": lambda options, base, seed: open_digits(options),
+    "idx": lambda options, base, seed: open_idx(options, base),
+    "images": lambda options, base, seed: open_images(options, base),
     "task": lambda options, base, seed: open_task(options, seed),
     "text": open_text,
     "tokens": open_tokens,
+    **{word: lambda options, base, seed, word=word: open_embedded(word, options) for word in LOADERS},
 }
 
 
 def open_data(settings_data: dict[str, Any], *, base: Path, seed: int) -> Data:
-    """The data that `settings_data` ({"source": ..., "options": {...}}) describes.
+    """The data that `settings_data` ({"source": ..., "options": {...}, "augmentations": [...]}) describes.
 
     `base` is the directory of the spec, which file names are relative to. Raises DataError.
     """
@@ -37,4 +44,6 @@ def open_data(settings_data: dict[str, Any], *, base: Path, seed: int) -> Data:
             f"this version of dlspec has no data source `{source}`",
             f"did you mean {near[0]}?" if near else f"there are: {', '.join(SOURCES)}",
         )
-    return SOURCES[source](options, base, seed)
+    data = SOURCES[source](options, base, seed)
+    written = settings_data.get("augmentations")
+    return augmented(data, written, seed) if written else data

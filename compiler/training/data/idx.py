@@ -26,7 +26,6 @@ class Idx(DataSource):
     word: ClassVar[str] = "idx"
     naming: ClassVar[frozenset[str]] = frozenset({"labels"})
     example: ClassVar[str] = 'idx("train-images.gz", "train-labels.gz", size = 8, classes = 10)'
-    runs: ClassVar[bool] = False
 
     images: File
     labels: FileOrNone = None

@@ -27,7 +27,6 @@ class Images(DataSource):
 
     word: ClassVar[str] = "images"
     example: ClassVar[str] = 'images("flowers/", size = 8)'
-    runs: ClassVar[bool] = False
     spellings: ClassVar[dict[str, str]] = {"root": "folder", "path": "folder", "image_size": "size"}
 
     folder: File

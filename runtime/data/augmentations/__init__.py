@@ -1,0 +1,1 @@
+"""The augmentations of pictures and tokens, one file each, as they run."""

@@ -1,0 +1,135 @@
+"""What is done to pictures whether a model learns or is used: nothing is drawn, and numpy is enough.
+
+A step is its name with its options, `["resize", {"size": [224, 224]}]`, as a released model carries it. Pictures are
+float32 [..., height, width]; whole numbers are classes of pixels: they are never blurred into each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Step = tuple[str, Mapping[str, Any]]
+Size = Sequence[int]
+
+NOTHING = -100
+"""The class of pixels that were not in the picture: no loss counts it."""
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+# What `random_resized_crop(224)` sees of a picture in evaluation is the middle of one of 256 pixels, as is usual.
+AROUND = 8 / 7
+
+
+def steps_of(augmentations: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+    """What augmentations, as settings hold them, do to a picture where nothing is drawn.
+
+    What cuts to a size at random takes the middle then.
+    """
+    return tuple(step for one in augmentations for step in _steps(one["word"], one.get("options") or {}))
+
+
+def _steps(word: str, options: Mapping[str, Any]) -> tuple[Step, ...]:
+    match word:
+        case "resize" | "center_crop":
+            return ((word, {"size": options["size"]}),)
+        case "normalize":
+            numbers = IMAGENET if options["mean"] == "imagenet" else options
+            return ((word, {"mean": list(numbers["mean"]), "std": list(numbers["std"])}),)
+        case "random_crop":
+            padded = (("pad", {"pixels": options["pad"]}),) if options.get("pad") else ()
+            return (*padded, ("center_crop", {"size": options["size"]}))
+        case "random_resized_crop":
+            around = [round(side * AROUND) for side in options["size"]]
+            return (("cover", {"size": around}), ("center_crop", {"size": options["size"]}))
+        case "two_views":
+            return steps_of(options["flow"])
+    return ()
+
+
+def apply(step: Step, pictures: NDArray) -> NDArray:
+    name, options = step
+    return STEPS[name](pictures, **options)
+
+
+def size_after(step: Step, height: int, width: int) -> tuple[int, int]:
+    """The size of a picture of `height` x `width` after a step."""
+    name, options = step
+    match name:
+        case "resize" | "center_crop":
+            return tuple(options["size"])
+        case "cover":
+            return covering(options["size"], height, width)
+        case "pad":
+            return height + 2 * options["pixels"], width + 2 * options["pixels"]
+    return height, width
+
+
+def covering(size: Size, height: int, width: int) -> tuple[int, int]:
+    """The least size of the shape of `height` x `width` that holds `size`."""
+    tall, wide = size
+    if tall * width >= wide * height:
+        return tall, max(wide, round(width * tall / height))
+    return max(tall, round(height * wide / width)), wide
+
+
+def resize(pictures: NDArray, size: Size) -> NDArray:
+    """Bilinear with antialiasing, as Pillow and PyTorch have it."""
+    tall, wide = size
+    height, width = pictures.shape[-2:]
+    if pictures.dtype.kind != "f":
+        rows, columns = (_nearest(*sides) for sides in ((height, tall), (width, wide)))
+        return np.ascontiguousarray(pictures[..., rows, :][..., columns])
+    if (height, width) == (tall, wide):
+        return pictures
+    return _weights(height, tall) @ pictures @ _weights(width, wide).T
+
+
+def cover(pictures: NDArray, size: Size) -> NDArray:
+    """Scaled, in its shape, until it just holds `size`."""
+    return resize(pictures, covering(size, *pictures.shape[-2:]))
+
+
+def center_crop(pictures: NDArray, size: Size) -> NDArray:
+    tall, wide = size
+    height, width = pictures.shape[-2:]
+    top, left = (height - tall) // 2, (width - wide) // 2
+    return np.ascontiguousarray(pictures[..., top : top + tall, left : left + wide])
+
+
+def pad(pictures: NDArray, pixels: int) -> NDArray:
+    """Black on all sides."""
+    sides = [(0, 0)] * (pictures.ndim - 2) + [(pixels, pixels)] * 2
+    return np.pad(pictures, sides, constant_values=NOTHING if pictures.dtype.kind == "i" else 0)
+
+
+def normalize(pictures: NDArray, mean: Sequence[float], std: Sequence[float]) -> NDArray:
+    """`(x - mean) / std` of each channel, pictures [..., channels, height, width]."""
+    means, deviations = (np.array(numbers, np.float32)[:, None, None] for numbers in (mean, std))
+    return (pictures - means) / deviations
+
+
+STEPS: Mapping[str, Callable[..., NDArray]] = {
+    "resize": resize,
+    "cover": cover,
+    "center_crop": center_crop,
+    "pad": pad,
+    "normalize": normalize,
+}
+
+
+def _weights(old: int, new: int) -> NDArray[np.float32]:
+    """How much each of `old` pixels has in each of `new`: a triangle as wide as a new pixel, at least as an old one."""
+    scale = old / new
+    centers = (np.arange(new) + 0.5) * scale
+    distances = np.abs(np.arange(old) + 0.5 - centers[:, None]) / max(scale, 1.0)
+    triangle = np.maximum(0.0, 1.0 - distances)
+    return (triangle / triangle.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _nearest(old: int, new: int) -> NDArray[np.int64]:
+    return np.array([math.floor((place + 0.5) * old / new) for place in range(new)], np.int64)
