@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,17 +16,27 @@ from .errors import Diverged
 from .feed import Portion
 from .learner import Gradients, Learner
 from .rundir import Run
+from .settings import Phase
 
 
-def report_divergence(
-    run: Run, learner: Learner, portion: Portion, step: int, rate: float, gradients: Gradients
-) -> Diverged:
+@dataclass(frozen=True)
+class Pass:
+    """What a phase did, or would have done, in an update: its gradients, and the rate they are taken at."""
+
+    phase: Phase
+    gradients: Gradients
+    rate: float
+
+
+def report_divergence(run: Run, learner: Learner, portion: Portion, step: int, found: Pass) -> Diverged:
     """Writes the evidence and says what happened; `step` is the update that was not made, counted from 0."""
+    gradients, rate = found.gradients, found.rate
     named = list(learner.model.named_parameters())
     weight = _first_not_finite(named)
     gradient = _first_not_finite((name, p.grad) for name, p in named if p.grad is not None)
     evidence = {
         "step": step,
+        **({"phase": found.phase.name} if found.phase.name else {}),
         "loss": _number(gradients.loss),
         "lr": rate,
         "gradient_norm": _number(gradients.norm),
@@ -38,10 +49,11 @@ def report_divergence(
     with suppress(OSError):  # the message says what matters, also on a full disk
         path.write_text(json.dumps(evidence, indent=2) + "\n")
     what = "the loss" if not math.isfinite(gradients.loss) else "the gradient"
+    what += f" of the phase `{found.phase.name}`" if found.phase.name else ""
     where = f"; the first weight that is none is {weight}" if weight else ""
     where = f"; the first gradient that is none is that of {gradient}" if gradient and not where else where
-    found = committed(run.checkpoints)
-    kept = f"the weights of step {found[-1].step} are saved" if found else "no checkpoint was made before"
+    saved = committed(run.checkpoints)
+    kept = f"the weights of step {saved[-1].step} are saved" if saved else "no checkpoint was made before"
     return Diverged(
         f"step {step}: {what} is not a finite number (loss {gradients.loss:g}, gradient norm {gradients.norm:g})"
         f" at learning rate {rate:g}{where}",

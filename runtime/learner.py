@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from .bindings import counted, model_loss, model_values, take
 from .checkpoint import tensors_of
 from .errors import Refused
 from .isolation import Turn
+from .optimization import Optimization
 from .program import Program
 from .recording import Recorder
 from .seeds import derive_seed
-from .settings import Settings
+from .settings import Measure, Phase, Settings
 
 Batch = Mapping[str, Tensor]
 Result = TypeVar("Result")
@@ -37,85 +38,117 @@ class Gradients:
 
 
 class Learner:
-    """What a training changes: a model's weights and an optimizer's state."""
+    """What a training changes: a model's weights and the state of its optimizers, one for each phase."""
 
-    def __init__(self, program: Program, device: torch.device) -> None:
+    def __init__(self, program: Program, device: torch.device, model: nn.Module | None = None) -> None:
+        """`model` is the one that learns, on the device; left out, one with the initial weights of the run's seed."""
         self.program = program
         self.options = program.options
         self.device = device
-        self.model: nn.Module = program.make_model(device)
+        self.model: nn.Module = program.make_model(device) if model is None else model
         self.model.train()
-        self.optimizer: torch.optim.Optimizer = program.recipe.optimizer(self.model)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self._recorder = Recorder() if device.type == "cuda" and not program.has_layers_in_python else None
-        self._norm = torch.zeros(())
-        self._names = {id(p): name for name, p in self.model.named_parameters()}
-        # A group's own rate (`rates = [head = 10]`) stays that multiple of the schedule's.
-        peak = self.optimizer.defaults["lr"]
-        self._factors = [group["lr"] / peak if peak else 1.0 for group in self.optimizer.param_groups]
-        self._first_groups = [_plain(group) for group in self.optimizer.param_groups]
+        self.optimizations = tuple(
+            Optimization(getattr(program.recipe, phase.function("optimizer"))(self.model), self.model, self.options)
+            for phase in self.options.phases
+        )
+        records = device.type == "cuda" and len(self.optimizations) == 1 and not program.has_layers_in_python
+        self._recorder = Recorder() if records else None
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer of a training without phases, or of the first."""
+        return self.optimizations[0].optimizer
 
     # --- one update -------------------------------------------------------------------------------------------------
 
-    def compute_gradients(self, turn: Turn, batch: Batch, step: int) -> Gradients:
-        """Gradients of the loss over `batch` (on the CPU), computed in as many parts as `accumulate` says.
+    def turns(self) -> Iterator[tuple[Phase, int]]:
+        """What an update consists of, in order: the phases, each as often as it runs, counted from 0."""
+        for phase in self.options.phases:
+            for time in range(phase.times):
+                yield phase, time
+
+    def compute_gradients(
+        self, turn: Turn, batch: Batch, step: int, phase: Phase | None = None, time: int = 0
+    ) -> Gradients:
+        """Gradients of a phase's loss over `batch` (on the CPU), computed in as many parts as `accumulate` says.
 
         Parts weigh as much as they have entries that count, so that the sum is the gradient of the whole batch. What
-        layers draw is a function of (seed, step, part).
+        layers draw is a function of (seed, step, part), with phases of (seed, step, phase, time, part).
         """
-        self.optimizer.zero_grad(set_to_none=True)
+        phase = phase or self.options.phases[0]
+        optimization = self._optimization(phase)
+        optimization.optimizer.zero_grad(set_to_none=True)
         loss: Tensor | None = None
-        for number, (part, weight) in enumerate(self._parts(batch)):
-            turn.seed(derive_seed(self.options.seed, "forward", step, number))
-            part_loss = self._pass(part, weight)
-            loss = part_loss if loss is None else loss + part_loss
+        with self._alone(phase):
+            for number, (part, weight) in enumerate(self._parts(batch, phase.loss)):
+                drawn_for = (step, phase.name, time, number) if phase.name else (step, number)
+                turn.seed(derive_seed(self.options.seed, "forward", *drawn_for))
+                part_loss = self._pass(part, weight, phase)
+                loss = part_loss if loss is None else loss + part_loss
         if loss is None:
             raise _nothing_counts(step)
-        self._norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        values = (loss.item(), self._norm.item()) if self.device.type == "cpu" else _fetch(loss, self._norm)
+        norm = optimization.measure_gradients()
+        values = (loss.item(), norm.item()) if self.device.type == "cpu" else _fetch(loss, norm)
         gradients = Gradients(*values)
-        if not gradients.finite and not counted(self.options.loss, batch):
+        if not gradients.finite and not counted(phase.loss, batch):
             raise _nothing_counts(step)
         return gradients
 
-    def _pass(self, part: Batch, weight: float) -> Tensor:
+    @contextmanager
+    def _alone(self, phase: Phase) -> Iterator[None]:
+        """While it lasts, gradients reach what the phase updates and nothing else; the running statistics of other
+        parts are put back after it."""
+        if not phase.name:
+            yield
+            return
+        updated = {id(p) for p in self._optimization(phase).parameters}
+        kept = [(b, b.clone()) for name, b in self.model.named_buffers() if not phase.moves_statistics_of(name)]
+        try:
+            for parameter in self.parameters:
+                parameter.requires_grad_(id(parameter) in updated)
+            yield
+        finally:
+            for parameter in self.parameters:
+                parameter.requires_grad_(True)
+            for buffer, before in kept:
+                buffer.copy_(before)
+
+    def _pass(self, part: Batch, weight: float, phase: Phase) -> Tensor:
         """The loss of a part times its weight, whose gradients are added to those that are there."""
         recorder = self._recorder
         if recorder is None:
-            return self._passes(part, weight)
+            return self._passes(part, weight, phase)
         recording = recorder.recording(self.training_loss, self.parameters, part) if recorder.wants(part) else None
         if recording is not None:
             return recording.play(part, weight, alone=self.options.accumulate == 1)
         with recorder.watching(part):
-            return self._passes(part, weight)
+            return self._passes(part, weight, phase)
 
-    def _passes(self, part: Batch, weight: float) -> Tensor:
-        loss = self.training_loss(part)
+    def _passes(self, part: Batch, weight: float, phase: Phase) -> Tensor:
+        loss = self.training_loss(part, phase)
         if weight != 1.0:
             loss = loss * weight
         if not loss.requires_grad:
-            raise _learns_nothing()
+            raise _learns_nothing(phase)
         loss.backward()
         return loss.detach()
 
-    def apply_gradients(self, rate: float) -> None:
+    def apply_gradients(self, rate: float, phase: Phase | None = None) -> None:
         """Clip, and take the optimizer's step at the learning rate `rate`."""
-        if self.options.clip is not None:
-            clip_grads_with_norm_(self.parameters, self.options.clip, self._norm)
-        if self.options.clip_value is not None:
-            clip_grad_value_(self.parameters, self.options.clip_value)
-        for group, factor in zip(self.optimizer.param_groups, self._factors, strict=True):
-            group["lr"] = rate * factor
-        self.optimizer.step()
+        self._optimization(phase or self.options.phases[0]).apply_gradients(rate)
 
-    def _parts(self, batch: Batch) -> Iterator[tuple[Batch, float]]:
+    def _optimization(self, phase: Phase) -> Optimization:
+        return self.optimizations[self.options.phases.index(phase)]
+
+    def _parts(self, batch: Batch, loss: Measure) -> Iterator[tuple[Batch, float]]:
         parts = self.options.accumulate
         if parts == 1:
             yield self.to_device(batch), 1.0
             return
         size = self.options.batch // parts
         split = [{name: t[i * size : (i + 1) * size] for name, t in batch.items()} for i in range(parts)]
-        counts = [counted(self.options.loss, part) for part in split]
+        counts = [counted(loss, part) for part in split]
         for part, count in zip(split, counts, strict=True):
             if count:  # the mean over no entries is no number
                 yield self.to_device(part), count / sum(counts)
@@ -125,10 +158,13 @@ class Learner:
             return batch
         return {name: tensor.pin_memory().to(self.device, non_blocking=True) for name, tensor in batch.items()}
 
-    def training_loss(self, batch: Batch) -> Tensor:
+    def training_loss(self, batch: Batch, phase: Phase | None = None) -> Tensor:
         """The loss of a batch on the device: from the model itself where that computes it, without ever holding what
         it is made of."""
-        return self._run(model_loss, batch) if self.options.loss.in_model else self.loss_of(self.values_of(batch))
+        phase = phase or self.options.phases[0]
+        if phase.loss.in_model:
+            return self._run(model_loss, batch)
+        return self.loss_of(self.values_of(batch), phase)
 
     def values_of(self, batch: Batch) -> Mapping[str, Tensor]:
         """Everything that a loss or metric may name, for a batch on the device."""
@@ -147,8 +183,8 @@ class Learner:
                     raise _has_no_variance() from error
                 raise
 
-    def loss_of(self, values: Mapping[str, Tensor]) -> Tensor:
-        return self.program.recipe.loss(**take(self.options.loss, values))
+    def loss_of(self, values: Mapping[str, Tensor], phase: Phase) -> Tensor:
+        return getattr(self.program.recipe, phase.function("loss"))(**take(phase.loss, values))
 
     # --- its state --------------------------------------------------------------------------------------------------
 
@@ -156,54 +192,34 @@ class Learner:
         return tensors_of(self.model)
 
     def optimizer_tensors(self) -> dict[str, Tensor]:
-        """The optimizer's state as "weight's name/key"."""
-        return {key: value for key, value in self._optimizer_entries() if isinstance(value, Tensor)}
+        """The optimizer's state as "weight's name/key"; with phases, as "phase/weight's name/key"."""
+        return {
+            f"{phase.prefix}{key}": tensor
+            for phase, optimization in zip(self.options.phases, self.optimizations, strict=True)
+            for key, tensor in optimization.tensors().items()
+        }
 
     def optimizer_state(self) -> dict[str, Any]:
-        """What of the optimizer's state is no tensor: numbers by weight, and what its groups changed."""
-        groups = [
-            {key: value for key, value in _plain(group).items() if value != first.get(key)}
-            for group, first in zip(self.optimizer.param_groups, self._first_groups, strict=True)
-        ]
-        numbers = {key: value for key, value in self._optimizer_entries() if not isinstance(value, Tensor)}
-        return {"kind": type(self.optimizer).__name__, "numbers": numbers, "groups": groups}
-
-    def _optimizer_entries(self) -> Iterator[tuple[str, Any]]:
-        for parameter, entries in self.optimizer.state.items():
-            for key, value in entries.items():
-                yield f"{self._names[id(parameter)]}/{key}", value
+        """What of the optimizer's state is no tensor; with phases, of each by its name."""
+        states = {p.name: o.state() for p, o in zip(self.options.phases, self.optimizations, strict=True)}
+        return states.get("") or {"phases": states}
 
     def restore_model(self, tensors: Mapping[str, Tensor]) -> None:
         """Put in weights from a checkpoint. Raises Refused where names or shapes are not the model's."""
         restore_model(self.model, tensors)
 
     def restore_optimizer(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Put in the optimizer's state. Raises Refused where it is that of another optimizer."""
-        kind = type(self.optimizer).__name__
-        if state["kind"] != kind:
+        """Put in the optimizer's state. Raises Refused where it is that of another optimizer, or of other phases."""
+        states: Mapping[str, Any] = state.get("phases") or {"": state}
+        names = [phase.name for phase in self.options.phases]
+        if sorted(states) != sorted(names):
             raise Refused(
-                f"the run was trained with {state['kind']}, and {kind} cannot take over its state",
-                "Keep the optimizer, or train anew.",
+                f"the run was trained {_in_phases(states)}, and the recipe trains {_in_phases(names)}",
+                "Keep the phases as they were, or train anew.",
             )
-        entries: dict[str, dict[str, Any]] = {}
-        for key, value in (*tensors.items(), *state["numbers"].items()):
-            name, _, what = key.rpartition("/")
-            entries.setdefault(name, {})[what] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        by_index: dict[int, dict[str, Any]] = {}
-        for group, saved in zip(self.optimizer.param_groups, groups, strict=True):
-            for parameter, index in zip(group["params"], saved["params"], strict=True):
-                found = entries.pop(self._names[id(parameter)], None)
-                if found is not None:
-                    by_index[index] = found
-        if entries:
-            raise Refused(
-                f"the optimizer's state is for weights that are no longer trained: {', '.join(sorted(entries))}",
-                "Train them as before, or train anew.",
-            )
-        self.optimizer.load_state_dict({"state": by_index, "param_groups": groups})
-        for group, changed in zip(self.optimizer.param_groups, state["groups"], strict=False):
-            group.update(changed)
+        for phase, optimization in zip(self.options.phases, self.optimizations, strict=True):
+            own = {k.removeprefix(phase.prefix): t for k, t in tensors.items() if k.startswith(phase.prefix)}
+            optimization.restore(own, states[phase.name])
 
 
 def restore_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -237,17 +253,21 @@ def _has_no_variance() -> Refused:
     )
 
 
-def _learns_nothing() -> Refused:
+def _learns_nothing(phase: Phase) -> Refused:
+    if phase.name:
+        return Refused(
+            f"the loss of the phase `{phase.name}` depends on no weight that it updates: it learns nothing from it",
+            "Take a loss of an output that what it updates has a part in, or update something else.",
+        )
     return Refused(
         "the loss does not depend on any weight of the model, so there is nothing to learn from it",
         "Take a loss of an output that a layer with weights has a part in.",
     )
 
 
-def _plain(group: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of a parameter group, without the rate, which the schedule sets."""
-    kept = (bool, int, float, type(None))
-    return {key: value for key, value in group.items() if key not in ("params", "lr") and isinstance(value, kept)}
+def _in_phases(names: Iterable[str]) -> str:
+    listed = " and ".join(f"`{name}`" for name in names if name)
+    return f"in the phases {listed}" if listed else "without phases"
 
 
 def _fetch(*scalars: Tensor) -> list[float]:

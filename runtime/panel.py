@@ -30,8 +30,9 @@ class Panel(Quiet):
         # Drawn from the training's own thread: another one would take its turns from it.
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._title: Title | None = None
-        self._curve = Curve() if outlet.encoding.lower().startswith("utf") else None
-        self._last: tuple[int, float, float, float] | None = None
+        self._draws = outlet.encoding.lower().startswith("utf")
+        self._curves: dict[str, Curve] = {}
+        self._last: tuple[int, Mapping[str, float], float, float] | None = None
         self._validation: Mapping[str, Any] | None = None
         self._begun = self._drawn = 0.0
 
@@ -40,10 +41,10 @@ class Panel(Quiet):
         self._say(heading(title))
         self._live.start()
 
-    def step(self, step: int, loss: float, rate: float, speed: float) -> None:
-        if self._curve is not None:
-            self._curve.add(loss)
-        self._last = step, loss, rate, speed
+    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
+        for name, loss in losses.items() if self._draws else ():
+            self._curves.setdefault(name, Curve()).add(loss)
+        self._last = step, losses, rate, speed
         now = time.monotonic()
         if now - self._drawn >= SECONDS_BETWEEN_FRAMES:
             self._drawn = now
@@ -70,12 +71,14 @@ class Panel(Quiet):
     def _frame(self) -> RenderableType:
         title = self._title
         assert title is not None and self._last is not None
-        step, loss, rate, speed = self._last
+        step, losses, rate, speed = self._last
         taken = time.monotonic() - self._begun
         left = duration(taken / max(1, step - title.first) * (title.steps - step))
         table = Table.grid(padding=(0, 2))
         table.add_row("step", f"{step:,} of {title.steps:,}", f"{left} left")
-        table.add_row("loss", f"{loss:.4f}", Text(self._curve.draw() if self._curve else "", style="cyan"))
+        for name, loss in losses.items():
+            curve = self._curves[name].draw() if self._draws else ""
+            table.add_row(name.replace("_", " "), f"{loss:.4f}", Text(curve, style="cyan"))
         table.add_row("rate", f"{rate:.3g}", f"{speed:,.0f} {title.unit}/s")
         rows = Table.grid(expand=True)
         rows.add_row(ProgressBar(title.steps, step))

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from .seeds import derive_seed
-from .settings import Settings, read_settings
+from .settings import Phase, Settings, read_settings
 
 _loading = threading.Lock()
 
@@ -89,14 +89,17 @@ class Program:
         init_weights(generator)
         return model.to(device)
 
-    def learning_rate(self, step: int, steps: int, epoch: int) -> float:
+    def learning_rate(self, step: int, steps: int, epoch: int, phase: Phase | None = None) -> float:
         """The rate of update `step` (from 0) of `steps`, where one pass over the data takes `epoch` updates."""
         known = {"step": step, "steps": steps, "epoch": epoch}
-        return self.recipe.learning_rate(**{name: known[name] for name in self._schedule_arguments})
+        function, arguments = self._schedules[(phase or self.options.phases[0]).learning_rate]
+        return function(**{name: known[name] for name in arguments})
 
     @cached_property
-    def _schedule_arguments(self) -> tuple[str, ...]:
-        return tuple(inspect.signature(self.recipe.learning_rate).parameters)
+    def _schedules(self) -> dict[str, tuple[Callable[..., float], tuple[str, ...]]]:
+        """The functions of the rate, with what each takes."""
+        functions = {p.learning_rate: getattr(self.recipe, p.learning_rate) for p in self.options.phases}
+        return {name: (function, tuple(inspect.signature(function).parameters)) for name, function in functions.items()}
 
 
 class TextLoader(importlib.abc.ExecutionLoader):

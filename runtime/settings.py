@@ -41,6 +41,10 @@ class Measure:
     data field that are compared entry by entry, and so must agree in shape but for axes of 1. `own_dtype` has the
     sources that are taken in the dtype they come in; other outputs of 16 bits are made float32. `in_model` is of a loss
     that the model computes in training: what it is given by keyword, and the source of that.
+
+    A mean is one over the targets of `classes` (or the field `targets`) that count, each as much as its class in
+    `class_weights`; or where it is `per_example`, over examples; where it is `mixed`, one part of it over these and
+    another over those. Sources of a loss may be "model" and "state.NAME", too.
     """
 
     arguments: Mapping[str, str]
@@ -51,6 +55,10 @@ class Measure:
     alike: tuple[tuple[str, str], ...] = ()
     own_dtype: tuple[str, ...] = ()
     in_model: Mapping[str, str] = field(default_factory=dict)
+    per_example: bool = False
+    targets: str | None = None
+    class_weights: tuple[float, ...] = ()
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -240,6 +248,10 @@ def _measure(measure: Mapping[str, Any]) -> Measure:
         alike=tuple((pair["output"], pair["field"]) for pair in measure.get("alike", ())),
         own_dtype=tuple(measure.get("own_dtype", ())),
         in_model=dict(measure.get("in_model", {})),
+        per_example=measure.get("per_example", False),
+        targets=measure.get("targets"),
+        class_weights=tuple(measure.get("class_weights", ())),
+        mixed=measure.get("mixed", False),
     )
 
 

@@ -128,7 +128,7 @@ def test_what_waits_for_the_gpu_is_not_recorded(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(recording, "Recording", Counted)
     plain = learner.Learner.training_loss
 
-    def waiting(self: learner.Learner, batch: learner.Batch) -> torch.Tensor:
+    def waiting(self: learner.Learner, batch: learner.Batch, *phase: Any) -> torch.Tensor:
         loss = plain(self, batch)
         return loss * 2 if loss.item() < 0 else loss
 

@@ -52,7 +52,7 @@ def test_plain_lines_are_few() -> None:
     display = PlainLines(out)
     display.begin(TITLE)
     for step in range(1, 1001):
-        display.step(step, 2.5, 1e-3, 1000.0)
+        display.step(step, {"loss": 2.5}, 1e-3, 1000.0)
     assert len(out.getvalue().splitlines()) == 1 + 20
 
 
@@ -64,7 +64,7 @@ def test_slow_steps_are_shown_every_ten_seconds(monkeypatch: pytest.MonkeyPatch)
     display.begin(TITLE)
     for step in range(1, 41):
         now[0] += 3.0
-        display.step(step, 2.5, 1e-3, 1000.0)
+        display.step(step, {"loss": 2.5}, 1e-3, 1000.0)
     lines = out.getvalue().splitlines()[1:]
     assert len(lines) == 10
     assert lines[0].endswith("49:48 left"), "996 steps of 3 s"

@@ -93,8 +93,9 @@ def _updates(learner: Learner, turn: Turn, batch: Batch, rate: float, device: to
     times: list[float] = []
     for number in range(WARM + MOST):
         begun = perf_counter()
-        learner.compute_gradients(turn, batch, number)
-        learner.apply_gradients(rate)
+        for phase, time in learner.turns():
+            learner.compute_gradients(turn, batch, number, phase, time)
+            learner.apply_gradients(rate, phase)
         wait_for(device)
         if number >= WARM:
             times.append(perf_counter() - begun)
