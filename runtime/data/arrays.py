@@ -12,10 +12,9 @@ from torch import Tensor
 
 from . import options
 from .dataset import IGNORED, Data, DataError, Field, Fingerprint, Split
-from .draws import parts_of, permutation
 from .files import FoundFile, find_file, fingerprint_file
 from .options import Options
-from .table import Rows
+from .rows import Rows, kept_back
 
 Arrays = dict[str, NDArray]
 
@@ -38,13 +37,9 @@ def open_arrays(settings: Options, base: Path) -> Data:
         validation = Rows(_columns(held), np.arange(rows_of(held)))
     else:
         held = None
-        train_end, validation_end = parts_of(count, options.split(settings))
-        if not train_end:
-            raise DataError(f"{file.name} has {count} examples: none is left for training", "write a larger split")
-        order = permutation(0, count)
         columns = _columns(training)
-        train = Rows(columns, order[:train_end])
-        validation = Rows(columns, order[train_end:validation_end]) if validation_end > train_end else None
+        rows, kept = kept_back(count, options.split(settings), file.name)
+        train, validation = Rows(columns, rows), Rows.some(columns, kept)
     fields = {name: _field(array, None if held is None else held[name]) for name, array in training.items()}
     return Data(train=train, validation=validation, fields=fields, fingerprint=fingerprint)
 

@@ -7,10 +7,9 @@ import torch
 
 from . import options
 from .dataset import Data, DataError, Field
-from .draws import parts_of, permutation
 from .files import fingerprint_of
 from .options import Options
-from .table import Rows
+from .rows import Rows, kept_back
 
 
 def open_digits(settings: Options) -> Data:
@@ -26,13 +25,11 @@ def open_digits(settings: Options) -> Data:
     pixels, labels = load_digits(return_X_y=True)
     images = (np.asarray(pixels, np.float32) / 16).reshape(-1, 1, 8, 8)
     labels = np.asarray(labels, np.int64)
-    order = permutation(0, len(labels))
-    train_end, validation_end = parts_of(len(labels), shares)
     columns = {"image": torch.from_numpy(images), "label": torch.from_numpy(labels)}
-    validation = order[train_end:validation_end]
+    train, held = kept_back(len(labels), shares, "digits")
     return Data(
-        train=Rows(columns, order[:train_end]),
-        validation=Rows(columns, validation) if len(validation) else None,
+        train=Rows(columns, train),
+        validation=Rows.some(columns, held),
         fields={
             "image": Field("float", (1, 8, 8)),
             "label": Field("int", (), 10, tuple("0123456789")),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ...semantics.number import number
-from ..source import DataSource, Field, keeps_some
+from ..source import DataSource, Field, keeps_some, split_settings
 from ..values import Split
 
 
 class Embedded(DataSource):
     """A table of measurements with a class, or a number, for each row; nothing is downloaded."""
 
-    runs: ClassVar[bool] = False
     measurements: ClassVar[int]
     classes: ClassVar[int | None] = None
     """How many there are; None where the target is a number."""
@@ -25,6 +24,9 @@ class Embedded(DataSource):
         if self.classes is None:
             return {"features": features, "target": Field("float", (number(1),))}
         return {"features": features, "label": Field("int", (), number(self.classes))}
+
+    def settings(self) -> dict[str, Any]:
+        return split_settings(self.split)
 
     def validates(self) -> bool:
         return keeps_some(self.split)
