@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .settings import Measure, SetMetrics, Settings
@@ -35,8 +37,9 @@ def _given(options: Settings, batch: Mapping[str, Tensor]) -> tuple[list[Tensor]
     return inputs, values
 
 
-def take(measure: Measure | SetMetrics, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The arguments of a loss or of metrics; 16-bit outputs come as fp32, but for what is taken in its own dtype."""
+def take(measure: Measure | SetMetrics, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a loss or of metrics; 16-bit outputs come as fp32, but for what is taken in its own dtype. The
+    model and what a loss keeps come as they are."""
     own = measure.own_dtype if isinstance(measure, Measure) else ()
     return {
         argument: values[source] if source in own else _full(values[source])
@@ -44,12 +47,14 @@ def take(measure: Measure | SetMetrics, values: Mapping[str, Tensor]) -> dict[st
     }
 
 
-def counted(measure: Measure, batch: Mapping[str, Tensor]) -> int:
+def counted(measure: Measure, batch: Mapping[str, Tensor]) -> float:
     """Over how many entries of a batch (on the CPU) the measure is a mean: what the batch weighs in a larger mean.
 
-    Targets that are ignored do not count. Without targets of the kind that can be ignored, examples are counted:
-    every one has as many entries as any other.
+    Targets that are ignored do not count, and others as much as their classes. Without targets of the kind that can be
+    ignored, examples are counted: every one has as many entries as any other.
     """
+    if measure.per_example:
+        return len(next(iter(batch.values())))
     targets = _targets(measure, batch)
     if targets is None:
         return len(next(iter(batch.values())))
@@ -58,16 +63,19 @@ def counted(measure: Measure, batch: Mapping[str, Tensor]) -> int:
     counts = targets != IGNORED
     if measure.ignore is not None:
         counts &= targets != measure.ignore
-    return int(counts.sum())
+    if not measure.class_weights:
+        return int(counts.sum())
+    return float(torch.tensor(measure.class_weights, dtype=torch.float64)[targets[counts]].sum())
 
 
 def _targets(measure: Measure, batch: Mapping[str, Tensor]) -> Tensor | None:
-    if measure.classes is not None:
-        return batch[measure.classes.field]
+    named = measure.targets or (measure.classes.field if measure.classes is not None else None)
+    if named is not None:
+        return batch[named]
     fields = [source.removeprefix("data.") for source in measure.arguments.values() if source.startswith("data.")]
     whole = [batch[field] for field in fields if not batch[field].is_floating_point()]
     return whole[0] if len(whole) == 1 else None
 
 
-def _full(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() and tensor.itemsize < 4 else tensor
+def _full(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.is_floating_point() and value.itemsize < 4 else value

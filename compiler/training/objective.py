@@ -19,7 +19,7 @@ from .names import Names
 
 
 class LossTerm(Frozen):
-    """A loss and its inputs: none, where it is one of the weights."""
+    """A loss and its inputs, and behind them what it needs: the model, where it is a loss of weights."""
 
     loss: Loss
     values: tuple[Value, ...]
@@ -31,6 +31,11 @@ class LossTerm(Frozen):
     @property
     def true(self) -> Value:
         return self.values[1]
+
+    @property
+    def asks_class(self) -> bool:
+        """Whether what is true is a class for each row of what is said."""
+        return self.loss.asks_class(self.values)
 
 
 class Scaled(Frozen):
@@ -131,6 +136,7 @@ def _term(flow: tree.Stage, names: Names) -> LossTerm | None:
         return None
     loss, values = found
     weights = getattr(loss, "weights", ())
+    values = (*values, *loss.needs(values, flow.span))
     return LossTerm(loss, values) if check_modules(weights, "loss", names.ports, names.report) else None
 
 

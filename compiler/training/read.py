@@ -21,6 +21,7 @@ from .lines import Section, read_section
 from .names import Names
 from .objective import read_loss
 from .parallelism import read_parallel
+from .parts import check_losses
 from .phases import read_optimizer, read_phases
 from .plan import TrainPlan
 from .ports import Ports
@@ -108,6 +109,8 @@ class _Reading(Frozen):
             self._note(settings)
         conflicts.check_lengths(lines, settings, report)
         conflicts.check_batch(fit.batch, settings, lines, report)
+        objectives = [one for one in (loss, *(phase.loss for phase in phases or ())) if one is not None]
+        check_losses(objectives, settings, lines, report)
         watched = self._watched(schedule)
         conflicts.check_validation(self.section, data, watched, report)
         conflicts.check_watched(early_stop, schedule, metrics, lines, report)

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..ir.graph import Graph
+from ..ir.graph import Graph, Momentum
 from ..ir.least import least_sizes
 from ..semantics.number import is_whole, limit, real, spelled, whole
 from ..semantics.tensor import Tensor
 from .arguments import argument_names
 from .lengths import Length
 from .measure import MeanMetric, SetMetric, Value, width
+from .objective import Objective, terms
+from .parts import counting, mixed
+from .phases import Phase
 from .plan import TrainPlan
 from .set_states import state_names, ways
 
@@ -21,25 +24,18 @@ KEEP = 2
 
 
 def settings(
-    plan: TrainPlan, name: str, model: dict[str, Any], loss: Mapping[str, Any] = MappingProxyType({})
+    plan: TrainPlan, name: str, graph: Graph, parameters: int, loss: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """The settings of a recipe. `name` is the stem of the spec's file, `model` the section about the model, and `loss`
+    """The settings of a recipe. `name` is the stem of the spec's file, `parameters` how many the model has, and `loss`
     what more there is to say of the loss where kernels compute it."""
     return (
         {
             "schema": SCHEMA,
             "name": name,
             "recipe": plan.recipe,
-            "model": model,
+            "model": _model(graph, parameters),
             "data": plan.data.settings(),
             "bind": dict(plan.bind),
-            "loss": {
-                "arguments": _arguments(plan.loss_values()),
-                "ignore": _ignored(plan),
-                "classes": _classes(plan),
-            }
-            | _alike(plan)
-            | dict(loss),
             "metrics": _metrics(plan),
             "steps": whole(plan.run.count) if plan.run.unit == "steps" else None,
             "epochs": plan.run.as_json()["epochs"] if plan.run.unit == "epochs" else None,
@@ -62,12 +58,44 @@ def settings(
             if plan.sample is None
             else {"every": _length(plan.sample.length), "prompt": plan.sample.prompt},
         }
+        | _losses(plan, graph, loss)
         | _set_metrics(plan)
         | _start(plan)
     )
 
 
-def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:
+def _losses(plan: TrainPlan, graph: Graph, more: Mapping[str, Any]) -> dict[str, Any]:
+    """The loss, or the phases, each with its own."""
+    if plan.loss is not None:
+        return {"loss": _loss(plan, plan.loss) | dict(more)}
+    rates = plan.rate_functions
+    phases = [
+        {
+            "name": phase.name,
+            "loss": _loss(plan, phase.loss),
+            "times": phase.times,
+            "updates": _moved(phase, graph),
+            "learning_rate": rates[phase.name],
+        }
+        for phase in plan.phases
+    ]
+    return {"phases": phases}
+
+
+def _moved(phase: Phase, graph: Graph) -> list[str]:
+    """The modules whose running statistics move in a phase: those that it updates, and copies that follow them."""
+    copies = (module for module in graph.model.modules if isinstance(module, Momentum))
+    followed = [copy.name for copy in copies if any(name.matches(copy.of.name) for name in phase.update)]
+    return [*(name.text for name in phase.update), *followed]
+
+
+def _loss(plan: TrainPlan, objective: Objective) -> dict[str, Any]:
+    values = [value for term in terms(objective) for value in term.values]
+    found = {"arguments": _arguments(values), "ignore": _ignored(plan), "classes": _classes(objective)}
+    return found | _counted(plan, objective) | _alike(objective)
+
+
+def _model(graph: Graph, parameters: int) -> dict[str, Any]:
     """The section about the model: what flows in and out, and how large and how small open dims may get."""
     unit = graph.model
     outputs = [_port(name, value.type) for name, value in zip(graph.outputs, unit.outputs, strict=True)]
@@ -95,29 +123,36 @@ def _ignored(plan: TrainPlan) -> int | None:
     return None if plan.ignored is None or whole(plan.ignored) == -100 else whole(plan.ignored)
 
 
-def _classes(plan: TrainPlan) -> dict[str, Any] | None:
+def _classes(objective: Objective) -> dict[str, Any] | None:
     """The first output that is held against classes of the data: it has to be as wide as there are."""
-    for term in plan.terms:
-        classes = width(term.said) if term.loss.counts_classes else None
-        if (
-            term.loss.counts_classes
-            and term.true.origin == "data"
-            and term.said.origin == "output"
-            and classes is not None
-        ):
+    for term in terms(objective):
+        classes = width(term.said) if term.asks_class else None
+        if term.asks_class and term.true.origin == "data" and term.said.origin == "output" and classes is not None:
             return {"output": term.said.name, "width": whole(classes), "field": term.true.name}
     return None
 
 
-def _alike(plan: TrainPlan) -> dict[str, Any]:
+def _counted(plan: TrainPlan, objective: Objective) -> dict[str, Any]:
+    """What a part of a batch weighs, where that is not how many targets of `classes` count."""
+    over = counting(objective)
+    if over.targets is None:
+        return {"per_example": True}
+    found: dict[str, Any] = {"mixed": True} if mixed(objective) else {}
+    if _classes(objective) is None:
+        field = over.targets.name if over.targets.origin == "data" else plan.bind.get(over.targets.name)
+        found |= {} if field is None else {"targets": field}
+    return found | ({} if over.weights is None else {"class_weights": [real(weight) for weight in over.weights]})
+
+
+def _alike(objective: Objective) -> dict[str, Any]:
     """The outputs that are compared entry by entry with fields of which only the data knows the shape.
 
     They have to agree but for axes of 1, such as [B, 1] and [B].
     """
     pairs = [
         {"output": term.said.name, "field": term.true.name}
-        for term in plan.terms
-        if not term.loss.counts_classes
+        for term in terms(objective)
+        if term.loss.compares_entries(term.values)
         and term.said.origin == "output"
         and term.true.origin == "data"
         and not isinstance(term.true.type, Tensor)

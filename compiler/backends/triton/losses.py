@@ -19,9 +19,13 @@ def fused_losses(plan: TrainPlan) -> Iterator[tuple[LossTerm, CrossEntropyFeatur
     if any(re.fullmatch(r"cross_entropy(_\d+)?", name) for name in argument_names(plan.loss_values()).values()):
         return  # an argument of the loss would hide the function
     for term in plan.terms:
-        if isinstance(term.loss, CrossEntropy) and _rows(term):
+        if isinstance(term.loss, CrossEntropy) and _rows(term) and _has_kernels(term.loss):
             smoothing = real(term.loss.smoothing) != 0
             yield term, CrossEntropyFeatures(smoothing, ignore=ignored(plan) is not None)
+
+
+def _has_kernels(loss: CrossEntropy) -> bool:
+    return loss.weight is None and loss.reduce == "mean" and real(loss.z_loss) == 0
 
 
 def _rows(term: LossTerm) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ..measure import Call, Loss, Operand, Value, check_alike, target_like
+from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, target_like
 from ..values import Reduce
 
 _UNBOUNDED = "Linear Conv1d Conv2d Conv3d LayerNorm RMSNorm BatchNorm relu gelu silu tanh log_softmax".split()
@@ -21,7 +21,7 @@ class BinaryCrossEntropy(Loss):
 
     word: ClassVar[str] = "binary_cross_entropy"
     example: ClassVar[str] = "binary_cross_entropy(output, data.y)"
-    later: ClassVar[frozenset[str]] = frozenset({"reduce"})
+    entrywise: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ("output", "data.y")
     heads: ClassVar[dict[str, str]] = dict.fromkeys(_UNBOUNDED, "takes probabilities, from 0 to 1")
     head_help: ClassVar[tuple[str, str]] = (
@@ -34,6 +34,6 @@ class BinaryCrossEntropy(Loss):
     def check(self, values: Sequence[Value]) -> None:
         check_alike(self.word, *values)
 
-    def code(self, operands: Sequence[Operand]) -> Call:
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands
-        return Call("F.binary_cross_entropy", (said.text, target_like(said, true)))
+        return averaged("F.binary_cross_entropy", (said.text, target_like(said, true)), self.reduce, said)

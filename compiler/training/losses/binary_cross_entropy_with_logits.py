@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ...layers.options import PositiveOrNone
-from ..measure import Call, Loss, Operand, Value, check_alike, target_like
+from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, target_like
+from ..spelling import real_text
 from ..values import Reduce
 
 
@@ -14,14 +15,14 @@ class BinaryCrossEntropyWithLogits(Loss):
     """`binary_cross_entropy_with_logits(logits, data.y)`: the mean of `-y log p - (1 - y) log (1 - p)`.
 
     `p` is the sigmoid of the logits; `y` lies from 0 to 1 and has the shape of the logits. Worked out so that large
-    logits lose nothing. With `weight` what is true counts that much more than what is not; `reduce = sum` sums each
-    example, and averages the batch.
+    logits lose nothing. With `weight` what is true counts that much more than what is not: `-weight * y log p -
+    (1 - y) log (1 - p)`. `reduce = sum` sums each example, and averages the batch.
     """
 
     word: ClassVar[str] = "binary_cross_entropy_with_logits"
     example: ClassVar[str] = "binary_cross_entropy_with_logits(output, data.y)"
-    later: ClassVar[frozenset[str]] = frozenset({"weight", "reduce"})
     spellings: ClassVar[dict[str, str]] = {"pos_weight": "weight", "reduction": "reduce"}
+    entrywise: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ("logits", "data.y")
     heads: ClassVar[dict[str, str]] = {
         "sigmoid": "takes logits: it has a sigmoid of its own",
@@ -34,6 +35,9 @@ class BinaryCrossEntropyWithLogits(Loss):
     def check(self, values: Sequence[Value]) -> None:
         check_alike(self.word, *values)
 
-    def code(self, operands: Sequence[Operand]) -> Call:
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands
-        return Call("F.binary_cross_entropy_with_logits", (said.text, target_like(said, true)))
+        arguments = [said.text, target_like(said, true)]
+        if self.weight is not None:
+            arguments.append(f"pos_weight=torch.tensor({real_text(self.weight)})")
+        return averaged("F.binary_cross_entropy_with_logits", arguments, self.reduce, said)

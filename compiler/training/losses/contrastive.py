@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ...layers.options import Positive
-from ..measure import Loss, Value, check_alike, check_label
+from ..measure import Loss, Operand, Statements, Value, check_alike, check_label, check_vectors, target_like
+from ..spelling import real_text
 
 
 class Contrastive(Loss):
@@ -15,7 +16,6 @@ class Contrastive(Loss):
 
     word: ClassVar[str] = "contrastive"
     example: ClassVar[str] = "contrastive(output, output, data.same)"
-    runs: ClassVar[bool] = False
     takes: ClassVar[tuple[str, ...]] = ("a", "b", "data.same")
     one_sided: ClassVar[bool] = False
 
@@ -23,5 +23,15 @@ class Contrastive(Loss):
 
     def check(self, values: Sequence[Value]) -> None:
         a, b, same = values
+        check_vectors(self.word, a)
         check_alike(self.word, a, b)
         check_label(self.word, a, same)
+
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
+        a, b, same = operands
+        distance = before.assign("distance", f"torch.linalg.vector_norm({a.text} - {b.text}, dim=-1)")
+        missing = before.assign("missing", f"F.relu({real_text(self.margin)} - {distance})")
+        if same.value.number is not None:
+            return f"{distance if same.value.number.value == 1 else missing}.square().mean()"
+        alike = before.assign("alike", target_like(Operand(a.value, distance), same))
+        return f"({alike} * {distance}.square() + (1 - {alike}) * {missing}.square()).mean()"

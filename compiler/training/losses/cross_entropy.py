@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ...layers.options import Probability
+from ...layers.options import NotNegative, Probability
 from ...semantics.number import Number, real
-from ..measure import Call, Loss, Operand, Value, check_classes, check_weights
+from ..class_weights import class_weights, weights_of_labels
+from ..measure import Call, Loss, Operand, Statements, Value, averaged, check_classes, check_weights
 from ..spelling import real_text
 from ..values import NumbersOrNone, Reduce, WholeNumberOrNone
 
@@ -17,14 +18,18 @@ class CrossEntropy(Loss):
 
     Logits [B, classes] against int[B], [B, T, classes] against int[B, T], pictures [B, classes, H, W] against
     int[B, H, W]. `smoothing` moves that part of the target from the true class evenly to all (Szegedy et al. 2016).
-    Targets of -100 do not count, nor do those equal to `ignore`. `weight` is a list with what each class counts;
-    `reduce = sum` sums each example, and averages the batch.
+    Targets of -100 do not count, nor do those equal to `ignore`. `weight` is a list with what each class counts: the
+    mean is then divided by the weights of the targets, not by their number. `reduce = sum` sums each example, and
+    averages the batch.
+
+    `z_loss = 1e-4` adds the mean of `1e-4 * log(sum(exp(logits))) ^ 2`, which keeps logits from drifting away from 0
+    together: the softmax does not see that, and 16 bits do (Chowdhery et al. 2022). A target counts in it as in the
+    rest.
     """
 
     word: ClassVar[str] = "cross_entropy"
     example: ClassVar[str] = "cross_entropy(logits, data.label, smoothing = 0.1)"
-    later: ClassVar[frozenset[str]] = frozenset({"weight", "reduce"})
-    spellings: ClassVar[dict[str, str]] = {"reduction": "reduce", "class_weight": "weight"}
+    spellings: ClassVar[dict[str, str]] = {"reduction": "reduce", "class_weight": "weight", "zloss": "z_loss"}
     counts_classes: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ("logits", "data.label")
     heads: ClassVar[dict[str, str]] = {
@@ -37,30 +42,58 @@ class CrossEntropy(Loss):
     ignore: WholeNumberOrNone = None
     weight: NumbersOrNone = None
     reduce: Reduce = "mean"
+    z_loss: NotNegative = 0
 
     @property
     def ignored(self) -> Number | None:
         return self.ignore
 
+    @property
+    def class_weights(self) -> tuple[Number, ...] | None:
+        return self.weight
+
     def check(self, values: Sequence[Value]) -> None:
         check_classes(self.word, *values)
         check_weights(self.weight, values[0])
 
-    def code(self, operands: Sequence[Operand]) -> Call:
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands
-        smoothing = () if real(self.smoothing) == 0 else (f"label_smoothing={real_text(self.smoothing)}",)
-        return Call("F.cross_entropy", (*rows(said, true), *smoothing))
+        logits, label = rows(said, true)
+        options = [] if self.weight is None else [f"weight={class_weights(self.weight, said, before)}"]
+        options += [] if real(self.smoothing) == 0 else [f"label_smoothing={real_text(self.smoothing)}"]
+        loss = averaged("F.cross_entropy", (logits, label, *options), self.reduce, said)
+        if real(self.z_loss) == 0:
+            return loss
+        entropy = before.assign("cross_entropy", loss)
+        return f"{entropy} + {real_text(self.z_loss)} * {self._squares(said, true, before)}"
 
-    def fused(self, operands: Sequence[Operand], function: str, ignored: Number | None) -> Call:
+    def _squares(self, said: Operand, true: Operand, before: Statements) -> str:
+        """The mean of `log(sum(exp(logits))) ^ 2`, in which targets count as they do in the rest."""
+        logits, label = rows(said, true)
+        squares = before.assign("squares", f"{logits}.logsumexp({1 if said.rank in (4, 5) else -1}).square()")
+        if self.weight is not None:
+            weights = weights_of_labels(self.weight, said, label, before)
+        elif true.value.partial or self.ignore is not None:
+            weights = before.assign("counted", f"{label} != -100")
+        elif self.reduce == "sum":
+            return f"{squares}.sum() / len({said.text})"
+        else:
+            return f"{squares}.mean()"
+        total = f"len({said.text})" if self.reduce == "sum" else f"{weights}.sum()"
+        return f"({squares} * {weights}).sum() / {total}"
+
+    def fused(self, operands: Sequence[Operand], function: str, ignored: Number | None, before: Statements) -> str:
         """The same by a function with kernels, which leaves out targets that are `ignored`, too."""
         said, true = operands
+        weights = () if self.weight is None else (class_weights(self.weight, said, before),)
         numbers = (f"{name}={value}" for name, value in self.numbers(ignored).items())
-        return Call(function, (said.text, filled(said, true).text, *numbers))
+        return str(Call(function, (said.text, filled(said, true).text, *weights, *numbers)))
 
     def numbers(self, ignored: Number | None) -> dict[str, str]:
         """What kernels are given besides logits and targets, as Python."""
         smoothing = {} if real(self.smoothing) == 0 else {"smoothing": real_text(self.smoothing)}
-        return smoothing | ({} if ignored is None else {"ignore": real_text(ignored)})
+        z = {} if real(self.z_loss) == 0 else {"z_loss": real_text(self.z_loss)}
+        return smoothing | z | ({} if ignored is None else {"ignore": real_text(ignored)})
 
 
 def rows(said: Operand, true: Operand) -> tuple[str, str]:

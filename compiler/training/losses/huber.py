@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...layers.options import Positive
 from ...semantics.number import real
-from ..measure import Call, Loss, Operand, Value, check_alike, target_like
+from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, target_like
 from ..spelling import real_text
 from ..values import Reduce
 
@@ -21,8 +21,8 @@ class Huber(Loss):
 
     word: ClassVar[str] = "huber"
     example: ClassVar[str] = "huber(output, data.y, delta = 0.5)"
-    later: ClassVar[frozenset[str]] = frozenset({"reduce"})
     spellings: ClassVar[dict[str, str]] = {"beta": "delta", "reduction": "reduce"}
+    entrywise: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ("output", "data.y")
     one_sided: ClassVar[bool] = False
 
@@ -32,7 +32,7 @@ class Huber(Loss):
     def check(self, values: Sequence[Value]) -> None:
         check_alike(self.word, *values)
 
-    def code(self, operands: Sequence[Operand]) -> Call:
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands
         delta = () if real(self.delta) == 1 else (f"delta={real_text(self.delta)}",)
-        return Call("F.huber_loss", (said.text, target_like(said, true), *delta))
+        return averaged("F.huber_loss", (said.text, target_like(said, true), *delta), self.reduce, said)

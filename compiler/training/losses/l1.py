@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from ....grammar import tree
+from ....grammar.source import Span
 from ...options import Kind
 from ...semantics.evaluate import FAULT, Scope
 from ...semantics.report import Report
+from ...semantics.tensor import UNKNOWN
 from ..base import ReadBy
-from ..measure import Loss, Value
-from ..modules import read_modules
+from ..measure import Loss, Operand, Statements, Value
+from ..modules import ModuleName, read_modules
 
 
 def _read_weights(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
@@ -25,15 +27,33 @@ def _read_weights(flow: tree.Flow, name: str, scope: Scope, report: Report) -> A
 class L1(Loss):
     """`1e-5 * l1(weights)`: the sum of the absolute values of all weights, to be added to a loss (Tibshirani 1996).
 
-    `l1(head)`, `l1([stem, head])`, `l1("blocks.*.mlp")` are those of these modules.
+    `l1(head)`, `l1([stem, head])`, `l1("blocks.*.mlp")` are those of these modules. Biases are weights, too.
     """
 
     word: ClassVar[str] = "l1"
     example: ClassVar[str] = "l1(weights)"
-    runs: ClassVar[bool] = False
     takes: ClassVar[tuple[str, ...]] = ()
 
     weights: Annotated[Any, Kind(lambda value: value), ReadBy(_read_weights, frozenset({"weights"}))]
 
     def check(self, values: Sequence[Value]) -> None:
         pass
+
+    def needs(self, values: Sequence[Value], span: Span) -> tuple[Value, ...]:
+        return (Value("model", "model", UNKNOWN, span),)
+
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
+        (model,) = operands
+        if not self.weights:
+            return before.assign("l1", f"sum(p.abs().sum() for p in {model.text}.parameters())")
+        named = f"for name, p in {model.text}.named_parameters(remove_duplicate=False)"
+        return before.assign("l1", f"sum(p.abs().sum() {named} if {_in_modules(self.weights)})")
+
+
+def _in_modules(modules: Sequence[ModuleName]) -> str:
+    """The condition that a parameter called `name` lies in one of the modules, or is one itself."""
+    if not any(module.quoted for module in modules):
+        starts = ", ".join(f'"{module.text}."' for module in modules)
+        return f'f"{{name}}.".startswith({starts if len(modules) == 1 else f"({starts})"})'
+    pattern = "|".join(module.pattern for module in modules)
+    return f're.match(r"({pattern})\\.", f"{{name}}.")'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ..measure import Call, Loss, Operand, Value, check_alike, target_like
+from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, target_like
 from ..values import Reduce
 
 
@@ -17,7 +17,7 @@ class MAE(Loss):
 
     word: ClassVar[str] = "mae"
     example: ClassVar[str] = "mae(output, data.y)"
-    later: ClassVar[frozenset[str]] = frozenset({"reduce"})
+    entrywise: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ("output", "data.y")
     one_sided: ClassVar[bool] = False
 
@@ -26,6 +26,6 @@ class MAE(Loss):
     def check(self, values: Sequence[Value]) -> None:
         check_alike(self.word, *values)
 
-    def code(self, operands: Sequence[Operand]) -> Call:
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands
-        return Call("F.l1_loss", (said.text, target_like(said, true)))
+        return averaged("F.l1_loss", (said.text, target_like(said, true)), self.reduce, said)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ...layers.options import Positive
-from ..measure import Loss, Value, check_alike
+from ..measure import Loss, Operand, Statements, Value, check_alike, check_vectors, target_like
+from ..spelling import real_text
 
 
 class Triplet(Loss):
@@ -15,7 +16,6 @@ class Triplet(Loss):
 
     word: ClassVar[str] = "triplet"
     example: ClassVar[str] = "triplet(output, output, output, margin = 0.2)"
-    runs: ClassVar[bool] = False
     takes: ClassVar[tuple[str, ...]] = ("anchor", "positive", "negative")
     one_sided: ClassVar[bool] = False
 
@@ -23,5 +23,14 @@ class Triplet(Loss):
 
     def check(self, values: Sequence[Value]) -> None:
         anchor, positive, negative = values
+        check_vectors(self.word, anchor)
         check_alike(self.word, anchor, positive)
         check_alike(self.word, anchor, negative)
+
+    def code(self, operands: Sequence[Operand], before: Statements) -> str:
+        anchor, *others = operands
+        near, far = (
+            before.assign(name, f"torch.linalg.vector_norm({anchor.text} - {target_like(anchor, other)}, dim=-1)")
+            for name, other in zip(("near", "far"), others, strict=True)
+        )
+        return f"F.relu({near} - {far} + {real_text(self.margin)}).mean()"

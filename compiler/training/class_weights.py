@@ -1,0 +1,33 @@
+"""What each class counts, in emitted code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .spelling import real_text
+
+if TYPE_CHECKING:
+    from ..semantics.number import Number
+    from .measure import Operand, Statements
+
+
+def class_weights(weight: Sequence[Number], said: Operand, before: Statements) -> str:
+    """The weights of the classes, [classes], as a tensor beside `said`: made once for each device."""
+    listed = ", ".join(map(real_text, weight))
+    function = before.define(
+        "class_weights",
+        [
+            "@cache",
+            "def class_weights(device: torch.device, dtype: torch.dtype) -> Tensor:",
+            f'    """What each of the {len(weight)} classes counts."""',
+            f"    return torch.tensor([{listed}], dtype=dtype, device=device)",
+        ],
+    )
+    return f"{function}({said.text}.device, {said.text}.dtype)"
+
+
+def weights_of_labels(weight: Sequence[Number], said: Operand, label: str, before: Statements) -> str:
+    """The name of what the class of each label counts: 0 where that is -100."""
+    weights = class_weights(weight, said, before)
+    return before.assign("weights", f"{weights}[{label}.clamp(min=0)] * ({label} != -100)")
