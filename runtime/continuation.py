@@ -33,6 +33,15 @@ def require_same_data(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, M
         )
 
 
+def require_same_start(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> None:
+    """Raises Refused where a run that has no checkpoint yet would begin with other weights than it did."""
+    if then is not None and now is not None and then["files"] != now["files"]:
+        raise Refused(
+            f"{now['source']} is not what the run was begun with: its sha256 is another",
+            "Put the file back, or train a new run.",
+        )
+
+
 def require_same_course(state: Mapping[str, Any], options: Settings) -> None:
     """Raises Refused where the changed spec gives another order of examples, in whose middle there is no going on."""
     now = {"seed": options.seed, "batch": options.batch, "data": options.data}

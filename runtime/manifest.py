@@ -68,7 +68,8 @@ class Manifest:
     `finished` says why there is nothing more to do, and what the last validation gave.
     `data_base` is the folder that data files are relative to, absolute and as seen from the run directory, so that
     the run goes on after it, or the whole project, has moved. `incoming` holds the new texts of a session that
-    changes the spec, from before the files are replaced until all of them are.
+    changes the spec, from before the files are replaced until all of them are. `start` are the hashes of the files that
+    the first weights are from, where they were not drawn.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Manifest:
     sessions: tuple[Session, ...]
     finished: Mapping[str, Any] | None = None
     incoming: Mapping[str, str] | None = None
+    start: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in (*self.texts, *(self.incoming or ())):

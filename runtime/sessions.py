@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import Contents, choose_checkpoint, clean_up, read_checkpoint, set_aside
-from .continuation import require_same_course, require_same_data, require_steps_left
+from .continuation import require_same_course, require_same_data, require_same_start, require_steps_left
 from .device import choose_device, device_faults_are_told
 from .display import Display, Quiet, Title
 from .errors import Refused
@@ -17,7 +17,7 @@ from .feed import Feed
 from .isolation import borrow
 from .loop import Position, Sampler, Training, train_loop, unit
 from .manifest import Machine, Manifest, new_session, this_machine, with_session, write_manifest
-from .preparation import OpenData, Prepared, device_of, open_fitting_data, prepare, wanted
+from .preparation import OpenData, Prepared, device_of, open_fitting_data, open_starting_weights, prepare, wanted
 from .program import Program
 from .records import EMPTY, Records
 from .rundir import (
@@ -90,10 +90,11 @@ def train(
         require_new(path)
         _require_sampler(program, sampler)
         chosen = choose_device(device)
+        start = open_starting_weights(program, data_base)
         data = open_fitting_data(program, data_base, open_data, show)
         turn = stack.enter_context(borrow(wanted(program, chosen)))
         stack.enter_context(device_faults_are_told())
-        prepared = prepare(program, data, turn, chosen)
+        prepared = prepare(program, data, turn, chosen, start)
         laid = {**(texts or {}), **program.texts}
         manifest = Manifest(
             name=program.name,
@@ -104,6 +105,7 @@ def train(
             data={name: dict(one) for name, one in data.fingerprint.items()},
             data_base=data_bases(path, data_base),
             sessions=(new_session(0, command, program.hash, this_machine(chosen)),),
+            start=None if start is None else start.provenance(),
         )
         made = create_run(path, manifest, laid)
         stack.enter_context(locked(path))
@@ -148,11 +150,17 @@ def resume(
         contents = read_checkpoint(found) if found else None
         before = old.manifest.sessions[-1].machine
         chosen = choose_device(device) if device else device_of(before.device)
-        data = open_fitting_data(program, data_base or find_data_base(old), open_data, show)
+        base = data_base or find_data_base(old)
+        # Checkpoints hold the weights; a run that has none begins again.
+        start = open_starting_weights(program, base) if contents is None else None
+        first = None if start is None else start.provenance()
+        if program.hash == old.manifest.program:
+            require_same_start(old.manifest.start, first)
+        data = open_fitting_data(program, base, open_data, show)
         require_same_data(old.manifest.data, data.fingerprint)
         turn = stack.enter_context(borrow(wanted(program, chosen), threads or before.threads))
         stack.enter_context(device_faults_are_told())
-        prepared = prepare(program, data, turn, chosen)
+        prepared = prepare(program, data, turn, chosen, start)
         if contents is not None:
             _restore(prepared, contents)
         if checkpoint is not None:
@@ -161,7 +169,7 @@ def resume(
         machine = this_machine(chosen)
         _tell_differences(before, machine, show)
         session = new_session(found.step if found else 0, command, program.hash, machine)
-        manifest = replace(with_session(old.manifest, session), finished=None)
+        manifest = replace(with_session(old.manifest, session), finished=None, start=first or old.manifest.start)
         if data_base is not None:
             manifest = replace(manifest, data_base=data_bases(run, data_base))
         new = replace_texts(old, manifest, {**(texts or {}), **program.texts})
@@ -171,6 +179,8 @@ def resume(
 def _go(stack: ExitStack, run: Run, prepared: Prepared, contents: Contents | None, company: _Company) -> Result:
     """Open the logs, train, and note the end in the manifest."""
     options, learner = prepared.program.options, prepared.learner
+    for note in prepared.notes:
+        company.display.note(note)
     position = _position(contents, prepared.program)
     feed = Feed(prepared.order, prepared.data.train, ahead=learner.device.type == "cuda")
     stack.callback(feed.close)
@@ -211,7 +221,7 @@ def _go(stack: ExitStack, run: Run, prepared: Prepared, contents: Contents | Non
 def _restore(prepared: Prepared, contents: Contents) -> None:
     require_same_course(contents.state, prepared.program.options)
     require_steps_left(contents.state["step"], prepared.steps)
-    prepared.learner.restore_model(contents.model)
+    prepared.learner.restore_model(contents.model, contents.trained)
     prepared.learner.restore_optimizer(contents.optimizer, contents.state["optimizer"])
 
 

@@ -182,14 +182,12 @@ def test_every_name_has_a_class(folder: str, word: str) -> None:
 
 
 NOTED = {
-    "data": "digits -> random_flip -> mixup(0.2)",
     "precision": "fp16",
     "parallel": "fsdp + tensor(2)",
     "compile": "true",
     "ema": "0.999",
     "freeze": "[stem]",
     "rates": "[head = 10]",
-    "start": 'weights("model.safetensors")',
     "init": "he",
 }
 
@@ -224,7 +222,6 @@ def test_what_cannot_be_left_out_leaves_none(key: str, value: str) -> None:
 def test_a_note_waits_for_the_errors_of_its_line(key: str) -> None:
     value = NOTED[key]
     broken = {
-        "data": "digits -> random_flip -> mixup(0)",
         "precision": "fp17",
         "parallel": "fsdp + tensor(0)",
         "kernels": "tritn",

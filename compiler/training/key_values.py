@@ -99,7 +99,7 @@ def read_start(lines: Lines, ports: Ports, scope: Scope, report: Report) -> Star
     read = None if chosen is None else read_call(*chosen, report)
     if read is None:
         return None
-    return read.options if check_modules(read.options.modules(), "start", ports, report) else None
+    return read.options if read.options.fits(ports, report) else None
 
 
 def read_freeze(lines: Lines, ports: Ports, report: Report) -> tuple[ModuleName, ...]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..ir.graph import Graph, Momentum
+from ..ir.graph import Graph
 from ..ir.least import least_sizes
+from ..ir.weights import momentum_copies
 from ..semantics.number import is_whole, limit, real, spelled, whole
 from ..semantics.tensor import Tensor
 from .arguments import argument_names
@@ -24,16 +25,16 @@ KEEP = 2
 
 
 def settings(
-    plan: TrainPlan, name: str, graph: Graph, parameters: int, loss: Mapping[str, Any] = MappingProxyType({})
+    plan: TrainPlan, name: str, model: dict[str, Any], loss: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """The settings of a recipe. `name` is the stem of the spec's file, `parameters` how many the model has, and `loss`
+    """The settings of a recipe. `name` is the stem of the spec's file, `model` the section about the model, and `loss`
     what more there is to say of the loss where kernels compute it."""
     return (
         {
             "schema": SCHEMA,
             "name": name,
             "recipe": plan.recipe,
-            "model": _model(graph, parameters),
+            "model": model,
             "data": plan.data.settings(),
             "bind": dict(plan.bind),
             "metrics": _metrics(plan),
@@ -58,13 +59,13 @@ def settings(
             if plan.sample is None
             else {"every": _length(plan.sample.length), "prompt": plan.sample.prompt},
         }
-        | _losses(plan, graph, loss)
+        | _losses(plan, model, loss)
         | _set_metrics(plan)
         | _start(plan)
     )
 
 
-def _losses(plan: TrainPlan, graph: Graph, more: Mapping[str, Any]) -> dict[str, Any]:
+def _losses(plan: TrainPlan, model: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """The loss, or the phases, each with its own."""
     if plan.loss is not None:
         return {"loss": _loss(plan, plan.loss) | dict(more)}
@@ -74,7 +75,7 @@ def _losses(plan: TrainPlan, graph: Graph, more: Mapping[str, Any]) -> dict[str,
             "name": phase.name,
             "loss": _loss(plan, phase.loss),
             "times": phase.times,
-            "updates": _moved(phase, graph),
+            "updates": _moved(phase, model.get("copies", {})),
             "learning_rate": rates[phase.name],
         }
         for phase in plan.phases
@@ -82,11 +83,10 @@ def _losses(plan: TrainPlan, graph: Graph, more: Mapping[str, Any]) -> dict[str,
     return {"phases": phases}
 
 
-def _moved(phase: Phase, graph: Graph) -> list[str]:
+def _moved(phase: Phase, copies: Mapping[str, str]) -> list[str]:
     """The modules whose running statistics move in a phase: those that it updates, and copies that follow them."""
-    copies = (module for module in graph.model.modules if isinstance(module, Momentum))
-    followed = [copy.name for copy in copies if any(name.matches(copy.of.name) for name in phase.update)]
-    return [*(name.text for name in phase.update), *followed]
+    following = [copy for copy, of in copies.items() if any(name.matches(of) for name in phase.update)]
+    return [*(name.text for name in phase.update), *following]
 
 
 def _loss(plan: TrainPlan, objective: Objective) -> dict[str, Any]:
@@ -95,9 +95,9 @@ def _loss(plan: TrainPlan, objective: Objective) -> dict[str, Any]:
     return found | _counted(plan, objective) | _alike(objective)
 
 
-def _model(graph: Graph, parameters: int) -> dict[str, Any]:
+def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:
     """The section about the model: what flows in and out, and how large and how small open dims may get."""
-    unit = graph.model
+    unit, copies = graph.model, momentum_copies(graph)
     outputs = [_port(name, value.type) for name, value in zip(graph.outputs, unit.outputs, strict=True)]
     return {
         "class": unit.name,
@@ -106,7 +106,7 @@ def _model(graph: Graph, parameters: int) -> dict[str, Any]:
         "limits": {name: int(limit(most) or 0) for name, most in graph.limits.items()},
         "least": least_sizes(graph),
         "parameters": parameters,
-    }
+    } | ({"copies": copies} if copies else {})
 
 
 def _port(name: str, known: object) -> dict[str, Any]:

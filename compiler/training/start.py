@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from ...grammar import tree
 from ..options import Kind
 from ..semantics.evaluate import FAULT, Scope
 from ..semantics.report import Report
 from .base import Options, ReadBy
-from .modules import ModuleName, read_modules
-
-
-@dataclass(frozen=True)
-class Renamed:
-    """`"h.*.ln_1" -> "blocks.*.attn_norm"`: what is called `old` in the file is `new` in the model. A `*` is what
-    stands in its place, from the left to the right."""
-
-    old: str
-    new: ModuleName
-
-
-def _read_map(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
-    entries = flow.entries if isinstance(flow, tree.List) else (flow,)
-    found = [_renamed(entry, report) for entry in entries]
-    return FAULT if None in found or not found else tuple(found)
-
-
-def _renamed(entry: tree.Flow | tree.Entry, report: Report) -> Renamed | None:
-    match entry:
-        case tree.Then(stages=(tree.String(value=old), tree.String(value=new, span=place))) if old and new:
-            if old.count("*") == new.count("*"):
-                return Renamed(old, ModuleName(new, place, quoted=True))
-            message = f"`{old}` has {old.count('*')} `*`, and `{new}` has {new.count('*')}"
-            report.error("conflict", message, place, "not as many", help="each `*` stands for the same on both sides")
-            return None
-    help = 'such as `["h.*.ln_1" -> "blocks.*.attn_norm"]`: the name in the file, then the name in the model'
-    report.error("wrong-value", "`map` takes a list of names", entry.span, "not of that form", help=help)
-    return None
+from .modules import ModuleName, check_modules, read_modules
+from .ports import Ports
 
 
 def _read_skip(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
@@ -47,22 +20,66 @@ def _read_skip(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
     return FAULT if modules is None else modules
 
 
-Renaming = Annotated[Any, Kind(lambda value: value), ReadBy(_read_map)]
+def _read_into(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
+    match flow:
+        case tree.Stage(path=path, args=None, body=None):
+            return ModuleName(str(path), flow.span)
+    message, help = "`into` takes one module of the model", "such as `bert`, or a path such as `blocks.0`"
+    report.error("wrong-value", message, flow.span, "not the name of one", help=help)
+    return FAULT
+
+
 Skipped = Annotated[Any, Kind(lambda value: value), ReadBy(_read_skip)]
+"""A tuple of names."""
+Into = Annotated[Any, Kind(lambda value: value), ReadBy(_read_into)]
+"""A name, or None where it is left out."""
 
 
 class Start(Options):
-    """`map` names what is called otherwise in the file, `skip` what is not taken from it."""
+    """`map` names what is called otherwise in the file, `skip` what is not taken, `into` the module that it is for."""
+
+    source: ClassVar[str]
+    """The option that says where the weights are."""
 
     if TYPE_CHECKING:  # each class declares them itself, behind where it starts from
         map: Any
         skip: Any
+        into: Any
 
     def modules(self) -> Iterator[ModuleName]:
-        """The names that have to be those of modules, or of weights of modules."""
-        yield from self.skip
+        """The names that have to be those of modules, or of weights of modules. What is skipped by a pattern may be the
+        file's, which is read later."""
+        yield from (name for name in self.skip if not name.quoted)
         for renamed in self.map:
-            yield _without_weight(renamed.new)
+            yield from map(_without_weight, renamed.new)
+
+    def fits(self, ports: Ports, report: Report) -> bool:
+        """Whether the model has what is named; what it has not is reported."""
+        if self.into is None:
+            return check_modules(self.modules(), "start", ports, report)
+        return check_modules([self.into], "start", ports, report) and check_modules(
+            self.modules(), "start", _inside(ports, self.into.text), report
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What the runtime is told."""
+        return {
+            "word": self.word,
+            "source": getattr(self, self.source),
+            "map": [renamed.as_json() for renamed in self.map],
+            "skip": [{"name": name.text, "pattern": name.quoted} for name in self.skip],
+            "into": None if self.into is None else self.into.text,
+        }
+
+
+def _inside(ports: Ports, module: str) -> Ports:
+    """The model as it is seen from one of its modules."""
+
+    def below(names: frozenset[str]) -> frozenset[str]:
+        return frozenset(name.removeprefix(f"{module}.") for name in names if name.startswith(f"{module}."))
+
+    modules = None if ports.modules is None else below(ports.modules)
+    return replace(ports, model=module, modules=modules, made=below(ports.made), unmade=below(ports.unmade))
 
 
 def _without_weight(name: ModuleName) -> ModuleName:

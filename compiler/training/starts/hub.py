@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..start import Renaming, Skipped, Start
+from ..renaming import Renaming
+from ..start import Into, Skipped, Start
 from ..values import Text
 
 
 class Hub(Start):
     """`start = hub("gpt2")`: the weights of a model of the Hugging Face hub, by their names.
 
-    `name` is the model's; `map` names what is called otherwise there; `skip` are modules that keep the weights they
-    are drawn with.
+    They are taken from the cache of `huggingface_hub`, or loaded into it. `name` is the model's. `map`, `skip` and
+    `into` are as in `weights`. Without a `map` there is one ready for GPT-2, BERT, T5, ViT and Llama, with the labels
+    of the specs that come with dlspec.
     """
 
     word: ClassVar[str] = "hub"
     example: ClassVar[str] = 'hub("gpt2")'
-    runs: ClassVar[bool] = False
+    source: ClassVar[str] = "name"
 
     name: Text
     map: Renaming = ()
     skip: Skipped = ()
+    into: Into = None
