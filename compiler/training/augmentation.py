@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from ...grammar import tree
 from ...grammar.frozen import Frozen
@@ -36,7 +37,12 @@ class Unfit(Exception):
 
 
 class Augmentation(Options):
-    """Changes examples; `random_*`, `mixup` and `cutmix` do so in training only."""
+    """Changes examples; `random_*`, `color_jitter`, `mixup` and `cutmix` do so in training only."""
+
+    mixes: ClassVar[bool] = False
+    """Whether labels become probabilities of the classes."""
+    from_0_to_1: ClassVar[bool] = False
+    """Whether it is for pixels from 0 to 1, and so stands before `normalize`."""
 
     @abstractmethod
     def after(self, fields: Fields) -> Fields:
@@ -60,10 +66,17 @@ def read_augmentations(
 ) -> tuple[Chosen[Augmentation] | Faulty, ...]:
     """The augmentations of a flow, in order; what is none, or wrong, is reported."""
     found: list[Chosen[Augmentation] | Faulty] = []
+    normalize: Span | None = None
     for stage in stages:
         own = Report()
         chosen = choose(stage, "data", "augmentations", Augmentation, AUGMENTATIONS, scope, own)
         read = None if chosen is None else read_call(*chosen, own)
+        if read is not None and read.options.from_0_to_1 and normalize is not None:
+            message = f"`{read.options.word}` is for pixels from 0 to 1, and `normalize` makes others of them"
+            labels = ((normalize, "these are normalized"),)
+            own.error("unfit-augmentation", message, read.span, "too late", help="put it first", labels=labels)
+        if read is not None and read.options.word == "normalize":
+            normalize = read.span
         for diagnostic in own.diagnostics:
             report.add(diagnostic)
         found.append(Faulty(None if chosen is None else chosen[0]) if read is None or own.failed else read)

@@ -38,6 +38,15 @@ class Data(Frozen):
             option = None  # the channels of a picture
         return self.places.get(name) or self.source.place(option)
 
+    @property
+    def mixing(self) -> Chosen[Augmentation] | None:
+        """The augmentation by which labels become probabilities of the classes, where there is one."""
+        return next((augmentation for augmentation in self.augmentations if augmentation.options.mixes), None)
+
+    def mixes(self, source: str) -> bool:
+        """Whether a value of the data, by its name in settings, is probabilities of classes and no class."""
+        return source == "data.label" and self.mixing is not None
+
     def settings(self) -> dict[str, Any]:
         """The section about the data, as plain JSON values."""
         source = {"source": self.source.options.word, "options": self.source.options.settings()}
@@ -58,7 +67,8 @@ def read_data(flow: tree.Flow, scope: Scope, report: Report) -> Data | None:
     done: list[Chosen[Augmentation]] = []
     for augmentation in augmentations:
         if fields is None:
-            break
+            done += [] if isinstance(augmentation, Faulty) else [augmentation]  # held against the data when it is read
+            continue
         if isinstance(augmentation, Faulty) or rough:
             kind = augmentation.kind if isinstance(augmentation, Faulty) else type(augmentation.options)
             fields, rough = (kind or Augmentation).roughly(fields), True

@@ -22,6 +22,8 @@ from ..semantics.number import (
 )
 from ..semantics.report import Report
 from ..semantics.tensor import UNKNOWN, Tensor, Type
+from .augmentation import Augmentation
+from .calls import Chosen
 from .dataset import Data
 from .ports import Ports
 from .source import Field
@@ -74,6 +76,10 @@ def fit_inputs(data: Data | None, ports: Ports, report: Report) -> Fit:
             fits = False
             continue
         bind[name] = name
+        if data.mixing is not None and data.mixes(f"data.{name}"):
+            _mixed(name, wanted, data.mixing, ports, report)
+            fits = False
+            continue
         if isinstance(wanted, Tensor):
             fits &= _fit(name, wanted, fields[name], data, ports, dims, report)
     return Fit(bind, batch, dims, fits)
@@ -90,6 +96,13 @@ def _unbound(name: str, wanted: Type, fields: Mapping[str, Field], data: Data, p
         help=f"call the input `{meant}`" if meant else f"inputs are bound by name: {listed}",
         labels=_declared(name, wanted, ports),
     )
+
+
+def _mixed(name: str, wanted: Type, mixing: Chosen[Augmentation], ports: Ports, report: Report) -> None:
+    word = mixing.options.word
+    message = f"`{word}` makes labels probabilities of the classes, and the input `{name}` of {ports.model} is {wanted}"
+    labels = _declared(name, wanted, ports)
+    report.error("conflict", message, mixing.span, "labels are mixed here", help=f"take `{word}` out", labels=labels)
 
 
 def _only_likely(wanted: Type, fields: Mapping[str, Field], ports: Ports) -> str | None:

@@ -136,6 +136,11 @@ class Loss(Measure):
         """What each class counts, where they count unequally."""
         return None
 
+    @property
+    def only_for_classes(self) -> str | None:
+        """What of it, in words, cannot be had of the probabilities of classes, which mixed labels are."""
+        return f"`{self.word}`"
+
     def needs(self, values: Sequence[Value], span: Span) -> tuple[Value, ...]:
         """What it is given behind its inputs; `span` is where it stands."""
         return ()

@@ -85,7 +85,7 @@ def read_loss(flow: tree.Flow, names: Names) -> Objective | None:
             help=all_of("output", [*names.ports.outputs]),
         )
         return None
-    return objective if _one_ignored(found, names) else None
+    return objective if one_ignored(found, names) and _takes_mixed(found, names) else None
 
 
 def _expression(flow: tree.Flow, names: Names) -> Objective | None:
@@ -140,7 +140,7 @@ def _term(flow: tree.Stage, names: Names) -> LossTerm | None:
     return LossTerm(loss, values) if check_modules(weights, "loss", names.ports, names.report) else None
 
 
-def _one_ignored(found: list[LossTerm], names: Names) -> bool:
+def one_ignored(found: list[LossTerm], names: Names) -> bool:
     """Entries that do not count are counted once for the whole loss: all class losses have to agree on them."""
     classes = [term for term in found if term.loss.counts_classes]
     for term in classes[1:]:
@@ -153,5 +153,23 @@ def _one_ignored(found: list[LossTerm], names: Names) -> bool:
             labels = ((classes[0].said.span, other),)
             help = f"write `ignore = {written(first or second)}` in both"  # type: ignore[arg-type]
             names.report.error("conflict", message, term.said.span, label, labels=labels, help=help)
+            return False
+    return True
+
+
+def _takes_mixed(found: list[LossTerm], names: Names) -> bool:
+    """Where labels are probabilities of the classes, a loss of them has to be one that takes those."""
+    mixing = None if names.data is None else names.data.mixing
+    if names.data is None or mixing is None:
+        return True
+    for term in found:
+        mixed = next((value for value in term.values if names.data.mixes(value.source)), None)
+        only_for = None if mixed is None else term.loss.only_for_classes
+        if mixed is not None and only_for is not None:
+            word = mixing.options.word
+            message = f"`{word}` makes labels probabilities of the classes, and {only_for} takes one class for each"
+            labels = ((mixing.span, "labels are mixed here"),)
+            help = f"take `{word}` out, or compare with `cross_entropy({term.said.shown}, {mixed.shown})`"
+            names.report.error("conflict", message, mixed.span, "several classes at once", help=help, labels=labels)
             return False
     return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,8 +31,7 @@ class Ragged(Field):
 class Augmentation(ABC):
     """Made for the fields that come in; `fields` are those that go out. Raises DataError where they do not fit."""
 
-    word: ClassVar[str]
-
+    word: str
     fields: Fields
 
     @abstractmethod
@@ -45,10 +43,11 @@ class PictureAugmentation(Augmentation):
     """Changes each picture by itself.
 
     One that `moves` pixels takes along what else an example has of the picture's height and width: a mask, or the
-    picture that is to be made of it.
+    picture that is to be made of it. One that `levels` brings pictures of several sizes to one.
     """
 
-    moves: ClassVar[bool] = False
+    moves: bool = False
+    levels: bool = False
 
     def __init__(self, fields: Fields) -> None:
         sized = {name: self.size_after(*field.dims[1:]) for name, field in pictures(self.word, fields).items()}
@@ -61,11 +60,6 @@ class PictureAugmentation(Augmentation):
     def size_after(self, height: int, width: int) -> tuple[int, int]:
         """The height and width that come out. Raises DataError where it is not for such pictures."""
         return height, width
-
-    @property
-    def levels(self) -> bool:
-        """Whether pictures of several sizes have one after it."""
-        return False
 
     @abstractmethod
     def change(self, pictures: Tensor, draws: Draws) -> Tensor:

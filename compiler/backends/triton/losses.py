@@ -16,10 +16,12 @@ from .cross_entropy_features import CrossEntropyFeatures
 
 def fused_losses(plan: TrainPlan) -> Iterator[tuple[LossTerm, CrossEntropyFeatures]]:
     """The cross-entropies of rows of logits, with what each asks of its kernels."""
+    if plan.phases:
+        return  # kernels are for the one loss of a model
     if any(re.fullmatch(r"cross_entropy(_\d+)?", name) for name in argument_names(plan.loss_values()).values()):
         return  # an argument of the loss would hide the function
     for term in plan.terms:
-        if isinstance(term.loss, CrossEntropy) and _rows(term) and _has_kernels(term.loss):
+        if isinstance(term.loss, CrossEntropy) and _rows(term, plan) and _has_kernels(term.loss):
             smoothing = real(term.loss.smoothing) != 0
             yield term, CrossEntropyFeatures(smoothing, ignore=ignored(plan) is not None)
 
@@ -28,10 +30,10 @@ def _has_kernels(loss: CrossEntropy) -> bool:
     return loss.weight is None and loss.reduce == "mean" and real(loss.z_loss) == 0
 
 
-def _rows(term: LossTerm) -> bool:
-    """Whether the classes stand last, and not on axis 1 as those of pictures do."""
+def _rows(term: LossTerm, plan: TrainPlan) -> bool:
+    """Whether a class is asked for each row: it is not mixed, and classes stand last, not on axis 1 as in pictures."""
     said = term.said.type
-    return isinstance(said, Tensor) and said.rank not in (4, 5)
+    return isinstance(said, Tensor) and said.rank not in (4, 5) and not plan.data.mixes(term.true.source)
 
 
 def ignored(plan: TrainPlan) -> Number | None:

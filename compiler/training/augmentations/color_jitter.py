@@ -14,11 +14,12 @@ class ColorJitter(Augmentation):
     """`color_jitter(brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1, p = 1)`: colours changed at random.
 
     `brightness`, `contrast` and `saturation` are multiplied by a factor that lies that much above or below 1; the
-    `hue` is turned by up to that part of the circle, 0.5 at most. `p` is the probability. Saturation and hue are for
-    pictures of three channels.
+    `hue` is turned by up to that part of the circle, 0.5 at most, in this order. `p` is the probability. Pixels are
+    from 0 to 1 and stay so: it stands before `normalize`. Saturation and hue are for pictures of three channels.
     """
 
     word: ClassVar[str] = "color_jitter"
+    from_0_to_1: ClassVar[bool] = True
     example: ClassVar[str] = "color_jitter(brightness = 0.4, contrast = 0.4)"
 
     brightness: NotNegative = 0

@@ -11,10 +11,12 @@ from ..augmentation import Augmentation, Fields, labelled_pictures
 class Cutmix(Augmentation):
     """`cutmix(1)`: a rectangle of another picture, and as much of its label (Yun et al. 2019).
 
-    The part is drawn from the beta distribution with both parameters `alpha`; the loss is mixed as the labels are.
+    Its area is drawn from the beta distribution with both parameters `alpha`, once for a batch. Labels become the
+    probabilities of the classes, which `cross_entropy` takes in their place.
     """
 
     word: ClassVar[str] = "cutmix"
+    mixes: ClassVar[bool] = True
     example: ClassVar[str] = "cutmix(1)"
 
     alpha: Positive = 1

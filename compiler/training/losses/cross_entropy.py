@@ -52,6 +52,11 @@ class CrossEntropy(Loss):
     def class_weights(self) -> tuple[Number, ...] | None:
         return self.weight
 
+    @property
+    def only_for_classes(self) -> str | None:
+        given = {"ignore": self.ignore is not None, "weight": self.weight is not None, "z_loss": real(self.z_loss) != 0}
+        return next((f"`{name}` of `cross_entropy`" for name, there in given.items() if there), None)
+
     def check(self, values: Sequence[Value]) -> None:
         check_classes(self.word, *values)
         check_weights(self.weight, values[0])

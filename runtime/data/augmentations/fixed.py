@@ -18,7 +18,7 @@ class Fixed(PictureAugmentation):
     def __init__(self, fields: Fields, step: Step) -> None:
         self.word, self._options = step
         self._step = step
-        self.moves = self.word != "normalize"
+        self.moves, self.levels = self.word != "normalize", self.word in ("resize", "center_crop")
         if self.word == "normalize":
             _require_channels(fields, len(self._options["mean"]))
         super().__init__(fields)
@@ -27,10 +27,6 @@ class Fixed(PictureAugmentation):
         if self.word == "center_crop":
             require_inside("center_crop", self._options["size"], height, width)
         return picture_steps.size_after(self._step, height, width)
-
-    @property
-    def levels(self) -> bool:
-        return self.word in ("resize", "center_crop")
 
     def change(self, pictures: Tensor, draws: Draws) -> Tensor:
         return torch.from_numpy(picture_steps.apply(self._step, pictures.numpy()))

@@ -30,7 +30,7 @@ class RandomResizedCrop(PictureAugmentation):
         return self._size
 
     def change(self, pictures: Tensor, draws: Draws) -> Tensor:
-        boxes = random_rectangles(draws, *pictures.shape[2:], self._scale, self._ratio)
+        boxes = random_rectangles(draws, pictures.shape[2], pictures.shape[3], self._scale, self._ratio)
         pieces = [
             picture_steps.resize(one[:, top : top + tall, left : left + wide], self._size)
             for one, top, left, tall, wide in zip(pictures.numpy(), *(box.tolist() for box in boxes), strict=True)
