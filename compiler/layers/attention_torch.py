@@ -42,6 +42,8 @@ class _ClassText:
             turned = None if self.fused is None else code.fused(layer, x, "rotary")
             self.rotary = code.library("Rotary", ROTARY if turned is None else rotary_by_kernels(turned))
         self.slopes = code.library("alibi_slopes", SLOPES) if layer.alibi else ""
+        # Norms of queries and keys would copy what lies in rows with others.
+        self.linears = code.fused(layer, x, "linears") if self.projects and layer.qk_norm is None else None
 
     def lines(self) -> list[str]:
         found = [
@@ -154,9 +156,8 @@ class _ClassText:
         layer = self.layer
         heads_of_keys = "self.kv_heads" if layer.grouped else "self.heads"
         split = "unflatten(-1, ({}, -1)).transpose(1, 2)"
-        memory = "memory" if layer.sequences else "x"
-        q, k, v = ("self.q(x)", f"self.k({memory})", f"self.v({memory})") if self.projects else ("q", "k", "v")
-        lines = [
+        lines, (q, k, v) = self._projected()
+        lines += [
             f"# {self._shapes_of_heads()}",
             f"q = {q}.{split.format('self.heads')}",
             f"k = {k}.{split.format(heads_of_keys)}",
@@ -177,10 +178,9 @@ class _ClassText:
     def _by_kernels(self, attention: str) -> list[str]:
         """Heads stay where the matrices leave them: [B, T, heads, head_dim]."""
         layer = self.layer
-        memory = "memory" if layer.sequences else "x"
-        q, k, v = ("self.q(x)", f"self.k({memory})", f"self.v({memory})") if self.projects else ("q", "k", "v")
+        lines, (q, k, v) = self._projected()
         key_heads = "self.kv_heads" if layer.grouped else "self.heads"
-        lines = [
+        lines += [
             f"# {self._shapes_of_heads().replace('heads, T, head_dim', 'T, heads, head_dim')}",
             f"q = {q}.unflatten(-1, (self.heads, -1))",
             f"k = {k}.unflatten(-1, ({key_heads}, -1))",
@@ -208,6 +208,19 @@ class _ClassText:
             options.append("dropout")
         lines.append(f"y = {attention}({', '.join(['q', 'k', 'v', *options])})")
         return [*lines, "return self.o(y.flatten(2))" if self.projects else "return y.flatten(2)"]
+
+    def _projected(self) -> tuple[list[str], tuple[str, str, str]]:
+        """Lines, and then what queries, keys and values are before they are split into heads."""
+        if not self.projects:
+            return [], ("q", "k", "v")
+        source = "memory" if self.layer.sequences else "x"
+        if self.linears is None:
+            return [], ("self.q(x)", f"self.k({source})", f"self.v({source})")
+        names = "kv" if self.layer.sequences else "qkv"
+        made = f"{', '.join(names)} = {self.linears}({', '.join([source, *(f'self.{name}' for name in names)])})"
+        # Values would keep the memory of what they lie beside, which is not needed once it is turned.
+        v = "v.contiguous()" if self.rotary else "v"
+        return [made], ("q" if "q" in names else "self.q(x)", "k", v)
 
     def _shapes_of_heads(self) -> str:
         grouped, other = self.layer.grouped, bool(self.layer.sequences)

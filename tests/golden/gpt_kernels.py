@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_46fcec"
+NAMESPACE = "gpt_80bb29"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -87,8 +87,75 @@ def tiles_of(x: Tensor, count: int, described: bool) -> Tensor | TensorDescripto
 
 
 def tiles(cut: dict, x: Tensor) -> tuple[int, int, int, int, bool]:
-    """How an attention is cut on the GPU of `x`."""
-    return cut[generation(x)]
+    """How an attention is cut on the GPU of `x`, in its dtype."""
+    return cut[generation(x)][x.element_size()]
+
+
+def one_product(x: Tensor, layers: Sequence[nn.Module]) -> bool:
+    """Whether linear layers may be one product: on a GPU, where calling each of them is its
+    product and nothing else. A hook, a wrapper, a parametrization or a weight of another
+    kind (DTensor, quantised) has to see its own layer called.
+    """
+    return (
+        fused(x, torch.float16, torch.bfloat16, torch.float32)
+        and all(type(layer) is nn.Linear and is_plain(layer) for layer in layers)
+        and len({layer.bias is None for layer in layers}) == 1
+    )
+
+
+def is_plain(layer: nn.Linear) -> bool:
+    """Whether nothing was put around a layer or in place of what it has."""
+    before = layer._forward_pre_hooks or layer._backward_pre_hooks
+    behind = layer._forward_hooks or layer._backward_hooks
+    everywhere = torch.nn.modules.module._has_any_global_hook()
+    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
+    return own and not (before or behind or everywhere)
+
+
+class Linears(torch.autograd.Function):
+    """Keeps the weights as they are, and puts them side by side once more in the backward
+    pass: nothing is kept twice, and what is sharded can be let go in between.
+    """
+
+    @staticmethod
+    def forward(ctx, x, count, *learned):
+        weights, biases = learned[:count], learned[count:]
+        ctx.save_for_backward(x, *weights)
+        bias = side_by_side(biases, x.dtype) if biases else None
+        return F.linear(x, side_by_side(weights, x.dtype), bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_y):
+        x, *weights = ctx.saved_tensors
+        by_x, _, *by_learned = ctx.needs_input_grad
+        count, sizes = len(weights), [len(weight) for weight in weights]
+        d_y, dtype = d_y.flatten(0, -2), weights[0].dtype
+        d_x, d_learned = None, [None] * len(by_learned)
+        if by_x:
+            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
+        if any(by_learned[:count]):
+            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype)
+            d_learned[:count] = d_weights.split(sizes)
+        if any(by_learned[count:]):
+            d_learned[count:] = d_y.sum(0, dtype=dtype).split(sizes)
+        return d_x, None, *d_learned
+
+
+def side_by_side(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """One below the other, each cast on its way."""
+    rows = sum(len(tensor) for tensor in tensors)
+    room = tensors[0].new_empty((rows, *tensors[0].shape[1:]), dtype=dtype)
+    return torch.cat(tensors, out=room)
+
+
+def product(x: Tensor, layers: Sequence[nn.Linear]) -> Tensor:
+    """What all of them make of x, side by side."""
+    if torch.is_autocast_enabled(x.device.type):
+        x = x.to(torch.get_autocast_dtype(x.device.type))
+    weights = [layer.weight for layer in layers]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    return Linears.apply(x, len(weights), *weights, *biases)
 
 
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -1221,11 +1288,20 @@ def attention_backward_queries(
     )
 
 
-# How it is cut, by compute capability: queries and keys of a tile, warps, stages, and
-# whether tiles are copied by tensor descriptors.
-ATTENTION_FORWARD = {9: (64, 64, 4, 3, True), 8: (64, 64, 4, 2, False)}
-ATTENTION_BACKWARD_KEYS = {9: (32, 64, 4, 3, True), 8: (32, 64, 4, 2, False)}
-ATTENTION_BACKWARD_QUERIES = {9: (128, 64, 4, 3, True), 8: (64, 64, 4, 2, False)}
+# How it is cut, by compute capability and the bytes of a number: queries and keys of a
+# tile, warps, stages, and whether tiles are copied by tensor descriptors.
+ATTENTION_FORWARD = {
+    9: {2: (64, 64, 4, 3, True), 4: (64, 32, 8, 2, False)},
+    8: {2: (64, 64, 4, 2, False), 4: (64, 32, 8, 2, False)},
+}
+ATTENTION_BACKWARD_KEYS = {
+    9: {2: (32, 64, 4, 3, True), 4: (32, 32, 8, 2, False)},
+    8: {2: (32, 64, 4, 2, False), 4: (16, 32, 8, 2, False)},
+}
+ATTENTION_BACKWARD_QUERIES = {
+    9: {2: (128, 64, 4, 3, True), 4: (32, 32, 8, 2, False)},
+    8: {2: (64, 64, 4, 2, False), 4: (32, 32, 8, 2, False)},
+}
 
 
 def launch_attention_forward(
@@ -1393,7 +1469,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     if torch.is_autocast_enabled(q.device.type):
         dtype = torch.get_autocast_dtype(q.device.type)
         q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
-    if not fused(q, torch.float16, torch.bfloat16):
+    if not fused(q, torch.float16, torch.bfloat16, torch.float32):
         return attention_plain(q, k, v, dropout)
     seed = torch.randint(2**62, (1,), device=q.device) if dropout > 0 else None
     return Attention.apply(q, k, v, dropout, seed)
@@ -1404,6 +1480,13 @@ def attention_plain(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
     y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
     return y.transpose(1, 2)
+
+
+def linears(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:
+    """What each of several linear layers makes of x: one product where there is a GPU."""
+    if not one_product(x, layers):
+        return [layer(x) for layer in layers]
+    return product(x, layers).split([layer.out_features for layer in layers], -1)
 
 
 CROSS_ENTROPY_LOG2_E = constant(1.4426950408889634)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_kernels import AddLayerNorm, LinearCrossEntropy, attention
+from gpt_kernels import AddLayerNorm, LinearCrossEntropy, attention, linears
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,11 @@ class SelfAttention(nn.Module):
         self.o = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        q, k, v = linears(x, self.q, self.k, self.v)
         # Each is [B, T, heads, head_dim].
-        q = self.q(x).unflatten(-1, (self.heads, -1))
-        k = self.k(x).unflatten(-1, (self.heads, -1))
-        v = self.v(x).unflatten(-1, (self.heads, -1))
+        q = q.unflatten(-1, (self.heads, -1))
+        k = k.unflatten(-1, (self.heads, -1))
+        v = v.unflatten(-1, (self.heads, -1))
         dropout = self.dropout if self.training else 0.0
         y = attention(q, k, v, dropout)
         return self.o(y.flatten(2))

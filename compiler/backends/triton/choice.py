@@ -13,6 +13,7 @@ from .added_norm import AddedNorm
 from .attention_features import attention_features
 from .gated import Gated
 from .gated_features import gated_features
+from .linears import LinearsFeatures
 from .loss_head import LossHead
 from .norm_features import norm_features
 from .rotary_features import rotary_features
@@ -26,6 +27,8 @@ def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
     match layer:
         case Attention() if part == "rotary":
             return rotary_features(layer, x)
+        case Attention() if part == "linears":
+            return LinearsFeatures()
         case Attention():
             return attention_features(layer, x)
         case LayerNorm() | RMSNorm():

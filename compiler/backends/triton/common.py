@@ -3,7 +3,7 @@
 HEAD = """\
 from __future__ import annotations
 
-_STANDARD_from collections.abc import Callable
+_STANDARD_from collections.abc import _ABSTRACT_
 
 import torch
 _IMPORTS_from torch.autograd.function import once_differentiable
@@ -72,8 +72,8 @@ def tiles_of(x: Tensor, count: int, described: bool) -> Tensor | TensorDescripto
 
 
 def tiles(cut: dict, x: Tensor) -> tuple[int, int, int, int, bool]:
-    """How an attention is cut on the GPU of `x`."""
-    return cut[generation(x)]
+    """How an attention is cut on the GPU of `x`, in its dtype."""
+    return cut[generation(x)][x.element_size()]
 '''
 
 DOCUMENT_SPANS = '''\

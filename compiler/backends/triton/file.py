@@ -44,8 +44,9 @@ class KernelFile:
 
     @property
     def variants(self) -> dict[str, Variant]:
-        """By the names of what a model calls for them."""
-        return {numbered(variant.entry, number): variant for variant, number in self._variants.items()}
+        """Those with kernels, by the names of what a model calls for them."""
+        numbers = {variant: number for variant, number in self._variants.items() if variant.runs_kernels}
+        return {numbered(variant.entry, number): variant for variant, number in numbers.items()}
 
     @property
     def empty(self) -> bool:
@@ -68,7 +69,8 @@ class KernelFile:
         descriptors = (
             "    from triton.tools.tensor_descriptor import TensorDescriptor\n" if "TensorDescriptor(" in body else ""
         )
-        head = HEAD.replace("_NAMESPACE_", namespace).replace("_STANDARD_", standard)
+        abstract = "Callable, Sequence" if "Sequence[" in body else "Callable"
+        head = HEAD.replace("_NAMESPACE_", namespace).replace("_STANDARD_", standard).replace("_ABSTRACT_", abstract)
         head = head.replace("_IMPORTS_", functional + modules).replace("_DESCRIPTORS_", descriptors)
         return doc + head + "\n" + body
 

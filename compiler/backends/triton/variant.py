@@ -18,6 +18,8 @@ class Variant(ABC):
     """Variants that are equal share their kernels. Those of one `kind` are numbered, and end their names with it."""
 
     kind: ClassVar[str]
+    runs_kernels: ClassVar[bool] = True
+    """Whether it launches any, be they those of the variant that it stands on."""
     tables: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """The tables of its tiles, by their names without its number: "forward" or "backward", whose they are."""
 
