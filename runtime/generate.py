@@ -32,6 +32,22 @@ def generate(
     prompt the model goes on as after a new line, or, where it knows none, after the first entry of its vocabulary.
     Raises RuntimeFault for arguments out of range, TokenizerError for a prompt that it cannot say.
     """
+    ids = tokenizer.encode(prompt) or [first_token(tokenizer)]
+    return sample(next_logits, tokenizer, ids, tokens, temperature, top_k, seed, context)
+
+
+def sample(
+    next_logits: NextLogits,
+    tokenizer: Tokenizer,
+    ids: list[int],
+    tokens: int,
+    temperature: float,
+    top_k: int | None,
+    seed: int,
+    context: int | None,
+    end: int | None = None,
+) -> Iterator[str]:
+    """What the model says after the tokens `ids`, as `generate`, until it says `end`, which is not among the text."""
     if tokens < 1:
         raise RuntimeFault(f"{tokens} tokens cannot be generated", "Ask for at least 1.", exit_code=2)
     if not (temperature >= 0 and math.isfinite(temperature)):
@@ -40,8 +56,7 @@ def generate(
         raise RuntimeFault(f"top-k is {top_k}", "Give the number of tokens to choose among, at least 1.", exit_code=2)
     if context is not None and context < 1:
         raise RuntimeFault(f"the context is {context} tokens", exit_code=2)
-    ids = tokenizer.encode(prompt) or [first_token(tokenizer)]
-    return _stream(next_logits, tokenizer, ids, tokens, temperature, top_k, seed, context)
+    return _stream(next_logits, tokenizer, list(ids), tokens, temperature, top_k, seed, context, end)
 
 
 def first_token(tokenizer: Tokenizer) -> int:
@@ -90,6 +105,7 @@ def _stream(
     top_k: int | None,
     seed: int,
     context: int | None,
+    end: int | None,
 ) -> Iterator[str]:
     draws = random.Random(seed)  # of all generators the one that promises its numbers to stay
     decoding = tokenizer.decoding()
@@ -97,6 +113,8 @@ def _stream(
         logits = next_logits(ids if context is None else ids[-context:])
         # A head may be wider than the vocabulary, rounded up for speed.
         token = choose(logits[: tokenizer.vocabulary], temperature, top_k, draws.random())
+        if token == end:
+            break
         ids.append(token)
         if piece := decoding.feed(token):
             yield piece

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 
 from .errors import Refused
 from .metadata import Metadata
+from .picture_file import SUFFIXES, decode_picture
+from .picture_steps import Preparation, Step, apply
 from .session import Arrays, Session, fitted, shown
 from .settings import Port
 
-PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+TEXT = ".txt"
 AT_ONCE = 64
 
 
 def read_examples(path: Path, metadata: Metadata) -> Arrays:
     """The inputs in a file: .npy, .npz, .json or a picture; one example, or several along the first axis.
 
+    A picture is scaled, cut and normalized as those are that the model was measured on; arrays are what it takes.
     Raises Refused for a file that is none of these, or does not fit the inputs of the model.
     """
     if not path.is_file():
@@ -32,7 +35,7 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
         feeds = _from_json(path, metadata)
     elif suffix in (".npy", ".npz"):
         feeds = _from_numpy(path, metadata)
-    elif suffix in PICTURES:
+    elif suffix in SUFFIXES:
         feeds = _from_picture(path, metadata)
     else:
         hint = "For text there is `dlspec generate`." if metadata.tokenizer else ""
@@ -43,6 +46,20 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
     if not all(len(array) for array in examples.values()):
         raise Refused(f"{path.name} holds no example")
     return examples
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text. Raises Refused where there is none."""
+    if not path.is_file():
+        raise Refused(f"there is no file {path}")
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path.name} cannot be read as UTF-8: {error}") from None
+    lines = lines[:-1] if not lines[-1] else lines
+    if not lines:
+        raise Refused(f"{path.name} holds no line")
+    return lines
 
 
 def predict(session: Session, examples: Arrays) -> Iterator[dict[str, Any]]:
@@ -103,19 +120,25 @@ def _from_picture(path: Path, metadata: Metadata) -> Arrays:
     if port.dtype != "float" or len(port.dims) != 4 or port.dims[1] not in (1, 3):
         raise Refused(f"{path.name} is a picture, and the model takes {shown(port)}")
     try:
-        from PIL import Image  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise Refused(
-            "reading a picture needs Pillow, which is not installed",
-            "pip install pillow, or give the numbers as .npy or .json",
-        ) from None
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("L" if port.dims[1] == 1 else "RGB"), np.float32) / 255
+        content = path.read_bytes()
     except OSError as error:
-        raise Refused(f"{path.name} cannot be read as a picture: {error}") from None
-    channels = pixels[None] if port.dims[1] == 1 else pixels.transpose(2, 0, 1)
-    return {port.name: channels[None]}
+        raise Refused(f"{path.name} cannot be read: {error.strerror or error}") from None
+    prepared = metadata.pictures or Preparation(None, ())
+    pixels = decode_picture(content, path.name, port.dims[1], prepared.size).astype(np.float32) / 255
+    for step in prepared.steps:
+        _require_room(step, path, pixels)
+        pixels = apply(step, pixels)
+    return {port.name: pixels[None]}
+
+
+def _require_room(step: Step, path: Path, pixels: NDArray) -> None:
+    name, options = step
+    height, width = pixels.shape[-2:]
+    if name == "center_crop" and (options["size"][0] > height or options["size"][1] > width):
+        wanted = " x ".join(map(str, options["size"]))
+        raise Refused(
+            f"{path.name} is {height} x {width} pixels, and the model sees {wanted} of them", "Give a larger one."
+        )
 
 
 def _only_input(metadata: Metadata) -> Port:

@@ -110,7 +110,7 @@ def _classes(settings: Settings, data: Data) -> list[Message]:
     if field.classes is None:
         text = f"the field {head.field} has negative numbers: no classes counted from 0"
         return [Message("error", text, "only -100, which does not count, may be negative")]
-    if settings.data["source"] in ("text", "tokens"):
+    if settings.data["source"] in ("pairs", "text", "tokens"):
         return _vocabulary(facts, head.width, field.classes, data)
     if field.classes < 2:
         return [Message("error", f"the field {head.field} has one class only: there is nothing to tell apart")]

@@ -15,6 +15,7 @@ from .embedded import LOADERS, open_embedded
 from .idx import open_idx
 from .images import open_images
 from .options import Options
+from .pairs import open_pairs
 from .task import open_task
 from .text import open_text
 from .tokens import open_tokens
@@ -25,6 +26,7 @@ SOURCES: Mapping[str, Callable[[Options, Path, int], Data]] = {
     "digits": lambda options, base, seed: open_digits(options),
     "idx": lambda options, base, seed: open_idx(options, base),
     "images": lambda options, base, seed: open_images(options, base),
+    "pairs": lambda options, base, seed: open_pairs(options, base),
     "task": lambda options, base, seed: open_task(options, seed),
     "text": open_text,
     "tokens": open_tokens,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from ..text import ByteTokenizer, CharacterTokenizer, SubwordTokenizer, Tokenizer, TokenizerError, train_subwords
+from ..text import TokenizerError
 from . import options
 from .dataset import Data, DataError, Fingerprint
 from .draws import parts_of
-from .files import FoundFile, find_file, find_files, fingerprint_of, read_file
+from .files import FoundFile, find_files, fingerprint_of, read_file
 from .options import Options
+from .tokenizer import make_tokenizer
+from .utf8 import decoded
 from .windows import TrainingWindows, ValidationWindows, window_fields
-
-_KINDS = ("bytes", "characters", "bpe", "file")
 
 
 def open_text(settings: Options, base: Path, seed: int) -> Data:
@@ -35,7 +34,7 @@ def open_text(settings: Options, base: Path, seed: int) -> Data:
     text = "".join(texts)
     train_end, validation_end = parts_of(len(text), shares)
     training, validation = text[:train_end], text[train_end:validation_end]
-    tokenizer = _tokenizer(settings.get("tokenizer") or {"kind": "bytes"}, text, training, base, fingerprint)
+    tokenizer = make_tokenizer(settings.get("tokenizer"), lambda: text, lambda: training, base, fingerprint)
     try:
         train_tokens = tokenizer.encode_array(training)
         validation_tokens = tokenizer.encode_array(validation)
@@ -53,19 +52,6 @@ def open_text(settings: Options, base: Path, seed: int) -> Data:
     )
 
 
-def decoded(file: FoundFile, content: bytes) -> str:
-    """UTF-8 text. Raises DataError with the line of the first byte that is none."""
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file.name} is not UTF-8: byte {error.start:,} (0x{content[error.start]:02x}, on line {line:,}) "
-            "is not part of a character",
-            "save it as UTF-8",
-        ) from None
-
-
 def require_window(part: str, count: int, window: int) -> None:
     if count <= window:
         raise DataError(
@@ -79,24 +65,6 @@ def too_short_to_validate(count: int) -> DataError:
         f"the validation part has {count} token{'s' * (count != 1)}: too few to ask for one",
         "give it a larger part of the text: split = [0.8, 0.2]; or none: split = [1.0, 0.0]",
     )
-
-
-def _tokenizer(settings: Any, text: str, training: str, base: Path, fingerprint: dict[str, Fingerprint]) -> Tokenizer:
-    kind = options.word(settings if isinstance(settings, dict) else {"kind": settings}, "kind", _KINDS)
-    if kind == "bytes":
-        return ByteTokenizer()
-    if kind == "characters":
-        return CharacterTokenizer.of(text)
-    try:
-        if kind == "bpe":
-            return train_subwords(training, options.whole_number(settings, "size"))
-        file = find_file(options.path(settings, "path"), base)
-        content = read_file(file)
-        fingerprint[file.name] = fingerprint_of(content)
-        return SubwordTokenizer(decoded(file, content))
-    except TokenizerError as error:
-        where = f"{settings['path']}: " if kind == "file" else ""
-        raise DataError(where + error.message, error.help) from None
 
 
 def _names(files: tuple[FoundFile, ...]) -> str:

@@ -79,14 +79,16 @@ class SubwordTokenizer(Tokenizer):
         return self._vocabulary
 
     def encode_array(self, text: str) -> NDArray[np.unsignedinteger]:
-        kind = smallest_type(self._vocabulary)
         utf_8(text)
+        pieces = list(cut(text)) if self._in_pieces else [text]
+        return np.concatenate([np.zeros(0, smallest_type(self._vocabulary)), *self.encode_lines(pieces)])
+
+    def encode_lines(self, lines: Sequence[str]) -> list[NDArray[np.unsignedinteger]]:
         try:
-            pieces = list(cut(text)) if self._in_pieces else [text]
-            encodings = self._library.encode_batch_fast(pieces, add_special_tokens=False)
+            encodings = self._library.encode_batch_fast(list(lines), add_special_tokens=False)
         except Exception as error:
             raise TokenizerError(f"this text cannot be tokenized: {error}") from None
-        return np.concatenate([np.zeros(0, kind), *(np.array(encoding.ids, kind) for encoding in encodings)])
+        return [np.array(encoding.ids, smallest_type(self._vocabulary)) for encoding in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:
         self.check(ids)

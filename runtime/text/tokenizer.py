@@ -63,6 +63,10 @@ class Tokenizer(ABC):
         """The ids of `text`. Raises TokenizerError."""
         return self.encode_array(text).tolist()
 
+    def encode_lines(self, lines: Sequence[str]) -> list[NDArray[np.unsignedinteger]]:
+        """The ids of each line on its own. Raises TokenizerError."""
+        return [self.encode_array(line) for line in lines]
+
     def check(self, ids: Iterable[int]) -> None:
         """Raise TokenizerError for the first id outside of the vocabulary."""
         for token in ids:

@@ -27,7 +27,6 @@ class Pairs(DataSource):
 
     word: ClassVar[str] = "pairs"
     example: ClassVar[str] = 'pairs("train.de", "train.en", tokenizer = bpe(8_000), window = 64)'
-    runs: ClassVar[bool] = False
     vocabulary: ClassVar[bool] = True
 
     source: Files
