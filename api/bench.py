@@ -159,7 +159,7 @@ def tunables(artefact: Artefact, file: str) -> dict[str, list[Tunable]]:
         number = next(n for n in range(1, len(artefact.variants) + 1) if numbered(variant.entry, n) == entry)
         for table, part in variant.tables.items():
             name = numbered(table, number)
-            tries = {keys: candidates(name, cell) for keys, cell in cells(own[name])}
+            tries = {keys: candidates(name, keys, cell) for keys, cell in cells(own[name])}
             found.setdefault(entry, []).append(Tunable(name, cast("Part", part), tries))
     return found
 

@@ -51,8 +51,6 @@ def drawn(model: nn.Module, dtype: torch.dtype, std: float = 0.5) -> nn.Module:
 
 def hold_all(emission: Loaded, model: nn.Module, given: Sequence[Tensor], targets: Tensor | None = None) -> None:
     found = uses_of(emission, model, given, targets)
-    # Attention in float32 is PyTorch's own.
-    found = [use for use in found if use.entry.kind != "attention" or use.tensors["q"].itemsize == 2]
     assert found
     for use in found:
         hold(use, emission.kernels)
@@ -90,7 +88,7 @@ def attended(options: str, width: int, dtype: torch.dtype, length: int = LENGTH)
     hold_all(emission, model, given + [value.cuda() for name, value in more.items() if f"= {name}" in options])
 
 
-@pytest.mark.parametrize("dtype", HALVES.values(), ids=HALVES.keys())
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES.keys())
 @pytest.mark.parametrize("options", ATTENTIONS.values(), ids=ATTENTIONS.keys())
 def test_attention(options: str, dtype: torch.dtype) -> None:
     attended(options, 64, dtype)
@@ -100,6 +98,11 @@ def test_attention(options: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("options", ["causal = true", "mask = keys, kv_heads = 1", "window = 70, alibi = true"])
 def test_heads_of_any_width(options: str, width: int) -> None:
     attended(options, width, torch.bfloat16)
+
+
+@pytest.mark.parametrize("width", [24, 96, 128, 256])
+def test_heads_of_any_width_in_float32(width: int) -> None:
+    attended("causal = true, window = 70, alibi = true", width, torch.float32)
 
 
 @pytest.mark.parametrize("length", [1, 2, 63, 64, 65, 1024])

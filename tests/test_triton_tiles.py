@@ -60,21 +60,27 @@ def test_tables_are_found_and_stay_as_they_are_written() -> None:
         assert with_tiles(text, json.loads(json.dumps(tables))) == text
         assert "ATTENTION_FORWARD_2" in tables or "ATTENTION" not in text
         for name, table in tables.items():
-            for _, cell in cells(table):
-                assert candidates(name, cell)[0] == cell
+            for keys, cell in cells(table):
+                assert candidates(name, keys, cell)[0] == cell
 
 
 def test_other_tiles_are_put_in() -> None:
     text = kernels_text()
-    tiles = {"ATTENTION_FORWARD_2": {"9": [128, 64, 8, 3, True]}, "NORM_BACKWARD": {"8": {"4": [64, 32, 8, 1, 1]}}}
+    tiles = {
+        "ATTENTION_FORWARD_2": {"9": {"2": [128, 64, 8, 3, True]}},
+        "NORM_BACKWARD": {"8": {"4": [64, 32, 8, 1, 1]}},
+    }
     own = tables_in(text)
     assert own["NORM_BACKWARD"][8][4][1] == 32
     cell = next(
-        one for one in candidates("NORM_BACKWARD", own["NORM_BACKWARD"][8][4]) if one != own["NORM_BACKWARD"][8][4]
+        one
+        for one in candidates("NORM_BACKWARD", (8, 4), own["NORM_BACKWARD"][8][4])
+        if one != own["NORM_BACKWARD"][8][4]
     )
     tiles["NORM_BACKWARD"]["8"]["4"] = list(cell)  # type: ignore[index]
     found = tables_in(with_tiles(text, tiles))
-    assert found["ATTENTION_FORWARD_2"] == {**own["ATTENTION_FORWARD_2"], 9: (128, 64, 8, 3, True)}
+    before = own["ATTENTION_FORWARD_2"]
+    assert found["ATTENTION_FORWARD_2"] == {**before, 9: {**before[9], 2: (128, 64, 8, 3, True)}}
     assert found["NORM_BACKWARD"][8][4] == cell and found["NORM_BACKWARD"][9] == own["NORM_BACKWARD"][9]
     assert found["ATTENTION_FORWARD"] == own["ATTENTION_FORWARD"]
     # Kernels of other tiles are other kernels: their operators have a namespace of their own.
@@ -86,11 +92,15 @@ WRONG: dict[str, tuple[Any, str]] = {
     "another spec's": ({"ATTENTION_FORWARD_3": {}}, "there is no table ATTENTION_FORWARD_3 among the kernels"),
     "another GPU's": ({"ATTENTION_FORWARD": {"10": [64, 64, 4, 3, True]}}, "ATTENTION_FORWARD has nothing for 10"),
     "a word": ({"ATTENTION_FORWARD": {"x": [64, 64, 4, 3, True]}}, "ATTENTION_FORWARD has nothing for x"),
+    "of half precision": (
+        {"ATTENTION_FORWARD": {"9": {"4": [128, 128, 8, 2, False]}}},
+        "ATTENTION_FORWARD cannot have [128, 128, 8, 2, False]",
+    ),
     "no table": ({"NORM_BACKWARD": {"9": [1]}}, "NORM_BACKWARD is no table"),
     "a number": ({"NORM_FORWARD": {"2": 8}}, "NORM_FORWARD cannot have 8"),
-    "too few": ({"ATTENTION_FORWARD": {"9": [64, 64, 4]}}, "ATTENTION_FORWARD cannot have [64, 64, 4]"),
-    "no power of two": ({"ATTENTION_FORWARD": {"9": [60, 64, 4, 3, True]}}, "cannot have [60, 64, 4, 3, True]"),
-    "another kind": ({"ATTENTION_FORWARD": {"9": [64, 64, 4, 3, 1]}}, "cannot have [64, 64, 4, 3, 1]"),
+    "too few": ({"ATTENTION_FORWARD": {"9": {"2": [64, 64, 4]}}}, "ATTENTION_FORWARD cannot have [64, 64, 4]"),
+    "no power of two": ({"ATTENTION_FORWARD": {"9": {"2": [60, 64, 4, 3, True]}}}, "cannot have [60, 64, 4, 3, True]"),
+    "another kind": ({"ATTENTION_FORWARD": {"9": {"2": [64, 64, 4, 3, 1]}}}, "cannot have [64, 64, 4, 3, 1]"),
     "too few columns": ({"NORM_FORWARD": {"4": [128, 16, 4]}}, "NORM_FORWARD cannot have [128, 16, 4]"),
 }
 
@@ -130,14 +140,14 @@ def test_the_fastest_of_those_that_give_the_same_is_taken(monkeypatch: pytest.Mo
     }
     use = next(one for one in found if one.name == "attention_2")
     (table,) = (one for one in tables["attention_2"] if one.name == "ATTENTION_FORWARD_2")
-    before = kernels.ATTENTION_FORWARD_2[8]
-    some = [before, (64, 128, 4, 2, False), (128, 64, 8, 2, False), (128, 128, 8, 2, False), (64, 32, 4, 2, False)]
-    assert set(some) <= set(table.candidates[8,])
-    table = Tunable(table.name, table.part, {(8,): some})
+    before = kernels.ATTENTION_FORWARD_2[8][4]
+    some = [before, (32, 16, 4, 2, False), (32, 32, 4, 2, False), (64, 64, 8, 2, False), (16, 32, 8, 2, False)]
+    assert set(some) <= set(table.candidates[8, 4])
+    table = Tunable(table.name, table.part, {(8, 4): some})
     seconds = dict(zip(some, (1.0, 0.5, 0.7, 0.1, 0.2), strict=True))
 
     def made_up(*_: object) -> float:
-        cell = kernels.ATTENTION_FORWARD_2[8]
+        cell = kernels.ATTENTION_FORWARD_2[8][4]
         if cell == some[3]:
             raise RuntimeError("out of resources")
         return seconds[cell]
@@ -145,14 +155,14 @@ def test_the_fastest_of_those_that_give_the_same_is_taken(monkeypatch: pytest.Mo
     plain = tune.results
 
     def off(use: Use) -> list[torch.Tensor]:
-        return [one + (kernels.ATTENTION_FORWARD_2[8] == some[4]) for one in plain(use)]
+        return [one + (kernels.ATTENTION_FORWARD_2[8][4] == some[4]) for one in plain(use)]
 
     monkeypatch.setattr(tune, "_seconds", made_up)
     monkeypatch.setattr(tune, "results", off)
     (tuned,) = tune.tune(use, kernels, [table], torch.device("cpu"))
-    assert tuned == Tuned("ATTENTION_FORWARD_2", (8,), before, some[1], (1.0, 0.5), tried=5, failed=2)
-    assert kernels.ATTENTION_FORWARD_2[8] == some[1]
-    assert tuned_tables([(use, [tuned])]) == {"ATTENTION_FORWARD_2": {"8": list(some[1])}}
+    assert tuned == Tuned("ATTENTION_FORWARD_2", (8, 4), before, some[1], (1.0, 0.5), tried=5, failed=2)
+    assert kernels.ATTENTION_FORWARD_2[8][4] == some[1]
+    assert tuned_tables([(use, [tuned])]) == {"ATTENTION_FORWARD_2": {"8": {"4": list(some[1])}}}
 
 
 def test_what_is_hardly_faster_is_not_taken(monkeypatch: pytest.MonkeyPatch, interpreted: None) -> None:
@@ -210,8 +220,8 @@ def test_tuned_trained_and_kept_with_the_run(
 
     def tuned(*given: Any) -> list[Any]:
         tables = given[-1]["attention"]
-        before = next(iter(tables[0].candidates.values()))[0]
-        one = Tuned("ATTENTION_FORWARD", (9,), before, (128, 64, 8, 3, True), (2e-3, 1e-3), 13, 2)
+        before = tables[0].candidates[9, 2][0]
+        one = Tuned("ATTENTION_FORWARD", (9, 2), before, (128, 64, 8, 3, True), (2e-3, 1e-3), 13, 2)
         use = Use("attention", Entry("attention", {}), print, {}, (), None)
         return [(use, [one])]
 
@@ -223,9 +233,11 @@ def test_tuned_trained_and_kept_with_the_run(
     assert main(["bench", "lm.dlspec", "--device", "cpu", "--tune", "tiles.json"]) == 0
     out = capsys.readouterr().out
     assert "-> [128, 64, 8, 3, True]" in out and "13 tried, 2 did not run" in out
-    assert json.loads(Path("tiles.json").read_text())["tables"] == {"ATTENTION_FORWARD": {"9": [128, 64, 8, 3, True]}}
+    assert json.loads(Path("tiles.json").read_text())["tables"] == {
+        "ATTENTION_FORWARD": {"9": {"2": [128, 64, 8, 3, True]}}
+    }
 
-    line = "ATTENTION_FORWARD = {9: (128, 64, 8, 3, True),"
+    line = "ATTENTION_FORWARD = {\n    9: {2: (128, 64, 8, 3, True),"
     assert main(["emit", "lm.dlspec", "-o", "out", "--kernels", "triton", "--tiles", "tiles.json"]) == 0
     assert line in Path("out/lm_kernels.py").read_text()
     arguments = ["train", "lm.dlspec", "--run", "run", "--tiles", "tiles.json", "--device", "cpu"]

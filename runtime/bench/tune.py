@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .kernels import as_called, changes_of, is_fused, tensors_of
+from .kinds import kind_of
 from .measure import on_own_stream, quietly, seconds_of
 from .use import Use
 
@@ -84,8 +85,8 @@ def _tuned(use: Use, kernels: ModuleType, table: Tunable, device: torch.device) 
 def _cell(use: Use, kernels: ModuleType, table: Tunable) -> tuple[tuple[int, ...], Cell]:
     """What the launcher reads: by the generation of the GPU, by the bytes of a number, or by both in this order."""
     x = next(iter(use.tensors.values()))
-    sizes = [tensor.element_size() for tensor in use.tensors.values() if tensor.is_floating_point()]
-    known = {kernels.generation(x), x.element_size() if table.part == "forward" else max(sizes)}
+    size = kind_of(use.entry.kind).bytes_of_number(use, backward=table.part == "backward")
+    known = {kernels.generation(x), size}
     inner: Any = vars(kernels)[table.name]
     keys: tuple[int, ...] = ()
     while isinstance(inner, dict):

@@ -278,7 +278,7 @@ class _Text:
             "    if torch.is_autocast_enabled(q.device.type):",
             "        dtype = torch.get_autocast_dtype(q.device.type)",
             "        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)",
-            "    if not fused(q, torch.float16, torch.bfloat16):",
+            "    if not fused(q, torch.float16, torch.bfloat16, torch.float32):",
             f"        return attention_plain({plain})",
             *([seed] if self.features.dropout else []),
             f"    return Attention.apply({call})",

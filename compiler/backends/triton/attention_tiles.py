@@ -1,4 +1,8 @@
-"""How an attention is cut into tiles: what was fastest, by the width of a head."""
+"""How an attention is cut into tiles: what was fastest, by the width of a head.
+
+In float32 there are no tensor cores (`input_precision = "ieee"`): products are sums of each thread's own, whose numbers
+take registers, so that tiles are small and have many warps, and no descriptor copies them.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,22 @@ _QUERIES: dict[int, dict[int, Cut]] = {
     128: {HOPPER: (128, 64, 8, 3, True), BEFORE: (64, 32, 4, 2, False)},
     256: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 1, False)},
 }
+# In float32: what fits, with room for all options.
+_FORWARD_FLOAT32: dict[int, dict[int, Cut]] = {
+    64: {HOPPER: (64, 32, 8, 2, False), BEFORE: (64, 32, 8, 2, False)},
+    128: {HOPPER: (32, 32, 8, 2, False), BEFORE: (32, 32, 8, 2, False)},
+    256: {HOPPER: (16, 16, 8, 2, False), BEFORE: (16, 16, 8, 2, False)},
+}
+_KEYS_FLOAT32: dict[int, dict[int, Cut]] = {
+    64: {HOPPER: (32, 32, 8, 2, False), BEFORE: (16, 32, 8, 2, False)},
+    128: {HOPPER: (16, 32, 8, 2, False), BEFORE: (16, 16, 8, 2, False)},
+    256: {HOPPER: (16, 16, 8, 1, False), BEFORE: (16, 16, 4, 1, False)},
+}
+_QUERIES_FLOAT32: dict[int, dict[int, Cut]] = {
+    64: {HOPPER: (32, 32, 8, 2, False), BEFORE: (32, 32, 8, 2, False)},
+    128: {HOPPER: (32, 16, 8, 2, False), BEFORE: (32, 16, 8, 2, False)},
+    256: {HOPPER: (16, 16, 8, 1, False), BEFORE: (16, 16, 4, 1, False)},
+}
 CANDIDATES: dict[str, list[tuple[int, int, int, int]]] = {
     "ATTENTION_FORWARD": [
         (64, 32, 4, 2), (64, 32, 4, 3), (64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 4, 4), (64, 128, 4, 2),
@@ -44,32 +64,40 @@ CANDIDATES: dict[str, list[tuple[int, int, int, int]]] = {
         (128, 32, 4, 3), (128, 32, 8, 3), (128, 64, 4, 3), (128, 64, 8, 2), (128, 64, 8, 3), (128, 128, 8, 2),
     ],
 }  # fmt: skip
-"""What `dlspec bench --tune` tries, whatever the width; what a GPU has no room for is passed over."""
+"""What `dlspec bench --tune` tries in half precision, whatever the width; what a GPU has no room for is passed over."""
+CANDIDATES_IN_FLOAT32 = [
+    (16, 16, 4, 1), (16, 32, 4, 1), (16, 32, 4, 2), (16, 32, 8, 1), (16, 32, 8, 2), (32, 16, 4, 2), (32, 16, 8, 1),
+    (32, 32, 4, 1), (32, 32, 4, 2), (32, 32, 8, 1), (32, 32, 8, 2), (32, 64, 8, 2), (64, 32, 8, 2), (64, 64, 8, 2),
+]  # fmt: skip
+"""The same in float32, for each of the three kernels."""
 
 TABLES = {
-    "ATTENTION_FORWARD": _FORWARD,
-    "ATTENTION_BACKWARD_KEYS": _KEYS,
-    "ATTENTION_BACKWARD_QUERIES": _QUERIES,
+    "ATTENTION_FORWARD": {2: _FORWARD, 4: _FORWARD_FLOAT32},
+    "ATTENTION_BACKWARD_KEYS": {2: _KEYS, 4: _KEYS_FLOAT32},
+    "ATTENTION_BACKWARD_QUERIES": {2: _QUERIES, 4: _QUERIES_FLOAT32},
 }
+"""By the bytes of a number, the width of a head and the compute capability."""
 
 
-def cuts(table: dict[int, dict[int, Cut]], width: int, group: int = 1) -> dict[int, Cut]:
-    """By compute capability, for heads of that width, of which `group` share one of keys. A descriptor copies tiles as
-    wide as a power of two only."""
-    widest = next(widest for widest in table if width <= widest)
-    chosen = table[widest]
-    if table is _KEYS and group > 1 and widest in _GROUPED_KEYS:
-        chosen = chosen | {HOPPER: _GROUPED_KEYS[widest]}
+def cuts(name: str, width: int, group: int = 1) -> dict[int, dict[int, Cut]]:
+    """Of the table `name`, by compute capability and the bytes of a number, for heads of that width, of which `group`
+    share one of keys. A descriptor copies tiles as wide as a power of two only."""
     described = width >= 16 and width & (width - 1) == 0
-    return {capability: (*cut[:4], cut[4] and described) for capability, cut in chosen.items()}
+    found: dict[int, dict[int, Cut]] = {HOPPER: {}, BEFORE: {}}
+    for size, table in TABLES[name].items():
+        widest = next(widest for widest in table if width <= widest)
+        for capability, cut in table[widest].items():
+            grouped = table is _KEYS and group > 1 and capability == HOPPER
+            m, n, warps, stages, by_descriptor = _GROUPED_KEYS.get(widest, cut) if grouped else cut
+            found[capability][size] = (m, n, warps, stages, by_descriptor and described)
+    return found
 
 
 def table_lines(width: int, group: int) -> list[str]:
     lines = [
-        "# How it is cut, by compute capability: queries and keys of a tile, warps, stages, and",
-        "# whether tiles are copied by tensor descriptors.",
+        "# How it is cut, by compute capability and the bytes of a number: queries and keys of a",
+        "# tile, warps, stages, and whether tiles are copied by tensor descriptors.",
     ]
-    for name, table in TABLES.items():
-        found = cuts(table, width, group)
-        lines.append(f"{name} = {{{', '.join(f'{capability}: {cut}' for capability, cut in found.items())}}}")
+    for name in TABLES:
+        lines += [f"{name} = {{", *(f"    {key}: {cut}," for key, cut in cuts(name, width, group).items()), "}"]
     return lines

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from ..pytorch.layout import WIDTH
-from .attention_tiles import CANDIDATES
+from .attention_tiles import CANDIDATES, CANDIDATES_IN_FLOAT32
 from .norm_configuration import backward_candidates, forward_candidates
 from .wrong_tiles import WrongTiles
 
@@ -34,11 +34,12 @@ def cells(table: Table, keys: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int,
             yield (*keys, key), inner
 
 
-def candidates(name: str, cell: Cell) -> list[Cell]:
-    """What a cell of the table `name` may hold in place of `cell`, which is the first of them."""
+def candidates(name: str, keys: tuple[int, ...], cell: Cell) -> list[Cell]:
+    """What a cell of the table `name` may hold in place of `cell`, which is the first of them; `keys` lead to it."""
     if name.startswith("ATTENTION_"):
         kind = next(kind for kind in CANDIDATES if name.startswith(kind))
-        found = [(*one, cell[4]) for one in CANDIDATES[kind]]
+        tries = CANDIDATES_IN_FLOAT32 if keys[-1] == 4 else CANDIDATES[kind]
+        found = [(*one, cell[4]) for one in tries]
     elif name.startswith("NORM_FORWARD"):
         found = forward_candidates(cell)
     else:
@@ -69,7 +70,7 @@ def _assignments(text: str) -> Iterator[tuple[str, ast.Assign]]:
             yield node.targets[0].id, node
 
 
-def _merged(name: str, table: Table, given: Any) -> Table:
+def _merged(name: str, table: Table, given: Any, keys: tuple[int, ...] = ()) -> Table:
     if not isinstance(given, Mapping):
         raise WrongTiles(f"{name} is no table")
     merged = dict(table)
@@ -78,10 +79,10 @@ def _merged(name: str, table: Table, given: Any) -> Table:
         if key not in table:
             raise WrongTiles(f"{name} has nothing for {word}")
         if isinstance(table[key], dict):
-            merged[key] = _merged(name, table[key], inner)
+            merged[key] = _merged(name, table[key], inner, (*keys, key))
             continue
         cell = tuple(inner) if isinstance(inner, list | tuple) else ()
-        allowed = candidates(name, table[key])
+        allowed = candidates(name, (*keys, key), table[key])
         if not any(cell == one and [*map(type, cell)] == [*map(type, one)] for one in allowed):
             raise WrongTiles(f"{name} cannot have {inner!r}: `dlspec bench --tune` tries other tiles")
         merged[key] = cell

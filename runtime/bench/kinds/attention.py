@@ -33,6 +33,11 @@ class Attention(Kind):
         """Five products."""
         return self.forward_work(use, outputs) * 5 // 2
 
+    def bytes_of_number(self, use: Use, *, backward: bool) -> int:
+        """Of queries, as wide as keys and values; what else comes in is of its own dtype."""
+        dtype = use.values["q"].dtype if use.autocast is None else use.autocast
+        return dtype.itemsize
+
     def rivals(self, use: Use, plain: Rival) -> Iterator[Rival]:
         features = use.entry.features
         if not features["softcap"] and features["score"] is None:

@@ -36,6 +36,11 @@ class Kind:
         """The same, from the gradients of the outputs to those of what came in."""
         return bytes_of([*use.tensors.values(), *use.weights, *outputs, *use.trained])
 
+    def bytes_of_number(self, use: Use, *, backward: bool) -> int:
+        """By which a launcher chooses its tiles: the first that comes in, and backward the widest."""
+        sizes = [tensor.element_size() for tensor in use.tensors.values() if tensor.is_floating_point()]
+        return max(sizes) if backward else sizes[0]
+
     def rivals(self, use: Use, plain: Rival) -> Iterator[Rival]:
         """Besides `plain`, which is the plain PyTorch form of the same, and its compilation by torch.compile.
 

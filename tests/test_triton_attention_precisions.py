@@ -1,0 +1,106 @@
+"""One emitted file serves float32 and half precision: what runs, how exactly, and what it takes of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from triton_files import compiled, loaded
+from triton_launches import loaded as loaded_for_gpu
+from triton_launches import machine_code, recording, start
+from triton_templates import interpreting
+
+from dlspec.compiler.backends.triton.attention_features import AttentionFeatures
+from dlspec.compiler.backends.triton.file import KernelFile
+from dlspec.runtime.bench.kinds.attention import KIND
+from dlspec.runtime.bench.use import Entry, Use
+
+SPEC = """\
+dlspec 1
+model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
+  x -> attn: SelfAttention(2, kv_heads = 1, causal = true, window = 30, alibi = true) as y
+}
+"""
+
+
+@pytest.fixture
+def interpreted() -> Iterator[None]:
+    with interpreting():
+        yield
+
+
+def results(q: Tensor, k: Tensor, v: Tensor, d: Tensor, attention: object) -> list[Tensor]:
+    slopes = torch.tensor([0.25, 0.0625])
+    leaves = [x.clone().requires_grad_() for x in (q, k, v)]
+    y = attention(*leaves, slopes.to(q.dtype), 30)  # type: ignore[operator]
+    return [y, *torch.autograd.grad(y, leaves, d)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_one_file_serves_all(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, interpreted: None) -> None:
+    """float64 has no kernels. The others: 1e-5 times the root of the length, or twice the error of PyTorch's form."""
+    _, kernels = loaded(compiled(SPEC))
+    asked: list[bool] = []
+
+    def fused(x: Tensor, *dtypes: torch.dtype) -> bool:
+        asked.append(x.dtype in dtypes)
+        return asked[-1]
+
+    monkeypatch.setattr(kernels, "fused", fused)
+    drawn = torch.Generator().manual_seed(3)
+    given = [torch.randn(2, 50, heads, 16, generator=drawn).to(dtype) for heads in (2, 1, 1, 2)]
+    found = results(*given, kernels.attention)  # type: ignore[call-arg]
+    assert asked == [dtype != torch.float64]
+    want = results(*(x.double() for x in given), kernels.attention_plain)  # type: ignore[call-arg]
+    rough = results(*given, kernels.attention_plain)  # type: ignore[call-arg]
+    for a, b, c in zip(found, want, rough, strict=True):
+        assert a.dtype == dtype
+        allowed = 1e-5 * 50**0.5 if dtype.itemsize > 2 else 2 * (c - b).abs().max()
+        assert (a - b).abs().max() <= allowed
+
+
+PLAIN = AttentionFeatures(
+    width=64, group=1, causal=True, square=True, window=False, prefix="none", documents=False, mask="none",
+    softcap=False, alibi=False, score=None, dropout=False, scaled=False,
+)  # fmt: skip
+FULL = {"group": 2, "window": True, "mask": "keys", "softcap": True, "alibi": True, "dropout": True}
+"""What takes the most registers."""
+
+
+def hold(width: int, options: dict[str, object], target: str) -> None:
+    """All of its numbers stay in registers, and no product is rounded on its way."""
+    file = KernelFile("kernels")
+    file.add(AttentionFeatures(**{**vars(PLAIN), **options, "width": width}))
+    kernels = loaded_for_gpu(file.text("net.dlspec"))
+    with recording(kernels, 9 if target == "sm_90" else 8) as launches:
+        start(kernels, next(iter(file.variants.values())), 1, torch.float32)
+    assert len(launches) == 4
+    for launch in launches:
+        code = machine_code(kernels, launch, target)
+        assert code.stack <= 64 and code.shared <= 65_536 + 2_048 * (target != "gfx942"), launch.name
+        assert "mma.sync" not in code.text and "wgmma" not in code.text and "v_mfma" not in code.text, launch.name
+
+
+@pytest.mark.parametrize("width", [64, 128, 256])
+def test_float32_on_hopper(width: int) -> None:
+    hold(width, {}, "sm_90")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["sm_90", "sm_80", "gfx942"])
+@pytest.mark.parametrize("options", [{}, FULL], ids=["plain", "with all"])
+@pytest.mark.parametrize("width", [24, 64, 128, 256])
+def test_float32_elsewhere_and_with_all_options(width: int, options: dict[str, object], target: str) -> None:
+    hold(width, options, target)
+
+
+def test_tiles_go_by_the_dtype_that_kernels_get() -> None:
+    """`bench --tune` asks for it: slopes may be wider, and autocast changes what comes in."""
+    q, slopes = torch.zeros(1, 2, 2, 16, dtype=torch.bfloat16), torch.zeros(2)
+    values = {"q": q, "k": q, "v": q, "slopes": slopes}
+    use = Use("attention", Entry("attention", {}), print, values, (), None)
+    assert KIND.bytes_of_number(use, backward=True) == 2
+    wide = Use("attention", Entry("attention", {}), print, {**values, "q": q.float()}, (), torch.bfloat16)
+    assert KIND.bytes_of_number(wide, backward=False) == 2
