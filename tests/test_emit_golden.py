@@ -33,6 +33,11 @@ def test_the_emitter_reaches_the_golden_files(repo: Path, name: str) -> None:
     assert json.loads(files[f"{name}.json"]) == json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def test_the_emitter_reaches_the_recipe_with_phases(repo: Path) -> None:
+    files = emitted(repo, "dcgan")
+    assert files["dcgan_recipe.py"] == (GOLDEN / "dcgan_recipe.py").read_text(encoding="utf-8")
+
+
 def test_the_bytes_are_the_same_under_other_hash_seeds_locales_and_directories(repo: Path, tmp_path: Path) -> None:
     program = (
         "import sys, pathlib\n"

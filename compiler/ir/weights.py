@@ -39,15 +39,21 @@ def unit_weights(unit: Unit, prefix: str) -> Iterator[Weight]:
 
 def buffers(graph: Graph) -> Iterator[Weight]:
     """Every tensor that the checkpoint holds and nothing trains, under its key: running statistics, momentum copies."""
-    for module, way in _layers(graph.model, ("",)):
-        for key, buffer in module.layer.buffers(module.inputs[0]).items():
-            yield Weight(f"{way[-1]}{module.name}.{key}", tuple(map(whole, buffer.dims)))
+    yield from _statistics(_layers(graph.model, ("",)))
     for copy, way in _copies_of_modules(graph.model, ("",)):
         match copy.of:
             case LayerModule() as of:
-                yield from layer_weights(replace(of, name=copy.name, tie=None), way)
+                own = replace(of, name=copy.name, tie=None)
+                yield from layer_weights(own, way)
+                yield from _statistics([(own, way)])
             case UnitModule(unit=unit):
                 yield from unit_weights(unit, f"{way[-1]}{copy.name}.")
+                yield from _statistics(_layers(unit, (f"{way[-1]}{copy.name}.",)))
+
+
+def momentum_copies(graph: Graph) -> dict[str, str]:
+    """The path of every momentum copy, with that of what it follows."""
+    return {f"{way[-1]}{copy.name}": f"{way[-1]}{copy.of.name}" for copy, way in _copies_of_modules(graph.model, ("",))}
 
 
 def _layers(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[LayerModule, tuple[str, ...]]]:
@@ -66,6 +72,13 @@ def _layers(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[LayerModule, tup
                 yield router, (*way, f"{way[-1]}{name}.")
                 for i, inner in enumerate(units):
                     yield from _layers(inner, (*way, f"{way[-1]}{name}.experts.{i}."))
+
+
+def _statistics(layers: Iterable[tuple[LayerModule, tuple[str, ...]]]) -> Iterator[Weight]:
+    """The running statistics of layers."""
+    for module, way in layers:
+        for key, buffer in module.layer.buffers(module.inputs[0]).items():
+            yield Weight(f"{way[-1]}{module.name}.{key}", tuple(map(whole, buffer.dims)))
 
 
 def _copies_of_modules(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[Momentum, tuple[str, ...]]]:

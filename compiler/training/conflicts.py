@@ -15,7 +15,7 @@ from .calls import Chosen
 from .dataset import Data
 from .lines import Lines, Section
 from .measure import SetMetric
-from .modules import ModuleName
+from .modules import ModuleName, frozen_path
 from .optimizer import Optimizer
 from .ports import Ports
 from .run import Run
@@ -108,11 +108,13 @@ def check_watched(
     early_stop: Chosen[Patience] | None,
     schedule: Schedule | None,
     metrics: Sequence[Measured] | None,
+    phases: Sequence[Phase],
     lines: Lines,
     report: Report,
 ) -> None:
     """What is watched is measured; `metrics` is None where nobody knows all of what is."""
-    measured = ["validation.loss", *(f"validation.{metric.name}" for metric in metrics or ())]
+    losses = [f"validation.{phase.name}_loss" for phase in phases] or ["validation.loss"]
+    measured = [*losses, *(f"validation.{metric.name}" for metric in metrics or ())]
     watched = [] if early_stop is None else [(early_stop.options.on, early_stop.place("on"))]
     for stage in () if schedule is None else schedule.stages:
         if stage.watches is not None:
@@ -200,7 +202,7 @@ def check_learning(
             labels = ((frozen[name.text].span, "frozen here"),)
             report.error("conflict", message, name.span, "does not learn", help="take one out", labels=labels)
     modules = ports.modules or ()
-    if freeze and modules and all(any(name.matches(path) for name in freeze) for path in modules):
+    if freeze and modules and all(frozen_path(path, freeze, rates) for path in modules):
         message = f"all of {ports.model} is frozen: nothing is left to learn"
         report.error("nothing-to-train", message, lines["freeze"].value.span, "every module", help="leave one out")
 
@@ -208,8 +210,14 @@ def check_learning(
 def check_schedule_free(
     optimizer: Chosen[Optimizer] | None, schedule: Schedule | None, lines: Lines, report: Report
 ) -> None:
-    """An optimizer that averages its weights takes no rate that falls."""
-    if optimizer is None or optimizer.options.word != "ScheduleFreeAdamW" or schedule is None:
+    """An optimizer that averages its weights takes no rate that falls, and no other average."""
+    if optimizer is None or optimizer.options.word != "ScheduleFreeAdamW":
+        return
+    if "ema" in lines:
+        message = f"`{optimizer.options.word}` averages its weights itself, and `ema` would average what it averages"
+        labels = ((optimizer.span, "averages them"),)
+        report.error("conflict", message, lines["ema"].span, "one too many", help="take it out", labels=labels)
+    if schedule is None:
         return
     falling = next((stage.word for stage in schedule.stages if stage.falls), None)
     if falling is not None:

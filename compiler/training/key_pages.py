@@ -53,8 +53,11 @@ KEY_PAGES: Mapping[str, KeyPage] = {
         "Parts of the model, by label, path or quoted pattern, that keep their weights and running statistics.",
         "freeze = [wte]",
     ),
-    "update": KeyPage("In a phase, the parts of the model that gradients reach.", "update = [critic]"),
-    "times": KeyPage("In a phase, how often it runs in a step.", "times = 5"),
+    "update": KeyPage(
+        "In a phase, the parts of the model that gradients reach; only their running statistics move, too.",
+        "update = [critic]",
+    ),
+    "times": KeyPage("In a phase, how often it runs in a step, one after the other.", "times = 5"),
     "schedule": KeyPage(
         "Factors on the peak rate over time, stage after stage. Each begins where the one before ended; the last has "
         "the rest of the run.",

@@ -18,7 +18,7 @@ from .language import OPTIMIZERS
 from .lines import Lines, Section, read_phase_lines, such_as
 from .modules import ModuleName, check_modules, names_of_modules
 from .names import Names
-from .objective import Objective, read_loss
+from .objective import Objective, one_ignored, read_loss, terms
 from .optimizer import Optimizer
 
 _EXAMPLES = {"loss": "loss = mse(score, 1)", "optimizer": "optimizer = Adam(lr = 2e-4)"}
@@ -57,6 +57,8 @@ def read_phases(section: Section, names: Names, report: Report) -> tuple[Phase, 
         report.error("conflict", message, lines["loss"].span, "one too many", help="take it out", labels=labels)
     found = tuple(phase for phase in read if phase is not None)
     if len(found) < len(read):
+        return None
+    if not one_ignored([term for phase in found for term in terms(phase.loss)], names):
         return None
     if found and "optimizer" in lines and all(phase.optimizer is not None for phase in found):
         message = "every phase has an optimizer of its own: this one is never used"

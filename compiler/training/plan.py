@@ -7,13 +7,13 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ...grammar.frozen import Frozen
-from ..semantics.number import Number
+from ..semantics.number import Number, real
 from .cadence import EveryCheckpoint, EverySample, Patience
 from .dataset import Data
 from .init import Init
 from .lengths import Length
 from .measure import MeanMetric, SetMetric, Value
-from .modules import ModuleName
+from .modules import ModuleName, frozen_path
 from .objective import LossTerm, Objective, terms
 from .optimizer import Optimizer
 from .parallelism import Parallel
@@ -69,19 +69,37 @@ class TrainPlan(Frozen):
     def runs(self) -> bool:
         """Whether this version can say all of it in a recipe: what it cannot was noted."""
         losses, metrics = (term.loss for term in self.terms), (measured.metric for measured in self.metrics)
-        parts = chain([self.data.source.options, self.optimizer], losses, metrics, self.schedule.stages)
-        return not self.phases and all(part.runnable for part in parts)
+        parts = chain([self.data.source.options], losses, metrics, self.schedule.stages)
+        return all(part.runnable for part in chain(parts, self.optimizers.values()))
 
     def freezes(self, path: str) -> bool:
         """Whether a module or weight does not learn: of the names that match it, the longest is one of `freeze`."""
-        named = [(name.depth, True) for name in self.freeze if name.matches(path)]
-        named += [(one.module.depth, False) for one in self.rates if one.module.matches(path)]
-        return max(named, default=((), False))[1]
+        return frozen_path(path, self.freeze, self.rates)
 
     @property
     def terms(self) -> list[LossTerm]:
-        """The losses, from left to right."""
-        return [] if self.loss is None else list(terms(self.loss))
+        """The losses, from left to right, phase by phase."""
+        return [term for objective in self.objectives.values() for term in terms(objective)]
+
+    @property
+    def objectives(self) -> dict[str, Objective]:
+        """What is made small, by the name of its function: `loss`, or `judge_loss` of the phase `judge`."""
+        if self.loss is not None:
+            return {"loss": self.loss}
+        return {f"{phase.name}_loss": phase.loss for phase in self.phases}
+
+    @property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """By phase; under the empty name where there are none."""
+        if not self.phases:
+            return {"": self.optimizer}
+        return {p.name: self.optimizer if p.optimizer is None else p.optimizer.options for p in self.phases}
+
+    @property
+    def rate_functions(self) -> dict[str, str]:
+        """The function of the learning rate of each phase: one for all, where all have one peak."""
+        peaks = {real(optimizer.lr) for optimizer in self.optimizers.values()}
+        return {name: "learning_rate" if len(peaks) == 1 else f"{name}_learning_rate" for name in self.optimizers}
 
     @property
     def ignored(self) -> Number | None:

@@ -113,7 +113,7 @@ class _Reading(Frozen):
         check_losses(objectives, settings, lines, report)
         watched = self._watched(schedule)
         conflicts.check_validation(self.section, data, watched, report)
-        conflicts.check_watched(early_stop, schedule, metrics, lines, report)
+        conflicts.check_watched(early_stop, schedule, metrics, phases or (), lines, report)
         conflicts.check_texts(metrics or (), data, report)
         if sample is not None:
             conflicts.check_sample(lines, data, ports, report)
@@ -166,13 +166,8 @@ class _Reading(Frozen):
     def _note(self, settings: Run) -> None:
         """Keys that this version understands and cannot do."""
         lines = self.section.lines
-        for key in ("freeze", "rates", "ema"):
-            if key in lines:
-                self.report.later(f"`{key}`", lines[key].name.span)
         if settings.compile:
             self.report.later("`compile = true`", lines["compile"].value.span)
-        for phase in self.section.phases:
-            self.report.later("`phase`", phase.name.span)
 
 
 def _validate(written: Chosen[Every] | None, watched: Span | None) -> Length | None:

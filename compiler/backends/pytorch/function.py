@@ -12,9 +12,16 @@ from .layout import WIDTH
 DOC_WIDTH = 120
 
 
-def docstring(text: str, indent: str = "") -> list[str]:
-    """One line where it stays below 120 columns, as docstrings do that are read and not formatted; else several."""
+def docstring(text: str, indent: str = "", more: str = "") -> list[str]:
+    """One line where it stays below 120 columns, as docstrings do that are read and not formatted; else several.
+
+    `more` is a paragraph below it.
+    """
     line = f'{indent}"""{text}"""'
+    if more:
+        paragraphs = [f'{indent}"""{text}', f"{indent}{more}"]
+        first, below = (wrap(one, WIDTH, subsequent_indent=indent, break_on_hyphens=False) for one in paragraphs)
+        return [*first, "", *below, f'{indent}"""']
     return [line] if len(line) <= DOC_WIDTH else wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 

@@ -56,17 +56,26 @@ def _loss(
     texts = {id(term): _term(term, names, fused, other, function) for term in found}
     line = f"return {_expression(objective, texts)}"
     if len(line) + 4 > WIDTH and len(found) > 1:
-        texts = {id(term): function.assign(term.loss.word, texts[id(term)]) for term in found}
+        texts = {id(term): function.assign(_called(term, found), texts[id(term)]) for term in found}
         line = f"return {_expression(objective, texts)}"
     function.lines += [line] if len(line) + 4 <= WIDTH or len(found) == 1 else _broken(line)
     parameters = list(dict.fromkeys(_parameter(value, names) for value in values if value.source in names))
-    return function.text(name, parameters, "Tensor", _doc(found, bool(masked) or (bool(fused) and other is not None)))
+    masks = bool(masked) or (bool(fused) and other is not None)
+    phase = name.removesuffix("loss").removesuffix("_")
+    what = f"The loss of the phase `{phase}`" if phase else "The training loss"
+    return function.text(name, parameters, "Tensor", _doc(what, found, masks))
 
 
-def _doc(found: list[LossTerm], masked: bool) -> str:
+def _called(term: LossTerm, found: list[LossTerm]) -> str:
+    """The name of a part of the loss: that of its kind, or where there are several of it, that of what it is about."""
+    alone = [other.loss.word for other in found].count(term.loss.word) == 1
+    return term.loss.word if alone or not term.values else f"{term.said.name}_loss"
+
+
+def _doc(what: str, found: list[LossTerm], masked: bool) -> str:
     if not all(term.loss.over_entries for term in found):
-        return "The training loss."
-    return f"The training loss, a mean over all entries{' that count' if masked else ''}."
+        return f"{what}."
+    return f"{what}, a mean over all entries{' that count' if masked else ''}."
 
 
 def _parameter(value: Value, names: Mapping[str, str]) -> str:

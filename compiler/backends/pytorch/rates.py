@@ -26,8 +26,8 @@ class _Updates:
 _START = _Updates("", 0)
 
 
-def write_learning_rate(schedule: Schedule, peak: Number, run: Length) -> list[str]:
-    """The lines of the function; it takes what it needs of `step`, `steps` (of the run) and `epoch` (of one pass)."""
+def write_learning_rate(schedule: Schedule, peak: Number, run: Length, name: str = "learning_rate") -> list[str]:
+    """The lines of a function; it takes what it needs of `step`, `steps` (of the run) and `epoch` (of one pass)."""
     body = _Body(peak, run)
     begin, after = _START, Fraction(1)
     for stage, (start, end) in zip(schedule.stages, schedule.factors(), strict=True):
@@ -42,7 +42,7 @@ def write_learning_rate(schedule: Schedule, peak: Number, run: Length) -> list[s
             break
     else:
         body.lines.append(f"return {body.rate(after)}")
-    return _function(body)
+    return _function(name, body)
 
 
 class _Body:
@@ -121,7 +121,7 @@ def _updates(length: Length, run: Length) -> _Updates:
     return _Updates(f"round({real_text(length.count)} * epoch)")
 
 
-def _function(body: _Body) -> list[str]:
+def _function(name: str, body: _Body) -> list[str]:
     text = "\n".join(body.lines)
     needs = [name for name in ("steps", "epoch") if re.search(rf"\b{name}\b", text)]
     doc = "The rate of update `step`, counted from 0"
@@ -132,4 +132,4 @@ def _function(body: _Body) -> list[str]:
     if "epoch" in needs:
         doc += "; a pass over the data takes `epoch`"
     parameters = ", ".join(f"{name}: int" for name in ["step", *needs])
-    return [f"def learning_rate({parameters}) -> float:", f'    """{doc}."""', *(f"    {line}" for line in body.lines)]
+    return [f"def {name}({parameters}) -> float:", f'    """{doc}."""', *(f"    {line}" for line in body.lines)]

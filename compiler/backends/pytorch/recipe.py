@@ -31,13 +31,12 @@ def emit_recipe(
     With `kernels` the loss calls those where there are some, and they are written there. `parts` are those of the
     model, which the recipe may name.
     """
-    assert plan.loss is not None  # a recipe with phases is not written yet
     fused = _fused(plan, kernels)
     functions = [
-        *write_losses({"loss": plan.loss}, plan.ignored, fused),
+        *write_losses(plan.objectives, plan.ignored, fused),
         *write_metrics(plan),
         *write_updates(plan, parts),
-        write_learning_rate(plan.schedule, plan.optimizer.lr, plan.run),
+        *_learning_rates(plan),
     ]
     body = "\n\n\n".join("\n".join(part for line in lines for part in fit(line)) for lines in functions)
     name = "" if plan.recipe == model_name else f" as {plan.recipe}"
@@ -48,7 +47,25 @@ def emit_recipe(
     imports = _imports(body, imported_optimizers(plan))
     if kernels is not None and fused:
         imports += ["", f"from {kernels.module} import {', '.join(sorted(set(fused.values())))}"]
-    return "\n".join([*docstring(doc), "", *imports, "", "", body, ""])
+    return "\n".join([*docstring(doc, more=_phases(plan)), "", *imports, "", "", body, ""])
+
+
+def _learning_rates(plan: TrainPlan) -> list[list[str]]:
+    """One function for all phases, or one each."""
+    peaks = {plan.rate_functions[phase]: optimizer.lr for phase, optimizer in plan.optimizers.items()}
+    return [write_learning_rate(plan.schedule, peak, plan.run, name) for name, peak in peaks.items()]
+
+
+def _phases(plan: TrainPlan) -> str:
+    """What a step is, where it has phases."""
+    if not plan.phases:
+        return ""
+    times = {1: "", 2: " twice"}
+    order = ", then ".join(f"`{p.name}`{times.get(p.times, f' {p.times} times')}" for p in plan.phases)
+    return (
+        f"A step runs the phases on one batch, each with the weights as they then are: {order}. All of the model runs as "
+        "in training; gradients reach what the phase updates, and running statistics of other parts are put back."
+    )
 
 
 def _fused(plan: TrainPlan, kernels: KernelFile | None) -> dict[int, str]:

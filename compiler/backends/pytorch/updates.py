@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ...semantics.number import real
 from ...training.factors import Factor
 from ...training.modules import ModuleName
 from ...training.optimizer import Optimizer
 from ...training.optimizers.muon import Muon
+from ...training.phases import Phase
 from ...training.plan import TrainPlan
 from ...training.spelling import is_plain, real_text
 from .function import docstring
@@ -20,15 +22,18 @@ Lines = list[str]
 
 def write_updates(plan: TrainPlan, parts: Parts) -> list[Lines]:
     """The functions, and the classes of optimizers that PyTorch has not, each as its lines."""
-    optimizer = plan.optimizer
     functions = [_freeze(plan, parts)] if plan.freeze else []
     if plan.rates:
         functions.append(_rate_factors(plan.rates, parts))
-    if isinstance(optimizer, Muon):
-        functions += _muon(optimizer, parts, factors=bool(plan.rates))
-    else:
-        functions += [*_source(optimizer), _parameter_groups(optimizer, factors=bool(plan.rates))]
-        functions.append(_optimizer(optimizer))
+    updated = {phase.name: _parameters(phase, parts) for phase in plan.phases}
+    for phase, optimizer in plan.optimizers.items():
+        learning = _Learning(phase, factors=bool(plan.rates))
+        written = [updated[phase]] if phase else []
+        if isinstance(optimizer, Muon):
+            written += _muon(optimizer, parts, learning)
+        else:
+            written += [*_source(optimizer), _parameter_groups(optimizer, learning), _optimizer(optimizer, learning)]
+        functions += [lines for lines in written if lines not in functions]
     if plan.ema is not None:
         functions.append(_update_average(real_text(plan.ema)))
     return functions
@@ -36,8 +41,30 @@ def write_updates(plan: TrainPlan, parts: Parts) -> list[Lines]:
 
 def imported_optimizers(plan: TrainPlan) -> list[str]:
     """The lines that import optimizers which PyTorch has not."""
-    used = [plan.optimizer, *([plan.optimizer.apart] if isinstance(plan.optimizer, Muon) else [])]
-    return [f"from {one.package} import {one.word}" for one in used if one.package not in ("torch.optim", "")]
+    used = [part for one in plan.optimizers.values() for part in (one, *([one.apart] if isinstance(one, Muon) else []))]
+    lines = (f"from {one.package} import {one.word}" for one in used if one.package not in ("torch.optim", ""))
+    return list(dict.fromkeys(lines))
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """What learns: all of a model, or what a `phase` updates, whose name then begins those of its functions.
+
+    `factors` says that parts of the model have rates of their own.
+    """
+
+    phase: str
+    factors: bool
+
+    def name(self, function: str) -> str:
+        return f"{self.phase}_{function}" if self.phase else function
+
+    def call(self, function: str) -> str:
+        return f"{self.name(function)}(model)"
+
+    @property
+    def parameters(self) -> str:
+        return self.call("parameters") if self.phase else "model.parameters()"
 
 
 # --- parts of the model ------------------------------------------------------------------------------------------
@@ -57,7 +84,10 @@ def _freeze(plan: TrainPlan, parts: Parts) -> Lines:
     named.sort(key=lambda each: each[0].depth)
     what = _listed(plan.freeze)
     keep, run = ("keeps its", "runs") if len(plan.freeze) == 1 else ("keep their", "run")
-    doc = f"{what} {keep} weights and running statistics, and {run} as in evaluation: call it after `model.train()`."
+    doc = f"{what} {keep} weights and running statistics, and {run} as in evaluation"
+    inside = [name for name, write in named if write is go_on]
+    doc += f", all but {_listed(inside)}" if inside else ""
+    doc += ". To be called after each `model.train()`."
     body = [line for name, write in named for line in parts.statements(name, write)]
     return ["def freeze(model: nn.Module) -> None:", *docstring(doc, "    "), *_indented(body)]
 
@@ -85,6 +115,32 @@ def _rate_factors(rates: Sequence[Factor], parts: Parts) -> Lines:
     return [head, doc, *_indented([*body, "return factors"])]
 
 
+def _parameters(phase: Phase, parts: Parts) -> Lines:
+    """The parameters that a phase updates, each once."""
+    names = [one for one in phase.update if not any(_holds(other, one, parts) for other in phase.update)]
+    head = f"def {phase.name}_parameters(model: nn.Module) -> list[nn.Parameter]:"
+    doc = docstring(f"What the phase `{phase.name}` updates: {_listed(phase.update)}.", "    ")
+    if len(names) == 1 and not names[0].quoted:
+        (line,) = parts.statements(names[0], lambda place, is_module: [_all_of(place, is_module)])
+        return [head, *doc, f"    return {line}"]
+
+    def add(place: str, is_module: bool) -> Lines:
+        return [f"parameters += {place}.parameters()" if is_module else f"parameters.append({place})"]
+
+    lines = [line for name in names for line in parts.statements(name, add)]
+    lines = ["parameters: list[nn.Parameter] = []", *lines, "return list(dict.fromkeys(parameters))"]
+    return [head, *doc, *_indented(lines)]
+
+
+def _all_of(place: str, is_module: bool) -> str:
+    return f"list({place}.parameters())" if is_module else f"[{place}]"
+
+
+def _holds(outer: ModuleName, inner: ModuleName, parts: Parts) -> bool:
+    """Whether all that one name stands for lies in what another does, further out."""
+    return outer.depth < inner.depth and all(outer.matches(path) for path in parts.paths if inner.matches(path))
+
+
 def _listed(names: Sequence[ModuleName]) -> str:
     texts = [f"`{name.text}`" for name in names]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
@@ -93,41 +149,43 @@ def _listed(names: Sequence[ModuleName]) -> str:
 # --- optimizers --------------------------------------------------------------------------------------------------
 
 
-def _parameter_groups(optimizer: Optimizer, *, factors: bool, but: str = "") -> Lines:
-    """The groups of all parameters that learn; `but` is the name of a list of parameters that are left out."""
-    head = "def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:"
-    decay, rest = real_text(optimizer.decay), f" but {_MATRICES_SAID}" if but else ""
-    if but:
-        before, condition = [f"matrices = set({but}(model))"], "p.requires_grad and p not in matrices"
-    else:
-        before, condition = [], "p.requires_grad"
+def _parameter_groups(optimizer: Optimizer, learning: _Learning, beside: str = "") -> Lines:
+    """The groups of all parameters that learn, or of those that are not listed by what `beside` calls."""
+    decay = real_text(optimizer.decay)
+    before = [f"matrices = set({beside})"] if beside else []
+    condition = "p.requires_grad and p not in matrices" if beside else "p.requires_grad"
+    if learning.phase and learning.factors:
+        condition += " and p in updated"
     if real(optimizer.decay) == 0:
         # PyTorch's AdamW decays unless it is told not to.
         decays = ', "weight_decay": 0.0' if optimizer.decays_unasked else ""
-        doc, split = "without weight decay", False
+        doc, split = ", without weight decay", False
     else:
         decays, split = f', "weight_decay": {decay}', optimizer.decay_on == "matrices"
-        doc = "weight decay acts on each of them"
-    if factors:
-        said = "weight decay acts on matrices only" if split else doc
-        lines = [f'"""Parameters{rest} that learn at the same rate are a group; {said}."""', *before]
-        return [head, *_indented(lines + _factored(optimizer, condition, split=split, decays=decays))]
-    listed = f"p for p in model.parameters() if {condition}"
-    if split:
-        doc = "Weight decay acts on matrices only: not on biases, gains and other vectors."
-        return [
-            head,
-            *docstring(doc.replace(".", f"; all{rest}.") if but else doc, "    "),
-            *_indented(before),
-            f"    parameters = [{listed}]",
-            "    return [",
-            f'        {{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": {decay}}},',
-            '        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},',
-            "    ]",
+        doc = "; weight decay acts on matrices only" if split else ": weight decay acts on each of them"
+    listed = f"p for p in {learning.parameters} if {condition}"
+    if learning.factors:
+        what = "What Muon is not for, a group for each rate" if beside else "A group for each rate"
+        doc, body = f"{what}{doc}.", _factored(optimizer, condition, split=split, decays=decays)
+        if learning.phase:
+            body = [f"updated = set({learning.parameters})", *body]
+    elif split:
+        doc = f"What Muon is not for{doc}." if beside else _MATRICES_ONLY
+        body = [
+            f"parameters = [{listed}]",
+            "return [",
+            f'    {{"params": [p for p in parameters if p.ndim >= 2], "weight_decay": {decay}}},',
+            '    {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},',
+            "]",
         ]
-    doc = f", {doc}." if doc.startswith("without") else f": {doc}."
-    lines = [f'"""All parameters{rest} in one group{doc}"""', *before, f"parameters = [{listed}]"]
-    return [head, *_indented(lines), f'    return [{{"params": parameters{decays}}}]']
+    else:
+        doc = f"{'What Muon is not for' if beside else 'All parameters'} in one group{doc}."
+        body = [f"parameters = [{listed}]", f'return [{{"params": parameters{decays}}}]']
+    head = f"def {learning.name('parameter_groups')}(model: nn.Module) -> list[dict[str, Any]]:"
+    return [head, *docstring(doc, "    "), *_indented([*before, *body])]
+
+
+_MATRICES_ONLY = "Weight decay acts on matrices only: not on biases, gains and other vectors."
 
 
 def _factored(optimizer: Optimizer, condition: str, *, split: bool, decays: str) -> Lines:
@@ -171,36 +229,22 @@ def _made(optimizer: Optimizer, groups: str) -> str:
     return f"{prefix}{kind}({', '.join([groups, f'lr={real_text(optimizer.lr)}', *options])})"
 
 
-def _optimizer(optimizer: Optimizer) -> Lines:
-    head = "def optimizer(model: nn.Module) -> torch.optim.Optimizer:"
+def _optimizer(optimizer: Optimizer, learning: _Learning) -> Lines:
+    head = f"def {learning.name('optimizer')}(model: nn.Module) -> torch.optim.Optimizer:"
     doc = docstring(optimizer.doc, "    ") if optimizer.doc else []
-    return [head, *doc, f"    return {_made(optimizer, 'parameter_groups(model)')}"]
+    return [head, *doc, f"    return {_made(optimizer, learning.call('parameter_groups'))}"]
 
 
-_MATRICES_SAID = "the matrices that Muon is for"
-
-
-def _muon(muon: Muon, parts: Parts, *, factors: bool) -> list[Lines]:
-    others = muon.apart
-    tensors = [path for path in parts.outer if path in parts.tensors]
-    modules = [path for path in parts.outer if path not in parts.tensors]
-    outer = [f"*model{attribute(path.split('.'))}.parameters()" for path in modules]
-    outer += [f"model{attribute(path.split('.'))}" for path in tensors]
-    before = [f"outer = {{{', '.join(outer)}}}"] if outer else []
-    condition = "p.requires_grad and p.ndim == 2" + (" and p not in outer" if outer else "")
-    matrices = [
-        "def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:",
-        '    """What Muon is for: matrices inside the model, which are neither tables nor heads."""',
-        *_indented([*before, f"return [p for p in model.parameters() if {condition}]"]),
-    ]
+def _muon(muon: Muon, parts: Parts, learning: _Learning) -> list[Lines]:
+    """Muon for the matrices inside the model, and another optimizer for the rest, as one."""
     decay = real_text(muon.decay)
-    if factors:
+    if learning.factors:
         groups = [
-            "def matrix_groups(model: nn.Module) -> list[dict[str, Any]]:",
-            '    """Matrices that learn at the same rate are a group."""',
+            f"def {learning.name('matrix_groups')}(model: nn.Module) -> list[dict[str, Any]]:",
+            '    """The matrices that Muon is for, a group for each rate."""',
             "    factors = rate_factors(model)",
             "    groups: dict[float, list[nn.Parameter]] = {}",
-            "    for p in hidden_matrices(model):",
+            f"    for p in {learning.call('hidden_matrices')}:",
             "        groups.setdefault(factors[p], []).append(p)",
             "    return [",
             f'        {{"params": parameters, "lr": factor * {_peak(muon)}, "weight_decay": {decay}}}',
@@ -209,17 +253,34 @@ def _muon(muon: Muon, parts: Parts, *, factors: bool) -> list[Lines]:
         ]
     else:
         groups = [
-            "def matrix_groups(model: nn.Module) -> list[dict[str, Any]]:",
-            f'    return [{{"params": hidden_matrices(model), "weight_decay": {decay}}}]',
+            f"def {learning.name('matrix_groups')}(model: nn.Module) -> list[dict[str, Any]]:",
+            f'    return [{{"params": {learning.call("hidden_matrices")}, "weight_decay": {decay}}}]',
         ]
     both = [
-        "def optimizer(model: nn.Module) -> torch.optim.Optimizer:",
-        f"    muon = {_made(muon, 'matrix_groups(model)')}",
-        f"    others = {_made(others, 'parameter_groups(model)')}",
+        f"def {learning.name('optimizer')}(model: nn.Module) -> torch.optim.Optimizer:",
+        f"    muon = {_made(muon, learning.call('matrix_groups'))}",
+        f"    others = {_made(muon.apart, learning.call('parameter_groups'))}",
         f"    return Both(muon, others, lr={real_text(muon.lr)})",
     ]
-    rest = _parameter_groups(others, factors=factors, but="hidden_matrices")
-    return [matrices, groups, *_source(muon), *_source(others), rest, both]
+    rest = _parameter_groups(muon.apart, learning, beside=learning.call("hidden_matrices"))
+    return [_hidden_matrices(parts, learning), groups, *_source(muon), *_source(muon.apart), rest, both]
+
+
+def _hidden_matrices(parts: Parts, learning: _Learning) -> Lines:
+    outer = [f"*model{attribute(path.split('.'))}.parameters()" for path in parts.outer]
+    body = [f"return [p for p in {learning.parameters} if p.requires_grad and p.ndim == 2]"]
+    if outer:
+        body = [
+            f"outer = {{{', '.join(outer)}}}",
+            "return [",
+            "    p",
+            f"    for p in {learning.parameters}",
+            "    if p.requires_grad and p.ndim == 2 and p not in outer",
+            "]",
+        ]
+    doc = '"""What Muon is for: matrices inside the model, which are neither tables nor heads."""'
+    head = f"def {learning.name('hidden_matrices')}(model: nn.Module) -> list[nn.Parameter]:"
+    return [head, *_indented([doc, *body])]
 
 
 # --- averages ----------------------------------------------------------------------------------------------------
