@@ -24,8 +24,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .errors import Refused
 from .seeds import derive_seed
 from .settings import Phase, Settings, read_settings
+
+# What a recipe may import beside PyTorch -> the extra of dlspec that brings it.
+EXTRAS = {"pytorch_optimizer": "optimizers", "sacrebleu": "translation"}
 
 _loading = threading.Lock()
 
@@ -70,7 +74,15 @@ class Program:
 
     @cached_property
     def recipe(self) -> ModuleType:
-        return load_text(f"{self.name}_recipe", self.recipe_code, self.beside)
+        """Raises Refused where it imports what is not installed."""
+        try:
+            return load_text(f"{self.name}_recipe", self.recipe_code, self.beside)
+        except ModuleNotFoundError as error:
+            what = (error.name or "").partition(".")[0]
+            if what not in EXTRAS:
+                raise
+            brings = f'pip install "dlspec[{EXTRAS[what]}]"'
+            raise Refused(f"the recipe needs {what}, which is not installed", f"`{brings}` brings it.") from None
 
     def make_model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The model with the initial weights of the run's seed.

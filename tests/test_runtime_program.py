@@ -104,6 +104,16 @@ def test_schedules_are_given_what_they_ask_for(text: str, expected: float) -> No
     assert program.learning_rate(3, 10, 5) == expected
 
 
+def test_what_a_recipe_imports_and_is_not_there_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    program = replace(digits(), recipe_code="from sacrebleu.metrics import BLEU\n")
+    with pytest.raises(Refused, match="the recipe needs sacrebleu, which is not installed") as refused:
+        program.recipe  # noqa: B018
+    assert refused.value.help == '`pip install "dlspec[translation]"` brings it.'
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        replace(digits(), recipe_code="import nowhere\n").recipe  # noqa: B018
+
+
 def test_the_hash_hangs_on_everything() -> None:
     program = digits()
     others = [
