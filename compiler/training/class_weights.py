@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def class_weights(weight: Sequence[Number], said: Operand, before: Statements) -> str:
-    """The weights of the classes, [classes], as a tensor beside `said`: made once for each device."""
+    """The name of the weights of the classes, [classes], as a tensor beside `said`: made once for each device."""
     listed = ", ".join(map(real_text, weight))
     function = before.define(
         "class_weights",
@@ -24,10 +24,9 @@ def class_weights(weight: Sequence[Number], said: Operand, before: Statements) -
             f"    return torch.tensor([{listed}], dtype=dtype, device=device)",
         ],
     )
-    return f"{function}({said.text}.device, {said.text}.dtype)"
+    return before.assign("weight", f"{function}({said.text}.device, {said.text}.dtype)")
 
 
-def weights_of_labels(weight: Sequence[Number], said: Operand, label: str, before: Statements) -> str:
-    """The name of what the class of each label counts: 0 where that is -100."""
-    weights = class_weights(weight, said, before)
+def weights_of_labels(weights: str, label: str, before: Statements) -> str:
+    """The name of what the class of each label counts, by the name of the weights: 0 where the label is -100."""
     return before.assign("weights", f"{weights}[{label}.clamp(min=0)] * ({label} != -100)")

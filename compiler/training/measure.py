@@ -21,8 +21,9 @@ class Value(Frozen):
     """What a name in `loss` or `metrics` stands for.
 
     `type` is UNKNOWN where an error was reported, and for the fields of files that are read later. `number` is the
-    constant that stands for all entries. `shown` is how the spec writes it. Origins that no spec writes: the "model",
-    whose weights a loss reads, and a "state" that it keeps from batch to batch.
+    constant that stands for all entries. `shown` is how the spec writes it. `entrywise` says of a metric's
+    input of no known type that the loss compares it entry by entry. Origins that no spec writes: the "model", whose
+    weights a loss reads, and a "state" that it keeps from batch to batch.
     """
 
     origin: Origin
@@ -31,6 +32,7 @@ class Value(Frozen):
     span: Span
     field: Field | None = None
     number: Number | None = None
+    entrywise: bool = False
 
     @property
     def shown(self) -> str:
@@ -296,13 +298,14 @@ def class_axis(rank: int) -> int:
 
 
 def asks_class(said: Value, true: Value) -> bool:
-    """Of a measure that takes both classes and entries alike: whether these are classes. Of a field that is read later
-    they are, where several are told apart."""
+    """Of a measure that takes both classes and entries alike: whether these are classes. In a field that is read later
+    they are where several are told apart, unless the loss says otherwise."""
     if true.number is not None or not isinstance(said.type, Tensor):
         return False
     if isinstance(true.type, Tensor):
         return true.type.rank < said.type.rank
-    return said.type.rank == 2 and said.type.dims[-1].value != 1
+    several = said.type.rank > 1 and said.type.dims[class_axis(said.type.rank)].value != 1
+    return several and not true.entrywise
 
 
 def width(said: Value) -> Number | None:

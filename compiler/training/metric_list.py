@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
@@ -42,7 +42,7 @@ def read_metrics(flow: tree.Flow, objective: Objective | None, names: Names) -> 
             read = _bare(bare, objective, names)
         else:
             compared = read_comparison(entry, "metrics", "metrics", Metric, METRICS, names)
-            read = None if compared is None else (compared[0], compared[1][0], compared[1][1])
+            read = None if compared is None else (compared[0], compared[1][0], _known(compared[1][1], objective))
         if read is None:
             fits = False
         elif any(_alike(read, other) for other in found):
@@ -53,6 +53,14 @@ def read_metrics(flow: tree.Flow, objective: Objective | None, names: Names) -> 
         else:
             found.append(read)
     return tuple(_named(found)) if fits else None
+
+
+def _known(true: Value, objective: Objective | None) -> Value:
+    """What is true, with what the loss says of it."""
+    same = (
+        [] if objective is None else [t for t in terms(objective) if len(t.values) > 1 and t.true.source == true.source]
+    )
+    return replace(true, entrywise=any(term.loss.compares_entries(term.values) for term in same))
 
 
 def _entries(flow: tree.Flow, names: Names) -> tuple[tree.Flow | tree.Entry, ...]:

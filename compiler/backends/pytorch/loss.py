@@ -56,7 +56,9 @@ def _loss(
     texts = {id(term): _term(term, names, fused, other, function) for term in found}
     line = f"return {_expression(objective, texts)}"
     if len(line) + 4 > WIDTH and len(found) > 1:
-        texts = {id(term): function.assign(_called(term, found), texts[id(term)]) for term in found}
+        for term in found:
+            if not texts[id(term)].isidentifier():
+                texts[id(term)] = function.assign(_called(term, found), texts[id(term)])
         line = f"return {_expression(objective, texts)}"
     function.lines += [line] if len(line) + 4 <= WIDTH or len(found) == 1 else _broken(line)
     parameters = list(dict.fromkeys(_parameter(value, names) for value in values if value.source in names))
@@ -67,9 +69,9 @@ def _loss(
 
 
 def _called(term: LossTerm, found: list[LossTerm]) -> str:
-    """The name of a part of the loss: that of its kind, or where there are several of it, that of what it is about."""
-    alone = [other.loss.word for other in found].count(term.loss.word) == 1
-    return term.loss.word if alone or not term.values else f"{term.said.name}_loss"
+    """The name of a part of the loss: that of its kind, or where there are several of it, that of what each is about."""
+    about = [other.said.name for other in found if other.loss.word == term.loss.word]
+    return f"{term.said.name}_loss" if len(about) == len(set(about)) > 1 else term.loss.word
 
 
 def _doc(what: str, found: list[LossTerm], masked: bool) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...training.arguments import argument_names
 from ...training.measure import MeanMetric, Operand, SetMetric
 from ...training.set_states import state_names
-from .function import Function
+from .function import Definitions, Function
 from .ignored import mask_ignored
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ DECODE = "decode: Callable[[list[int]], str]"
 def write_metrics(plan: TrainPlan) -> list[list[str]]:
     """The functions, as lines each."""
     means, sets = plan.mean_metrics, plan.set_metrics
-    return [*([_means(plan, means)] if means else []), *([_states(plan, sets), _values(sets)] if sets else [])]
+    definitions = Definitions()
+    written = [_states(plan, sets), _values(sets, definitions)] if sets else []
+    return [*([_means(plan, means)] if means else []), *definitions.texts, *written]
 
 
 def _means(plan: TrainPlan, metrics: Sequence[Measured]) -> list[str]:
@@ -58,10 +60,10 @@ def _states(plan: TrainPlan, metrics: Sequence[Measured]) -> list[str]:
     return function.text("metric_states", names.values(), "dict[str, Tensor]", doc)
 
 
-def _values(metrics: Sequence[Measured]) -> list[str]:
+def _values(metrics: Sequence[Measured], definitions: Definitions) -> list[str]:
     kept = {measured.name: state_names(measured) for measured in metrics}
     parameters = [name for names in kept.values() for name in names]
-    function = Function([*parameters, "decode"])
+    function = Function([*parameters, "decode"], definitions)
     entries: list[tuple[str, str]] = []
     decoding: list[str] = []
     for measured in metrics:

@@ -63,29 +63,34 @@ class CrossEntropy(Loss):
 
     def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands
+        weight = None if self.weight is None else class_weights(self.weight, said, before)
         logits, label = rows(said, true)
-        options = [] if self.weight is None else [f"weight={class_weights(self.weight, said, before)}"]
+        if real(self.z_loss) != 0 and logits != said.text:
+            logits, label = before.assign("rows", logits), before.assign("labels", label)
+        options = [] if weight is None else [f"weight={weight}"]
         options += [] if real(self.smoothing) == 0 else [f"label_smoothing={real_text(self.smoothing)}"]
         loss = averaged("F.cross_entropy", (logits, label, *options), self.reduce, said)
         if real(self.z_loss) == 0:
             return loss
         entropy = before.assign("cross_entropy", loss)
-        return f"{entropy} + {real_text(self.z_loss)} * {self._squares(said, true, before)}"
+        axis = 1 if said.rank in (4, 5) else -1
+        squares = before.assign("squares", f"{logits}.logsumexp({axis}).square()")
+        return f"{entropy} + {real_text(self.z_loss)} * {self._mean(squares, weight, said, true, label, before)}"
 
-    def _squares(self, said: Operand, true: Operand, before: Statements) -> str:
-        """The mean of `log(sum(exp(logits))) ^ 2`, in which targets count as they do in the rest."""
-        logits, label = rows(said, true)
-        squares = before.assign("squares", f"{logits}.logsumexp({1 if said.rank in (4, 5) else -1}).square()")
-        if self.weight is not None:
-            weights = weights_of_labels(self.weight, said, label, before)
+    def _mean(
+        self, squares: str, weight: str | None, said: Operand, true: Operand, label: str, before: Statements
+    ) -> str:
+        """The mean of the squares, in which targets count as they do in the rest."""
+        if weight is not None:
+            counts = weights_of_labels(weight, label, before)
         elif true.value.partial or self.ignore is not None:
-            weights = before.assign("counted", f"{label} != -100")
+            counts = before.assign("counted", f"{label} != -100")
         elif self.reduce == "sum":
             return f"{squares}.sum() / len({said.text})"
         else:
             return f"{squares}.mean()"
-        total = f"len({said.text})" if self.reduce == "sum" else f"{weights}.sum()"
-        return f"({squares} * {weights}).sum() / {total}"
+        total = f"len({said.text})" if self.reduce == "sum" else f"{counts}.sum()"
+        return f"({squares} * {counts}).sum() / {total}"
 
     def fused(self, operands: Sequence[Operand], function: str, ignored: Number | None, before: Statements) -> str:
         """The same by a function with kernels, which leaves out targets that are `ignored`, too."""

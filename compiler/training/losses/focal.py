@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...layers.options import NotNegative
 from ...semantics.number import Number, real
-from ..class_weights import weights_of_labels
+from ..class_weights import class_weights, weights_of_labels
 from ..measure import Loss, Operand, Statements, Value, check_classes, check_weights
 from ..spelling import real_text
 from ..values import NumbersOrNone, WholeNumberOrNone
@@ -58,7 +58,7 @@ class Focal(Loss):
         power = "" if real(self.gamma) == 1 else f" ** {real_text(self.gamma)}"
         focal = before.assign("focal", f"{missing}{power} * {each}")
         if self.weight is not None:
-            weights = weights_of_labels(self.weight, said, label, before)
+            weights = weights_of_labels(class_weights(self.weight, said, before), label, before)
             return f"({weights} * {focal}).sum() / {weights}.sum()"
         if not true.value.partial and self.ignore is None:
             return f"{focal}.mean()"

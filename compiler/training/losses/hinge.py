@@ -29,8 +29,8 @@ class Hinge(Loss):
 
     With classes, `hinge(logits, data.label)`, [B, classes] against int[B]: the sum over the other classes of
     `max(0, margin - logits[label] + logits[other])`, divided by the number of classes (Weston and Watkins 1999).
-    Labels of -100 do not count. A number as target, 1 or -1, stands for all entries. A field of a file that is not read
-    yet holds classes where the output is [B, classes] with more than one.
+    Labels of -100 do not count. A number as target, 1 or -1, stands for all entries. A field of a file holds classes
+    where the output is [B, classes] with more than one.
     """
 
     word: ClassVar[str] = "hinge"

@@ -46,8 +46,20 @@ class L1(Loss):
         (model,) = operands
         if not self.weights:
             return before.assign("l1", f"sum(p.abs().sum() for p in {model.text}.parameters())")
-        named = f"for name, p in {model.text}.named_parameters(remove_duplicate=False)"
-        return before.assign("l1", f"sum(p.abs().sum() {named} if {_in_modules(self.weights)})")
+        listed = [module.text for module in self.weights]
+        penalised = before.define(
+            "penalised",
+            [
+                "def penalised(model: nn.Module) -> list[nn.Parameter]:",
+                f'    """The weights of {" and ".join(filter(None, [", ".join(listed[:-1]), listed[-1]]))}."""',
+                "    return [",
+                "        p",
+                "        for name, p in model.named_parameters(remove_duplicate=False)",
+                f"        if {_in_modules(self.weights)}",
+                "    ]",
+            ],
+        )
+        return before.assign("l1", f"sum(p.abs().sum() for p in {penalised}({model.text}))")
 
 
 def _in_modules(modules: Sequence[ModuleName]) -> str:

@@ -1,0 +1,110 @@
+"""F1, the area under the curve and the explained variance of a whole set, against scikit-learn's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, r2_score, roc_auc_score
+from training_cases import TEXT, recipe_of
+
+SCORES = "dlspec 1\nmodel Net: (x: [B, 4]) -> (output: [B, 4]) {\n  Linear(4)\n}\n"
+GRID = "dlspec 1\nmodel Net: (x: [B, 4, 2, 3]) -> (output: [B, 4, 2, 3]) {\n  relu\n}\n"
+WORDS = {"data": 'tokens("a.bin", 8)'}
+
+
+def numbers(*shape: int, seed: int = 0) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32).astype(np.float64)
+
+
+def classes(count: int, *shape: int) -> NDArray[np.int64]:
+    return np.random.default_rng(1).integers(0, count, shape)
+
+
+def whole_set(recipe: Any, said: NDArray, true: NDArray) -> dict[str, float]:
+    """The metrics of a set that came in batches of uneven sizes, as a validation puts them together."""
+    parts: dict[str, list[torch.Tensor]] = {}
+    for rows in (slice(0, 5), slice(5, 6), slice(6, len(said))):
+        states = recipe.metric_states(torch.from_numpy(said[rows]), torch.from_numpy(true[rows]))
+        for name, state in states.items():
+            parts.setdefault(name, []).append(state)
+    joined = [name for name in parts if name.startswith("auroc")]
+    found = {name: torch.cat(each) if name in joined else torch.stack(each).sum(0) for name, each in parts.items()}
+    return recipe.metric_values(**found)
+
+
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
+def test_f1(average: str) -> None:
+    said, true = numbers(40, 4), classes(3, 40)  # the last class does not occur
+    recipe = recipe_of("table", {"metrics": f"f1(output, data.y, average = {average})"}, SCORES)
+    found = whole_set(recipe, said, true)
+    assert found == {"f1": pytest.approx(f1_score(true, said.argmax(-1), average=average), rel=1e-6)}
+
+
+def test_f1_leaves_out_classes_that_neither_occur_nor_are_said() -> None:
+    said, true = numbers(40, 4), classes(2, 40)
+    said[:, 3] = -9
+    found = whole_set(recipe_of("table", {"metrics": "f1(output, data.y)"}, SCORES), said, true)
+    assert found == {"f1": pytest.approx(f1_score(true, said.argmax(-1), average="macro"), rel=1e-6)}
+
+
+def test_f1_of_words_and_of_pictures() -> None:
+    """What does not count is left out, wherever the classes stand."""
+    said, true = numbers(9, 5, 8), classes(8, 9, 5)
+    true[3:6, 2:] = -100
+    counted = true != -100
+    changes: dict[str, str | None] = {**WORDS, "metrics": "f1(logits, data.targets)"}
+    found = whole_set(recipe_of("text", changes, TEXT.replace("256", "8")), said, true)
+    wanted = f1_score(true[counted], said.argmax(-1)[counted], average="macro")
+    assert found == {"f1": pytest.approx(wanted, rel=1e-6)}
+    said, true = numbers(9, 4, 2, 3), classes(4, 9, 2, 3)
+    found = whole_set(recipe_of("table", {"metrics": "f1(output, data.y)"}, GRID), said, true)
+    wanted = f1_score(true.ravel(), said.argmax(1).ravel(), average="macro")
+    assert found == {"f1": pytest.approx(wanted, rel=1e-6)}
+
+
+def test_auroc_of_scores_some_of_which_are_equal() -> None:
+    said, true = numbers(60, 1).round(1), classes(2, 60)
+    found = whole_set(recipe_of("table", {"metrics": "auroc(output, data.y)"}), said, true)
+    assert len(np.unique(said)) < 50
+    assert found == {"auroc": pytest.approx(roc_auc_score(true, said[:, 0]), rel=1e-12)}
+
+
+def test_auroc_of_classes_is_the_mean_over_those_that_occur() -> None:
+    said, true = numbers(60, 4), classes(4, 60)
+    changes: dict[str, str | None] = {"loss": "cross_entropy(output, data.y)", "metrics": "auroc(output, data.y)"}
+    recipe = recipe_of("table", changes, SCORES)
+    p = torch.from_numpy(said).softmax(-1).numpy()
+    wanted = roc_auc_score(true, p, multi_class="ovr", average="macro")
+    assert whole_set(recipe, said, true) == {"auroc": pytest.approx(wanted, rel=1e-12)}
+    true[true == 3] = 0
+    each = [roc_auc_score(true == c, p[:, c]) for c in range(3)]
+    assert whole_set(recipe, said, true) == {"auroc": pytest.approx(np.mean(each), rel=1e-12)}
+
+
+def test_auroc_of_what_the_loss_compares_entry_by_entry() -> None:
+    said, true = numbers(60, 4), classes(2, 60, 4)
+    changes: dict[str, str | None] = {
+        "loss": "binary_cross_entropy_with_logits(output, data.y)",
+        "metrics": "auroc(output, data.y)",
+    }
+    found = whole_set(recipe_of("table", changes, SCORES), said, true)
+    assert found == {"auroc": pytest.approx(roc_auc_score(true, said, average="micro"), rel=1e-12)}
+
+
+def test_auroc_of_one_kind_alone_is_not_defined() -> None:
+    found = whole_set(recipe_of("table", {"metrics": "auroc(output, data.y)"}), numbers(9, 1), np.ones(9))
+    assert np.isnan(found["auroc"])
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e5])
+def test_r2(mean: float) -> None:
+    """Sums in double precision lose nothing where the mean is large."""
+    true = numbers(40) + mean
+    said = (true + 0.3 * numbers(40, seed=2))[:, None].astype(np.float32)
+    found = whole_set(recipe_of("table", {"metrics": "r2(output, data.y)"}), said, true.astype(np.float32))
+    wanted = r2_score(true.astype(np.float32).astype(np.float64), said[:, 0].astype(np.float64))
+    assert found == {"r2": pytest.approx(wanted, rel=1e-6)}
