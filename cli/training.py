@@ -73,13 +73,16 @@ def tell_kernels(prepared: Prepared, options: Namespace, console: Console) -> No
 
 
 def tell_plan(prepared: Prepared, options: Namespace, console: Console) -> None:
-    """What a training would do (`--dry-run`). Raises Refused where the data does not fit."""
+    """What a training would do (`--dry-run`). Raises Refused where data or weights to start from do not fit."""
     from ..api.training import opened
     from ..runtime.device import choose_device
     from ..runtime.order import Order
-    from ..runtime.preparation import open_fitting_data
+    from ..runtime.preparation import open_fitting_data, open_starting_weights
 
     program, data = prepared.program, prepared.data
+    start = open_starting_weights(program, prepared.base)
+    if start is not None:
+        start.fit(program.make_model())
     open_fitting_data(program, prepared.base, opened(data), display_of(console))
     settings = program.options
     order = Order(settings.seed, len(data.train), settings.batch)

@@ -70,7 +70,7 @@ def _renamed(entry: tree.Flow | tree.Entry, report: Report) -> Renamed | None:
             old, new = _names(first), _names(last)
             if old and new:
                 changes = [_change(stage, report) for stage in between]
-                fits = _check_several(old, new, entry.span, report) and _check_stars(old, new, report)
+                fits = _check_several(old, new, between, entry.span, report) and _check_stars(old, new, report)
                 kept = tuple(change for change in changes if change is not None)
                 return Renamed(old, kept, new) if fits and len(kept) == len(changes) else None
     report.error("wrong-value", "`map` takes a list of names", entry.span, "not of that form", help=f"such as {_FORM}")
@@ -100,14 +100,22 @@ def _change(stage: tree.Flow, report: Report) -> str | None:
     return None
 
 
-def _check_several(old: Sequence[ModuleName], new: Sequence[ModuleName], place: Span, report: Report) -> bool:
-    if len(old) == 1 or len(new) == 1:
+def _check_several(
+    old: Sequence[ModuleName], new: Sequence[ModuleName], between: Sequence[tree.Flow], place: Span, report: Report
+) -> bool:
+    if len(old) == 1 and len(new) == 1:
         return True
-    message = f"{len(old)} names of the file are {len(new)} of the model: which is which is not said"
-    report.error(
-        "conflict", message, place, "several on both sides", help="write an entry for each, or a list on one side"
-    )
-    return False
+    if len(old) > 1 and len(new) > 1:
+        message = f"{len(old)} names of the file are {len(new)} of the model: which is which is not said"
+        help = "write an entry for each, or a list on one side only"
+        report.error("conflict", message, place, "several on both sides", help=help)
+        return False
+    reshaping = next((stage for stage in between if stage.span.text == "reshape"), None)
+    if reshaping is not None:
+        message = "`reshape` gives a weight the shape that one has in the model, and a list is of several"
+        help = "it goes with one name on each side"
+        report.error("conflict", message, reshaping.span, "which shape?", help=help)
+    return reshaping is None
 
 
 def _check_stars(old: Sequence[ModuleName], new: Sequence[ModuleName], report: Report) -> bool:

@@ -76,9 +76,6 @@ def open_weights(path: Path, shown: str) -> WeightFiles:
 
 
 def _weights_of(path: Path) -> Iterator[Stored]:
-    with path.open("rb") as file:
-        if file.read(4).startswith(_OF_TORCH_SAVE):
-            raise Refused(f"{path} is what torch.save writes, whatever its name says: a pickle", CONVERT)
     try:
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118  it is no dict
@@ -123,5 +120,13 @@ def _places(index: Path) -> dict[str, str]:
 
 
 def _unreadable(path: Path, error: Exception) -> Refused:
+    # Only now: the length that a safetensors file begins with may look like a pickle.
+    if not isinstance(error, OSError) and _begins_like_torch_save(path):
+        return Refused(f"{path} is what torch.save writes, whatever its name says: a pickle", CONVERT)
     reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
     return Refused(f"{path} cannot be read as safetensors: {reason}", "Copy it again from where it is whole.")
+
+
+def _begins_like_torch_save(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4).startswith(_OF_TORCH_SAVE)

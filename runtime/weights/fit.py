@@ -67,12 +67,12 @@ def fit_weights(
     missing = [name for name in own.own if name not in found and name not in drawn]
     left = {source: files.weights[source].shape for move in unused for source in move.sources}
     lines = [
+        *_listed([] if family else _idle_entries(entries, renaming.used, files.weights)),
+        *_listed(_idle_skips(skip, files.weights, shapes, short)),
         *_unused(left, {name: shapes[name] for name in missing}),
         *_missing({name: shapes[name] for name in missing}, left),
         *_listed(f"{name} is joined with {other}, which the file has not" for name, other in renaming.lacking),
         *_listed(line for move in moves for line in _misfits(move, files, own)),
-        *([] if family else _idle_entries(entries, renaming.used, files.weights)),
-        *_idle_skips(skip, files.weights, shapes, short),
     ]
     if lines:
         raise Refused(f"{files.shown} does not fit the model:\n" + "\n".join(lines), _help(left, missing))
