@@ -25,7 +25,9 @@ def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device:
     """What a recipe costs; `batch` examples computed at once take the place of its own."""
     training = Training(device=device)
     if plan is not None:
-        frozen = (w.key for w in weights(graph) if any(name.matches(w.key) for name in plan.freeze))
+        # A weight of several layers is frozen where one of them is.
+        held = {w.tied_to or w.key for w in weights(graph) if plan.freezes(w.key)}
+        frozen = (w.key for w in weights(graph) if (w.tied_to or w.key) in held)
         training = Training(
             batch=plan.batch,
             accumulate=plan.accumulate,

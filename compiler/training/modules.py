@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
@@ -13,6 +14,9 @@ from ..build.arguments import all_of
 from ..semantics.nearest import nearest
 from ..semantics.report import Report
 from .ports import Ports
+
+if TYPE_CHECKING:
+    from .factors import Factor
 
 _TAKES = 'labels, paths and patterns of modules, such as `[head, blocks.0.attn, "blocks.*.norm"]`'
 
@@ -31,12 +35,19 @@ class ModuleName(Frozen):
 
     @property
     def depth(self) -> tuple[int, int]:
-        """Of several names that match, the one with the most levels counts, and of those the one with the fewest `*`."""
+        """Of several names that match, the one with most levels counts, and of those the one with fewest `*`."""
         return self.text.count("."), -self.text.count("*") if self.quoted else 0
 
     def matches(self, path: str) -> bool:
         """Whether a module is the one that is named, or lies in it."""
         return re.fullmatch(rf"{self.pattern}(\..+)?", path) is not None
+
+
+def frozen_path(path: str, freeze: Iterable[ModuleName], rates: Iterable[Factor]) -> bool:
+    """Whether a module or weight does not learn: of the names that match it, the longest is one of `freeze`."""
+    named = [(name.depth, True) for name in freeze if name.matches(path)]
+    named += [(one.module.depth, False) for one in rates if one.module.matches(path)]
+    return max(named, default=(None, False))[1]
 
 
 def _expression(pattern: str) -> str:

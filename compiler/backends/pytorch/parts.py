@@ -47,7 +47,8 @@ class Parts:
         if len(found) > 1 and found == list(tree) and all(part.isdecimal() for part in found):
             item = singular(path[-1])
             bodies = [self._lines(levels[1:], tree[part], (*path, part), item, write) for part in found]
-            if item not in place and all(body == bodies[0] for body in bodies):
+            outermost = re.split(r"[.\[]", place)[0]
+            if item != outermost and all(body == bodies[0] for body in bodies):
                 return [f"for {item} in {place}:", *(f"    {line}" for line in bodies[0])]
         return [
             line

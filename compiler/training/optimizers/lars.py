@@ -20,8 +20,14 @@ class LARS(torch.optim.Optimizer):
         trust: float = 1e-3,
         nesterov: bool = False,
     ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "trust": trust, "nesterov": nesterov}
-        super().__init__(params, defaults | {"weight_decay": 0.0})
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "trust": trust,
+            "nesterov": nesterov,
+            "weight_decay": 0.0,
+        }
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
