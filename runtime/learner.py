@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -17,7 +19,8 @@ from .errors import Refused
 from .isolation import Turn
 from .optimization import Optimization
 from .program import Program
-from .recording import Recorder
+from .reading import Reading
+from .recording import Recorder, Work
 from .seeds import derive_seed
 from .settings import Measure, Phase, Settings
 
@@ -46,7 +49,9 @@ class Learner:
         self.options = program.options
         self.device = device
         self.model: nn.Module = program.make_model(device) if model is None else model
-        self.model.train()
+        self.kept: nn.Module = program.make_loss_state(device)
+        self.set_to_training()
+        self.average = _copy_of(self.model) if hasattr(program.recipe, "update_average") else None
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizations = tuple(
             Optimization(getattr(program.recipe, phase.function("optimizer"))(self.model), self.model, self.options)
@@ -62,11 +67,40 @@ class Learner:
 
     # --- one update -------------------------------------------------------------------------------------------------
 
+    def set_to_training(self) -> None:
+        """The model and what the loss keeps in training, what is frozen in evaluation."""
+        self.model.train()
+        self.kept.train()
+        if hasattr(self.program.recipe, "freeze"):
+            self.program.recipe.freeze(self.model)
+
     def turns(self) -> Iterator[tuple[Phase, int]]:
         """What an update consists of, in order: the phases, each as often as it runs, counted from 0."""
         for phase in self.options.phases:
             for time in range(phase.times):
                 yield phase, time
+
+    def update(
+        self, turn: Turn, batch: Batch, step: int, rate: float, phase: Phase | None = None, time: int = 0
+    ) -> Gradients:
+        """The gradients of a phase's loss over `batch`, and the optimizer's step at `rate`. Where loss or gradient is
+        no finite number, the weights and the optimizer's state stay as they were.
+
+        A GPU is told its step before the CPU has read the loss, where the optimizer can leave one undone: else it
+        would wait for that.
+        """
+        phase = phase or self.options.phases[0]
+        optimization = self._optimization(phase)
+        loss = self._backward(turn, batch, step, phase, time)
+        if optimization.can_hold_back:
+            finished = optimization.finished(loss)
+            reading = Reading(loss, finished.norm)
+            optimization.apply_unless_spoilt(rate, finished)
+            return _checked(reading, phase, batch, step)
+        gradients = _checked(Reading(loss, optimization.measure_gradients()), phase, batch, step)
+        if gradients.finite:
+            optimization.apply_gradients(rate)
+        return gradients
 
     def compute_gradients(
         self, turn: Turn, batch: Batch, step: int, phase: Phase | None = None, time: int = 0
@@ -77,8 +111,12 @@ class Learner:
         layers draw is a function of (seed, step, part), with phases of (seed, step, phase, time, part).
         """
         phase = phase or self.options.phases[0]
-        optimization = self._optimization(phase)
-        optimization.optimizer.zero_grad(set_to_none=True)
+        loss = self._backward(turn, batch, step, phase, time)
+        return _checked(Reading(loss, self._optimization(phase).measure_gradients()), phase, batch, step)
+
+    def _backward(self, turn: Turn, batch: Batch, step: int, phase: Phase, time: int) -> Tensor:
+        """The loss, of which the parameters then have gradients."""
+        self._optimization(phase).begin()
         loss: Tensor | None = None
         with self._alone(phase):
             for number, (part, weight) in enumerate(self._parts(batch, phase.loss)):
@@ -88,12 +126,7 @@ class Learner:
                 loss = part_loss if loss is None else loss + part_loss
         if loss is None:
             raise _nothing_counts(step)
-        norm = optimization.measure_gradients()
-        values = (loss.item(), norm.item()) if self.device.type == "cpu" else _fetch(loss, norm)
-        gradients = Gradients(*values)
-        if not gradients.finite and not counted(phase.loss, batch):
-            raise _nothing_counts(step)
-        return gradients
+        return loss
 
     @contextmanager
     def _alone(self, phase: Phase) -> Iterator[None]:
@@ -119,9 +152,15 @@ class Learner:
         recorder = self._recorder
         if recorder is None:
             return self._passes(part, weight, phase)
-        recording = recorder.recording(self.training_loss, self.parameters, part) if recorder.wants(part) else None
-        if recording is not None:
-            return recording.play(part, weight, alone=self.options.accumulate == 1)
+        if recorder.wants(part):
+            optimization = self._optimization(phase)
+            finish = optimization.finish if self.options.accumulate == 1 else None
+            recording = recorder.recording(Work(self.training_loss, optimization.parameters, finish), part)
+            if recording is not None:
+                loss = recording.play(part, weight)
+                if recording.finished is not None:
+                    optimization.take(recording.finished)
+                return loss
         with recorder.watching(part):
             return self._passes(part, weight, phase)
 
@@ -138,6 +177,16 @@ class Learner:
         """Clip, and take the optimizer's step at the learning rate `rate`."""
         self._optimization(phase or self.options.phases[0]).apply_gradients(rate)
 
+    def update_copies(self) -> None:
+        """Let momentum copies, where there are some, follow an update."""
+        if hasattr(self.model, "update_copies"):
+            self.model.update_copies()
+
+    def update_average(self) -> None:
+        """Let the average of the weights, where one is kept, follow an update."""
+        if self.average is not None:
+            self.program.recipe.update_average(self.average, self.model)
+
     def _optimization(self, phase: Phase) -> Optimization:
         return self.optimizations[self.options.phases.index(phase)]
 
@@ -149,6 +198,8 @@ class Learner:
         size = self.options.batch // parts
         split = [{name: t[i * size : (i + 1) * size] for name, t in batch.items()} for i in range(parts)]
         counts = [counted(loss, part) for part in split]
+        if loss.mixed and len(set(counts)) > 1:
+            raise _counts_unevenly()
         for part, count in zip(split, counts, strict=True):
             if count:  # the mean over no entries is no number
                 yield self.to_device(part), count / sum(counts)
@@ -163,33 +214,80 @@ class Learner:
         it is made of."""
         phase = phase or self.options.phases[0]
         if phase.loss.in_model:
-            return self._run(model_loss, batch)
+            return self._run(model_loss, batch, self.model)
         return self.loss_of(self.values_of(batch), phase)
 
-    def values_of(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Everything that a loss or metric may name, for a batch on the device."""
-        return self._run(model_values, batch)
+    def values_of(self, batch: Batch, model: nn.Module | None = None) -> Mapping[str, Any]:
+        """Everything that a loss or metric may name, for a batch on the device; `model` is the one that says it, left
+        out the one that learns."""
+        model = model or self.model
+        kept = {f"state.{name}": module for name, module in self.kept.named_children()}
+        return {**self._run(model_values, batch, model), "model": model, **kept}
 
-    def _run(self, call: Callable[[nn.Module, Settings, Batch], Result], batch: Batch) -> Result:
-        """The model in the precision of the run."""
+    def _run(self, call: Callable[[nn.Module, Settings, Batch], Result], batch: Batch, model: nn.Module) -> Result:
+        """A model in the precision of the run."""
         # The cache of cast weights lives until the outermost autocast ends: where a caller has one, it would outlive
         # the update of the weights.
         bf16 = self.options.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
             try:
-                return call(self.model, self.options, batch)
+                return call(model, self.options, batch)
             except ValueError as error:
                 if str(error).startswith("Expected more than 1"):
                     raise _has_no_variance() from error
                 raise
 
-    def loss_of(self, values: Mapping[str, Tensor], phase: Phase) -> Tensor:
+    def loss_of(self, values: Mapping[str, Any], phase: Phase) -> Tensor:
         return getattr(self.program.recipe, phase.function("loss"))(**take(phase.loss, values))
+
+    @contextmanager
+    def evaluated(self) -> Iterator[nn.Module]:
+        """The model that is validated, sampled from and saved, in evaluation: the one that learns, or an average of it.
+
+        After it training goes on as if this had not been, to the last bit.
+        """
+        self.kept.eval()
+        if self.average is not None:
+            try:
+                yield self.average
+            finally:
+                self.kept.train()
+            return
+        averaging: list[Any] = [one.optimizer for one in self.optimizations if one.averages]
+        # To and fro changes weights by what is rounded.
+        trained = [(p, p.detach().clone()) for p in self.parameters] if averaging else []
+        self.model.eval()
+        for optimizer in averaging:
+            optimizer.eval()
+        try:
+            yield self.model
+        finally:
+            for optimizer in averaging:
+                optimizer.train()
+            with torch.no_grad():
+                for parameter, before in trained:
+                    parameter.copy_(before)
+            self.set_to_training()
 
     # --- its state --------------------------------------------------------------------------------------------------
 
     def model_tensors(self) -> dict[str, Tensor]:
-        return tensors_of(self.model)
+        """The model that is evaluated."""
+        with self.evaluated() as model:
+            found = tensors_of(model)
+            return {name: tensor.detach().clone() for name, tensor in found.items()} if self._averages else found
+
+    def trained_tensors(self) -> dict[str, Tensor]:
+        """The weights that training goes on from, where it is not those of the model that is evaluated."""
+        return dict(self.model.named_parameters()) if self._averages or self.average is not None else {}
+
+    @property
+    def _averages(self) -> bool:
+        return any(optimization.averages for optimization in self.optimizations)
+
+    def kept_tensors(self) -> dict[str, Tensor]:
+        """What the loss keeps from batch to batch."""
+        return dict(self.kept.named_buffers())
 
     def optimizer_tensors(self) -> dict[str, Tensor]:
         """The optimizer's state as "weight's name/key"; with phases, as "phase/weight's name/key"."""
@@ -204,9 +302,18 @@ class Learner:
         states = {p.name: o.state() for p, o in zip(self.options.phases, self.optimizations, strict=True)}
         return states.get("") or {"phases": states}
 
-    def restore_model(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put in weights from a checkpoint. Raises Refused where names or shapes are not the model's."""
-        restore_model(self.model, tensors)
+    def restore_model(
+        self, tensors: Mapping[str, Tensor], trained: Mapping[str, Tensor] = MappingProxyType({})
+    ) -> None:
+        """Put in the model of a checkpoint, and what training goes on from where that is other weights. Raises Refused
+        where names or shapes are not the model's."""
+        restore_model(self.model, {**tensors, **trained})
+        if self.average is not None:
+            restore_model(self.average, tensors)
+
+    def restore_kept(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put in what the loss keeps from batch to batch. Raises Refused where it is that of another loss."""
+        restore_model(self.kept, tensors)
 
     def restore_optimizer(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Put in the optimizer's state. Raises Refused where it is that of another optimizer, or of other phases."""
@@ -239,6 +346,25 @@ def restore_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             tensor.copy_(tensors[name])
 
 
+def _counts_unevenly() -> Refused:
+    return Refused(
+        "not all targets count, and one part of the loss is a mean over those that do, another over examples: parts of "
+        "a batch do not come to the whole",
+        "Take `accumulate` out.",
+    )
+
+
+def _copy_of(model: nn.Module) -> nn.Module:
+    return copy.deepcopy(model).requires_grad_(False).eval()
+
+
+def _checked(reading: Reading, phase: Phase, batch: Batch, step: int) -> Gradients:
+    gradients = Gradients(*reading.values())
+    if not gradients.finite and not counted(phase.loss, batch):
+        raise _nothing_counts(step)
+    return gradients
+
+
 def _nothing_counts(step: int) -> Refused:
     return Refused(
         f"step {step}: no target of the batch counts, so there is nothing to learn from it",
@@ -268,8 +394,3 @@ def _learns_nothing(phase: Phase) -> Refused:
 def _in_phases(names: Iterable[str]) -> str:
     listed = " and ".join(f"`{name}`" for name in names if name)
     return f"in the phases {listed}" if listed else "without phases"
-
-
-def _fetch(*scalars: Tensor) -> list[float]:
-    """Several scalars from the device with one wait."""
-    return torch.stack([scalar.double() for scalar in scalars]).tolist()

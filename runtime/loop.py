@@ -110,11 +110,12 @@ def update(training: Training) -> None:
     with training.turn:
         for phase, time_ in learner.turns():
             rate = learner.program.learning_rate(position.step, training.steps, training.order.per_epoch, phase)
-            gradients = learner.compute_gradients(training.turn, portion.batch, position.step, phase, time_)
+            gradients = learner.update(training.turn, portion.batch, position.step, rate, phase, time_)
             passes[phase.name] = Pass(phase, gradients, rate)
             if not gradients.finite:
                 raise report_divergence(training.run, learner, portion, position.step, passes[phase.name])
-            learner.apply_gradients(rate, phase)
+        learner.update_copies()
+        learner.update_average()
     position.step += 1
     position.pending = True
     position.rate = next(iter(passes.values())).rate
@@ -187,13 +188,8 @@ def follow_up(training: Training) -> None:
 def sample(training: Training, prompt: str) -> None:
     """Let the model speak, and log what it said."""
     assert training.sampler is not None and training.samples is not None
-    model = training.learner.model
-    model.eval()
-    try:
-        with training.turn:
-            text = training.sampler(model, prompt)
-    finally:
-        model.train()
+    with training.learner.evaluated() as model, training.turn:
+        text = training.sampler(model, prompt)
     training.samples.write({"step": training.position.step, "prompt": prompt, "text": text})
     training.display.sample(training.position.step, text)
 
@@ -214,7 +210,8 @@ def save(training: Training) -> None:
         "logs": marks,
         "optimizer": learner.optimizer_state(),
     }
-    contents = Contents(learner.model_tensors(), learner.optimizer_tensors(), state)
+    trained, kept = learner.trained_tensors(), learner.kept_tensors()
+    contents = Contents(learner.model_tensors(), learner.optimizer_tensors(), state, trained, kept)
     save_checkpoint(training.run.checkpoints, step, contents, training.options.keep)
     training.saved = step
     training.display.saved(step)

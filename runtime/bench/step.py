@@ -94,8 +94,8 @@ def _updates(learner: Learner, turn: Turn, batch: Batch, rate: float, device: to
     for number in range(WARM + MOST):
         begun = perf_counter()
         for phase, time in learner.turns():
-            learner.compute_gradients(turn, batch, number, phase, time)
-            learner.apply_gradients(rate, phase)
+            learner.update(turn, batch, number, rate, phase, time)
+        learner.update_copies()
         wait_for(device)
         if number >= WARM:
             times.append(perf_counter() - begun)

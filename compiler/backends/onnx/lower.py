@@ -173,7 +173,7 @@ class _Body:
     def _run_momentum(self, node: Node, inputs: tuple[OnnxValue, ...]) -> tuple[OnnxValue, ...]:
         copy = self._module(node)
         assert isinstance(copy, Momentum)
-        path = f"{self._way[-1]}{copy.name}"
+        path = self._path(copy.name)
         if isinstance(copy.of, UnitModule):
             return lower(self._g, copy.of.unit, inputs, f"{self._name(node, '')}.", (*self._way, f"{path}."))
         layer, name = copy.of.layer, self._name(node, stem(copy.of.layer.word))

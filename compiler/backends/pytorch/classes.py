@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...build.labels import TAKEN
-from ...ir.graph import Copies, LayerModule, Module, Residual, Unit, UnitModule, Value, layer_around
+from ...ir.graph import Copies, LayerModule, Module, Momentum, Residual, Unit, UnitModule, Value, layer_around
 from ...ir.weights import module_weights, unit_weights
 from ...layers.base import Code, Layer
 from ...layers.held import Held
@@ -14,6 +14,7 @@ from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
 from ...semantics.tensor import Tensor
 from .file import FileText, python
+from .following import write_update_copies
 from .forward import Forward, ForwardText
 from .initial import (
     INIT_AS_MADE,
@@ -262,6 +263,7 @@ def write_class(
     forward = [*(f"{local} = {size}" for size, local in running.sizes.items()), *forward]
     fill = [line for module in unit.modules for line in _initialise(module, inner, running)]
     fill += _shrink(unit, running)
+    following = [] if file.exporting else write_update_copies(unit, running)
     if not dims_as_arguments and len({a.name for a in code.arguments}) < len(code.arguments):
         # A parameter of the caller is called like one of its own: `width` inside a `width`.
         return write_class(unit, name, inner, file, doc, dims_as_arguments=True)
@@ -290,6 +292,7 @@ def write_class(
     ]
     if tied:
         lines += _tie_method(tied)
+    lines += following
     if fill or tied or is_model:
         lines += _init_method(fill, ties=bool(tied), is_model=is_model)
     return ClassText(name, "\n".join(lines), given, takes_config, bool(fill or tied))
@@ -364,7 +367,7 @@ def input_names(unit: Unit) -> dict[Value, str]:
 
 def _units(module: object) -> tuple[Unit, ...]:
     match module:
-        case UnitModule(unit=unit):
+        case UnitModule(unit=unit) | Momentum(of=UnitModule(unit=unit)):
             return (unit,)
         case Copies(units=units):
             return units
@@ -383,7 +386,10 @@ def _construct(
     module: Module, inside: dict[str, list[Module]], inner: dict[Unit, ClassText], code: ClassCode
 ) -> list[str]:
     made = _made(module, inside, inner, code)
-    return [] if made is None else [f"self.{module.name} = {made}"]
+    lines = [] if made is None else [f"self.{module.name} = {made}"]
+    if isinstance(module, Momentum) and not code.exporting:
+        lines.append(f"self.{module.name}.requires_grad_(False)")
+    return lines
 
 
 def _made(module: Module, inside: dict[str, list[Module]], inner: dict[Unit, ClassText], code: ClassCode) -> str | None:
@@ -394,6 +400,8 @@ def _made(module: Module, inside: dict[str, list[Module]], inner: dict[Unit, Cla
             made = layer.constructor(inputs[0], code)
             code.holding = ()
             return made
+        case Momentum(of=of):
+            return _made(of, inside, inner, code)
         case UnitModule(unit=unit):
             return make_unit(unit, inner, code)
         case Copies(count=count, units=units):
@@ -456,4 +464,6 @@ def _initialise(module: Module, inner: dict[Unit, ClassText], code: ForwardCode)
             if len(drawn) == len(units):
                 return [f"for {item} in self.{name}:", f"    {item}.init_weights(generator)"]
             return [f"self.{name}[{i}].init_weights(generator)" for i in drawn]
+        case Momentum(name=name, of=of):
+            return [f"self.{name}.load_state_dict(self.{of.name}.state_dict())"]
     return []

@@ -15,7 +15,9 @@ from ...ir.graph import (
     Call,
     Checkpoint,
     Copies,
+    LayerModule,
     Loop,
+    Momentum,
     Node,
     Pointwise,
     Region,
@@ -28,7 +30,7 @@ from ...ir.graph import (
     Value,
     input_type,
 )
-from ...layers.base import Code
+from ...layers.base import Code, Layer
 from ...layers.side import hole
 from ...scalars.expression import ScalarFunction
 from ...semantics.number import MATHS, Number, references
@@ -179,28 +181,34 @@ class Forward:
             case Pointwise():
                 return self._pointwise(node, node.op)
             case Apply(layer):
-                module = self._module(node)
-                template = layer.call(module, HOLE, input_type(node), self.code)
-                # What comes by keyword stands behind what comes by the arrow.
-                first = 0 if layer.takes_running else 1
-                alone = [
-                    bool(module) or (place > 0 and not layer.sides_nest) or template.count(hole(place)) > 1
-                    for place, _ in enumerate(node.inputs, first)
-                ]
-                operands = self._operands(node.inputs, alone)
-                for place, operand in enumerate(operands, first):
-                    template = fill(template, operand.text, hole(place))
-                reads = frozenset[str]().union(*(operand.reads for operand in operands))
-                return Expression(template, reads, sum(o.modules for o in operands) + bool(module))
+                return self._layer(node, layer, input_type(node))
             case Call() as op:
                 return self._call(node, op)
             case _:
+                module = self.unit.module(node.module or "")
+                of = module.of if isinstance(module, Momentum) else module
+                if isinstance(of, LayerModule):
+                    return self._layer(node, of.layer, of.inputs[0])
                 operands = self._operands(node.inputs, [True] * len(node.inputs))
                 reads = frozenset[str]().union(*(o.reads for o in operands))
-                module = self.unit.module(node.module or "")
-                handed = handed_on(module.unit, self.lent) if isinstance(module, UnitModule) else []
+                handed = handed_on(of.unit, self.lent) if isinstance(of, UnitModule) else []
                 arguments = ", ".join([*(o.text for o in operands), *handed])
                 return Expression(f"{self._module(node)}({arguments})", reads, 1)
+
+    def _layer(self, node: Node, layer: Layer, x: Tensor) -> Expression:
+        module = self._module(node)
+        template = layer.call(module, HOLE, x, self.code)
+        # What comes by keyword stands behind what comes by the arrow.
+        first = 0 if layer.takes_running else 1
+        alone = [
+            bool(module) or (place > 0 and not layer.sides_nest) or template.count(hole(place)) > 1
+            for place, _ in enumerate(node.inputs, first)
+        ]
+        operands = self._operands(node.inputs, alone)
+        for place, operand in enumerate(operands, first):
+            template = fill(template, operand.text, hole(place))
+        reads = frozenset[str]().union(*(operand.reads for operand in operands))
+        return Expression(template, reads, sum(o.modules for o in operands) + bool(module))
 
     def _module(self, node: Node) -> str:
         return module_text(self.unit, node.module, self.lent) if node.module else ""

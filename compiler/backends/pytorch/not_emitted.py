@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....grammar.source import Span
-from ...ir.graph import Apply, Copies, Experts, Graph, Momentum, Node, Unit, UnitModule, regions
+from ...ir.graph import Apply, Copies, Experts, Graph, Node, Unit, UnitModule, regions
 from .places import out_of_reach
 
 
@@ -20,8 +20,6 @@ def _unit(unit: Unit) -> Iterator[tuple[str, Span]]:
         match module:
             case Experts(span=span):
                 yield "`experts`", span
-            case Momentum(span=span):
-                yield "`momentum_copy`", span
             case UnitModule(unit=inner):
                 yield from _unit(inner)
             case Copies(units=units):

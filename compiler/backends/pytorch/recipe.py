@@ -63,8 +63,9 @@ def _phases(plan: TrainPlan) -> str:
     times = {1: "", 2: " twice"}
     order = ", then ".join(f"`{p.name}`{times.get(p.times, f' {p.times} times')}" for p in plan.phases)
     return (
-        f"A step runs the phases on one batch, each with the weights as they then are: {order}. All of the model runs as "
-        "in training; gradients reach what the phase updates, and running statistics of other parts are put back."
+        f"A step runs the phases on one batch, each with the weights as they then are: {order}. "
+        "All of the model runs as in training; gradients reach what the phase updates, and running statistics of other "
+        "parts are put back."
     )
 
 
