@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,15 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 
 from .errors import Refused
 from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Of a gradient that is clipped: its norm before that, and whether it or the loss is no finite number, 1 or 0. Both
+    are on the device. What is spoilt is not clipped."""
+
+    norm: Tensor
+    spoilt: Tensor
 
 
 class Optimization:
@@ -22,28 +32,96 @@ class Optimization:
         self.parameters = [p for p in model.parameters() if id(p) in trained]
         self._options = options
         self._norm = torch.zeros(())
+        self._finished: Finished | None = None
+        on_gpu = any(p.is_cuda for p in self.parameters)
+        self._holds_back = on_gpu and getattr(optimizer, "_step_supports_amp_scaling", False)
+        """Whether the optimizer has steps that a GPU leaves undone by what it finds: fused ones do, for GradScaler."""
+        self._begun: set[int] = set()
+        """The weights that such an optimizer has taken steps of, by identity."""
         self._names = {id(p): name for name, p in model.named_parameters()}
         # A group's own rate (`rates = [head = 10]`) stays that multiple of the schedule's.
         peak = optimizer.defaults["lr"]
         self._factors = [group["lr"] / peak if peak else 1.0 for group in optimizer.param_groups]
         self._first_groups = [_plain(group) for group in optimizer.param_groups]
 
+    @property
+    def averages(self) -> bool:
+        """Whether it averages its weights: its `eval` puts the averages into the model, its `train` takes them out."""
+        return hasattr(self.optimizer, "eval")
+
     # --- an update --------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Before the gradients of an update."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self._finished = None
 
     def measure_gradients(self) -> Tensor:
         """The norm of the gradient over all weights, before clipping."""
-        self._norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        self._norm = get_total_norm(self._gradients()) if self._finished is None else self._finished.norm
         return self._norm
 
     def apply_gradients(self, rate: float) -> None:
         """Clip, and take the optimizer's step at the learning rate `rate`."""
-        if self._options.clip is not None:
+        if self._finished is None and self._options.clip is not None:
             clip_grads_with_norm_(self.parameters, self._options.clip, self._norm)
-        if self._options.clip_value is not None:
+        if self._finished is None and self._options.clip_value is not None:
             clip_grad_value_(self.parameters, self._options.clip_value)
+        self._step(rate)
+
+    # --- without a look at the numbers ------------------------------------------------------------------------------
+
+    def finish(self, loss: Tensor, gradients: list[Tensor]) -> Finished:
+        """Measure and clip gradients, those of the weights in their order."""
+        norm = get_total_norm(gradients)
+        spoilt = ~(torch.isfinite(loss) & torch.isfinite(norm))
+        # `where` would have the CPU send its numbers, for which a recording has no time.
+        if self._options.clip is not None:
+            factor = torch.clamp(self._options.clip / (norm + 1e-6), max=1.0)  # as clip_grads_with_norm_ has it
+            torch._foreach_mul_(gradients, factor.masked_fill(spoilt, 1.0))  # pyright: ignore[reportPrivateImportUsage]
+        if self._options.clip_value is not None:
+            most = torch.full_like(norm, self._options.clip_value).masked_fill(spoilt, torch.inf)
+            for gradient in gradients:
+                gradient.clamp_(-most, most)
+        return Finished(norm, spoilt.float())
+
+    def take(self, finished: Finished) -> None:
+        """The gradients that the weights have are finished."""
+        self._finished = finished
+
+    def finished(self, loss: Tensor) -> Finished:
+        """What the weights have, finished now where it is not yet."""
+        self._finished = self._finished or self.finish(loss, self._gradients())
+        return self._finished
+
+    @property
+    def can_hold_back(self) -> bool:
+        """Whether a step may be told to a device that then leaves it undone where the gradient is spoilt.
+
+        State that the first step of a weight makes would stay.
+        """
+        return self._holds_back and self._with_gradients() <= self._begun
+
+    def apply_unless_spoilt(self, rate: float, finished: Finished) -> None:
+        """As `apply_gradients`; of what is spoilt nothing, so that all stays as it is."""
+        self.optimizer.found_inf = finished.spoilt  # type: ignore[attr-defined]
+        try:
+            self._step(rate)
+        finally:
+            del self.optimizer.found_inf  # type: ignore[attr-defined]
+
+    def _step(self, rate: float) -> None:
         for group, factor in zip(self.optimizer.param_groups, self._factors, strict=True):
             group["lr"] = rate * factor
         self.optimizer.step()
+        if self._holds_back:
+            self._begun |= self._with_gradients()
+
+    def _gradients(self) -> list[Tensor]:
+        return [p.grad for p in self.parameters if p.grad is not None]
+
+    def _with_gradients(self) -> set[int]:
+        return {id(p) for p in self.parameters if p.grad is not None}
 
     # --- its state --------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,12 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from .optimization import Finished
 
 Batch = Mapping[str, Tensor]
 Shape = tuple[tuple[str, torch.dtype, tuple[int, ...]], ...]
@@ -21,31 +24,49 @@ WARM = 2
 run, and kernels are compiled. None of this may happen while a GPU only listens."""
 
 
-class Recording:
-    """What a GPU does for a batch of one shape. It gives the same bits as the passes it was recorded from."""
+@dataclass(frozen=True)
+class Work:
+    """What is to be recorded: the loss of a batch, its gradients by `parameters`, and where a batch is all that an
+    update sees, what follows from loss and gradients."""
 
-    def __init__(self, loss_of: Callable[[Batch], Tensor], parameters: Sequence[Tensor], batch: Batch) -> None:
-        self._parameters = parameters
-        self._places = [parameter.data_ptr() for parameter in parameters]
+    loss_of: Callable[[Batch], Tensor]
+    parameters: Sequence[Tensor]
+    finish: Callable[[Tensor, list[Tensor]], Finished] | None = None
+
+
+class Recording:
+    """What a GPU does for a batch of one shape. It gives the same bits as the passes it was recorded from.
+
+    `finished` is what `finish` gave; played again, the same tensors hold what it would give then.
+    """
+
+    def __init__(self, work: Work, batch: Batch) -> None:
+        self._parameters = work.parameters
+        self._places = [parameter.data_ptr() for parameter in work.parameters]
         self._batch = {name: tensor.clone() for name, tensor in batch.items()}
         self._weight = torch.ones((), device=next(iter(batch.values())).device)
         self._graph = torch.cuda.CUDAGraph()
+        self.finished: Finished | None = None
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._loss = loss_of(self._batch) * self._weight
-            self._gradients = _apart(torch.autograd.grad(self._loss, parameters, allow_unused=True))
+            self._loss = work.loss_of(self._batch) * self._weight
+            self._gradients = _apart(torch.autograd.grad(self._loss, work.parameters, allow_unused=True))
+            self._loss = self._loss.detach()
+            if work.finish is not None:
+                self.finished = work.finish(self._loss, [one for one in self._gradients if one is not None])
 
     @property
     def holds(self) -> bool:
         """Whether the parameters lie where they lay: an optimizer may put them elsewhere."""
         return all(p.data_ptr() == place for p, place in zip(self._parameters, self._places, strict=True))
 
-    def play(self, batch: Batch, weight: float, *, alone: bool) -> Tensor:
+    def play(self, batch: Batch, weight: float) -> Tensor:
         """The loss of a batch times `weight`. Its gradients are added to those that the parameters have; where it is
-        `alone`, they lie there until it is played again."""
+        all that an update sees, they lie there until it is played again."""
         for name, tensor in batch.items():
             self._batch[name].copy_(tensor)
         self._weight.fill_(weight)
         self._graph.replay()
+        alone = self.finished is not None
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             if gradient is None:
                 continue
@@ -53,7 +74,7 @@ class Recording:
                 parameter.grad = gradient if alone else gradient.clone()
             else:
                 parameter.grad += gradient
-        return self._loss.detach() if alone else self._loss.detach().clone()
+        return self._loss if alone else self._loss.clone()
 
 
 class Recorder:
@@ -83,13 +104,11 @@ class Recorder:
         self._fixed &= not waits and torch.equal(drawn, torch.get_rng_state())
         self._seen[_shape(batch)] += 1
 
-    def recording(
-        self, loss_of: Callable[[Batch], Tensor], parameters: Sequence[Tensor], batch: Batch
-    ) -> Recording | None:
+    def recording(self, work: Work, batch: Batch) -> Recording | None:
         """Of a batch that is wanted; None where it cannot be recorded or played after all, and then nothing more is."""
         if self._recorded is None:
             try:
-                self._recorded = _shape(batch), Recording(loss_of, parameters, batch)
+                self._recorded = _shape(batch), Recording(work, batch)
             except RuntimeError:
                 # Among them: there is no room for what is kept. What else is wrong shows where each kernel is told.
                 recover()
@@ -127,15 +146,22 @@ def _shape(batch: Batch) -> Shape:
 
 
 def _apart(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """Each in memory of its own, side by side: what is done to one must not reach another."""
-    taken: set[int] = set()
+    """Each in memory of its own, side by side: what is done to one must not reach another. They may be parts of one
+    tensor that have no number in common."""
+    taken: list[tuple[int, int]] = []
     found: list[Tensor | None] = []
     for gradient in gradients:
         if gradient is not None:
-            place = gradient.untyped_storage().data_ptr()
-            gradient = (
-                gradient.clone(memory_format=torch.contiguous_format) if place in taken else gradient.contiguous()
-            )
-            taken.add(gradient.untyped_storage().data_ptr())
+            gradient = gradient.contiguous()
+            begin, end = _span(gradient)
+            if any(begin < other_end and other_begin < end for other_begin, other_end in taken):
+                gradient = gradient.clone(memory_format=torch.contiguous_format)
+            taken.append(_span(gradient))
         found.append(gradient)
     return found
+
+
+def _span(tensor: Tensor) -> tuple[int, int]:
+    """From where to where a tensor without gaps lies."""
+    begin = tensor.data_ptr()
+    return begin, begin + tensor.numel() * tensor.element_size()

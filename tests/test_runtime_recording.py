@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dlspec.runtime import recording
-from dlspec.runtime.recording import Recorder, _apart
+from dlspec.runtime.recording import Recorder, Work, _apart
 
 
 def test_gradients_lie_apart() -> None:
@@ -27,6 +27,19 @@ def test_gradients_lie_apart() -> None:
     assert torch.equal(found[2], torch.arange(6.0).reshape(2, 3))  # type: ignore[arg-type]
 
 
+def test_parts_of_one_gradient_stay_where_they_are() -> None:
+    """As several linear layers of one input get theirs: they have no number in common."""
+    whole = torch.arange(12.0).reshape(4, 3)
+    given = [whole[:1], whole[1:3], whole[3:], whole[2:]]
+    found = [one for one in _apart(given) if one is not None]
+    assert [a.data_ptr() == b.data_ptr() for a, b in zip(given, found, strict=True)] == [True, True, True, False]
+    for one in found:
+        one.mul_(2)
+    assert torch.equal(torch.cat(found[:3]), 2 * torch.arange(12.0).reshape(4, 3)) and torch.equal(
+        found[3], 2 * torch.arange(6.0, 12.0).reshape(2, 3)
+    )
+
+
 BATCH = {"x": torch.zeros(2, 3)}
 PARAMETERS = [torch.ones(3, requires_grad=True)]
 
@@ -35,12 +48,15 @@ def loss_of(batch: recording.Batch) -> torch.Tensor:
     return (batch["x"] * PARAMETERS[0]).sum()
 
 
+WORK = Work(loss_of, PARAMETERS)
+
+
 class Played(recording.Recording):
     """What there is of a recording without a GPU."""
 
-    def __init__(self, loss_of: object, parameters: list[torch.Tensor], batch: recording.Batch) -> None:
-        self._parameters = parameters
-        self._places = [parameter.data_ptr() for parameter in parameters]
+    def __init__(self, work: Work, batch: recording.Batch) -> None:
+        self._parameters = work.parameters
+        self._places = [parameter.data_ptr() for parameter in work.parameters]
 
 
 @pytest.fixture
@@ -69,8 +85,8 @@ def test_the_first_shape_that_comes_again_is_recorded(waits: list[str]) -> None:
     recorder, other = Recorder(), {"x": torch.zeros(1, 3)}
     warm(recorder)
     assert recorder.wants(BATCH)
-    first = recorder.recording(loss_of, PARAMETERS, BATCH)
-    assert first is not None and recorder.recording(loss_of, PARAMETERS, BATCH) is first
+    first = recorder.recording(WORK, BATCH)
+    assert first is not None and recorder.recording(WORK, BATCH) is first
     warm(recorder, other)
     assert recorder.wants(BATCH) and not recorder.wants(other)
 
@@ -94,9 +110,9 @@ def test_what_cannot_be_recorded_or_has_moved_is_told_as_before(
     recorder = Recorder()
     warm(recorder)
     moved = [torch.ones(3)]
-    assert recorder.recording(loss_of, moved, BATCH) is not None
+    assert recorder.recording(Work(loss_of, moved), BATCH) is not None
     moved[0].data = torch.ones(3)
-    assert recorder.recording(loss_of, moved, BATCH) is None and not recorder.wants(BATCH)
+    assert recorder.recording(Work(loss_of, moved), BATCH) is None and not recorder.wants(BATCH)
 
     def no_room(*_: object) -> None:
         raise torch.OutOfMemoryError("out of memory")
@@ -104,5 +120,5 @@ def test_what_cannot_be_recorded_or_has_moved_is_told_as_before(
     monkeypatch.setattr(recording, "Recording", no_room)
     recorder = Recorder()
     warm(recorder)
-    assert recorder.recording(loss_of, PARAMETERS, BATCH) is None
+    assert recorder.recording(WORK, BATCH) is None
     assert waits == ["recovered"] and not recorder.wants(BATCH)
