@@ -30,7 +30,9 @@ def decays(optimizer: str) -> dict[str, float]:
     return {names[id(p)]: group["weight_decay"] for group in made.param_groups for p in group["params"]}
 
 
-@pytest.mark.parametrize("word", ["AdamW", "Adam", "SGD", "RAdam", "NAdam", "RMSprop", "Adagrad", "Adafactor"])
+@pytest.mark.parametrize(
+    "word", ["AdamW", "Adam", "SGD", "RAdam", "NAdam", "RMSprop", "Adagrad", "Adafactor", "LAMB", "LARS"]
+)
 @pytest.mark.parametrize(
     ("options", "matrices", "vectors"),
     [("decay = 0.1", 0.1, 0.0), ("decay = 0.1, decay_on = all", 0.1, 0.1), ("decay = 0", 0.0, 0.0)],
