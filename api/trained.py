@@ -67,6 +67,7 @@ def open_run(path: Path, *, trust_code: bool = False, allow_python: bool = False
 def metadata_of(trained: Trained) -> Metadata:
     """What a model that was trained says about itself."""
     from ..runtime.metadata import Metadata
+    from ..runtime.picture_steps import preparation_of
     from ..runtime.text import tokenizer_from_json
 
     options, record = trained.program.options, trained.record
@@ -79,6 +80,7 @@ def metadata_of(trained: Trained) -> Metadata:
         least=options.least,
         tokenizer=tokenizer_from_json(record.tokenizer) if record.tokenizer is not None else None,
         classes=record.classes,
+        pictures=preparation_of(options.data),
     )
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .dims import symbols_of
 from .errors import Refused
+from .picture_steps import STEPS, Preparation
 from .settings import Port, Settings
 from .text import Tokenizer, tokenizer_from_json
 
@@ -24,7 +25,7 @@ FORMAT = "1"
 @dataclass(frozen=True)
 class Metadata:
     """`limits` are the largest sizes of symbols, `least` the smallest where those are more than 1; `classes` maps an
-    output that scores classes to what its entries stand for.
+    output that scores classes to what its entries stand for; `pictures` is what is done to a picture before it is fed.
     """
 
     version: str
@@ -35,6 +36,7 @@ class Metadata:
     tokenizer: Tokenizer | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
+    pictures: Preparation | None = None
 
     def of_ports(self, names: Collection[str]) -> Metadata:
         """The same of a file that has only these inputs and outputs."""
@@ -66,6 +68,8 @@ def write_metadata(metadata: Metadata) -> dict[str, str]:
         entries["dlspec.tokenizer"] = metadata.tokenizer.to_json()
     if metadata.classes:
         entries["dlspec.classes"] = json.dumps(dict(metadata.classes), ensure_ascii=False)
+    if metadata.pictures:
+        entries["dlspec.pictures"] = json.dumps(asdict(metadata.pictures))
     return entries
 
 
@@ -94,6 +98,7 @@ def read_metadata(entries: Mapping[str, str], name: str) -> Metadata:
             least={symbol: size for stored in inputs for symbol, size in stored.get("least", {}).items()},
             tokenizer=tokenizer_from_json(entries["dlspec.tokenizer"]) if "dlspec.tokenizer" in entries else None,
             classes={output: tuple(names) for output, names in stored_classes.items()},
+            pictures=_preparation(json.loads(entries["dlspec.pictures"])) if "dlspec.pictures" in entries else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"what {name} says about itself is damaged: {error!r}", "Export it again.") from None
@@ -104,6 +109,14 @@ def _stored(port: Port, metadata: Metadata) -> dict[str, Any]:
     bounds = {"limits": metadata.limits, "least": metadata.least}
     said = {word: {symbol: sizes[symbol] for symbol in symbols if symbol in sizes} for word, sizes in bounds.items()}
     return {"name": port.name, "dtype": port.dtype, "dims": list(port.dims), **said}
+
+
+def _preparation(stored: Mapping[str, Any]) -> Preparation:
+    size, steps = stored["size"], tuple((name, options) for name, options in stored["steps"])
+    unknown = [name for name, _ in steps if name not in STEPS]
+    if unknown:
+        raise ValueError(f"no step is called {unknown[0]}")
+    return Preparation(None if size is None else (size[0], size[1]), steps)
 
 
 def _port(stored: Mapping[str, Any]) -> Port:

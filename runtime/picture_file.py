@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import RuntimeFault
+from .errors import Refused
 from .picture_steps import covering
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """How names of pictures end."""
 
 
-class UnreadablePicture(RuntimeFault):
+class UnreadablePicture(Refused):
     """A file that is no picture, a damaged one, or one of a kind that is not understood."""
 
 
@@ -53,7 +53,7 @@ def decode_picture(content: bytes, name: str, channels: int, size: Sequence[int]
         pixels = _converted(picture, name, channels)
         if size is not None:
             pixels = _covering(pixels, size)
-        array = np.asarray(pixels)
+        array = np.array(pixels)  # Pillow's own memory is not to be written to
     return np.ascontiguousarray(array[None] if channels == 1 else array.transpose(2, 0, 1))
 
 

@@ -6,8 +6,8 @@ float32 [..., height, width]; whole numbers are classes of pixels: they are neve
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,22 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 # What `random_resized_crop(224)` sees of a picture in evaluation is the middle of one of 256 pixels, as is usual.
 AROUND = 8 / 7
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to a picture before a model sees it: `size`, [height, width], is what it is scaled and cut to when
+    it is read."""
+
+    size: tuple[int, int] | None
+    steps: tuple[Step, ...]
+
+
+def preparation_of(data: Mapping[str, Any]) -> Preparation | None:
+    """That of the pictures a model was trained on, from the section about the data; None where it is nothing."""
+    size = data["options"].get("size") if data["source"] == "images" else None
+    steps = steps_of(data.get("augmentations") or ())
+    return Preparation(None if size is None else (size[0], size[1]), steps) if steps or size is not None else None
 
 
 def steps_of(augmentations: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
@@ -132,4 +148,5 @@ def _weights(old: int, new: int) -> NDArray[np.float32]:
 
 
 def _nearest(old: int, new: int) -> NDArray[np.int64]:
-    return np.array([math.floor((place + 0.5) * old / new) for place in range(new)], np.int64)
+    """Which of `old` pixels has the middle of each of `new`."""
+    return (2 * np.arange(new) + 1) * old // (2 * new)

@@ -6,15 +6,20 @@ import json
 import math
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from picture_files import save_picture
 
+from dlspec.runtime.data import open_data
 from dlspec.runtime.errors import Refused
-from dlspec.runtime.metadata import Metadata, class_names
+from dlspec.runtime.metadata import Metadata, class_names, read_metadata, write_metadata
+from dlspec.runtime.picture_steps import Preparation, preparation_of
 from dlspec.runtime.predict import AT_ONCE, predict, read_examples
 from dlspec.runtime.session import Arrays, Session
 from dlspec.runtime.settings import Port, read_settings
@@ -143,7 +148,7 @@ def test_a_picture_without_pillow_names_it(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(Refused, match="needs Pillow") as fault:
         read_examples(tmp_path / "a.png", ONE)
-    assert "pip install pillow" in fault.value.help
+    assert 'pip install "dlspec[images]"' in fault.value.help
 
 
 def test_a_picture_becomes_channels_of_0_to_1(tmp_path: Path) -> None:
@@ -153,6 +158,55 @@ def test_a_picture_becomes_channels_of_0_to_1(tmp_path: Path) -> None:
     colour = Metadata("", "", (Port("image", "float", ("B", 3, "H", "W")),), ())
     read = read_examples(tmp_path / "a.png", colour)["image"]
     assert np.array_equal(read, colours.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+
+
+STEPS = (("cover", {"size": [4, 6]}), ("center_crop", {"size": [2, 3]}), ("normalize", {"mean": [0.5], "std": [0.25]}))
+PREPARED = replace(ONE, pictures=Preparation((8, 12), STEPS))
+
+
+def test_a_picture_is_prepared_as_those_that_the_model_was_measured_on(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 20), np.uint8)
+    save_picture(tmp_path / "a.png", pixels)
+    read = read_examples(tmp_path / "a.png", PREPARED)["image"]
+    section = {"folder": "b", "size": [8, 12], "colour": "gray", "split": [1, 0]}
+    for name in ("1.png", "2.png"):
+        save_picture(tmp_path / "b" / "x" / name, pixels)
+    flow = [
+        {"word": "random_resized_crop", "options": {"size": [2, 3]}},
+        {"word": "normalize", "options": {"mean": [0.5], "std": [0.25]}},
+    ]
+    data = open_data({"source": "images", "options": section, "augmentations": flow}, base=tmp_path, seed=0)
+    measured = data.train.in_evaluation().batch(0, torch.tensor([0]))["image"]
+    steps = preparation_of({"source": "images", "options": section, "augmentations": flow})
+    assert steps is not None
+    again = read_examples(tmp_path / "a.png", replace(ONE, pictures=steps))["image"]
+    assert np.array_equal(again, measured.numpy())
+    assert read.shape == again.shape and read.dtype == np.float32
+
+
+def test_what_is_done_to_pictures_is_carried_by_a_file(tmp_path: Path) -> None:
+    entries = write_metadata(PREPARED)
+    carried = read_metadata(entries, "a.onnx")
+    assert carried.pictures == PREPARED.pictures
+    save_picture(tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, (9, 20), np.uint8))
+    first, second = (read_examples(tmp_path / "a.png", one)["image"] for one in (PREPARED, carried))
+    assert np.array_equal(first, second)
+    assert "dlspec.pictures" not in write_metadata(ONE)
+    entries["dlspec.pictures"] = entries["dlspec.pictures"].replace("cover", "hover")
+    with pytest.raises(Refused, match=r"what a\.onnx says about itself is damaged"):
+        read_metadata(entries, "a.onnx")
+
+
+def test_arrays_are_what_the_model_takes(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", PIXELS)
+    assert np.array_equal(read_examples(tmp_path / "a.npy", PREPARED)["image"], PIXELS)
+
+
+def test_a_picture_that_is_smaller_than_what_the_model_sees(tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    small = replace(ONE, pictures=Preparation(None, (("center_crop", {"size": [2, 3]}),)))
+    with pytest.raises(Refused, match=r"a\.png is 2 x 2 pixels, and the model sees 2 x 3 of them"):
+        read_examples(tmp_path / "a.png", small)
 
 
 def test_a_picture_for_a_model_of_rows(tmp_path: Path) -> None:

@@ -56,7 +56,6 @@ def augmented(data: Data, written: Sequence[Written], seed: int) -> Data:
     """The data as it leaves the flow. Raises DataError where the flow is not for its fields."""
     training = make_flow(written, data.fields, training=True)
     evaluation = make_flow(written, data.fields, training=False)
-    _require_one_size(training.fields)
     return replace(
         data,
         train=Augmented(data.train, training, evaluation, seed),
@@ -108,7 +107,8 @@ def _stages(one: Written, fields: Fields, *, training: bool) -> list[Augmentatio
     return stages
 
 
-def _require_one_size(fields: Fields) -> None:
+def require_one_size(fields: Fields) -> None:
+    """Raises DataError for pictures that still are of several."""
     for name, field in fields.items():
         if isinstance(field, Ragged):
             raise DataError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .arrays import open_arrays
-from .augmented import augmented
+from .augmented import augmented, require_one_size
 from .dataset import Data, DataError
 from .digits import open_digits
 from .embedded import LOADERS, open_embedded
@@ -16,6 +16,7 @@ from .idx import open_idx
 from .images import open_images
 from .options import Options
 from .pairs import open_pairs
+from .table import open_table
 from .task import open_task
 from .text import open_text
 from .tokens import open_tokens
@@ -27,6 +28,7 @@ SOURCES: Mapping[str, Callable[[Options, Path, int], Data]] = {
     "idx": lambda options, base, seed: open_idx(options, base),
     "images": lambda options, base, seed: open_images(options, base),
     "pairs": lambda options, base, seed: open_pairs(options, base),
+    "table": lambda options, base, seed: open_table(options, base),
     "task": lambda options, base, seed: open_task(options, seed),
     "text": open_text,
     "tokens": open_tokens,
@@ -48,4 +50,6 @@ def open_data(settings_data: dict[str, Any], *, base: Path, seed: int) -> Data:
         )
     data = SOURCES[source](options, base, seed)
     written = settings_data.get("augmentations")
-    return augmented(data, written, seed) if written else data
+    data = augmented(data, written, seed) if written else data
+    require_one_size(data.fields)
+    return data
