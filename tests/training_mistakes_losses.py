@@ -156,7 +156,16 @@ LOSS_MISTAKES = [
         right="[f1(logits, data.label)]",
     ),
     wrong("unknown-name", "binary", "`macro`", metrics="[f1(logits, data.label, average = binary)]"),
-    wrong("wrong-value", "0", "at least 1", metrics="[bleu(logits, data.label, n = 0)]"),
+    wrong("wrong-value", "0", "at least 1", metrics="[bleu(logits, data.targets, n = 0)]", case="text"),
+    wrong("shape-mismatch", "logits", "the tokens of a text", metrics="[bleu(logits, data.label)]"),
+    wrong(
+        "needs-text",
+        "logits",
+        "`tokens` has no tokenizer",
+        metrics="[bleu(logits, data.targets)]",
+        data='tokens("train.bin", window = context)',
+        case="text",
+    ),
     wrong("shape-mismatch", "data.image", "[B, 1, 8, 8]", metrics="[r2(logits, data.image)]"),
     wrong(
         "swapped-inputs",

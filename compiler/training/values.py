@@ -48,9 +48,10 @@ def _files(value: object) -> tuple[str, ...]:
     return texts
 
 
-def _columns(value: object) -> tuple[str, ...] | None:
+def _columns(value: object) -> tuple[str, ...] | str | None:
+    """One column by its name is not a list of one: that is a column beside others."""
     try:
-        return None if value is None else _files(value)
+        return None if value is None else value if isinstance(value, str) and value else _files(value)
     except ValueError:
         raise ValueError('the name of a column in quotes, or a list of them, such as ["rooms", "area"]') from None
 

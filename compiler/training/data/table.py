@@ -28,7 +28,6 @@ class Table(DataSource):
     word: ClassVar[str] = "table"
     naming: ClassVar[frozenset[str]] = frozenset({"features", "target"})
     example: ClassVar[str] = 'table("houses.csv", features = ["rooms", "area"], target = "price")'
-    runs: ClassVar[bool] = False
     spellings: ClassVar[dict[str, str]] = {"label": "target", "columns": "features", "y": "target", "x": "features"}
 
     file: File
@@ -43,7 +42,8 @@ class Table(DataSource):
         if not self.file.endswith(_ENDINGS):
             message = f"`table` reads {', '.join(_ENDINGS)}: the name of the file says which"
             yield OptionFault("wrong-value", message, "file", "none of these", 'such as "houses.csv"')
-        if self.target is not None and self.target in (self.features or ()):
+        features = (self.features,) if isinstance(self.features, str) else self.features or ()
+        if self.target is not None and self.target in features:
             message = f'the column "{self.target}" is a feature and the target too: there is nothing to learn from it'
             yield OptionFault("conflict", message, "target", "among `features` too", "take it out of `features`")
         if self.classes is not None and self.target is None:
@@ -55,8 +55,8 @@ class Table(DataSource):
             return None
         found: dict[str, Any] = {}
         if self.features is not None:
-            many = len(self.features) > 1
-            found["features"] = Field("float", (number(len(self.features)),) if many else None, option="features")
+            alone = isinstance(self.features, str)
+            found["features"] = Field("float", None if alone else (number(len(self.features)),), option="features")
         if self.target is not None:
             found["target"] = Field("float", None) if self.classes is None else label(self.classes)
         return found
