@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from dlspec.compiler.build.model import build_model
 from dlspec.compiler.ir.graph import LayerModule
@@ -13,6 +14,8 @@ from dlspec.compiler.pipeline import Analysis, analyse
 from dlspec.compiler.semantics.combinators import ENTRIES
 from dlspec.compiler.semantics.report import Report
 from dlspec.grammar import Source, render
+
+SPECS = Path(__file__).resolve().parents[2] / "specs"
 
 
 class WrongExample(ValueError):
@@ -158,9 +161,9 @@ def check(page: str) -> None:
     """Hold every example of a page against the language.
 
     What stands behind `dlspec` in the fence says what it is: nothing for a file or items of one that are right, `wrong
-    CODE` for a file that deserves this code and no other, `in train` for lines of a recipe, `python` for a file that is
-    right where the Python of the page may run (the tests do that); `with CODE` and `without CODE` for the two specs of
-    an entry about a code. Raises WrongExample.
+    CODE` for a file that deserves this code and no other, `in train` for lines of a recipe, `start of NAME` for that
+    line in a recipe of a spec in specs/, `python` for a file that is right where the Python of the page may run (the
+    tests do that); `with CODE` and `without CODE` for the two specs of an entry about a code. Raises WrongExample.
     """
     for fence, text in _BLOCK.findall(page):
         if not _holds(fence.split(), text):
@@ -189,6 +192,8 @@ def _holds(fence: list[str], text: str) -> bool:
             return _codes(text) == {"python-not-allowed"}
         case ["in", "train"]:
             return all(not train_line(line).failed for line in text.splitlines())
+        case ["start", "of", name]:
+            return not _codes(_starting(name, text))
         case ["with", code]:
             return code in {d.code for d in read(text).diagnostics}
         case ["without", code]:
@@ -198,6 +203,14 @@ def _holds(fence: list[str], text: str) -> bool:
 
 def _whole(text: str) -> str:
     return text if text.startswith("dlspec ") else f"dlspec 1\n{text}"
+
+
+def _starting(name: str, line: str) -> str:
+    """A spec in specs/ with one more recipe, which starts as a line says."""
+    spec = (SPECS / f"{name}.dlspec").read_text(encoding="utf-8")
+    model = re.findall(r"^model (\w+): .*? -> \((\w+)", spec, re.MULTILINE)[0]
+    lines = ['data = arrays("x.npz")', f"loss = mse({model[1]}, 1)", *_RUN, line]
+    return "\n".join([spec, f"train {model[0]} as example {{", *lines, "}\n"])
 
 
 def _codes(text: str) -> set[str]:

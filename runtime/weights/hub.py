@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import Refused
@@ -45,31 +45,34 @@ def _is_folder(name: str) -> bool:
 
 
 def _first(name: str, files: Sequence[str]) -> Path | None:
-    """The first of several files that a model has: one that is in the cache before one that is to be loaded."""
+    """The first of several files that a model has, one that is in the cache before one that is to be loaded; None where
+    it has none of them."""
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
     except ImportError:
         raise Refused("`hub` needs huggingface_hub", 'Install it: pip install "dlspec[hub]"') from None
-    for file in files:
-        path = _path(name, file, lambda file: hf_hub_download(name, file, local_files_only=True), in_cache=True)
-        if path is not None:
-            return path
-    paths = (_path(name, file, lambda file: hf_hub_download(name, file)) for file in files)
-    return next((path for path in paths if path is not None), None)
-
-
-def _path(name: str, file: str, download: Callable[[str], str], *, in_cache: bool = False) -> Path | None:
-    """Where a file of a model is; None where there is none of that name."""
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
     try:
-        return Path(download(file))
+        cached = {file: try_to_load_from_cache(name, file) for file in files}
     except HFValidationError:
         message = f"`{name}` is no name of a model of the hub: these are `model` or `owner/model`"
         raise Refused(message, 'A folder is `hub("./folder")`, a file `weights("model.safetensors")`.') from None
+    found = next((path for path in cached.values() if isinstance(path, str)), None)
+    if found is not None:
+        return Path(found)
+    # For others the cache has noted that the model has no such file.
+    loaded = (_loaded(name, file) for file, path in cached.items() if path is None)
+    return next((path for path in loaded if path is not None), None)
+
+
+def _loaded(name: str, file: str) -> Path | None:
+    """A file of a model, loaded into the cache; None where the model has none of that name. Raises Refused."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(name, file))
     except LocalEntryNotFoundError:
-        if in_cache:
-            return None
         raise _unreachable(name, file) from None
     except EntryNotFoundError:
         return None
