@@ -1,7 +1,9 @@
 """Checkpoints: a folder each, that is committed whole or does not count.
 
     step-000500.tmp/    model.safetensors, optimizer.safetensors, state.json, each synced
-        COMMIT          written last: size and sha256 of the three, and of itself
+                        trained.safetensors, where the model's weights are averages of those that are trained
+                        loss.safetensors, where the loss keeps something from batch to batch
+        COMMIT          written last: size and sha256 of these, and of itself
     step-000500/        the rename that makes it count; then `latest` (for people and tools) names it
 
 What a crash leaves has no COMMIT or ends in .tmp, and is passed over. What has a COMMIT and is not what COMMIT says
@@ -14,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ from .program import canonical_json
 FORMAT = 1
 MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
+TRAINED = "trained.safetensors"
+LOSS = "loss.safetensors"
 STATE = "state.json"
 COMMIT = "COMMIT"
 LATEST = "latest"
@@ -42,11 +46,21 @@ FEWEST_KEPT = 2
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that a run goes on from. `state` is JSON: the position, and whatever is no tensor."""
+    """Everything that a run goes on from. `model` is what is evaluated and exported, `trained` the weights that
+    training goes on from where they are others; `kept` is what the loss keeps from batch to
+    batch; `state` is JSON: the position, and whatever is no tensor."""
 
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
     state: Mapping[str, Any]
+    trained: Mapping[str, Tensor] = field(default_factory=dict)
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def tensors(self) -> dict[str, Mapping[str, Tensor]]:
+        """The files of tensors by name."""
+        others = {TRAINED: self.trained, LOSS: self.kept}
+        return {MODEL: self.model, OPTIMIZER: self.optimizer} | {name: one for name, one in others.items() if one}
 
 
 @dataclass(frozen=True, order=True)
@@ -107,19 +121,22 @@ def read_checkpoint(checkpoint: Checkpoint) -> Contents:
     commit = _read_commit(checkpoint)
     model, optimizer, state = (_read_file(checkpoint, commit, name) for name in (MODEL, OPTIMIZER, STATE))
     try:
-        return Contents(load(model), load(optimizer), json.loads(state))
+        others = (load(_read_file(checkpoint, commit, name)) if name in commit else {} for name in (TRAINED, LOSS))
+        return Contents(load(model), load(optimizer), json.loads(state), *others)
     except (SafetensorError, ValueError) as error:
         raise _damaged(checkpoint, f"it cannot be read ({error})") from None
 
 
-def read_model(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The weights of a checkpoint, the whole of it verified; what else is in it is not kept in memory."""
+def read_evaluated(checkpoint: Checkpoint) -> Contents:
+    """What a model is evaluated with, its weights and what the loss keeps: the whole of the checkpoint verified."""
     commit = _read_commit(checkpoint)
-    for name in (OPTIMIZER, STATE):
-        _read_file(checkpoint, commit, name)
-    content = _read_file(checkpoint, commit, MODEL)
+    for name in commit:
+        if name not in (MODEL, LOSS):
+            _read_file(checkpoint, commit, name)
+    files = [_read_file(checkpoint, commit, name) for name in (MODEL, LOSS) if name in commit]
     try:
-        return load(content)
+        model, *kept = map(load, files)
+        return Contents(model, {}, {}, kept=kept[0] if kept else {})
     except SafetensorError as error:
         raise _damaged(checkpoint, f"it cannot be read ({error})") from None
 
@@ -159,13 +176,13 @@ def set_aside(folder: Path, after: int) -> list[Path]:
 
 
 def _write(fresh: Path, contents: Contents) -> None:
-    for name, tensors in ((MODEL, contents.model), (OPTIMIZER, contents.optimizer)):
+    for name, tensors in contents.tensors.items():
         save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, fresh / name)
         sync(fresh / name)
     write_synced(fresh / STATE, (json.dumps(contents.state, indent=2, allow_nan=False) + "\n").encode())
     files = {
         name: {"sha256": hash_file(fresh / name), "size": (fresh / name).stat().st_size}
-        for name in (MODEL, OPTIMIZER, STATE)
+        for name in (*contents.tensors, STATE)
     }
     write_synced(fresh / COMMIT, _commit_text({"format": FORMAT, "files": files}))
     sync(fresh)
@@ -228,7 +245,7 @@ def _is_whole(checkpoint: Checkpoint) -> bool:
 
 
 def _require_space(folder: Path, contents: Contents) -> None:
-    tensors = (*contents.model.values(), *contents.optimizer.values())
+    tensors = [tensor for file in contents.tensors.values() for tensor in file.values()]
     needed = HEADROOM * sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
-from .checkpoint import choose_checkpoint, read_model
+from .checkpoint import Contents, choose_checkpoint, read_evaluated
 from .continuation import data_differences
 from .device import choose_device, device_faults_are_told
 from .display import Display, Quiet
@@ -40,7 +40,7 @@ def evaluate(
     """
     with ExitStack() as stack:
         whole = verify_run(run, trust_code=trust_code)
-        weights = _read(whole, checkpoint)
+        contents = _read(whole, checkpoint)
         chosen = choose_device(device)
         show = display or Quiet()
         data = open_fitting_data(program, data_base or find_data_base(whole), open_data, show)
@@ -53,7 +53,8 @@ def evaluate(
         turn = stack.enter_context(borrow(wanted(program, chosen)))
         stack.enter_context(device_faults_are_told())
         learner = Learner(program, chosen)
-        learner.restore_model(weights)
+        learner.restore_model(contents.model)
+        learner.restore_kept(contents.kept)
         values = measure_split(learner, turn, splits[split], decode=data.decode)
         assert values is not None  # nothing asks it to stop
         return values
@@ -63,14 +64,14 @@ def load_model(
     program: Program, run: Path, checkpoint: int | None = None, *, device: str = "cpu", trust_code: bool = False
 ) -> nn.Module:
     """The trained model of a run, in evaluation: of its newest checkpoint, or of that of a step. Raises Refused."""
-    weights = _read(verify_run(run, trust_code=trust_code), checkpoint)
+    contents = _read(verify_run(run, trust_code=trust_code), checkpoint)
     model = program.make_model()
-    restore_model(model, weights)
+    restore_model(model, contents.model)
     return model.to(choose_device(device)).eval()
 
 
-def _read(run: Run, checkpoint: int | None) -> dict[str, Tensor]:
+def _read(run: Run, checkpoint: int | None) -> Contents:
     found = choose_checkpoint(run.checkpoints, checkpoint)
     if found is None:
         raise Refused(f"{run.path} has no checkpoint yet", f"Train first: `dlspec resume {run.path}`.")
-    return read_model(found)
+    return read_evaluated(found)

@@ -101,6 +101,11 @@ class Program:
         init_weights(generator)
         return model.to(device)
 
+    def make_loss_state(self, device: torch.device | str = "cpu") -> nn.Module:
+        """What the loss keeps from batch to batch, before the first: a module with a child for each of it."""
+        made: nn.Module = self.recipe.loss_state() if hasattr(self.recipe, "loss_state") else nn.ModuleDict()
+        return made.to(device)
+
     def learning_rate(self, step: int, steps: int, epoch: int, phase: Phase | None = None) -> float:
         """The rate of update `step` (from 0) of `steps`, where one pass over the data takes `epoch` updates."""
         known = {"step": step, "steps": steps, "epoch": epoch}

@@ -222,6 +222,7 @@ def _restore(prepared: Prepared, contents: Contents) -> None:
     require_same_course(contents.state, prepared.program.options)
     require_steps_left(contents.state["step"], prepared.steps)
     prepared.learner.restore_model(contents.model, contents.trained)
+    prepared.learner.restore_kept(contents.kept)
     prepared.learner.restore_optimizer(contents.optimizer, contents.state["optimizer"])
 
 

@@ -39,19 +39,16 @@ def measure_split(
     """
     options, size = learner.options, learner.options.batch // learner.options.accumulate
     means, states = Means(learner), States(learner)
-    learner.model.eval()
-    try:
+    with learner.evaluated() as model:
         for start in range(0, len(split), size):
             if stopped():
                 return None
             batch = split.batch(0, torch.arange(start, min(start + size, len(split))))
             with turn, torch.no_grad():
                 turn.seed(derive_seed(options.seed, "validation", start))
-                values = learner.values_of(learner.to_device(batch))
+                values = learner.values_of(learner.to_device(batch), model)
                 means.add(batch, values)
                 states.add(values)
-    finally:
-        learner.model.train()
     found = means.values() | states.values(decode)
     return {name: value if math.isfinite(value) else None for name, value in found.items()}
 
@@ -65,7 +62,7 @@ class Means:
         self._phases = {phase.function("loss"): phase for phase in options.phases}
         self._measures = options.losses | ({"metrics": options.metrics} if options.metrics else {})
         self._sums: dict[str, Tensor] = {}
-        self._weights = dict.fromkeys(self._measures, 0)
+        self._weights = dict.fromkeys(self._measures, 0.0)
 
     def add(self, batch: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
         """A batch, as it is on the CPU, and all that is known of it on the device."""

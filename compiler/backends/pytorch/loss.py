@@ -69,7 +69,7 @@ def _loss(
 
 
 def _called(term: LossTerm, found: list[LossTerm]) -> str:
-    """The name of a part of the loss: that of its kind, or where there are several of it, that of what each is about."""
+    """The name of a part of the loss: that of its kind, or of several that of what each is about."""
     about = [other.said.name for other in found if other.loss.word == term.loss.word]
     return f"{term.said.name}_loss" if len(about) == len(set(about)) > 1 else term.loss.word
 
