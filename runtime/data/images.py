@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +18,16 @@ from torch import Tensor
 from ..picture_file import SUFFIXES, UnreadablePicture, decode_picture, require_pillow
 from . import options
 from .augmentation import Batch, Ragged, stacked
+from .class_folders import Sort, find_class_folders, require_classes
 from .dataset import Data, DataError, Field, Fingerprint, Split
 from .draws import parts_of, permutation
-from .files import FoundFile, missing_help, read_file, unreadable
+from .files import FoundFile, read_file
 from .options import Options
 
 KEPT_BYTES = 1 << 30
 """So much of a set of pictures stays decoded in memory."""
 
+PICTURES = Sort("picture", "pictures", SUFFIXES, "flowers/rose/1.jpg")
 CHANNELS = {"rgb": 3, "gray": 1}
 _AT_ONCE = 1024
 
@@ -94,7 +95,7 @@ def open_images(settings: Options, base: Path) -> Data:
     size = settings.get("size")
     fingerprint: dict[str, Fingerprint] = {}
     folder = read_folder(options.path(settings, "folder"), base, None, channels, size, fingerprint)
-    _require_classes(settings, folder)
+    require_classes(settings, folder.name, folder.classes)
     decoder = Decoder(folder, channels, size)
     sizes = folder.sizes
     count = len(folder.files)
@@ -133,24 +134,13 @@ def read_folder(
 
     With `like`, its classes are the numbers of those, of which some may be missing. Raises DataError.
     """
-    path, name = base / name, name.rstrip("/")
-    if not path.is_dir():
-        what = "is a file, not a folder" if path.exists() else ""
-        raise DataError(
-            f"{name} {what}" if what else f"there is no folder {name}", "" if what else missing_help(name, base)
-        )
-    classes = _class_folders(path, name)
-    if like is not None:
-        for one in classes:
-            if one not in like.classes:
-                near = difflib.get_close_matches(one, like.classes, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(like.classes)}"
-                raise DataError(f"{name} has a folder {one}, and {like.name} has no class of that name", hint)
+    name = name.rstrip("/")
+    classes: list[str] = []
     files: list[FoundFile] = []
     labels: list[int] = []
     sizes: list[tuple[int, int]] = []
-    for number, one in enumerate(classes):
-        found = _picture_files(path / one, f"{name}/{one}")
+    others = None if like is None else (like.name, like.classes)
+    for one, found in find_class_folders(name, base, PICTURES, others):
         digest, total = sha256(), 0
         for file, (hashed, length, shape) in zip(found, _looked_at(found, channels, size), strict=True):
             digest.update(f"{file.path.name}\0{hashed}\n".encode())
@@ -158,43 +148,9 @@ def read_folder(
             sizes.append(shape)
         fingerprint[f"{name}/{one}"] = {"sha256": digest.hexdigest(), "size": total}
         files += found
-        labels += [number if like is None else like.classes.index(one)] * len(found)
+        labels += [len(classes) if like is None else like.classes.index(one)] * len(found)
+        classes.append(one)
     return Folder(name, tuple(classes), tuple(files), np.array(labels, np.int64), np.array(sizes, np.int64))
-
-
-def _class_folders(path: Path, name: str) -> list[str]:
-    entries = _entries(path, name)
-    for entry in entries:
-        if not entry.is_dir():
-            raise DataError(
-                f"{name}/{entry.name} lies beside the folders of classes, in none of them",
-                "put it into the folder of its class, or take it out",
-            )
-    if not entries:
-        raise DataError(f"{name} has no folders", "give each class a folder of its own: flowers/rose/1.jpg")
-    return [entry.name for entry in entries]
-
-
-def _picture_files(path: Path, name: str) -> list[FoundFile]:
-    entries = _entries(path, name)
-    for entry in entries:
-        if entry.is_dir():
-            raise DataError(
-                f"{name}/{entry.name} is a folder inside a class", "put its pictures into the class, or take it out"
-            )
-        if not entry.name.lower().endswith(SUFFIXES):
-            raise DataError(f"{name}/{entry.name} is no picture: those end in {', '.join(SUFFIXES)}", "take it out")
-    if not entries:
-        raise DataError(f"the class {path.name} has no pictures: {name} is empty", "put some in, or take it out")
-    return [FoundFile(f"{name}/{entry.name}", Path(entry.path)) for entry in entries]
-
-
-def _entries(path: Path, name: str) -> list[os.DirEntry[str]]:
-    """What lies in a folder, by name, but for what systems hide there."""
-    try:
-        return sorted((one for one in os.scandir(path) if not one.name.startswith(".")), key=lambda one: one.name)
-    except OSError as error:
-        raise unreadable(FoundFile(name, path), error) from None
 
 
 def _looked_at(
@@ -232,16 +188,3 @@ def require_reading() -> None:
         require_pillow()
     except UnreadablePicture as fault:
         raise DataError(fault.message, fault.help) from None
-
-
-def _require_classes(settings: Options, folder: Folder) -> None:
-    said, there = settings.get("classes"), len(folder.classes)
-    if said is not None and said != there:
-        raise DataError(
-            f"`classes` is {said}, and {folder.name} has {there} folders: {_listed(folder.classes)}",
-            f"write classes = {there}, or leave it out",
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .arrays import open_arrays
+from .audio import open_audio
 from .augmented import augmented, require_one_size
 from .dataset import Data, DataError
 from .digits import open_digits
@@ -24,6 +25,7 @@ from .tokens import open_tokens
 # A source of data is a line here: from its options, the directory of the spec and the seed of the run to its data.
 SOURCES: Mapping[str, Callable[[Options, Path, int], Data]] = {
     "arrays": lambda options, base, seed: open_arrays(options, base),
+    "audio": lambda options, base, seed: open_audio(options, base),
     "digits": lambda options, base, seed: open_digits(options),
     "idx": lambda options, base, seed: open_idx(options, base),
     "images": lambda options, base, seed: open_images(options, base),

@@ -14,7 +14,7 @@ from .tokens import one_validation_part
 
 
 class Audio(DataSource):
-    """`audio("commands/", seconds = 1)`: the recordings of a folder, in a folder for each class (.wav, .flac).
+    """`audio("commands/", seconds = 1)`: the recordings of a folder, in a folder for each class (.wav).
 
     Fields: `audio`, [rate * seconds, 1] from -1 to 1, and `label`, the number of its folder in alphabetical order.
     Recordings are brought to `rate` samples a second (16,000 where it is left out) and one channel, cut to `seconds`
@@ -25,7 +25,6 @@ class Audio(DataSource):
 
     word: ClassVar[str] = "audio"
     example: ClassVar[str] = 'audio("commands/", seconds = 1, classes = 10)'
-    runs: ClassVar[bool] = False
     spellings: ClassVar[dict[str, str]] = {"sample_rate": "rate", "root": "folder", "duration": "seconds"}
 
     folder: File
