@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from gpu_attention import attentions
 from gpu_bandwidth import bandwidths
+from gpu_parts import with_and_without
 from pairs import Agreement, agreement, batches_of, train_in_turns
 from programs import SPECS, compile_spec, program_of, write_text, write_tokens
 from record import spread
@@ -172,6 +173,13 @@ def compiled_twin(overrides: tuple[str, ...], stage: Stage) -> Found:
     return {"first_turn_seconds": round(seconds[0], 1), **_speeds("by_hand", made, seconds[1:], stage)}
 
 
+def parts_of_gpt(stage: Stage) -> Found:
+    """What its product of q, k and v, and steps that wait for no loss, bring."""
+    made = gpt_case(stage, "train.precision=bf16", KERNELS)
+    plan = {"rounds": 1, "updates": 2} if stage.quick else {"rounds": 2, "updates": 20}
+    return with_and_without(made.program, stage.folder, stage.device, tokens=made.tokens, **plan)
+
+
 def bench_of_gpt(stage: Stage) -> Found:
     """What `dlspec bench` finds of it in bf16."""
     _, overrides = gpt_as_trained(stage)
@@ -184,6 +192,7 @@ def bench_of_gpt(stage: Stage) -> Found:
 SECTIONS: dict[str, Callable[[Stage], Found]] = {
     "GPT-2 124M, bf16, kernels of its own": partial(in_turns, gpt_case, ("train.precision=bf16", KERNELS)),
     "GPT-2 124M, bf16, the twin compiled": partial(compiled_twin, ("train.precision=bf16",)),
+    "GPT-2 124M, bf16, with and without": parts_of_gpt,
     "GPT-2 124M, bf16, dlspec bench": bench_of_gpt,
     "attention, bf16": lambda stage: attentions(stage.device, quick=stage.quick),
     "norms and loss, bf16": lambda stage: bandwidths(stage.device, quick=stage.quick),
@@ -208,8 +217,8 @@ class _Losses(Quiet):
     def __init__(self) -> None:
         self.found: list[float] = []
 
-    def step(self, step: int, loss: float, rate: float, speed: float) -> None:
-        self.found.append(loss)
+    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
+        self.found.append(losses["loss"])
 
 
 def _losses(program: Program, run: Path, stage: Stage, updates: int) -> list[float]:

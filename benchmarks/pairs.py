@@ -7,7 +7,7 @@ updates of ours the twin takes as many, and each such pair gives a ratio.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,8 +128,8 @@ class _Turns(Quiet):
     def begin(self, title: Title) -> None:
         self._before = Took.now()
 
-    def step(self, step: int, loss: float, rate: float, speed: float) -> None:
-        self.losses.append(loss)
+    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
+        self.losses.append(losses["loss"])
         if step % self._length:
             return
         self._wait()
