@@ -57,6 +57,7 @@ class Learner:
             Optimization(getattr(program.recipe, phase.function("optimizer"))(self.model), self.model, self.options)
             for phase in self.options.phases
         )
+        self._is_balanced = hasattr(program.recipe, "balance_loss")
         records = device.type == "cuda" and len(self.optimizations) == 1 and not program.has_layers_in_python
         self._recorder = Recorder() if records else None
 
@@ -179,8 +180,9 @@ class Learner:
 
     def update_copies(self) -> None:
         """Let momentum copies, where there are some, follow an update."""
-        if hasattr(self.model, "update_copies"):
-            self.model.update_copies()
+        update = getattr(self.model, "update_copies", None)
+        if update is not None:
+            update()
 
     def update_average(self) -> None:
         """Let the average of the weights, where one is kept, follow an update."""
@@ -214,8 +216,11 @@ class Learner:
         it is made of."""
         phase = phase or self.options.phases[0]
         if phase.loss.in_model:
-            return self._run(model_loss, batch, self.model)
-        return self.loss_of(self.values_of(batch), phase)
+            loss = self._run(model_loss, batch, self.model)
+        else:
+            loss = self.loss_of(self.values_of(batch), phase)
+        # The routers of experts are kept even by a loss that their model has of each pass.
+        return loss + self.program.recipe.balance_loss(self.model) if self._is_balanced else loss
 
     def values_of(self, batch: Batch, model: nn.Module | None = None) -> Mapping[str, Any]:
         """Everything that a loss or metric may name, for a batch on the device; `model` is the one that says it, left

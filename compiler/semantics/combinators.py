@@ -82,18 +82,23 @@ ENTRIES: Mapping[str, Combinator] = {
     "experts": Combinator(
         "experts(n, top = 2, balance = 0.01) { f }",
         "`n` copies of the body; a learned router sends each token through the `top` best of them and adds up what "
-        "they give, weighted by the router. Its balance loss joins the training loss.",
+        "they give, weighted by the router: a softmax over all copies, which with `top` beyond 1 is divided by its sum "
+        "over those that are taken (Shazeer et al. 2017; with `top = 1` as in Fedus et al. 2022). No token is dropped. "
+        "In ONNX every copy computes every token, and counts where it was taken.",
         "experts(8, top = 2) { Linear(256) -> gelu -> Linear(64) }",
         {
             "n": "How many copies.",
             "top": "How many of them a token goes through.",
-            "balance": "The weight of the loss that keeps the copies equally busy.",
+            "balance": "The weight of a loss that joins the training loss (Fedus et al. 2022): `n` times the sum, over "
+            "the copies, of the share of choices that fell on a copy times its mean softmax; 1 where all are equally "
+            "busy. 0 is none.",
         },
     ),
     "momentum_copy": Combinator(
         "momentum_copy(label, rate)",
         "An untrained copy of a labelled module that follows its weights: after each update "
-        "`copy = rate * copy + (1 - rate) * weights`.",
+        "`copy = rate * copy + (1 - rate) * weights`. It begins with the weights of the module. Its norms keep running "
+        "statistics of their own, of what the copy sees; gradients go through it, never into it.",
         "momentum_copy(encoder, 0.999)",
         {"label": "The module that is copied.", "rate": "How much of itself the copy keeps in an update, below 1."},
         body=False,

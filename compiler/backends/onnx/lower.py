@@ -14,6 +14,7 @@ from ...ir.graph import (
     Call,
     Checkpoint,
     Copies,
+    Experts,
     Loop,
     Module,
     Momentum,
@@ -38,6 +39,7 @@ from ...scalars.onnx_nodes import OPERATOR_NAMES, onnx_nodes
 from ...semantics.number import real, whole
 from ...semantics.tensor import Tensor
 from .builder import OnnxBuilder, OnnxValue
+from .experts import write_experts
 from .pointwise import pointwise
 
 
@@ -102,7 +104,7 @@ class _Body:
             case RunCopies():
                 return self._run_copies(node, inputs)
             case RunExperts():
-                raise NoOnnxForm("experts")
+                return (self._experts(node, inputs[0]),)
             case RunMomentum():
                 return self._run_momentum(node, inputs)
             case RunCarrying():
@@ -169,6 +171,20 @@ class _Body:
         for i, unit in enumerate(module.units):
             found = lower(self._g, unit, [found[0], *others], f"{place}.{i}.", (*way[:-1], f"{way[-1]}{i}."))
         return found
+
+    def _experts(self, node: Node, x: OnnxValue) -> OnnxValue:
+        module = self._module(node)
+        assert isinstance(module, Experts)
+        name, way = self._name(node, ""), self._inside(node)
+
+        def expert(i: int, tokens: OnnxValue) -> OnnxValue:
+            inside = (*way[:-1], f"{way[-1]}experts.{i}.")
+            (given,) = lower(self._g, module.units[i], [tokens], f"{name}.experts.{i}.", inside)
+            self._g.at(name)
+            return given
+
+        types = [tensor_type(node.inputs[0]), tensor_type(node.output)]
+        return write_experts(self._g, module, x, types, name, way[-1].removesuffix("."), expert)
 
     def _run_momentum(self, node: Node, inputs: tuple[OnnxValue, ...]) -> tuple[OnnxValue, ...]:
         copy = self._module(node)

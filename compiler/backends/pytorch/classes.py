@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...build.labels import TAKEN
-from ...ir.graph import Copies, LayerModule, Module, Momentum, Residual, Unit, UnitModule, Value, layer_around
+from ...ir.graph import Copies, Experts, LayerModule, Module, Momentum, Residual, Unit, UnitModule, Value, layer_around
 from ...ir.weights import module_weights, unit_weights
 from ...layers.base import Code, Layer
 from ...layers.held import Held
 from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
 from ...semantics.tensor import Tensor
+from .experts import construct_experts
 from .file import FileText, python
 from .following import write_update_copies
 from .forward import Forward, ForwardText
@@ -369,7 +370,7 @@ def _units(module: object) -> tuple[Unit, ...]:
     match module:
         case UnitModule(unit=unit) | Momentum(of=UnitModule(unit=unit)):
             return (unit,)
-        case Copies(units=units):
+        case Copies(units=units) | Experts(units=units):
             return units
     return ()
 
@@ -402,6 +403,8 @@ def _made(module: Module, inside: dict[str, list[Module]], inner: dict[Unit, Cla
             return made
         case Momentum(of=of):
             return _made(of, inside, inner, code)
+        case Experts(count=count, units=units):
+            return construct_experts(module, f"[{_copies(count, units, inner, code)}]", code)
         case UnitModule(unit=unit):
             return make_unit(unit, inner, code)
         case Copies(count=count, units=units):
@@ -464,6 +467,8 @@ def _initialise(module: Module, inner: dict[Unit, ClassText], code: ForwardCode)
             if len(drawn) == len(units):
                 return [f"for {item} in self.{name}:", f"    {item}.init_weights(generator)"]
             return [f"self.{name}[{i}].init_weights(generator)" for i in drawn]
+        case Experts(name=name):
+            return [f"self.{name}.init_weights(generator)"]
         case Momentum(name=name, of=of):
             return [f"self.{name}.load_state_dict(self.{of.name}.state_dict())"]
     return []

@@ -25,6 +25,7 @@ from ...ir.graph import (
     Run,
     RunCarrying,
     RunCopies,
+    RunExperts,
     Unit,
     UnitModule,
     Value,
@@ -451,7 +452,7 @@ class Forward:
         text, value, reads = x.text, branch.input, x.reads
         beside: list[Value] = []
         for node in branch.nodes:
-            runs = isinstance(node.op, Apply | Run) and node.module is not None
+            runs = isinstance(node.op, Apply | Run | RunExperts) and node.module is not None
             others = node.inputs[1:]
             at_hand = all(other in self.known and self.known[other].is_name for other in others)
             in_line = node.inputs[:1] == (value,) and at_hand

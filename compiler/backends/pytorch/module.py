@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...ir.beside import files_beside, python_layers
-from ...ir.graph import Copies, Graph, Unit, UnitModule
+from ...ir.graph import Copies, Experts, Graph, Unit, UnitModule
 from .classes import ClassText, write_class
 from .file import FileText
 from .initial import Scheme
@@ -54,7 +54,7 @@ def _units(model: Unit) -> list[Unit]:
             match module:
                 case UnitModule(unit=inner):
                     walk(inner)
-                case Copies(units=units):
+                case Copies(units=units) | Experts(units=units):
                     for inner in dict.fromkeys(units):
                         walk(inner)
         found.setdefault(id(unit), unit)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from ...ir.graph import Apply, Call, Copies, Graph, LayerModule, Pointwise, Run, Unit, UnitModule, Value
 from ...ir.weights import module_paths
 from ...training.modules import ModuleName
+from .experts import are_balanced
 from .lending import attribute
 from .names import singular
 
@@ -24,11 +25,13 @@ _TABLES = frozenset({"Embedding", "Positions", "RelativeBias"})
 @dataclass(frozen=True)
 class Parts:
     """`paths` are those of all modules, `tensors` those of the ones that are nothing but a parameter; `outer` are the
-    tables that come first in a model, and the Linears that come last."""
+    tables that come first in a model, and the Linears that come last. `balanced` says that there are experts with a
+    loss of their own."""
 
     paths: tuple[str, ...] = ()
     tensors: frozenset[str] = frozenset()
     outer: tuple[str, ...] = ()
+    balanced: bool = False
 
     def statements(self, name: ModuleName, write: Write) -> list[str]:
         """What `write` says of each module that `name` stands for; in a loop where that is every copy of a `repeat`."""
@@ -63,7 +66,9 @@ def parts_of(graph: Graph) -> Parts:
     tensors = frozenset(path for path, module in layers.items() if "" in module.layer.parameters(module.inputs[0]))
     tables = [path for path, module in layers.items() if module.layer.word in _TABLES]
     heads = [path for value in graph.model.outputs for path in _heads(value, graph.model, "")]
-    return Parts(tuple(module_paths(graph.model.modules)), tensors, tuple(dict.fromkeys([*tables, *heads])))
+    return Parts(
+        tuple(module_paths(graph.model.modules)), tensors, tuple(dict.fromkeys([*tables, *heads])), are_balanced(graph)
+    )
 
 
 def _layers(unit: Unit, prefix: str) -> Iterator[tuple[str, LayerModule]]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ...training.plan import TrainPlan
+from .experts import write_balance_loss
 from .function import docstring
 from .layout import fit
 from .loss import write_losses
@@ -34,6 +35,7 @@ def emit_recipe(
     fused = _fused(plan, kernels)
     functions = [
         *write_losses(plan.objectives, plan.ignored, fused),
+        *([write_balance_loss()] if parts.balanced else []),
         *write_metrics(plan),
         *write_updates(plan, parts),
         *_learning_rates(plan),
