@@ -82,7 +82,7 @@ def tell_plan(prepared: Prepared, options: Namespace, console: Console) -> None:
     program, data = prepared.program, prepared.data
     start = open_starting_weights(program, prepared.base)
     if start is not None:
-        start.fit(program.make_model())
+        start.fit(program.make_model(), program.options.copies)
     open_fitting_data(program, prepared.base, opened(data), display_of(console))
     settings = program.options
     order = Order(settings.seed, len(data.train), settings.batch)

@@ -51,7 +51,7 @@ def prepare(
     steps = options.steps or max(1, round((options.epochs or 0) * order.per_epoch))
     # Before there is a learner, which may keep copies of weights.
     model = program.make_model(device)
-    notes = () if start is None else start.fill(model)
+    notes = () if start is None else start.fill(model, program.options.copies)
     return Prepared(program, data, order, Learner(program, device, model), turn, steps, notes)
 
 
@@ -96,10 +96,11 @@ def device_of(kind: str) -> torch.device:
 
 def _require_validation(program: Program, data: Data) -> None:
     options = program.options
-    if data.validation is None and (options.validate or options.early_stop):
+    looks = "early_stop" if options.early_stop else "plateau" if options.plateau else None
+    if data.validation is None and (options.validate or looks):
         raise Refused(
-            f"{'early_stop' if options.early_stop else 'validate'} needs validation data, and there is none",
+            f"{looks or 'validate'} needs validation data, and there is none",
             "Give a `split` with a part for validation, or take the setting away.",
         )
-    if options.early_stop and not options.validate:
-        raise Refused("early_stop looks at validations, and there is only the last", "Set `validate = every(...)`.")
+    if looks and not options.validate:
+        raise Refused(f"{looks} looks at validations, and there is only the last", "Set `validate = every(...)`.")

@@ -128,6 +128,16 @@ class EarlyStop:
 
 
 @dataclass(frozen=True)
+class Plateau:
+    """The rate falls after more than `patience` validations in a row in which `on` was no better than before; those
+    within the lengths of `after` do not count."""
+
+    patience: int
+    on: str
+    after: tuple[Length, ...]
+
+
+@dataclass(frozen=True)
 class Sample:
     """Text generated from `prompt` once in `every`."""
 
@@ -164,7 +174,10 @@ class Settings:
     checkpoint_every: Length | None
     keep: int
     early_stop: EarlyStop | None
+    plateau: Plateau | None
     sample: Sample | None
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """The momentum copies of modules, by path, each with its module."""
     start: Mapping[str, Any] | None = None
     """Which weights the run begins with, where they are not drawn: `weights.open_start` reads it."""
 
@@ -228,7 +241,9 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
         checkpoint_every=_length(data["checkpoint"]["every"]),
         keep=data["checkpoint"]["keep"],
         early_stop=EarlyStop(**data["early_stop"]) if data["early_stop"] else None,
+        plateau=_plateau(data.get("plateau")),
         sample=_sample(data["sample"]),
+        copies=dict(model.get("copies", {})),
         start=data.get("start"),
     )
 
@@ -274,6 +289,10 @@ def _metrics(measure: Mapping[str, Any], loss: Measure) -> Measure:
 
 def _length(length: Mapping[str, Any] | None) -> Length | None:
     return Length(**length) if length else None
+
+
+def _plateau(plateau: Mapping[str, Any] | None) -> Plateau | None:
+    return Plateau(**{**plateau, "after": tuple(Length(**one) for one in plateau["after"])}) if plateau else None
 
 
 def _sample(sample: Mapping[str, Any] | None) -> Sample | None:

@@ -381,7 +381,7 @@ def test_a_model_inside_another(repo: Path, tmp_path: Path) -> None:
     theirs.save_pretrained(tmp_path / "published")
     text = (repo / "specs" / "bert.dlspec").read_text().replace('hub("bert-base-uncased"', 'hub("./published"')
     model = started(program(text, FAMILIES["bert"].sizes.split()), tmp_path)
-    require_equal("bert", theirs, model.bert)
+    require_equal("bert", theirs, model.get_submodule("bert"))
 
 
 def test_a_check_knows_nothing_of_it(repo: Path) -> None:

@@ -67,5 +67,5 @@ def started(program: Program, base: Path) -> nn.Module:
     """The model with the weights that the program starts from, in evaluation."""
     model = program.make_model()
     assert program.options.start is not None
-    open_start(program.options.start, base).fill(model)
+    open_start(program.options.start, base).fill(model, program.options.copies)
     return model.eval()

@@ -64,7 +64,7 @@ def fit_weights(
     drawn = [
         name for name in own.own if name not in found and any(_skipped(other, skip) for other in own.names_of(name))
     ]
-    missing = [name for name in own.own if name not in found and name not in drawn]
+    missing = [name for name in own.own if not (name in found or name in drawn or own.follows(name, found))]
     left = {source: files.weights[source].shape for move in unused for source in move.sources}
     lines = [
         *_listed([] if family else _idle_entries(entries, renaming.used, files.weights)),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from .hub import model_type, open_hub
 from .model_weights import ModelWeights
 from .renaming import Move, Renamed, read_entries
 
+NONE: Mapping[str, str] = MappingProxyType({})
 # What the dtypes are called that numbers of a model may be taken from.
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -38,20 +40,24 @@ class StartingWeights:
         """What the manifest of a run says of it: the sha256 of each file."""
         return {"word": self.word, "source": self.files.shown, "files": dict(self.files.hashes)}
 
-    def fit(self, model: nn.Module) -> Fit:
-        """Where everything goes. Raises Refused where something of the files is not used, or of the model not found."""
-        own = ModelWeights.of(model, self.into)
+    def fit(self, model: nn.Module, copies: Mapping[str, str] = NONE) -> Fit:
+        """Where everything goes; `copies` are the model's momentum copies. Raises Refused where something of the files
+        is not used, or of the model not found."""
+        own = ModelWeights.of(model, self.into, copies)
         return fit_weights(self.files, own, self.entries, self.skip, self.family)
 
-    def fill(self, model: nn.Module) -> tuple[str, ...]:
-        """Put the weights in; returns what there is to say of it. Raises Refused as `fit` does."""
-        own, fit = ModelWeights.of(model, self.into), self.fit(model)
+    def fill(self, model: nn.Module, copies: Mapping[str, str] = NONE) -> tuple[str, ...]:
+        """Put the weights in, and make copies that the files know nothing of equal to their modules; returns what there
+        is to say of it. Raises Refused as `fit` does."""
+        own, fit = ModelWeights.of(model, self.into, copies), self.fit(model, copies)
         filled: dict[str, str] = {}
         with torch.no_grad():
             for move in fit.moves:
                 for target, tensor in self._moved(move, own):
                     if target not in fit.kept:
                         self._put(own, target, tensor, move, filled)
+        begin = "" if self.into is None else f"{self.into}."
+        _let_copies_follow(model, copies, [f"{begin}{name}" for name in filled])
         return tuple(self._notes(fit))
 
     def _moved(self, move: Move, own: ModelWeights) -> list[tuple[str, Tensor]]:
@@ -86,6 +92,13 @@ class StartingWeights:
         if fit.drawn:
             said.append(f"drawn as ever: {', '.join(fit.drawn)}")
         return ["; ".join(said)]
+
+
+def _let_copies_follow(model: nn.Module, copies: Mapping[str, str], filled: Sequence[str]) -> None:
+    """Momentum copies begin as their modules do, but for those that have weights of their own in the files."""
+    for copy, of in copies.items():
+        if not any(name.startswith(f"{copy}.") for name in filled):
+            model.get_submodule(copy).load_state_dict(model.get_submodule(of).state_dict())
 
 
 def open_start(settings: Mapping[str, Any], base: Path) -> StartingWeights:
