@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -19,7 +19,7 @@ from .learner import Batch, Learner
 from .order import Order
 from .records import Records
 from .rundir import Run
-from .settings import Length, Settings
+from .settings import Length, Plateau, Settings
 from .signals import StopRequest
 from .stopping import Patience
 from .validation import measure_split
@@ -35,7 +35,8 @@ TRAIN_RECORDS = 1000
 
 @dataclass
 class Position:
-    """Where a training stands after `step` updates: all of it goes into the checkpoint.
+    """Where a training stands after `step` updates: all of it goes into the checkpoint. `falls` is how often the rate
+    fell because nothing got better.
 
     `pending`: what follows the last update (validation, early stopping, a sample) is still to come. `finished` says
     why there is nothing more to do: "steps" or "early_stop".
@@ -45,6 +46,8 @@ class Position:
     pending: bool = False
     finished: str | None = None
     patience: Patience = field(default_factory=Patience)
+    plateau: Patience = field(default_factory=Patience)
+    falls: int = 0
     validation: dict[str, float | None] = field(default_factory=dict)
     rate: float = 0.0
 
@@ -109,7 +112,9 @@ def update(training: Training) -> None:
     passes: dict[str, Pass] = {}
     with training.turn:
         for phase, time_ in learner.turns():
-            rate = learner.program.learning_rate(position.step, training.steps, training.order.per_epoch, phase)
+            rate = learner.program.learning_rate(
+                position.step, training.steps, training.order.per_epoch, phase, falls=position.falls
+            )
             gradients = learner.update(training.turn, portion.batch, position.step, rate, phase, time_)
             passes[phase.name] = Pass(phase, gradients, rate)
             if not gradients.finite:
@@ -172,6 +177,8 @@ def follow_up(training: Training) -> None:
             return
         position.validation = values
         log(training, {"step": position.step, "split": "validation", **values, "lr": position.rate})
+        if options.plateau is not None:
+            watch_for_plateau(training, options.plateau, values)
         if options.early_stop is not None:
             position.patience = position.patience.after(options.early_stop, values)
             if position.patience.waited >= options.early_stop.patience:
@@ -183,6 +190,18 @@ def follow_up(training: Training) -> None:
     position.pending = False
     if position.finished or training.due(options.checkpoint_every):
         save(training)
+
+
+def watch_for_plateau(training: Training, plateau: Plateau, values: Mapping[str, float | None]) -> None:
+    """Count a validation; after too many that are no better the rate falls, and the count begins again."""
+    position = training.position
+    before = sum(length.in_steps(training.order.per_epoch, training.steps) for length in plateau.after)
+    if position.step <= before:
+        return
+    position.plateau = position.plateau.after(plateau, values)
+    if position.plateau.waited > plateau.patience:
+        position.plateau = replace(position.plateau, waited=0)
+        position.falls += 1
 
 
 def sample(training: Training, prompt: str) -> None:

@@ -106,9 +106,10 @@ class Program:
         made: nn.Module = self.recipe.loss_state() if hasattr(self.recipe, "loss_state") else nn.ModuleDict()
         return made.to(device)
 
-    def learning_rate(self, step: int, steps: int, epoch: int, phase: Phase | None = None) -> float:
-        """The rate of update `step` (from 0) of `steps`, where one pass over the data takes `epoch` updates."""
-        known = {"step": step, "steps": steps, "epoch": epoch}
+    def learning_rate(self, step: int, steps: int, epoch: int, phase: Phase | None = None, *, falls: int = 0) -> float:
+        """The rate of update `step` (from 0) of `steps`, where one pass over the data takes `epoch` updates, and
+        nothing got better `falls` times."""
+        known = {"step": step, "steps": steps, "epoch": epoch, "falls": falls}
         function, arguments = self._schedules[(phase or self.options.phases[0]).learning_rate]
         return function(**{name: known[name] for name in arguments})
 

@@ -233,7 +233,9 @@ def _position(contents: Contents | None, program: Program) -> Position:
     state: dict[str, Any] = dict(contents.state["position"])
     if contents.state["program"] != program.hash:
         state["finished"] = None
-    return Position(**{**state, "patience": Patience(**state["patience"])})
+    for name in ("patience", "plateau"):
+        state[name] = Patience(**state.get(name, {}))  # runs of before have no plateau
+    return Position(**state)
 
 
 def _require_sampler(program: Program, sampler: Sampler | None) -> None:

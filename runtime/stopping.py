@@ -1,4 +1,4 @@
-"""Early stopping: no better for a while."""
+"""No better for a while: what early stopping and a rate that falls on a plateau look at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .errors import Refused
-from .settings import EarlyStop
+from .settings import EarlyStop, Plateau
 
 # Measures of which more is better; of a loss and all others less is.
 MORE_IS_BETTER = frozenset({"accuracy", "auroc", "bleu", "f1", "r2"})
@@ -19,7 +19,7 @@ class Patience:
     best: float | None = None
     waited: int = 0
 
-    def after(self, rule: EarlyStop, validation: Mapping[str, float | None]) -> Patience:
+    def after(self, rule: EarlyStop | Plateau, validation: Mapping[str, float | None]) -> Patience:
         """The state after one more validation; what is not finite (None) is never better.
 
         Raises Refused where there is no measure of the rule's name.
@@ -27,7 +27,7 @@ class Patience:
         name = rule.on.removeprefix("validation.")
         if name not in validation:
             known = ", ".join(f"validation.{one}" for one in validation)
-            raise Refused(f"early stopping looks at {rule.on}, which is not measured", f"There are: {known}.")
+            raise Refused(f"the recipe looks at {rule.on}, which is not measured", f"There are: {known}.")
         value = validation[name]
         more = not MORE_IS_BETTER.isdisjoint(name.split("_"))
         if value is not None and (self.best is None or (value > self.best if more else value < self.best)):

@@ -240,3 +240,42 @@ def test_a_peak_that_is_a_formula_is_worked_out_once() -> None:
     assert lines[2] == "    peak = 2.0 * (10 * 400) ** -0.5"
     assert lines[-1] == "    return peak - (peak - 0.1 * peak) * progress"
     assert recipe_of("pictures", changes).learning_rate(9, 100) == pytest.approx(2 * 4000**-0.5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rise", "start", "to"),
+    [
+        ("one_cycle", 60, 0.04, 0.0),
+        ("one_cycle(rise = 45%, start = 0, to = 1%)", 90, 0.0, 0.01),
+        ("one_cycle(50%, to = 10%) -> constant", 30, 0.04, 0.1),
+    ],
+)
+def test_one_cycle_is_half_a_wave_up_and_half_a_wave_down(schedule: str, rise: int, start: float, to: float) -> None:
+    length = 100 if "50%," in schedule else 200
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return start + (1 - start) * (1 - math.cos(math.pi * step / rise)) / 2
+        done = min(1.0, (step - rise) / (length - rise))
+        return to + (1 - to) * (1 + math.cos(math.pi * done)) / 2
+
+    changes: dict[str, str | None] = {"optimizer": "SGD(lr = 0.5)", "schedule": schedule}
+    expected = [0.5 * factor(step) for step in range(200)]
+    counted = emitted(plan_of("pictures", {**changes, "epochs": None, "steps": "200"}))
+    assert rates_of(counted, 200, 20) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+    passes = emitted(plan_of("pictures", {**changes, "epochs": "10"}))
+    assert rates_of(passes, 200, 20) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("plateau(patience = 3)", [0.5, 0.05, 0.005]),
+        ("plateau(patience = 3, factor = 0.5, to = 30%)", [0.5, 0.25, 0.15]),
+        ("cosine(50%, to = 10%) -> plateau(patience = 1, factor = 1 / 3)", [0.05, 0.05 / 3, 0.05 / 9]),
+    ],
+)
+def test_a_plateau_multiplies_the_rate_once_for_each_fall(schedule: str, rates: list[float]) -> None:
+    changes: dict[str, str | None] = {"epochs": None, "steps": "200", "optimizer": "SGD(lr = 0.5)"}
+    function = emitted(plan_of("pictures", {**changes, "schedule": schedule}))
+    assert [function(150, falls=falls) for falls in range(3)] == pytest.approx(rates, rel=1e-12)

@@ -92,7 +92,10 @@ def check_validation(section: Section, data: Data | None, watched: Span | None, 
         report.error("needs-validation", message, watched, "nothing to look at", help=help, labels=labels, fixes=fixes)
     if data is None or data.source.options.validates():
         return
-    for key in ("validate", "early_stop"):
+    keys = ["validate", "early_stop"]
+    if watched is not None and "schedule" in lines and watched.start == lines["schedule"].value.span.start:
+        keys.append("schedule")
+    for key in keys:
         if key in lines:
             report.error(
                 "needs-validation",

@@ -18,6 +18,7 @@ from .objective import Objective, terms
 from .parts import counting, mixed
 from .phases import Phase
 from .plan import TrainPlan
+from .schedules.plateau import Plateau
 from .set_states import state_names, ways
 
 SCHEMA = 1
@@ -62,6 +63,7 @@ def settings(
         | _losses(plan, model, loss)
         | _set_metrics(plan)
         | _start(plan)
+        | _plateau(plan)
     )
 
 
@@ -93,6 +95,15 @@ def _loss(plan: TrainPlan, objective: Objective) -> dict[str, Any]:
     values = [value for term in terms(objective) for value in term.values]
     found = {"arguments": _arguments(values), "ignore": _ignored(plan), "classes": _classes(objective)}
     return found | _counted(plan, objective) | _alike(objective)
+
+
+def _plateau(plan: TrainPlan) -> dict[str, Any]:
+    """What makes the rate fall; `after` are the lengths of the stages before."""
+    for number, stage in enumerate(plan.schedule.stages):
+        if isinstance(stage, Plateau):
+            after = [_length(one.takes) for one in plan.schedule.stages[:number]]
+            return {"plateau": {"patience": whole(stage.patience), "on": stage.on, "after": after}}
+    return {}
 
 
 def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:

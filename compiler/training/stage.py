@@ -17,7 +17,7 @@ class Ramp(Frozen):
     """A stage as the emitted function sees it.
 
     `start` and `end` are factors of the peak rate; `rate` is the text of such a rate; `begin` and `length` are texts
-    of updates, `begin` empty for 0; `updates` is the text of any other length.
+    of updates, `begin` empty for 0; `updates` is the text of any other length; `of_length` that of a part of this one.
     """
 
     start: Fraction
@@ -26,6 +26,7 @@ class Ramp(Frozen):
     length: str
     rate: Callable[[Fraction], str]
     updates: Callable[[Length], str]
+    of_length: Callable[[Fraction], str]
 
     @property
     def since(self) -> str:
@@ -42,10 +43,13 @@ class Ramp(Frozen):
 class ScheduleStage(Options):
     """A stage takes `length` of the run, or what is left of it."""
 
-    begins_at: ClassVar[Fraction] = Fraction(1)
-    """The factor of the peak rate at which a schedule begins that it stands first in."""
     falls: ClassVar[bool] = True
     """Whether it takes the rate down."""
+
+    @property
+    def begins_at(self) -> Fraction:
+        """The factor of the peak rate at which a schedule begins that it stands first in."""
+        return Fraction(1)
 
     @property
     def takes(self) -> Length | None:
@@ -61,6 +65,11 @@ class ScheduleStage(Options):
     def watches(self) -> str | None:
         """What it looks at in the validations of a run, such as "validation.loss"; None where it looks at none."""
         return None
+
+    @property
+    def about(self) -> str:
+        """What it takes beside the step, for the docstring of the function."""
+        return ""
 
     @abstractmethod
     def leads_to(self, start: Fraction) -> Fraction:

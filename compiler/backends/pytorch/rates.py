@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,6 +12,7 @@ from ...training.lengths import Length
 from ...training.schedule import Schedule
 from ...training.spelling import grouped, is_plain, real_text, whole_text
 from ...training.stage import Ramp, ScheduleStage
+from .function import docstring
 
 _ENDS = {"warmup": "warm", "stable": "held", "constant": "held"}
 
@@ -50,6 +52,7 @@ class _Body:
         self.peak, self.run = peak, run
         self.lines: list[str] = []
         self.ends: set[str] = set()
+        self.about = ""
         text = real_text(peak)
         # A formula is worked out once; a plain number is written where it is used.
         self.peak_text = text if is_plain(text) else "peak"
@@ -78,7 +81,8 @@ class _Body:
             if not begin.text
             else f"({ends.text} - {begin.text})"
         )
-        ramp = Ramp(start, end, begin.text, span, self.rate, self._text)
+        known = length.known if begin.known == 0 else None
+        ramp = Ramp(start, end, begin.text, span, self.rate, self._text, _part_of(_Updates(span, known)))
         self.lines += [f"if step < {ends.text}:", *(f"    {line}" for line in stage.code(ramp))]
         return ends
 
@@ -86,7 +90,10 @@ class _Body:
         """The stage that has the rest of the run."""
         total = whole_text(self.run.count) if self.run.unit == "steps" else "steps"
         span = f"({total} - {begin.text})" if begin.text else total
-        self.lines += stage.code(Ramp(start, end, begin.text, span, self.rate, self._text))
+        known = int(self.run.exact) if self.run.unit == "steps" and not begin.text else None
+        part = _part_of(_Updates(span, known))
+        self.lines += stage.code(Ramp(start, end, begin.text, span, self.rate, self._text, part))
+        self.about = stage.about
 
     def _text(self, length: Length) -> str:
         return _updates(length, self.run).text
@@ -103,6 +110,17 @@ class _Body:
         self.ends.add(name)
         self.lines.append(f"{name} = {begin.text} + {length.text}" if begin.text else f"{name} = {length.text}")
         return _Updates(name)
+
+
+def _part_of(length: _Updates) -> Callable[[Fraction], str]:
+    """The text of a part of a length."""
+
+    def text(part: Fraction) -> str:
+        if length.known is not None:
+            return grouped(round(part * length.known))
+        return f"round({spell(part)} * {length.text})"
+
+    return text
 
 
 def _updates(length: Length, run: Length) -> _Updates:
@@ -123,7 +141,7 @@ def _updates(length: Length, run: Length) -> _Updates:
 
 def _function(name: str, body: _Body) -> list[str]:
     text = "\n".join(body.lines)
-    needs = [name for name in ("steps", "epoch") if re.search(rf"\b{name}\b", text)]
+    needs = [name for name in ("steps", "epoch", "falls") if re.search(rf"\b{name}\b", text)]
     doc = "The rate of update `step`, counted from 0"
     if not re.search(r"\bstep\b", text):
         doc = "The rate of every update"
@@ -131,5 +149,8 @@ def _function(name: str, body: _Body) -> list[str]:
         doc += ", of `steps` in all"
     if "epoch" in needs:
         doc += "; a pass over the data takes `epoch`"
+    if body.about:
+        doc += f"; {body.about}"
     parameters = ", ".join(f"{name}: int" for name in ["step", *needs])
-    return [f"def {name}({parameters}) -> float:", f'    """{doc}."""', *(f"    {line}" for line in body.lines)]
+    head = f"def {name}({parameters}) -> float:"
+    return [head, *docstring(f"{doc}.", "    "), *(f"    {line}" for line in body.lines)]

@@ -17,10 +17,13 @@ class Warmup(ScheduleStage):
 
     word: ClassVar[str] = "warmup"
     example: ClassVar[str] = "warmup(5%)"
-    begins_at: ClassVar[Fraction] = Fraction(0)
     falls: ClassVar[bool] = False
 
     length: TrainLength
+
+    @property
+    def begins_at(self) -> Fraction:
+        return Fraction(0)
 
     def leads_to(self, start: Fraction) -> Fraction:
         return Fraction(1)
