@@ -18,13 +18,14 @@ from typing import Any
 
 import torch
 from memory_case import Case
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlspec.runtime.isolation import borrow
 from dlspec.runtime.learner import Batch, Learner
 from dlspec.runtime.preparation import wanted
+from dlspec.runtime.settings import Phase
 
 DEVICE = torch.device("cuda")
 SHOWN = 15
@@ -81,13 +82,13 @@ class MeteredLearner(Learner):
     wants_saved: bool = False
     saved: list[Saved]
 
-    def values_of(self, batch: Batch) -> Mapping[str, Tensor]:
+    def values_of(self, batch: Batch, model: nn.Module | None = None) -> Mapping[str, Any]:
         self.meter.begin("forward")
-        return super().values_of(batch)
+        return super().values_of(batch, model)
 
-    def loss_of(self, values: Mapping[str, Tensor]) -> Tensor:
+    def loss_of(self, values: Mapping[str, Any], phase: Phase) -> Tensor:
         self.meter.begin("loss")
-        loss = super().loss_of(values)
+        loss = super().loss_of(values, phase)
         self.meter.begin("backward")
         if self.wants_saved:
             own = {tensor.untyped_storage().data_ptr() for tensor in (*self.model.parameters(), *self.model.buffers())}
