@@ -1,0 +1,341 @@
+"""What changes the weights of a training: what is frozen, rates of parts, averages, rates that fall on a plateau. Each
+against a twin that does without, and interrupted against straight on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from dlspec import compile
+from dlspec.api.compilation import program_of
+from dlspec.runtime import evaluate, load_model, resume, train
+from dlspec.runtime.data import Data, Field, Split
+from dlspec.runtime.errors import Refused
+from dlspec.runtime.learner import Learner
+from dlspec.runtime.program import Program
+
+STEPS = 6
+SPEC = """\
+dlspec 1
+model Net: (image: [B, 1, 6, 6]) -> (logits: [B, 4]) {
+  stem: { Conv2d(3, kernel = 3, pad = 1) -> norm: BatchNorm -> relu -> Dropout(0.2) }
+  flatten
+  blocks: repeat(2) { mlp: Linear(12) -> norm: LayerNorm -> relu -> Dropout(0.1) }
+  head: Linear(4)
+}
+train Net {
+  data = arrays("x.npz")
+  loss = cross_entropy(logits, data.label)
+"""
+USUAL = {"optimizer": "AdamW(lr = 1e-2, decay = 0.1)", "steps": str(STEPS), "batch": "8", "validate": "every(2)"}
+
+
+class Pictures(Split):
+    """Made-up pictures, another view of each in every pass."""
+
+    def __init__(self, count: int, first: int = 0) -> None:
+        self.count, self.first = count, first
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, epoch: int, ids: Tensor) -> dict[str, Tensor]:
+        start = (ids + self.first).float().view(-1, 1, 1, 1)
+        places = torch.arange(36.0).view(1, 1, 6, 6)
+        return {"image": torch.sin(start * places + epoch), "label": (ids + self.first) % 4}
+
+
+def open_pictures(settings: Mapping[str, Any], *, base: Path, seed: int) -> Data:
+    fields = {"image": Field("float", (1, 6, 6)), "label": Field("int", (), 4)}
+    return Data(Pictures(20), Pictures(6, 100), fields, fingerprint={"made": {"sha256": "0" * 64, "size": 1}})
+
+
+def program(**lines: str | None) -> Program:
+    kept = {key: value for key, value in {**USUAL, **lines}.items() if value is not None}
+    text = SPEC + "".join(f"  {k} = {v}\n" for k, v in kept.items()) + "}\n"
+    made = compile(text)
+    assert made.recipe_code is not None, [d.message for d in made.diagnostics]
+    return program_of(made)
+
+
+def trained(run: Path, made: Program, until: int | None = None) -> Path:
+    train(made, run.parent, run, open_data=open_pictures, until=until)
+    return run
+
+
+def tensors(run: Path, step: int, file: str = "model") -> dict[str, Tensor]:
+    return load_file(run / "checkpoints" / f"step-{step:06d}" / f"{file}.safetensors")
+
+
+def measures(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if not key.endswith("_per_second")} for line in lines]
+
+
+def assert_resumes(folder: Path, made: Program, stop: int = 3) -> Path:
+    """Interrupted after an update that nothing was due at, and straight on: the same bits, file by file."""
+    whole = trained(folder / "whole", made)
+    halves = trained(folder / "halves", made, until=stop)
+    resume(made, halves, open_data=open_pictures)
+    last = [max((run / "checkpoints").glob("step-??????")) for run in (whole, halves)]
+    files = [sorted(path.name for path in folder.glob("*.safetensors")) for folder in last]
+    assert files[0] == files[1]
+    for name in files[0]:
+        assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes(), name
+    assert measures(whole) == measures(halves)
+    return whole
+
+
+# --- all of it together --------------------------------------------------------------------------------------------
+
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "optimizer": (
+        "AdamW(lr = 1e-2, decay = 0.1)",
+        "SGD(lr = 0.1, momentum = 0.9, decay = 0.1, decay_on = all)",
+        "LAMB(lr = 1e-2, decay = 0.1)",
+        "LARS(lr = 1, decay = 0.1, decay_on = all)",
+        "Muon(lr = 1e-2, others = AdamW(lr = 1e-3, decay = 0.1))",
+        "Lion(lr = 1e-3, decay = 0.1)",
+        "ScheduleFreeAdamW(lr = 1e-2, decay = 0.1)",
+    ),
+    "freeze": (None, "[stem]", "[blocks.0, head]"),
+    "rates": (None, '[head = 10, "blocks.*.mlp" = 0.5]'),
+    "ema": (None, "0.5"),
+    "accumulate": (None, "2"),
+    "clip": (None, "0.1"),
+    "schedule": (None, "warmup(2)"),
+}
+
+
+def pairwise() -> list[dict[str, str | None]]:
+    """Few combinations in which every two choices of two keys that go together meet."""
+    keys = list(CHOICES)
+    left = {
+        ((a, i), (b, j))
+        for a, b in combinations(keys, 2)
+        for i in range(len(CHOICES[a]))
+        for j in range(len(CHOICES[b]))
+    }
+    averages = ("optimizer", len(CHOICES["optimizer"]) - 1)
+    left = {pair for pair in left if pair != (averages, ("ema", 1)) and pair != (("freeze", 2), ("rates", 1))}
+    found: list[dict[str, int]] = []
+    while left:
+        chosen = dict(min(left))
+        for key in keys:
+            if key not in chosen:
+                chosen[key] = max(range(len(CHOICES[key])), key=lambda i: (_met({**chosen, key: i}, left), -i))
+        if chosen["optimizer"] == averages[1] and chosen["ema"]:
+            chosen["ema"] = 0
+        if chosen["freeze"] == 2 and chosen["rates"]:
+            chosen["rates"] = 0
+        found.append(chosen)
+        left -= {pair for pair in left if all(chosen[key] == i for key, i in pair)}
+        assert len(found) < 100
+    return [{key: CHOICES[key][i] for key, i in each.items()} for each in found]
+
+
+def _met(chosen: dict[str, int], left: set[Any]) -> int:
+    return sum(all(chosen.get(key) == i for key, i in pair) for pair in left)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lines", pairwise(), ids=lambda lines: "-".join(v.split("(")[0] for v in lines.values() if v))
+def test_everything_resumes_to_the_bit_and_what_is_frozen_stays(lines: dict[str, str | None], tmp_path: Path) -> None:
+    if (lines["optimizer"] or "").startswith(("Lion", "ScheduleFree")):
+        pytest.importorskip("pytorch_optimizer")
+    made = program(**lines)
+    run = assert_resumes(tmp_path, made)
+    names = {None: (), "[stem]": ("stem.",)}.get(lines["freeze"], ("blocks.0.", "head."))
+    first = made.make_model().state_dict()
+    for name, tensor in tensors(run, STEPS).items():
+        assert torch.equal(tensor, first[name]) == name.startswith(names), name
+    assert not [key for key in tensors(run, STEPS, "optimizer") if names and key.startswith(names)]
+
+
+# --- what is frozen --------------------------------------------------------------------------------------------------
+
+
+def test_a_frozen_part_runs_as_in_evaluation_and_gradients_pass_through_it() -> None:
+    learner = Learner(program(freeze="[blocks]"), torch.device("cpu"))
+    model: Any = learner.model
+    for _ in range(2):
+        assert not any(part.training for part in model.blocks.modules())
+        assert model.stem.training and model.head.training
+        with learner.evaluated():
+            assert not any(part.training for part in model.modules())
+    x = torch.randn(8, 108)
+    assert torch.equal(model.blocks[0](x), model.blocks[0](x))
+    batch = Pictures(8).batch(0, torch.arange(8))
+    learner.training_loss(batch).backward()
+    assert all(
+        p.grad is not None and p.grad.any() for p in (*model.stem.parameters(), *model.head.parameters()) if p.ndim > 1
+    )
+    assert all(p.grad is None for p in model.blocks.parameters())
+
+
+@pytest.mark.parametrize("quoted", ['"blocks.*.mlp"', "blocks.0.mlp, blocks.1.mlp"])
+def test_what_has_a_rate_inside_a_frozen_part_learns(quoted: str) -> None:
+    rates = ", ".join(f"{name} = 0.5" for name in quoted.split(", "))
+    learner = Learner(program(freeze="[blocks]", rates=f"[{rates}]"), torch.device("cpu"))
+    learns = {name for name, p in learner.model.named_parameters() if p.requires_grad}
+    assert {name for name in learns if name.startswith("blocks")} == {
+        f"blocks.{i}.mlp.{kind}" for i in range(2) for kind in ("weight", "bias")
+    }
+
+
+def test_a_tied_weight_is_frozen_with_either_layer() -> None:
+    text = SPEC.replace("head: Linear(4)", "wide: Linear(12)\n  head: Linear(12, weight = wide.weight) -> Linear(4)")
+    for name in ("wide", "head"):
+        lines = "".join(f"  {k} = {v}\n" for k, v in {**USUAL, "freeze": f"[{name}]"}.items())
+        model = Learner(program_of(compile(f"{text}{lines}}}\n")), torch.device("cpu")).model
+        assert not model.get_parameter("wide.weight").requires_grad
+        assert not model.get_parameter(f"{name}.bias").requires_grad
+
+
+# --- rates -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_longest_name_says_the_rate_and_the_schedule_scales_all(tmp_path: Path) -> None:
+    made = program(
+        rates='[blocks = 2, "blocks.*.mlp" = 3, blocks.1.mlp = 5]',
+        schedule="warmup(2) -> constant",
+        optimizer="SGD(lr = 0.25)",
+        steps="3",
+    )
+    learner = Learner(made, torch.device("cpu"))
+    factors = {"stem.norm.weight": 1, "blocks.0.norm.weight": 2, "blocks.0.mlp.bias": 3, "blocks.1.mlp.bias": 5}
+    for step, rate in enumerate([0.125, 0.25, 0.25]):
+        batch = Pictures(8).batch(0, torch.arange(8))
+        learner.optimizer.zero_grad()
+        learner.training_loss(batch).backward()
+        before = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
+        assert made.learning_rate(step, 3, 3) == rate
+        learner.optimizations[0].measure_gradients()
+        learner.apply_gradients(rate)
+        for name, factor in factors.items():
+            p = learner.model.get_parameter(name)
+            assert p.grad is not None
+            torch.testing.assert_close(p.detach(), before[name] - rate * factor * p.grad, rtol=1e-6, atol=1e-7)
+
+
+# --- averages --------------------------------------------------------------------------------------------------------
+
+
+def test_an_average_is_the_formula_and_changes_nothing_in_training(tmp_path: Path) -> None:
+    often = {"checkpoint": "every(1, keep = 10)"}
+    plain = trained(tmp_path / "plain", program(**often))
+    made = program(ema="0.75", **often)
+    averaged = trained(tmp_path / "averaged", made)
+    expected = {name: tensor.double() for name, tensor in made.make_model().named_parameters()}
+    for step in range(1, STEPS + 1):
+        weights, now = tensors(plain, step), tensors(averaged, step, "trained")
+        assert all(torch.equal(now[name], weights[name]) for name in now)
+        for name in expected:
+            expected[name] = 0.75 * expected[name] + 0.25 * weights[name].double()
+        for name, tensor in tensors(averaged, step).items():
+            wanted = expected[name].float() if name in expected else weights[name]
+            torch.testing.assert_close(tensor, wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("lines", [{"ema": "0.75"}, {"optimizer": "ScheduleFreeAdamW(lr = 1e-2)"}], ids=["ema", "free"])
+def test_the_averages_are_validated_evaluated_and_loaded(lines: dict[str, str], tmp_path: Path) -> None:
+    if "optimizer" in lines:
+        pytest.importorskip("pytorch_optimizer")
+    made = program(**lines)
+    run = trained(tmp_path / "run", made)
+    validated = [line["loss"] for line in measures(run) if line["split"] == "validation"][-1]
+    assert evaluate(made, run, open_data=open_pictures)["loss"] == validated
+    model = load_model(made, run)
+    split = Pictures(6, 100).batch(0, torch.arange(6))
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(model(split["image"]), split["label"]).item()
+    assert loss == pytest.approx(validated, rel=1e-6)
+    now = tensors(run, STEPS, "trained")
+    assert any(not torch.equal(now[name], tensor) for name, tensor in model.named_parameters())
+
+
+def test_what_schedule_free_saves_is_what_its_eval_says(tmp_path: Path) -> None:
+    """From the weights that learn and their fast twins, in the formula of the paper: x = y + (1 - 1 / beta) (z - y)."""
+    pytest.importorskip("pytorch_optimizer")
+    run = trained(tmp_path / "run", program(optimizer="ScheduleFreeAdamW(lr = 1e-2, betas = [0.8, 0.99])"))
+    state, now = tensors(run, STEPS, "optimizer"), tensors(run, STEPS, "trained")
+    for name, tensor in tensors(run, STEPS).items():
+        if name in now:
+            y, z = now[name].double(), state[f"{name}/z"].double()
+            torch.testing.assert_close(tensor, (y + (1 - 1 / 0.8) * (z - y)).float(), rtol=1e-6, atol=1e-7)
+
+
+def test_validations_do_not_change_a_schedule_free_training(tmp_path: Path) -> None:
+    pytest.importorskip("pytorch_optimizer")
+    lines = {"optimizer": "ScheduleFreeAdamW(lr = 1e-2)"}
+    seldom = trained(tmp_path / "seldom", program(**lines, validate=None))
+    often = trained(tmp_path / "often", program(**{**lines, "validate": "every(1)"}))
+    for file in ("model", "trained", "optimizer"):
+        one, other = tensors(seldom, STEPS, file), tensors(often, STEPS, file)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_missing_package_is_told_with_the_extra_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    made = program(optimizer="Lion(lr = 1.5e-4)")
+    with pytest.raises(Refused) as caught:
+        trained(tmp_path / "run", made)
+    assert "the recipe needs pytorch_optimizer, which is not installed" in str(caught.value)
+    assert 'pip install "dlspec[optimizers]"' in caught.value.help
+    assert not (tmp_path / "run").exists()
+
+
+# --- plateaus --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on", ["validation.loss", "validation.accuracy"])
+def test_the_rate_falls_as_pytorchs_does(on: str, tmp_path: Path) -> None:
+    """ReduceLROnPlateau without a threshold, fed with what was validated."""
+    made = program(
+        schedule=f'plateau(patience = 1, factor = 0.5, to = 10%, on = "{on}")',
+        metrics="[accuracy(logits, data.label)]",
+        optimizer="SGD(lr = 1, momentum = 0.9)",
+        validate="every(1)",
+        steps="24",
+    )
+    run = assert_resumes(tmp_path, made, stop=11)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    mode = "max" if on.endswith("accuracy") else "min"
+    twin = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, factor=0.5, patience=1, threshold=0, min_lr=0.1)
+    rates = []
+    for line in measures(run):
+        if line["split"] == "train":
+            assert line["lr"] == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+            rates.append(line["lr"])
+        else:
+            twin.step(line[on.removeprefix("validation.")])
+    assert min(rates) < 0.5
+
+
+def test_validations_before_a_plateau_begins_do_not_count(tmp_path: Path) -> None:
+    lines = {"optimizer": "SGD(lr = 1e-9)", "metrics": "[accuracy(logits, data.label)]", "validate": "every(1)"}
+    on = 'on = "validation.accuracy"'
+    run = trained(tmp_path / "run", program(**lines, schedule=f"warmup(3) -> plateau(patience = 1, {on})", steps="8"))
+    rates = [line["lr"] for line in measures(run) if line["split"] == "train"]
+    # The first that counts is the one after update 4; two that are no better make the rate fall.
+    assert rates == pytest.approx([r * 1e-9 for r in (1 / 3, 2 / 3, 1, 1, 1, 1, 0.1, 0.1)], rel=1e-9)
+
+
+def test_a_run_from_before_there_were_plateaus_goes_on(tmp_path: Path) -> None:
+    made = program()
+    run = trained(tmp_path / "run", made, until=3)
+    position = json.loads((run / "checkpoints" / "step-000003" / "state.json").read_text())["position"]
+    assert position["falls"] == 0
+    assert resume(replace(made), run, open_data=open_pictures).step == STEPS
