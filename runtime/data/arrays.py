@@ -140,4 +140,6 @@ def _field(array: NDArray, held: NDArray | None) -> Field:
     counted = [part[part != IGNORED] for part in both]
     if min(int(part.min(initial=0)) for part in counted) < 0:
         return Field("int", dims)
-    return Field("int", dims, 1 + max(int(part.max(initial=-1)) for part in counted) or None)
+    largest = max(int(part.max(initial=-1)) for part in counted)
+    others = max(int(part.max(initial=-1, where=part != largest)) for part in counted)
+    return Field("int", dims, 1 + largest or None, but_last=1 + others)

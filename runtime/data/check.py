@@ -112,11 +112,14 @@ def _classes(settings: Settings, data: Data) -> list[Message]:
         return [Message("error", text, "only -100, which does not count, may be negative")]
     if settings.data["source"] in ("pairs", "text", "tokens"):
         return _vocabulary(facts, head.width, field.classes, data)
-    if field.classes < 2:
+    classes = field.classes
+    if settings.loss.ignore == classes - 1 and field.but_last is not None:
+        classes = field.but_last
+    if classes < 2:
         return [Message("error", f"the field {head.field} has one class only: there is nothing to tell apart")]
-    if head.width != field.classes:
-        text = f"{facts}, and the field {head.field} has {field.classes:,} classes (0 to {field.classes - 1:,})"
-        return [Message("error", text, f"make the last layer {field.classes:,} wide")]
+    if head.width != classes:
+        text = f"{facts}, and the field {head.field} has {classes:,} classes (0 to {classes - 1:,})"
+        return [Message("error", text, f"make the last layer {classes:,} wide")]
     return []
 
 

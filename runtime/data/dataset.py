@@ -29,13 +29,16 @@ class Fingerprint(TypedDict):
 class Field:
     """What one example has under a name: its type ("float", "int", "bool") and dims, without the batch.
 
-    `classes` is the number of values of an int field where they are counted from 0, `names` what they stand for.
+    `classes` is the number of values of an int field where they are counted from 0, `names` what they stand for. Where
+    the largest number may be a mark of what does not count, such as 255 in masks, `but_last` is the number of classes
+    without it.
     """
 
     dtype: str
     dims: tuple[int, ...]
     classes: int | None = None
     names: tuple[str, ...] | None = None
+    but_last: int | None = field(default=None, compare=False)
 
 
 class Split(ABC):
