@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from dlspec.cli.main import main
 from dlspec.compiler.pipeline import analyse
 from dlspec.grammar import Source, parse
 from dlspec.grammar.diagnostics import Diagnostic
@@ -102,3 +105,16 @@ def test_what_is_wrong_is_told_where_it_stands(start: str, code: str, caret: str
     (error,) = found(start)
     assert (error.code, error.span.text) == (code, caret)
     assert says in f"{error.message}\n{error.help}"
+
+
+def test_a_diff_tells_entries_as_they_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    starts = [
+        'weights("m.safetensors", map = ["fc" -> transpose -> "head"], skip = ["x.*"])',
+        'weights("m.safetensors", map = [["fc", "fd"] -> "head"], skip = [body])',
+    ]
+    for name, start in zip("ab", starts, strict=True):
+        (tmp_path / f"{name}.dlspec").write_text(TEXT.format(start=start))
+    assert main(["diff", str(tmp_path / "a.dlspec"), str(tmp_path / "b.dlspec")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert '("fc" -> transpose -> "head") -> (["fc", "fd"] -> "head")' in said
+    assert 'start.skip.0 "x.*" -> body' in said

@@ -384,6 +384,39 @@ def test_a_model_inside_another(repo: Path, tmp_path: Path) -> None:
     require_equal("bert", theirs, model.get_submodule("bert"))
 
 
+ENCODER = """
+model Encoder: (source: int[B, S]) -> (states: [B, S, dim]) {
+  real = source != pad
+  near = source -> bias: RelativeBias(heads, buckets = 32, distance = 128)
+  source -> tok: Embedding(vocab, dim) -> encoder: repeat(depth) {
+    residual { attn: SelfAttention(mask = real, score = near) }
+    residual { mlp: Mlp(4 * dim) }
+  } -> encoder_norm: RMSNorm as states
+}
+
+train Encoder {
+  start     = hub("./published", skip = ["decoder"])
+  data      = arrays("x.npz")
+  loss      = mse(states, 1)
+  optimizer = AdamW(lr = 1e-3)
+  steps     = 2
+  batch     = 2
+}
+"""
+
+
+def test_the_encoder_of_a_larger_file(repo: Path, tmp_path: Path) -> None:
+    theirs = FAMILIES["t5"].make().eval()
+    theirs.save_pretrained(tmp_path / "published")
+    spec = (repo / "specs" / "t5.dlspec").read_text()
+    text = spec[: spec.index("model T5")] + ENCODER
+    model = started(program(text, FAMILIES["t5"].sizes.split()), tmp_path)
+    ids = tokens(3, 9, pad=True)
+    with torch.no_grad():
+        expected = theirs.encoder(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+        torch.testing.assert_close(model(ids), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_a_check_knows_nothing_of_it(repo: Path) -> None:
     """Neither transformers nor huggingface_hub is loaded where a spec is checked."""
     code = (

@@ -13,8 +13,10 @@ from ..training.exports import ExportPlan
 from ..training.lengths import Length
 from ..training.measure import Value as Measurable
 from ..training.metric_list import Measured
+from ..training.modules import ModuleName
 from ..training.objective import LossTerm
 from ..training.plan import TrainPlan
+from ..training.renaming import Renamed
 from ..training.schedule import Schedule
 from ..training.tokenizers import Tokenizer
 from .change import Change, Section, turned
@@ -23,7 +25,19 @@ from .values import as_written, meaning, parts, shown
 LENGTH = ("steps", "epochs")
 ELSEWHERE = ("model", "recipe", "data", "bind", "dims", "phases", "run")
 """What is compared in another way, or follows from the model and the data."""
-WHOLE = (Length, Measurable, Recipe, LossTerm, Measured, Schedule, Tokenizer, Mapping, tree.Node)
+WHOLE = (
+    Length,
+    Measurable,
+    Recipe,
+    LossTerm,
+    Measured,
+    ModuleName,
+    Renamed,
+    Schedule,
+    Tokenizer,
+    Mapping,
+    tree.Node,
+)
 """What is told in one piece, being one thing to its reader."""
 
 

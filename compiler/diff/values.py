@@ -17,6 +17,8 @@ from ..semantics.number import Atom, Literal, Number, Operation, Reference, poly
 from ..semantics.tensor import Tensor
 from ..training.lengths import Length
 from ..training.measure import Value as Measurable
+from ..training.modules import ModuleName
+from ..training.renaming import Renamed
 from ..training.stage import ScheduleStage
 from ..training.tokenizers import Tokenizer
 
@@ -79,7 +81,7 @@ def shown(value: object) -> str:
             return "none"
         case bool():
             return "true" if value else "false"
-        case Length():
+        case Length() | ModuleName() | Renamed():
             return str(value)
         case OptionSet():
             given = [_given(value, name, v) for name, v in parts(value) if _is_given(value, name)]

@@ -28,6 +28,9 @@ class ModuleName(Frozen):
     span: Span
     quoted: bool = False
 
+    def __str__(self) -> str:
+        return f'"{self.text}"' if self.quoted else self.text
+
     @property
     def pattern(self) -> str:
         """A regular expression of the paths of modules that it is the name of."""

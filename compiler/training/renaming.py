@@ -40,10 +40,17 @@ class Renamed(Frozen):
     changes: tuple[str, ...]
     new: tuple[ModuleName, ...]
 
+    def __str__(self) -> str:
+        return " -> ".join([_listed(self.old), *self.changes, _listed(self.new)])
+
     def as_json(self) -> dict[str, Any]:
         """The form that settings hold."""
         old, new = ([name.text for name in names] for names in (self.old, self.new))
         return {"old": old, "changes": list(self.changes), "new": new}
+
+
+def _listed(names: Sequence[ModuleName]) -> str:
+    return str(names[0]) if len(names) == 1 else f"[{', '.join(map(str, names))}]"
 
 
 def _read_map(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
