@@ -114,7 +114,7 @@ def test_what_concerns_exports_alone_does_not_keep_from_training(place: Path) ->
         (["generate", "none.onnx", "--prompt", "a"], 1, "there is no file none.onnx"),
         (["generate", "story.txt", "--prompt", "a"], 1, "neither a run directory nor"),
         (["predict", "run", "--input", "none.npy"], 1, "there is no file none.npy"),
-        (["predict", "run", "--input", "story.txt"], 1, "is no kind of input"),
+        (["predict", "run", "--input", "story.txt"], 1, "does not make text of text"),
         (["export", "run", "-o", "out", "--to", "onx"], 2, "`--to onnx,torchscript`"),
         (["export", "run", "-o", "story.txt"], 1, "is no directory"),
         (["export", "run", "-o", "out", "--opset", "12"], 2, "invalid choice"),
