@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
-from training_cases import PICTURES, read, read_exports, spec
+from training_cases import read, read_exports, spec
 from training_mistakes import SIGMOID
 
 from dlspec.compiler.semantics.language import TRAIN_KEYS
@@ -185,52 +185,46 @@ NOTED = {
     "precision": "fp16",
     "parallel": "fsdp + tensor(2)",
     "compile": "true",
-    "ema": "0.999",
-    "freeze": "[stem]",
-    "rates": "[head = 10]",
-    "init": "he",
 }
 
 
 @pytest.mark.parametrize("key", NOTED)
 def test_what_can_be_left_out_leaves_a_recipe(key: str) -> None:
     """A note, and the rest of the recipe is checked and can be written as if it were not there."""
-    model = PICTURES.replace("Linear(classes)", "stem: Linear(16) -> head: Linear(classes)")
-    found = read(spec("pictures", {key: NOTED[key]}, model))
+    found = read(spec("pictures", {key: NOTED[key]}))
     assert {(d.code, d.severity) for d in found.diagnostics} == {("not-in-this-version", "note")}
     assert found.plan is not None and found.plan.runs
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("optimizer", "Lion(lr = 1e-4)"),
-        ("schedule", "one_cycle"),
-    ],
+    ("key", "value", "kind"), [("optimizer", "Lion(lr = 1e-4)", Lion), ("schedule", "one_cycle", OneCycle)]
 )
-def test_what_cannot_be_left_out_leaves_none(key: str, value: str) -> None:
+def test_what_cannot_be_left_out_leaves_none(
+    key: str, value: str, kind: type[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A recipe without it would be another one: it is planned and not written."""
+    monkeypatch.setattr(kind, "runs", False)
     found = read(spec("pictures", {key: value}))
     assert {(d.code, d.severity) for d in found.diagnostics} == {("not-in-this-version", "note")}
     assert found.plan is not None and not found.plan.runs
 
 
-@pytest.mark.parametrize("key", NOTED)
+BROKEN = {
+    "precision": "fp17",
+    "parallel": "fsdp + tensor(0)",
+    "kernels": "tritn",
+    "compile": "maybe",
+    "ema": "1.5",
+    "freeze": "[3]",
+    "rates": "[linear = 0]",
+    "start": 'weights("")',
+    "init": "he(gain = 0)",
+}
+
+
+@pytest.mark.parametrize("key", BROKEN)
 def test_a_note_waits_for_the_errors_of_its_line(key: str) -> None:
-    value = NOTED[key]
-    broken = {
-        "precision": "fp17",
-        "parallel": "fsdp + tensor(0)",
-        "kernels": "tritn",
-        "compile": "maybe",
-        "ema": "1.5",
-        "freeze": "[3]",
-        "rates": "[linear = 0]",
-        "start": 'weights("")',
-        "init": "he(gain = 0)",
-    }[key]
-    assert broken != value
-    found = read(spec("pictures", {key: broken}))
+    found = read(spec("pictures", {key: BROKEN[key]}))
     assert [d.severity for d in found.diagnostics] == ["error"]
 
 
