@@ -83,7 +83,7 @@ def test_a_resnet_on_folders(repo: Path, place: Path, capsys: pytest.CaptureFixt
     )
     for key, wide in (("64", "8"), ("128", "8"), ("256", "8"), ("512", "8")):
         Path(file).write_text(Path(file).read_text().replace(f"Basic({key}", f"Basic({wide}"))
-    options = ["classes=2", "train.batch=6", "train.epochs=8", "train.optimizer.lr=0.02"]
+    options = ["classes=2", "train.batch=6", "train.epochs=30", "train.optimizer.lr=0.02"]
     run("train", file, "--run", "run", *(word for one in options for word in ("--set", one)))
     assert answer(capsys, "evaluate", "run", "--split", "train")["values"]["accuracy"] > 0.8
     said = answer(capsys, "predict", "run", "--input", "flowers/rose/00.png")["outputs"][0]["logits"]

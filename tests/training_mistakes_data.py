@@ -12,6 +12,9 @@ LARGE = PICTURES.replace("[B, 1, 8, 8]", "[B, 1, 12, 12]")
 VIEWS = PICTURES.replace("image: [B, 1, 8, 8]", "view1: [B, 1, 8, 8], view2: [B, 1, 8, 8]").replace(
     "  flatten", "  view1 + view2 -> flatten"
 )
+GIVEN_LABELS = PICTURES.replace("image: [B, 1, 8, 8]", "image: [B, 1, 8, 8], label: int[B]").replace(
+    "  flatten ->", "  (image -> flatten) + (label -> Embedding(10, 64)) ->"
+)
 SCORES = PICTURES.replace("image: [B, 1, 8, 8]", "features: [B, 2]").replace("  flatten ->", " ")
 IRIS = SCORES.replace("[B, 2]", "[B, 4]").replace("classes = 10", "classes = 3")
 SPEAKS = PICTURES.replace("image: [B, 1, 8, 8]", "audio: [B, T, 1]").replace("  flatten ->", "  first ->")
@@ -257,6 +260,39 @@ DATA_MISTAKES = [
         right={"data": 'idx("a.gz", "b.gz") -> mixup(0.2)'},
     ),
     wrong("wrong-value", "0", "above 0", data="digits -> mixup(0)", right="digits -> mixup(0.2)"),
+    wrong(
+        "unfit-augmentation",
+        "color_jitter(0.4)",
+        "put it first",
+        data="digits -> normalize([0.5], [0.5]) -> color_jitter(0.4)",
+        right="digits -> color_jitter(0.4) -> normalize([0.5], [0.5])",
+    ),
+    wrong(
+        "conflict",
+        "data.label",
+        "`mixup` makes labels probabilities of the classes",
+        "`focal` takes one class",
+        "cross_entropy(logits, data.label)",
+        data="digits -> mixup",
+        loss="focal(logits, data.label)",
+        right={"data": "digits -> mixup"},
+    ),
+    wrong(
+        "conflict",
+        "data.label",
+        "`ignore` of `cross_entropy` takes one class",
+        data="digits -> cutmix",
+        loss="cross_entropy(logits, data.label, ignore = 3)",
+        right={"data": "digits -> cutmix"},
+    ),
+    wrong(
+        "conflict",
+        "mixup",
+        "the input `label` of MLP is int[B]",
+        data="digits -> mixup",
+        model=GIVEN_LABELS,
+        right="digits",
+    ),
     wrong(
         "unfit-augmentation",
         "random_flip",

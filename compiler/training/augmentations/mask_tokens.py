@@ -23,8 +23,9 @@ class MaskTokens(Augmentation):
     """`mask_tokens(15%)`: that `part` of the `tokens` is asked for in new `targets`, which are -100 elsewhere
     (Devlin et al. 2019).
 
-    Of those asked for, the part `random` is another token (10% where it is left out), the part `kept` is left as it is
-    (10%), and the rest is `token`: the last of the vocabulary where it is left out.
+    Of those asked for, the part `random` is a token drawn from the vocabulary (10% where it is left out), the part
+    `kept` is left as it is (10%), and the rest is `token`: the last of the vocabulary where it is left out. Places of
+    which nothing was asked before are not asked for. It acts in evaluation too, alike each time.
     """
 
     word: ClassVar[str] = "mask_tokens"

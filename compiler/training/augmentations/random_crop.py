@@ -12,7 +12,7 @@ from ..values import Size
 
 class RandomCrop(Augmentation):
     """`random_crop(32, pad = 4)`: a piece of `size` pixels (one number, or [height, width]) at a random place of the
-    picture, which gets `pad` black pixels on all sides first."""
+    picture, which gets `pad` black pixels on all sides first. In evaluation it is the piece in the middle."""
 
     word: ClassVar[str] = "random_crop"
     example: ClassVar[str] = "random_crop(8, pad = 2)"

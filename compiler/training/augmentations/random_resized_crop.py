@@ -13,7 +13,7 @@ class RandomResizedCrop(Augmentation):
     to `size` pixels (one number, or [height, width]) (Szegedy et al. 2015).
 
     Its area is a part of the picture's between those of `scale`, its width over its height lies between those of
-    `ratio`.
+    `ratio`. In evaluation the picture is scaled until it holds 8/7 of `size`, and the middle is taken: 224 of 256.
     """
 
     word: ClassVar[str] = "random_resized_crop"

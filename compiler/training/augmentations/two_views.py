@@ -27,7 +27,8 @@ def _read_flow(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
 class TwoViews(Augmentation):
     """`two_views(random_resized_crop(32) -> random_flip)`: the flow run twice on each picture, drawing anew.
 
-    `image` is gone; in its place there are `view1` and `view2`. What stands behind it changes both.
+    `image` is gone; in its place there are `view1` and `view2`. What stands behind it changes both. In evaluation,
+    where nothing is drawn, they are alike.
     """
 
     word: ClassVar[str] = "two_views"

@@ -20,7 +20,8 @@ class Idx(DataSource):
     Fields: `image`, [1, height, width] from 0 to 1, and `label` where there are `labels`. `size` and `classes` say
     what the files hold, where the model is to be held against that before they are opened. The validation part is two
     files of its own (`validation = ["test-images.gz", "test-labels.gz"]`), or pictures kept back by `split`,
-    [0.9, 0.1] where it is left out.
+    [0.9, 0.1] where it is left out; which these are is the same for every seed. Files are plain or gzipped, whatever
+    they are called.
     """
 
     word: ClassVar[str] = "idx"
