@@ -11,6 +11,8 @@ from training_mistakes import SIGMOID
 from dlspec.compiler.semantics.language import TRAIN_KEYS
 from dlspec.compiler.training import cadence, language, registry
 from dlspec.compiler.training.base import Options
+from dlspec.compiler.training.optimizers.lion import Lion
+from dlspec.compiler.training.schedules.one_cycle import OneCycle
 from dlspec.grammar import Diagnostic
 
 pytestmark = pytest.mark.no_torch
