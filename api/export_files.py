@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import __version__
 from ..runtime.errors import Refused
 from .compilation import LATER
+from .inner_models import inner_models, open_inner
 from .input_ranges import input_ranges
 from .trained import Trained, metadata_of
 
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..compiler.backends.onnx.weights import WeightSource
-    from ..compiler.pipeline import Artefact
+    from ..compiler.pipeline import Analysis, Artefact
     from ..compiler.training.format import Format
     from ..runtime.checkpoint import Checkpoint
     from ..runtime.export.proof import Proof, Runner
     from ..runtime.metadata import Metadata
+
+Weight = TypeVar("Weight")
 
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt"}
 WEIGHTS = "model.safetensors"
@@ -33,35 +36,59 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True)
 class File:
-    """`outputs` are those that it holds; left out, it holds all of the model."""
+    """`outputs` are those that it holds; left out, it holds all of the model. `inner` names a model inside the trained
+    one, where it is that which the file holds."""
 
     format: str
     name: str
     outputs: tuple[str, ...] | None = None
+    inner: str | None = None
 
 
 def chosen_files(trained: Trained, formats: list[str] | None) -> list[File]:
-    """What is written: the formats asked for, else what the spec's export section says, else all there are.
+    """What is written of the models that have an export section, the trained one and those inside it, or of the trained
+    one where none has: the formats asked for, else what the sections say, else all there are.
 
-    Raises Refused where the section asks for what this version has not.
+    Raises Refused where a section asks for what this version has not.
     """
     from ..compiler.pipeline import analyse
 
     record = trained.record
     analysis = analyse(record.source, record.overrides, allow_python=trained.allow_python)
     model = trained.program.options.model_class
-    section = analysis.exports.get(model)
-    named = {} if section is None else {type(file).word: _file(file) for file in section.files}
-    stem = trained.program.name
-    if formats is None and analysis.spec is not None and model in analysis.spec.scope.exports:
-        item = analysis.spec.scope.exports[model]
-        inside = (d for d in analysis.diagnostics if item.span.start <= d.span.start < item.span.end)
-        later = [d.message for d in inside if d.code == LATER]
-        if later or section is None:
-            what = "\n".join(later) or "the export section of the spec cannot be used"
-            raise Refused(what, f"`--to {','.join(SUFFIXES)}` writes plain files of these formats.")
-        return [_file(file) for file in section.files]
-    return [named.get(kind) or File(kind, f"{stem}{SUFFIXES[kind]}") for kind in formats or SUFFIXES]
+    shipped = [name for name in _models(trained, analysis) if _ships(name, analysis)]
+    files: list[File] = []
+    for name in shipped or [model]:
+        inner = None if name == model else name
+        if formats is None and shipped:
+            files += [_file(file, inner) for file in _section(name, analysis)]
+            continue
+        section = analysis.exports.get(name)
+        named = {} if section is None else {type(file).word: _file(file, inner) for file in section.files}
+        stem = trained.program.name if inner is None else inner.lower()
+        files += [named.get(kind) or File(kind, f"{stem}{SUFFIXES[kind]}", inner=inner) for kind in formats or SUFFIXES]
+    return files
+
+
+def _models(trained: Trained, analysis: Analysis) -> list[str]:
+    """The trained model, then those inside it."""
+    graph = None if trained.artefact is None else trained.artefact.graph
+    return [trained.program.options.model_class, *(inner_models(graph, analysis) if graph is not None else ())]
+
+
+def _ships(model: str, analysis: Analysis) -> bool:
+    return analysis.spec is not None and model in analysis.spec.scope.exports
+
+
+def _section(model: str, analysis: Analysis) -> tuple[Format, ...]:
+    assert analysis.spec is not None
+    item, section = analysis.spec.scope.exports[model], analysis.exports.get(model)
+    inside = (d for d in analysis.diagnostics if item.span.start <= d.span.start < item.span.end)
+    later = [d.message for d in inside if d.code == LATER]
+    if later or section is None:
+        what = "\n".join(later) or "the export section of the spec cannot be used"
+        raise Refused(what, f"`--to {','.join(SUFFIXES)}` writes plain files of these formats.")
+    return section.files
 
 
 def export_files(
@@ -84,7 +111,7 @@ def export_files(
     with staged(target) as folder, ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dlspec-")))
         for file in files:
-            writer = _writer(file.format, artefact)(artefact, metadata, model, found, weights, file.outputs)
+            writer = _open_writer(file, trained, artefact, metadata, model, found, weights)
             held = writer.write(folder / file.name)
             if file.format == "onnx":
                 from ..runtime.export import check_onnx
@@ -103,9 +130,33 @@ def export_files(
         )
 
 
+def _open_writer(
+    file: File,
+    trained: Trained,
+    artefact: Artefact,
+    metadata: Metadata,
+    model: nn.Module,
+    checkpoint: Checkpoint,
+    weights: str | None,
+) -> _Writer:
+    """What writes a file, of the trained model or of one inside it."""
+    kind = _writer(file.format, artefact)
+    if file.inner is None:
+        return kind(artefact, metadata, model, checkpoint, weights, file.outputs)
+    from ..compiler.pipeline import analyse
+
+    record = trained.record
+    analysis = analyse(record.source, record.overrides, allow_python=trained.allow_python)
+    inner = open_inner(file.inner, metadata, artefact.graph, analysis)
+    place = f"{inner.path}."
+    part = model.get_submodule(inner.path)
+    return kind(inner.artefact, inner.metadata, part, checkpoint, weights, file.outputs, place)
+
+
 @dataclass(frozen=True)
 class _Writer:
-    """Writes one format of a trained model, and runs what was written. `metadata` is that of the whole model."""
+    """Writes one format of a model, and runs what was written. `metadata` is that of the whole model; `place` begins
+    its names in the checkpoint, where it stands inside the model that was trained."""
 
     artefact: Artefact
     metadata: Metadata
@@ -113,6 +164,7 @@ class _Writer:
     checkpoint: Checkpoint
     weights: str | None
     outputs: tuple[str, ...] | None
+    place: str = ""
 
     def write(self, path: Path) -> Metadata:
         """Write it; what the file says about itself."""
@@ -137,8 +189,12 @@ class _Onnx(_Writer):
             beside = path.with_name(WEIGHTS)
             if not beside.exists():
                 shutil.copyfile(stored, beside)
-            return self._save(path, SafetensorsFile(beside).by_reference())
-        return self._save(path, SafetensorsFile(stored))
+            return self._save(path, self._own(SafetensorsFile(beside).by_reference()))
+        return self._save(path, self._own(SafetensorsFile(stored)))
+
+    def _own(self, stored: Mapping[str, Weight]) -> dict[str, Weight]:
+        """Of the weights of a checkpoint those of this model, under their names in it."""
+        return {n.removeprefix(self.place): weight for n, weight in stored.items() if n.startswith(self.place)}
 
     def write_other(self, path: Path, other: nn.Module) -> Metadata:
         from ..runtime.checkpoint import tensors_of
@@ -244,12 +300,11 @@ def _prove(writer: _Writer, path: Path, held: Metadata, step: int, scratch: Path
     return prove(run, writer.model, held, step=step, whole=writer.metadata, ranges=ranges, shaken=shaken)
 
 
-def _file(format: Format) -> File:
-    """A line of an export section."""
+def _file(format: Format, inner: str | None = None) -> File:
+    """A line of an export section, of the trained model or of one inside it."""
     outputs = getattr(format, "outputs", None)
-    return File(
-        type(format).word, _file_name(format.path), None if outputs is None else tuple(name for name, _ in outputs)
-    )
+    kept = None if outputs is None else tuple(name for name, _ in outputs)
+    return File(type(format).word, _file_name(format.path), kept, inner)
 
 
 def _file_name(path: str) -> str:

@@ -293,6 +293,26 @@ def emit(
     )
 
 
+@room_for_depth()
+def emit_alone(analysis: Analysis, model: str) -> Artefact:
+    """A model of what was analysed without a recipe: one that stands inside another, and is exported by itself."""
+    from .backends.pytorch.module import emit_module
+
+    assert analysis.spec is not None
+    graph, source_name = analysis.graphs[model], f"{analysis.spec.name}.dlspec"
+    return Artefact(
+        name=analysis.spec.name,
+        graph=graph,
+        model_code=emit_module(graph, source_name),
+        export_code=emit_module(run_passes(graph, EXPORT_PASSES), source_name, exporting=True),
+        recipe_code=None,
+        settings=None,
+        diagnostics=analysis.diagnostics,
+        imports=analysis.imports,
+        beside=files_beside(graph),
+    )
+
+
 def _kernel_file(spec: Spec, word: str, tiles: Mapping[str, Any]) -> KernelFile | None:
     """`auto` is the plain form for who does not know where it will run."""
     if word != "triton":
@@ -320,11 +340,12 @@ def _with_kernels(graph: Graph, kernels: KernelFile | None, plan: TrainPlan | No
         return graph
     from .backends.triton.fuse_adds import fuse_adds
     from .backends.triton.fuse_gates import fuse_gates
+    from .backends.triton.fuse_linears import fuse_linears
     from .backends.triton.fuse_loss import fuse_loss, loss_in_model
     from .backends.triton.narrow_norms import narrow_norms
 
     loss = None if plan is None else loss_in_model(graph, plan)
-    graph = fuse_gates(fuse_adds(graph))
+    graph = fuse_linears(fuse_gates(fuse_adds(graph)))
     return narrow_norms(graph if loss is None else fuse_loss(graph, loss))
 
 

@@ -219,8 +219,8 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
         name=data["name"],
         recipe=data["recipe"],
         model_class=model["class"],
-        inputs=tuple(_port(port) for port in model["inputs"]),
-        outputs=tuple(_port(port) for port in model["outputs"]),
+        inputs=tuple(read_port(port) for port in model["inputs"]),
+        outputs=tuple(read_port(port) for port in model["outputs"]),
         limits=dict(model["limits"]),
         least=dict(model.get("least", {})),  # of a run made before there were any
         data=data["data"],
@@ -248,7 +248,8 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
     )
 
 
-def _port(port: Mapping[str, Any]) -> Port:
+def read_port(port: Mapping[str, Any]) -> Port:
+    """An input or output, as the compiler describes it."""
     return Port(port["name"], port["dtype"], tuple(port["dims"]))
 
 

@@ -220,7 +220,7 @@ def emitted_model(name: str, overrides: str = "", device: str = "meta") -> Any:
 
 @pytest.mark.parametrize("name", SIZES)
 def test_the_emitted_model_has_the_planned_size(name: str) -> None:
-    assert sum(p.numel() for p in emitted_model(name).parameters()) == SIZES[name]
+    assert sum(p.numel() for p in emitted_model(name).parameters() if p.requires_grad) == SIZES[name]
 
 
 def run(graph: Graph, model: Any, device: str) -> None:

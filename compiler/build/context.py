@@ -17,6 +17,7 @@ from ..semantics.tensor import UNKNOWN, Type, seen_outside
 from .circles import ENDLESS_HELP
 from .draft import UnitDraft
 from .env import Env, Labelled, OpenFlow
+from .labels import free_stem
 from .untried import Untried
 
 
@@ -171,6 +172,7 @@ class Context(Frozen, eq=False):
 
     def free_name(self, stem: str) -> str:
         """`linear`, then `linear_2`, ...: what is free in the unit, or in the layer whose argument this is."""
+        stem = free_stem(stem)
         if self.inside is None:
             return self.owner.free_name(stem)
         names = chain([stem], (f"{stem}_{number}" for number in count(2)))

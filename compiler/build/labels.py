@@ -18,7 +18,7 @@ TAKEN = frozenset(
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule
     share_memory state_dict to to_empty train training type xpu zero_grad
-    init_weights tie_weights
+    init_weights tie_weights update_copies
     """.split()
 )
 
@@ -44,6 +44,11 @@ def check_name(name: tree.Name, report: Report) -> None:
         help=f"write `{other}`",
         fixes=(Fix(name.span, other),),
     )
+
+
+def free_stem(stem: str) -> str:
+    """What a module without a label is called after its layer or block, where PyTorch or Python has that name."""
+    return f"{stem}_layer" if stem in TAKEN or keyword.iskeyword(stem) else stem
 
 
 def check_label(name: tree.Name, report: Report) -> None:
