@@ -58,6 +58,21 @@ def test_nothing_is_said_of_what_is_right(start: str) -> None:
     assert found(start) == []
 
 
+@pytest.mark.parametrize(
+    ("constants", "said"),
+    [
+        ('names = ["fc" -> transpose -> "head", ["a", "b"] -> "body.stem"]', set()),
+        ('names = ["fc" -> "hed"]', {("unknown-module", '"hed"')}),
+        ('names = ["fc", "head"]', {("wrong-value", "names")}),
+        ("names = 3", {("wrong-value", "names")}),
+    ],
+)
+def test_a_map_may_be_a_constant(constants: str, said: set[tuple[str, str]]) -> None:
+    text = TEXT.format(start='weights("m.safetensors", map = names)')
+    source = Source("net.dlspec", text.replace("dlspec 1\n", f"dlspec 1\n{constants}\n"))
+    assert {(d.code, d.span.text) for d in analyse(source).diagnostics} == said
+
+
 @pytest.mark.parametrize("start", RIGHT)
 def test_it_is_laid_out_as_it_means(start: str) -> None:
     source = Source("net.dlspec", TEXT.format(start=start))

@@ -384,6 +384,36 @@ def test_a_model_inside_another(repo: Path, tmp_path: Path) -> None:
     require_equal("bert", theirs, model.get_submodule("bert"))
 
 
+def as_torchvision_has_it(name: str) -> str:
+    """The name of a weight of a ResNet of transformers in torchvision's files."""
+    name = re.sub(r"^resnet\.embedder\.embedder\.convolution", "conv1", name)
+    name = re.sub(r"^resnet\.embedder\.embedder\.normalization", "bn1", name)
+    name = re.sub(r"^resnet\.encoder\.stages\.(\d)\.layers", lambda stage: f"layer{int(stage[1]) + 1}", name)
+    name = re.sub(r"layer\.(\d)\.convolution", lambda layer: f"conv{int(layer[1]) + 1}", name)
+    name = re.sub(r"layer\.(\d)\.normalization", lambda layer: f"bn{int(layer[1]) + 1}", name)
+    name = name.replace("shortcut.convolution", "downsample.0").replace("shortcut.normalization", "downsample.1")
+    return name.replace("classifier.1", "fc")
+
+
+def test_transfer_learning_starts_from_the_residual_network_as_it_is_published(repo: Path, tmp_path: Path) -> None:
+    """`specs/transfer.dlspec` with the names of torchvision: with the other head put in, both see the same."""
+    torch.manual_seed(3)
+    sizes = [64, 128, 256, 512]
+    config = transformers.ResNetConfig(hidden_sizes=sizes, depths=[2] * 4, layer_type="basic", num_labels=11)
+    theirs = transformers.ResNetForImageClassification(config)
+    with torch.no_grad():
+        theirs.train()(torch.rand(8, 3, 64, 64))  # running statistics of their own
+    theirs.eval()
+    file = {as_torchvision_has_it(name): tensor for name, tensor in theirs.state_dict().items()}
+    save_file(file, tmp_path / "resnet18.safetensors")
+    ours = started(program((repo / "specs" / "transfer.dlspec").read_text(), ["classes=11"]), tmp_path)
+    image = torch.rand(3, 3, 64, 96)
+    with torch.no_grad():
+        ours.get_parameter("head.weight").copy_(file["fc.weight"])
+        ours.get_parameter("head.bias").copy_(file["fc.bias"])
+        torch.testing.assert_close(ours(image), theirs(image).logits, atol=1e-5, rtol=1e-5)
+
+
 ENCODER = """
 model Encoder: (source: int[B, S]) -> (states: [B, S, dim]) {
   real = source != pad

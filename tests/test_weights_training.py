@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -183,15 +183,36 @@ def transfer(repo: Path, **replaced: str) -> Program:
     return program(text, ["classes=3", "train.epochs=2", "train.batch=6"])
 
 
+def published(repo: Path, folder: Path) -> dict[str, Tensor]:
+    """The weights of specs/resnet18.dlspec by our names, written under those of torchvision."""
+    resnet = program((repo / "specs" / "resnet18.dlspec").read_text()).make_model()
+    weights = {name: tensor.clone() for name, tensor in resnet.state_dict().items()}
+    weights["stem.norm.running_mean"] += 0.5
+    names = {
+        r"^stem\.conv": "conv1",
+        r"^stem\.norm": "bn1",
+        r"^stage(\d)\.basic\.": r"layer\1.0.",
+        r"^stage(\d)\.basic_2\.": r"layer\1.1.",
+        r"\.norm(\d)\.": r".bn\1.",
+        r"\.skip\.conv2d": ".downsample.0",
+        r"\.skip\.batch_norm": ".downsample.1",
+        r"^head": "fc",
+    }
+    theirs = {}
+    for name, tensor in weights.items():
+        for ours, other in names.items():
+            name = re.sub(ours, other, name)
+        theirs[name] = tensor
+    write(folder / "resnet18.safetensors", theirs)
+    return weights
+
+
 @pytest.mark.slow
 def test_transfer_learning_from_a_spec_that_comes_with_dlspec(repo: Path, tmp_path: Path) -> None:
     """From the weights of specs/resnet18.dlspec: the stem stays, the head learns other classes, and a run that is
     stopped ends as one that is not, to the last bit."""
     pictures(tmp_path / "pets", 3, 8)
-    resnet = program((repo / "specs" / "resnet18.dlspec").read_text(), ["classes=1000"]).make_model()
-    weights: dict[str, Any] = {name: tensor.clone() for name, tensor in resnet.state_dict().items()}
-    weights["stem.norm.running_mean"] += 0.5
-    write(tmp_path / "resnet18.safetensors", weights)
+    weights = published(repo, tmp_path)
     run = transfer(repo)
     notes = Notes()
     result = train(run, tmp_path, tmp_path / "whole", display=notes)
@@ -214,12 +235,11 @@ def test_transfer_learning_from_a_spec_that_comes_with_dlspec(repo: Path, tmp_pa
 def test_the_head_learns_ten_times_as_fast(repo: Path, tmp_path: Path) -> None:
     """`rates = [head = 10]` beside `start`: after one step of Adam each weight has moved by its rate."""
     pictures(tmp_path / "pets", 3, 4)
-    resnet = program((repo / "specs" / "resnet18.dlspec").read_text(), ["classes=1000"]).make_model()
-    write(tmp_path / "resnet18.safetensors", resnet.state_dict())
+    before = published(repo, tmp_path)
     run = transfer(repo, **{"warmup(5%) -> cosine(to = 0)": "constant", "decay = 0.01": "decay = 0"})
     one = replace(run, settings={**run.settings, "epochs": None, "steps": 1})
     train(one, tmp_path, tmp_path / "run")
-    trained, before = trained_weights(tmp_path / "run"), resnet.state_dict()
+    trained = trained_weights(tmp_path / "run")
     fresh = run.make_model().state_dict()
     head = (trained["head.weight"] - fresh["head.weight"]).abs()
     body = (trained["stage1.basic.conv1.weight"] - before["stage1.basic.conv1.weight"]).abs()

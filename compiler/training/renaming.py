@@ -9,7 +9,7 @@ from ...grammar import tree
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..options import Kind
-from ..semantics.evaluate import FAULT, Scope
+from ..semantics.evaluate import FAULT, Recipe, Scope
 from ..semantics.report import Report
 from .base import ReadBy
 from .language import Vocabulary
@@ -54,9 +54,8 @@ def _listed(names: Sequence[ModuleName]) -> str:
 
 
 def _read_map(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
-    entries = flow.entries if isinstance(flow, tree.List) else (flow,)
     own = Report()
-    found = [_renamed(entry, own) for entry in entries]
+    found = [_renamed(entry, own) for entry in _entries(flow, scope)]
     if not found:
         own.error("wrong-value", "`map` takes a list of names", flow.span, "an empty list", help="take it out")
     renamed = tuple(one for one in found if one is not None)
@@ -65,6 +64,18 @@ def _read_map(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
     for diagnostic in own.diagnostics:
         report.add(diagnostic)
     return FAULT if own.failed else renamed
+
+
+def _entries(flow: tree.Flow, scope: Scope) -> Sequence[tree.Flow | tree.Entry]:
+    """Those of a list, or of a constant of the file that is one."""
+    match flow:
+        case tree.List(entries=entries):
+            return entries
+        case tree.Stage(path=tree.Path(parts=(name,)), args=None, body=None):
+            value = scope.find(name)
+            if isinstance(value, tuple):
+                return [one.flow if isinstance(one, Recipe) else flow for one in value]
+    return (flow,)
 
 
 Renaming = Annotated[Any, Kind(lambda value: value), ReadBy(_read_map)]
