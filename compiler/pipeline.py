@@ -340,12 +340,11 @@ def _with_kernels(graph: Graph, kernels: KernelFile | None, plan: TrainPlan | No
         return graph
     from .backends.triton.fuse_adds import fuse_adds
     from .backends.triton.fuse_gates import fuse_gates
-    from .backends.triton.fuse_linears import fuse_linears
     from .backends.triton.fuse_loss import fuse_loss, loss_in_model
     from .backends.triton.narrow_norms import narrow_norms
 
     loss = None if plan is None else loss_in_model(graph, plan)
-    graph = fuse_linears(fuse_gates(fuse_adds(graph)))
+    graph = fuse_gates(fuse_adds(graph))
     return narrow_norms(graph if loss is None else fuse_loss(graph, loss))
 
 
