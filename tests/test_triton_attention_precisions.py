@@ -63,9 +63,17 @@ def test_one_file_serves_all(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 
 PLAIN = AttentionFeatures(
     width=64, group=1, causal=True, square=True, window=False, prefix="none", documents=False, mask="none",
-    softcap=False, alibi=False, score=None, dropout=False, scaled=False,
+    softcap=False, alibi=False, score=None, bias="none", dropout=False, scaled=False,
 )  # fmt: skip
-FULL = {"group": 2, "window": True, "mask": "keys", "softcap": True, "alibi": True, "dropout": True}
+FULL = {
+    "group": 2,
+    "window": True,
+    "mask": "keys",
+    "softcap": True,
+    "alibi": True,
+    "dropout": True,
+    "bias": "each",
+}
 """What takes the most registers."""
 
 
@@ -76,7 +84,7 @@ def hold(width: int, options: dict[str, object], target: str) -> None:
     kernels = loaded_for_gpu(file.text("net.dlspec"))
     with recording(kernels, 9 if target == "sm_90" else 8) as launches:
         start(kernels, next(iter(file.variants.values())), 1, torch.float32)
-    assert len(launches) == 4
+    assert len(launches) == 4 + ("bias" in options)
     for launch in launches:
         code = machine_code(kernels, launch, target)
         assert code.stack <= 64 and code.shared <= 65_536 + 2_048 * (target != "gfx942"), launch.name

@@ -34,11 +34,16 @@ CASES = {
     "soft cap, alibi, scale": "causal = true, softcap = 2, alibi = true, scale = 0.3",
     "rotary": "causal = true, rotary = 10_000, qk_norm = RMSNorm",
     "own score": "causal = true, score = tilt(slope = Weight([2]), by = Weight([2], init = ones))",
+    "added": "score = near",
+    "added, learned": "causal = true, score = x -> RelativeBias(2, buckets = 8, causal = true)",
+    "added for each": "causal = true, window = 9, score = each_near, mask = keys, softcap = 2, alibi = true",
     "dropout": "causal = true, dropout = 0.2",
 }
 INPUTS = {
     "prefix": ("int[B]", torch.tensor([3, 33])),
     "documents": ("int[B, T]", torch.tensor([[i // 15 for i in range(LENGTH)], [i % 3 for i in range(LENGTH)]])),
+    "near": ("[2, T, T]", torch.arange(2 * LENGTH * LENGTH).reshape(2, LENGTH, LENGTH) % 11 / 5 - 1),
+    "each_near": ("[B, 2, T, T]", torch.arange(4 * LENGTH**2).reshape(2, 2, LENGTH, LENGTH) % 13 / 5 - 1),
     "keys": ("bool[B, T]", torch.arange(2 * LENGTH).reshape(2, LENGTH) % 7 != 3),
     "pairs": ("bool[B, T, T]", torch.arange(2 * LENGTH * LENGTH).reshape(2, LENGTH, LENGTH) % 5 != 3),
 }
@@ -69,11 +74,12 @@ def made(module: ModuleType) -> nn.Module:
 
 def run(model: nn.Module, given: list[Tensor]) -> list[Tensor]:
     """The output, and the gradients of all weights and of what came in."""
-    x = given[0].clone().requires_grad_()
-    y = model(x, *given[1:])
+    given = [one.clone().requires_grad_(one.is_floating_point()) for one in given]
+    y = model(*given)
     torch.manual_seed(0)
     d = torch.randn(y.shape)
-    return [y, *torch.autograd.grad(y, [x, *model.parameters()], d)]
+    leaves = [one for one in given if one.requires_grad]
+    return [y, *torch.autograd.grad(y, [*leaves, *model.parameters()], d)]
 
 
 @pytest.fixture(autouse=True)
@@ -137,16 +143,16 @@ def test_a_model_without_what_has_kernels_has_no_such_file() -> None:
 
 
 def test_where_there_are_no_kernels_for_an_option_the_plain_form_stands() -> None:
-    """A learned value that is added to the scores has none as yet."""
     text = """\
 dlspec 1
-model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
-  x -> attn: SelfAttention(2, score = x -> RelativeBias(2)) as y
+model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 24]) {
+  x -> Linear(24) as v
+  x -> attend(keys = x, values = v, heads = 2) as y
 }
 """
     artefact = compiled(text)
-    assert "F.scaled_dot_product_attention(" in artefact.model_code and artefact.variants == {}
-    assert "SelfAttention" in artefact.without_kernels
+    assert artefact.files == compiled(text, "torch").files
+    assert artefact.without_kernels == {"attend": "values that are not as wide as keys"}
 
 
 class TestOperators:

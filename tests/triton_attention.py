@@ -111,6 +111,7 @@ def features(T: int, S: int, options: Options) -> dict[str, bool]:
         "SOFTCAP": options.softcap is not None,
         "SCORE": options.weights is not None,
         "BIAS": options.bias is not None,
+        "BIAS_EACH": options.bias is not None and options.bias.ndim == 4,
         "ALIBI": options.slopes is not None,
         "DROPOUT": options.drop > 0,
     }
@@ -134,7 +135,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: Options, tiles: Tiles) -> 
 def backward(
     q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, d_out: Tensor, options: Options, tiles: Tiles
 ) -> list[Tensor]:
-    """The gradients of q, k, v, and of the score's weights where there are any."""
+    """The gradients of q, k, v, and of the score's weights and of what is added to it where there are any."""
     B, T, heads, width = q.shape
     S, kv_heads = k.shape[1:3]
     d_q, d_k, d_v, delta = (torch.full(x.shape, float("nan"), dtype=x.dtype, device=x.device) for x in (q, k, v, lse))
@@ -155,7 +156,19 @@ def backward(
         **_constants(q, k, options, tiles),
         LANES=1,
     )
-    return [d_q, d_k, d_v, *([] if options.weights is None else [shares.sum((0, 2)).T])]
+    found = [d_q, d_k, d_v, *([] if options.weights is None else [shares.sum((0, 2)).T])]
+    if options.bias is None:
+        return found
+    d_bias = torch.full_like(options.bias, float("nan"))
+    grid = (-(-S // tiles.n), blocks, heads if options.bias.ndim == 3 else B * heads)
+    constants = _constants(q, k, options, tiles)
+    del constants["RAGGED"]
+    arguments = _arguments(width, options, options.documents, tiles.m)
+    del arguments[9]  # spans of documents: a tile's places are given
+    template("attention_bias").attention_backward_bias[grid](
+        *(*inputs, lse, delta, d_bias, *rows, B, T, S, heads), *arguments, **constants
+    )
+    return [*found, d_bias]
 
 
 def _padded(width: int) -> int:
@@ -172,13 +185,11 @@ def _source(x: Tensor, rows: int, tiles: Tiles) -> Any:
 
 
 def _arguments(width: int, options: Options, documents: Tensor | None, block: int) -> list[Any]:
-    bias = options.bias
     return [
         options.scale or width**-0.5,
         options.softcap or 0.0,
         options.slopes,
-        bias,
-        0 if bias is None or bias.ndim == 3 else bias.stride(0),
+        options.bias,
         options.weights,
         options.window or 0,
         options.prefix if isinstance(options.prefix, int) else 0,

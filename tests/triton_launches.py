@@ -158,6 +158,7 @@ def _attention(features: AttentionFeatures, dtype: torch.dtype) -> list[Any]:
     values = {
         "prefix": torch.zeros(B, dtype=torch.int64) if features.prefix == "each" else 30,
         "documents": torch.zeros(B, T, dtype=torch.int64),
+        "bias": _leaf(*(B, heads, T, S)[features.bias == "one" :]),
         "mask": torch.zeros((B, T, S) if features.mask == "pairs" else (B, S), dtype=torch.bool),
         "slopes": torch.empty(heads),
         "weights": _leaf(len(features.score.by_head), heads) if features.score is not None else None,

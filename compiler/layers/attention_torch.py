@@ -190,7 +190,8 @@ class _ClassText:
             lines.append("q, k = self.q_norm(q), self.k_norm(k)")
         if self.rotary:
             lines.append("q, k = self.rotary(q, k)")
-        options = [name for name, side in layer.given() if side in (layer.prefix, layer.documents, layer.mask)]
+        taken = (layer.prefix, layer.documents, layer.score, layer.mask)
+        options = [name for name, side in layer.given() if side in taken]
         if layer.prefix is not None and not isinstance(layer.prefix, Side):
             options.insert(0, "self.prefix")
         if self.slopes:
@@ -217,10 +218,12 @@ class _ClassText:
         if self.linears is None:
             return [], ("self.q(x)", f"self.k({source})", f"self.v({source})")
         names = "kv" if self.layer.sequences else "qkv"
-        made = f"{', '.join(names)} = {self.linears}({', '.join([source, *(f'self.{name}' for name in names)])})"
-        # Values would keep the memory of what they lie beside, which is not needed once it is turned.
-        v = "v.contiguous()" if self.rotary else "v"
-        return [made], ("q" if "q" in names else "self.q(x)", "k", v)
+        made = [f"{', '.join(names)} = {self.linears}({', '.join([source, *(f'self.{name}' for name in names)])})"]
+        if self.rotary:
+            # Values would keep the memory of what they lie beside.
+            alone = "q and k, which are" if "q" in names else "k, which is"
+            made += [f"# Apart from {alone} let go when turned.", "v = v.contiguous()"]
+        return made, ("q" if "q" in names else "self.q(x)", "k", "v")
 
     def _shapes_of_heads(self) -> str:
         grouped, other = self.layer.grouped, bool(self.layer.sequences)

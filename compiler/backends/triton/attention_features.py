@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar
 
 from ...layers.attention import Attention
@@ -25,13 +24,6 @@ class AttentionFeatures(Variant):
     """What is fixed when the kernels are written. Numbers that only they compute with are arguments."""
 
     kind: ClassVar[str] = "attention"
-    tables: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "ATTENTION_FORWARD": "forward",
-            "ATTENTION_BACKWARD_KEYS": "backward",
-            "ATTENTION_BACKWARD_QUERIES": "backward",
-        }
-    )
 
     width: int
     """Of a head."""
@@ -49,6 +41,8 @@ class AttentionFeatures(Variant):
     softcap: bool
     alibi: bool
     score: ScoreFunction | None
+    bias: str
+    """What is added to the scores: "none", "one" table for all examples, or one for "each"."""
     dropout: bool
     scaled: bool
     """Whether scores have a scale of their own."""
@@ -56,6 +50,12 @@ class AttentionFeatures(Variant):
     @property
     def entry(self) -> str:
         return "attention"
+
+    @property
+    def tables(self) -> Mapping[str, str]:
+        of_bias = {} if self.bias == "none" else {"ATTENTION_BACKWARD_BIAS": "backward"}
+        backward = {"ATTENTION_BACKWARD_KEYS": "backward", "ATTENTION_BACKWARD_QUERIES": "backward"}
+        return {"ATTENTION_FORWARD": "forward"} | backward | of_bias
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -94,7 +94,8 @@ class AttentionFeatures(Variant):
                 "PAIR_MASK": self.mask == "pairs",
                 "SOFTCAP": self.softcap,
                 "SCORE": self.score is not None,
-                "BIAS": False,
+                "BIAS": self.bias != "none",
+                "BIAS_EACH": self.bias == "each",
                 "ALIBI": self.alibi,
             }
         )
@@ -102,13 +103,14 @@ class AttentionFeatures(Variant):
 
 def attention_features(layer: Attention, x: Tensor) -> AttentionFeatures:
     """Raises NoKernel where the plain form has to do."""
-    if isinstance(layer.score, Side):
-        raise NoKernel("a value that is added to the scores")
     if not equal(layer.width_of_head(x), layer.width_of_value(x)):
         raise NoKernel("values that are not as wide as keys")
     width, group = _whole(layer.width_of_head(x)), _whole(layer.heads) // _whole(layer.key_heads())
     if width > WIDEST:
         raise NoKernel(f"heads wider than {WIDEST}")
+    bias = "none"
+    if isinstance(layer.score, Side):
+        bias = "each" if layer.score.type.rank == 4 else "one"
     mask = "none" if layer.mask is None else "pairs" if layer.mask.type.rank == 3 else "keys"
     return AttentionFeatures(
         width=width,
@@ -121,7 +123,8 @@ def attention_features(layer: Attention, x: Tensor) -> AttentionFeatures:
         mask=mask,
         softcap=layer.softcap is not None,
         alibi=layer.alibi,
-        score=layer.score,
+        score=layer.score if isinstance(layer.score, ScoreFunction) else None,
+        bias=bias,
         dropout=layer.dropout.value != 0,
         scaled=layer.scale is not None,
     )

@@ -33,7 +33,7 @@ def plain_lines(features: AttentionFeatures, given: Sequence[Given]) -> list[str
 def _plainly_causal(features: AttentionFeatures) -> bool:
     """PyTorch's own attention has a word for it."""
     hidden = features.window or features.prefix != "none" or features.documents or features.mask != "none"
-    others = features.alibi or features.softcap or features.score is not None
+    others = features.alibi or features.softcap or features.score is not None or features.bias != "none"
     return features.causal and features.square and not hidden and not others
 
 
@@ -77,11 +77,13 @@ def _positions(features: AttentionFeatures) -> list[str]:
 def _by_pytorch(features: AttentionFeatures) -> list[str]:
     options, lines = ["q", "k", "v"], list[str]()
     seen = bool(_seen(features))
-    if features.alibi:
-        bias = "-slopes[:, None, None] * distance.abs()"
+    bias = _bias(features)
+    if bias:
         if seen:
-            bias = f'({bias}).masked_fill(~seen, float("-inf"))'
-        lines.append(f"bias = {bias}")
+            whole = bias if bias.isidentifier() else f"({bias})"
+            bias = f'{whole}.masked_fill(~seen, float("-inf"))'
+        if bias != "bias":
+            lines.append(f"bias = {bias}")
         options.append("attn_mask=bias.to(q.dtype)")
     elif seen:
         options.append("attn_mask=seen")
@@ -96,6 +98,14 @@ def _by_pytorch(features: AttentionFeatures) -> list[str]:
     return [*lines, f"y = F.scaled_dot_product_attention({', '.join(options)})"]
 
 
+def _bias(features: AttentionFeatures) -> str:
+    """What is added to the scores; empty where that is nothing."""
+    alibi = "-slopes[:, None, None] * distance.abs()" if features.alibi else ""
+    if features.bias == "none":
+        return alibi
+    return f"bias - {alibi[1:]}" if alibi else "bias"
+
+
 def _written_out(features: AttentionFeatures) -> list[str]:
     lines = []
     if features.group > 1:
@@ -106,6 +116,8 @@ def _written_out(features: AttentionFeatures) -> list[str]:
         lines.append("scores = softcap * torch.tanh(scores / softcap)")
     if features.score is not None:
         lines += _by_function(features.score)
+    if features.bias != "none":
+        lines.append("scores = scores + bias")
     if features.alibi:
         lines.append("scores = scores - slopes[:, None, None] * distance.abs()")
     weights = "scores.softmax(-1)"
@@ -116,7 +128,8 @@ def _written_out(features: AttentionFeatures) -> list[str]:
             weights += ".masked_fill(~seen, 0.0)"
     if features.dropout:
         weights = f"F.dropout({weights}, dropout)"
-    cast = ".to(v.dtype)" if features.alibi or features.score is not None else ""
+    added = features.alibi or features.score is not None or features.bias != "none"
+    cast = ".to(v.dtype)" if added else ""
     return [*lines, f"y = {weights}{cast} @ v"]
 
 

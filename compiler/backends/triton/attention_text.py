@@ -19,11 +19,15 @@ KERNELS = (
     "attention_backward.attention_backward_keys",
     "attention_backward.attention_backward_queries",
 )
+BIAS_KERNEL = "attention_bias.attention_backward_bias"
+"""Where something is added to the scores."""
 
-
+_OPERATORS = ("attention_forward", "attention_backward", "attention_backward_bias")
 _OWN_NAMES = (
-    *("launch_attention_forward", "launch_attention_backward", "attention_forward_shapes", "attention_backward_shapes"),
-    *("attention_backward", "Attention", "attention", "attention_plain"),
+    *_OPERATORS,
+    *(f"launch_{name}" for name in _OPERATORS),
+    *(f"{name}_shapes" for name in _OPERATORS),
+    *("Attention", "attention", "attention_plain"),
 )
 """What is defined beside the kernels, and the operators."""
 
@@ -46,6 +50,9 @@ def given(features: AttentionFeatures) -> list[Given]:
         found.append(Given("prefix", "Tensor", "[B]") if each else Given("prefix", "int"))
     if features.documents:
         found.append(Given("documents", "Tensor", "[B, T]"))
+    if features.bias != "none":
+        table = f"heads, T, {'T' if features.square else 'S'}"
+        found.append(Given("bias", "Tensor", f"[{table}]" if features.bias == "one" else f"[B, {table}]"))
     if features.mask != "none":
         found.append(Given("mask", "Tensor", "[B, S]" if features.mask == "keys" else "[B, T, S]"))
     if features.alibi:
@@ -65,22 +72,28 @@ def given(features: AttentionFeatures) -> list[Given]:
 
 def specialised(features: AttentionFeatures, number: int) -> Specialised:
     replaced = score_functions(features.score) if features.score is not None else {}
-    return specialise(KERNELS, features.constants(), replaced, number)
+    return specialise(roots(features), features.constants(), replaced, number)
+
+
+def roots(features: AttentionFeatures) -> tuple[str, ...]:
+    """The kernels that are launched, "template.function" each."""
+    return KERNELS if features.bias == "none" else (*KERNELS, BIAS_KERNEL)
 
 
 def calling_lines(features: AttentionFeatures, kernels: Specialised, number: int) -> list[str]:
     """All but the kernels themselves. `number` is the variant's, and ends its names."""
     text = _Text(features, kernels)
     lines = [
-        *table_lines(features.width, features.group),
+        *table_lines(features.tables, features.width, features.group),
         *("", "", *text.launch_forward()),
         *("", "", *text.launch_backward()),
+        *(("", "", *text.launch_backward_bias()) if text.biased else ()),
         *("", "", *text.operators()),
         *("", "", *text.function()),
         *("", "", *text.entry()),
         *("", "", *plain_lines(features, text.given)),
     ]
-    names = {*(kernel.split(".")[1] for kernel in KERNELS), *TABLES, *_OWN_NAMES}
+    names = {*(kernel.split(".")[1] for kernel in roots(features)), *TABLES, *_OWN_NAMES}
     pattern = re.compile(rf"\b({'|'.join(sorted(names, key=len, reverse=True))})\b")
 
     def named(line: str) -> str:
@@ -97,6 +110,8 @@ class _Text:
         self.seed = [Given("seed", "Tensor | None")] if features.dropout else []
         self.learned = features.score is not None and bool(features.score.by_head)
         """Whether a gradient goes to `weights`, too."""
+        self.biased = features.bias != "none"
+        """Whether one may go to what is added to the scores."""
 
     # --- pieces ---
 
@@ -167,7 +182,7 @@ class _Text:
 
     def launch_backward(self) -> list[str]:
         names = ["d_out", "q", "k", "v", "out", "lse"]
-        results = ["d_q", "d_k", "d_v", *(["d_weights"] if self.learned else [])]
+        results = self._results()
         keys = self._launch(
             "attention_backward_keys",
             "(triton.cdiv(S, n), B * kv_heads)",
@@ -207,6 +222,27 @@ class _Text:
             lines.append(f"    d_weights = shares.sum((0, 2)).T[:{len(self.features.score.by_head)}].to(weights.dtype)")
         return [*lines, f"    return {', '.join(results)}"]
 
+    def launch_backward_bias(self) -> list[str]:
+        names = ["d_out", "q", "k", "v", "lse", "delta"]
+        planes = "heads" if self.features.bias == "one" else "B * heads"
+        launch = self._launch("attention_backward_bias", f"(triton.cdiv(S, n), triton.cdiv(T, m), {planes})", {}, "m")
+        return [
+            f"def launch_attention_backward_bias({self._parameters(names, self._all)}) -> Tensor:",
+            *self._sizes(),
+            "    S = k.shape[1]",
+            "    q, k, v, d_out = rows(q), rows(k), rows(v), d_out.contiguous()",
+            *self._side_by_side(),
+            "    d_bias = torch.empty_like(bias)",
+            "    m, n, warps, stages, described = tiles(ATTENTION_BACKWARD_BIAS, q)",
+            "    with torch.cuda.device_of(q):",
+            f"        {launch}",
+            "    return d_bias",
+        ]
+
+    def _results(self) -> list[str]:
+        """Of the backward operator; `delta` is for that of the bias."""
+        return ["d_q", "d_k", "d_v", *(["d_weights"] if self.learned else []), *(["delta"] if self.biased else [])]
+
     # --- operators ---
 
     def operators(self) -> list[str]:
@@ -214,8 +250,9 @@ class _Text:
         forward = ", ".join(["Tensor q, Tensor k, Tensor v", *schema])
         backward = ", ".join(["Tensor d_out, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse", *schema])
         shapes = ["q.new_empty(q.shape)", "k.new_empty(k.shape)", "v.new_empty(v.shape)"]
-        gradients = 4 if self.learned else 3
+        results = [*shapes, *self._results()[len(shapes) :]]
         names = self._names(["q", "k", "v"])
+        of_bias = self._operator_of_bias(schema) if self.biased else []
         return [
             f"def attention_forward_shapes({names}):",
             "    B, T, heads, _ = q.shape",
@@ -224,7 +261,8 @@ class _Text:
             "",
             f"def attention_backward_shapes(d_out, {names.replace('q, k, v', 'q, k, v, out, lse', 1)}):",
             *(["    d_weights = weights.new_empty(weights.shape)"] if self.learned else []),
-            f"    return {', '.join([*shapes, *(['d_weights'] if self.learned else [])])}",
+            *(["    delta = lse.new_empty(lse.shape)"] if self.biased else []),
+            f"    return {', '.join(results)}",
             "",
             "",
             "operator(",
@@ -233,9 +271,26 @@ class _Text:
             "    attention_forward_shapes,",
             ")",
             "operator(",
-            f'    "attention_backward({backward}) -> ({", ".join(["Tensor"] * gradients)})",',
+            f'    "attention_backward({backward}) -> ({", ".join(["Tensor"] * len(results))})",',
             "    launch_attention_backward,",
             "    attention_backward_shapes,",
+            ")",
+            *of_bias,
+        ]
+
+    def _operator_of_bias(self, schema: list[str]) -> list[str]:
+        given = ", ".join(["Tensor d_out, Tensor q, Tensor k, Tensor v, Tensor lse, Tensor delta", *schema])
+        return [
+            "",
+            "",
+            f"def attention_backward_bias_shapes({self._names(['d_out', 'q', 'k', 'v', 'lse', 'delta'])}):",
+            "    return bias.new_empty(bias.shape)",
+            "",
+            "",
+            "operator(",
+            f'    "attention_backward_bias({given}) -> Tensor",',
+            "    launch_attention_backward_bias,",
+            "    attention_backward_bias_shapes,",
             ")",
         ]
 
@@ -245,8 +300,8 @@ class _Text:
         saved = ["q", "k", "v", "out", "lse", *(one.name for one in self._all if one.kind.startswith("Tensor"))]
         numbers = [one.name for one in self._all if not one.kind.startswith("Tensor")]
         taken = [f"ctx.{one.name}" if one.name in numbers else one.name for one in self._all]
-        gradients = ["d_q", "d_k", "d_v", *(["d_weights"] if self.learned else [])]
-        results = ["d_q", "d_k", "d_v", *("d_weights" if one.name == "weights" else "None" for one in self._all)]
+        learned = {"weights": "d_weights", "bias": "d_bias"}
+        results = ["d_q", "d_k", "d_v", *(learned.get(one.name, "None") for one in self._all)]
         return [
             "class Attention(torch.autograd.Function):",
             "    @staticmethod",
@@ -260,9 +315,19 @@ class _Text:
             "    @once_differentiable",
             "    def backward(ctx, d_out):",
             f"        {', '.join(saved)} = ctx.saved_tensors",
-            f"        {', '.join(gradients)} = operators.attention_backward(d_out, q, k, v, out, lse"
-            f"{''.join(f', {name}' for name in taken)})",
+            f"        {', '.join(self._results())} = operators.attention_backward("
+            f"{', '.join(['d_out', 'q', 'k', 'v', 'out', 'lse', *taken])})",
+            *(self._bias_gradient(taken) if self.biased else []),
             f"        return {', '.join(results)}",
+        ]
+
+    def _bias_gradient(self, taken: list[str]) -> list[str]:
+        place = 3 + [one.name for one in self._all].index("bias")
+        given = ", ".join(["d_out", "q", "k", "v", "lse", "delta", *taken])
+        return [
+            "        d_bias = None",
+            f"        if ctx.needs_input_grad[{place}]:",
+            f"            d_bias = operators.attention_backward_bias({given})",
         ]
 
     def entry(self) -> list[str]:

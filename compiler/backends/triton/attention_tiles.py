@@ -6,6 +6,7 @@ take registers, so that tiles are small and have many warps, and no descriptor c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 Cut: TypeAlias = tuple[int, int, int, int, bool]
@@ -32,7 +33,13 @@ _QUERIES: dict[int, dict[int, Cut]] = {
     128: {HOPPER: (128, 64, 8, 3, True), BEFORE: (64, 32, 4, 2, False)},
     256: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 1, False)},
 }
-# In float32: what fits, with room for all options.
+_BIAS: dict[int, dict[int, Cut]] = {
+    64: {HOPPER: (64, 64, 8, 3, True), BEFORE: (32, 32, 4, 2, False)},
+    128: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 2, False)},
+    256: {HOPPER: (64, 32, 8, 2, True), BEFORE: (32, 16, 4, 1, False)},
+}
+"""Not measured: what fits, with room for all options."""
+# In float32 not measured, either.
 _FORWARD_FLOAT32: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (64, 32, 8, 2, False), BEFORE: (64, 32, 8, 2, False)},
     128: {HOPPER: (32, 32, 8, 2, False), BEFORE: (32, 32, 8, 2, False)},
@@ -46,6 +53,11 @@ _KEYS_FLOAT32: dict[int, dict[int, Cut]] = {
 _QUERIES_FLOAT32: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (32, 32, 8, 2, False), BEFORE: (32, 32, 8, 2, False)},
     128: {HOPPER: (32, 16, 8, 2, False), BEFORE: (32, 16, 8, 2, False)},
+    256: {HOPPER: (16, 16, 8, 1, False), BEFORE: (16, 16, 4, 1, False)},
+}
+_BIAS_FLOAT32: dict[int, dict[int, Cut]] = {
+    64: {HOPPER: (32, 32, 8, 2, False), BEFORE: (32, 32, 8, 2, False)},
+    128: {HOPPER: (32, 16, 8, 2, False), BEFORE: (16, 16, 8, 2, False)},
     256: {HOPPER: (16, 16, 8, 1, False), BEFORE: (16, 16, 4, 1, False)},
 }
 CANDIDATES: dict[str, list[tuple[int, int, int, int]]] = {
@@ -63,18 +75,23 @@ CANDIDATES: dict[str, list[tuple[int, int, int, int]]] = {
         (32, 32, 4, 1), (64, 32, 4, 2), (64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 8, 2), (64, 128, 4, 2),
         (128, 32, 4, 3), (128, 32, 8, 3), (128, 64, 4, 3), (128, 64, 8, 2), (128, 64, 8, 3), (128, 128, 8, 2),
     ],
+    "ATTENTION_BACKWARD_BIAS": [
+        (32, 16, 4, 1), (32, 32, 4, 2), (32, 32, 8, 2), (64, 32, 4, 2), (64, 32, 4, 3), (64, 32, 8, 2), (64, 32, 8, 3),
+        (64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 8, 2), (64, 64, 8, 3), (128, 64, 8, 2), (128, 64, 8, 3),
+    ],
 }  # fmt: skip
 """What `dlspec bench --tune` tries in half precision, whatever the width; what a GPU has no room for is passed over."""
 CANDIDATES_IN_FLOAT32 = [
     (16, 16, 4, 1), (16, 32, 4, 1), (16, 32, 4, 2), (16, 32, 8, 1), (16, 32, 8, 2), (32, 16, 4, 2), (32, 16, 8, 1),
     (32, 32, 4, 1), (32, 32, 4, 2), (32, 32, 8, 1), (32, 32, 8, 2), (32, 64, 8, 2), (64, 32, 8, 2), (64, 64, 8, 2),
 ]  # fmt: skip
-"""The same in float32, for each of the three kernels."""
+"""The same in float32, for each of the kernels."""
 
 TABLES = {
     "ATTENTION_FORWARD": {2: _FORWARD, 4: _FORWARD_FLOAT32},
     "ATTENTION_BACKWARD_KEYS": {2: _KEYS, 4: _KEYS_FLOAT32},
     "ATTENTION_BACKWARD_QUERIES": {2: _QUERIES, 4: _QUERIES_FLOAT32},
+    "ATTENTION_BACKWARD_BIAS": {2: _BIAS, 4: _BIAS_FLOAT32},
 }
 """By the bytes of a number, the width of a head and the compute capability."""
 
@@ -93,11 +110,11 @@ def cuts(name: str, width: int, group: int = 1) -> dict[int, dict[int, Cut]]:
     return found
 
 
-def table_lines(width: int, group: int) -> list[str]:
+def table_lines(names: Iterable[str], width: int, group: int) -> list[str]:
     lines = [
         "# How it is cut, by compute capability and the bytes of a number: queries and keys of a",
         "# tile, warps, stages, and whether tiles are copied by tensor descriptors.",
     ]
-    for name in TABLES:
+    for name in names:
         lines += [f"{name} = {{", *(f"    {key}: {cut}," for key, cut in cuts(name, width, group).items()), "}"]
     return lines

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar
 
 from ...layers.layer_norm import LayerNorm
@@ -28,7 +27,6 @@ class NormFeatures(Variant):
     """What is fixed when the kernels are written."""
 
     kind: ClassVar[str] = "norm"
-    tables: ClassVar[Mapping[str, str]] = MappingProxyType({"NORM_FORWARD": "forward", "NORM_BACKWARD": "backward"})
 
     width: int
     layer: bool
@@ -47,6 +45,10 @@ class NormFeatures(Variant):
     @property
     def entry(self) -> str:
         return ("Add" if self.add else "") + ("LayerNorm" if self.layer else "RMSNorm")
+
+    @property
+    def tables(self) -> Mapping[str, str]:
+        return {"NORM_FORWARD": "forward", "NORM_BACKWARD": "backward"}
 
     @property
     def shared(self) -> tuple[str, ...]:

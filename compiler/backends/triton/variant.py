@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import ClassVar
 
 from .specialise import Specialised
@@ -20,8 +19,11 @@ class Variant(ABC):
     kind: ClassVar[str]
     runs_kernels: ClassVar[bool] = True
     """Whether it launches any, be they those of the variant that it stands on."""
-    tables: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """The tables of its tiles, by their names without its number: "forward" or "backward", whose they are."""
+
+    @property
+    def tables(self) -> Mapping[str, str]:
+        """The tables of its tiles, by their names without its number: "forward" or "backward", whose they are."""
+        return {}
 
     @property
     @abstractmethod

@@ -28,16 +28,16 @@ def attention_delta(
 
 @triton.jit
 def weights_again(
-    dots, ends, query, key, batch, head, T, S, scale, cap, slope, bias, bias_batch, weights, heads, window, prefix,
+    dots, ends, query, key, batch, head, T, S, scale, cap, slope, bias, weights, heads, window, prefix,
     documents, mask, MASKED: tl.constexpr, SHIFTED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr,
     PREFIX: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
-    SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr,
+    SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
 ):  # fmt: skip
     """The weights that the softmax made of `dots`, q k^T. `ends` is lse, shaped to spread over it."""
     if SOFTCAP or SCORE or BIAS or ALIBI:
         s, capped = modified(
-            dots, query, key, batch, head, T, S, scale, cap, slope, bias, bias_batch, weights, heads,
-            SHIFTED, SOFTCAP, SCORE, BIAS, ALIBI,
+            dots, query, key, batch, head, T, S, scale, cap, slope, bias, weights, heads,
+            SHIFTED, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI,
         )  # fmt: skip
         p = tl.math.exp2(s * LOG2_E - ends)
     else:
@@ -72,11 +72,11 @@ def by_dots(
 @triton.jit
 def over_queries(
     d_k, d_v, keys, values, q, d_out, lse, delta, q_row, d_out_row, batch, head, key, first, last, T, S, scale,
-    cap, slope, bias, bias_batch, weights, heads, window, prefix, documents, mask, seed, drop,
+    cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
     BLOCK_M: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
     MASKED: tl.constexpr, SHIFTED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, PREFIX: tl.constexpr,
     DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr, SOFTCAP: tl.constexpr,
-    SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
+    SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
 ):  # fmt: skip
     """Goes on from query `first` to `last` with the gradients of keys and values. Scores lie on their side: [N, M]."""
     for start in tl.range(first, last, BLOCK_M, num_stages=STAGES):
@@ -97,9 +97,9 @@ def over_queries(
             deltas = tl.load(delta + at)
         dots = tl.dot(keys, queries.T, input_precision="ieee")
         p, capped = weights_again(
-            dots, ends[None, :], query, key, batch, head, T, S, scale, cap, slope, bias, bias_batch, weights, heads,
+            dots, ends[None, :], query, key, batch, head, T, S, scale, cap, slope, bias, weights, heads,
             window, prefix, documents, mask, MASKED, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
-            SOFTCAP, SCORE, BIAS, ALIBI,
+            SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI,
         )  # fmt: skip
         d_p = tl.dot(values, changes.T, input_precision="ieee")
         if DROPOUT:
@@ -119,12 +119,13 @@ def over_queries(
 @triton.jit
 def attention_backward_keys(
     q, k, v, d_out, lse, delta, d_k_out, d_v_out, q_row, k_row, v_row, d_out_row, T, S, heads, scale,
-    cap, slopes, bias, bias_batch, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
+    cap, slopes, bias, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr, RAGGED: tl.constexpr,
     WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
-    SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
+    SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
+    DROPOUT: tl.constexpr,
 ):  # fmt: skip
     """A program has BLOCK_N keys of one head and walks over the queries that see them."""
     block = tl.program_id(0)
@@ -186,23 +187,23 @@ def attention_backward_keys(
         if CAUSAL or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or RAGGED:
             d_k, d_v = over_queries(
                 d_k, d_v, keys, values, q, d_out, lse, delta, q_row, d_out_row, batch, head, key, first,
-                tl.minimum(whole, last), T, S, scale, cap, slope, bias, bias_batch, weights, heads, window, prefix,
+                tl.minimum(whole, last), T, S, scale, cap, slope, bias, weights, heads, window, prefix,
                 documents, mask, seed, drop, BLOCK_M, WIDTH, PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW,
-                PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT,
+                PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
             )  # fmt: skip
         if not (DOCUMENTS or KEY_MASK or PAIR_MASK):
             d_k, d_v = over_queries(
                 d_k, d_v, keys, values, q, d_out, lse, delta, q_row, d_out_row, batch, head, key, whole,
-                tl.minimum(whole_end, last), T, S, scale, cap, slope, bias, bias_batch, weights, heads, window,
+                tl.minimum(whole_end, last), T, S, scale, cap, slope, bias, weights, heads, window,
                 prefix, documents, mask, seed, drop, BLOCK_M, WIDTH, PADDED, DESCRIBED, STAGES, False, SHIFTED,
-                CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT,
+                CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
             )  # fmt: skip
             if WINDOW or RAGGED:
                 d_k, d_v = over_queries(
                     d_k, d_v, keys, values, q, d_out, lse, delta, q_row, d_out_row, batch, head, key, whole_end,
-                    last, T, S, scale, cap, slope, bias, bias_batch, weights, heads, window, prefix, documents, mask,
+                    last, T, S, scale, cap, slope, bias, weights, heads, window, prefix, documents, mask,
                     seed, drop, BLOCK_M, WIDTH, PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW, PREFIX,
-                    DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT,
+                    DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
                 )  # fmt: skip
 
     columns_of_head = tl.arange(0, PADDED)[None, :]
@@ -215,11 +216,11 @@ def attention_backward_keys(
 @triton.jit
 def over_keys_again(
     d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, first, last, T, S,
-    scale, cap, slope, bias, bias_batch, weights, heads, window, prefix, documents, mask, seed, drop,
+    scale, cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
     BLOCK_N: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
     MASKED: tl.constexpr, SHIFTED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, PREFIX: tl.constexpr,
     DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr, SOFTCAP: tl.constexpr,
-    SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
+    SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
     LANES: tl.constexpr,
 ):  # fmt: skip
     """Goes on from key `first` to `last` with the gradient of the queries."""
@@ -231,9 +232,9 @@ def over_keys_again(
         values = tile(v, batch * S + start, kv_head, end, v_row, BLOCK_N, WIDTH, PADDED, DESCRIBED, not MASKED)
         dots = tl.dot(queries, keys.T, input_precision="ieee")
         p, capped = weights_again(
-            dots, ends[:, None], query, key, batch, head, T, S, scale, cap, slope, bias, bias_batch, weights, heads,
+            dots, ends[:, None], query, key, batch, head, T, S, scale, cap, slope, bias, weights, heads,
             window, prefix, documents, mask, MASKED, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
-            SOFTCAP, SCORE, BIAS, ALIBI,
+            SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI,
         )  # fmt: skip
         d_p = tl.dot(changes, values.T, input_precision="ieee")
         if DROPOUT:
@@ -255,13 +256,13 @@ def over_keys_again(
 @triton.jit
 def attention_backward_queries(
     q, k, v, d_out, lse, delta, d_q_out, d_weights, q_row, k_row, v_row, d_out_row, T, S, heads, scale,
-    cap, slopes, bias, bias_batch, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
+    cap, slopes, bias, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr, RAGGED: tl.constexpr,
     WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
-    SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
-    LANES: tl.constexpr,
+    SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
+    DROPOUT: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """A program has BLOCK_M queries of one head and walks over the keys that they see, as forward does."""
     block = tl.program_id(0)
@@ -300,22 +301,22 @@ def attention_backward_queries(
         if WINDOW:
             d_q, d_weight = over_keys_again(
                 d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, first,
-                tl.minimum(whole, last), T, S, scale, cap, slope, bias, bias_batch, weights, heads, window, prefix,
+                tl.minimum(whole, last), T, S, scale, cap, slope, bias, weights, heads, window, prefix,
                 documents, mask, seed, drop, BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW,
-                PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT, LANES,
+                PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
             )  # fmt: skip
         d_q, d_weight = over_keys_again(
             d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, whole,
-            whole_end, T, S, scale, cap, slope, bias, bias_batch, weights, heads, window, prefix, documents, mask,
+            whole_end, T, S, scale, cap, slope, bias, weights, heads, window, prefix, documents, mask,
             seed, drop, BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, False, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS,
-            KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT, LANES,
+            KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
         )  # fmt: skip
     if CAUSAL or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or RAGGED:
         d_q, d_weight = over_keys_again(
             d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, whole_end,
-            last, T, S, scale, cap, slope, bias, bias_batch, weights, heads, window, prefix, documents, mask,
+            last, T, S, scale, cap, slope, bias, weights, heads, window, prefix, documents, mask,
             seed, drop, BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS,
-            KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT, LANES,
+            KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
         )  # fmt: skip
 
     columns = tl.arange(0, PADDED)[None, :]

@@ -14,11 +14,11 @@ from .attention_scores import LOG2_E, kept, keys_seen, modified, tile, visible
 @triton.jit
 def over_keys(
     sums, total, highest, queries, k, v, k_row, v_row, batch, head, kv_head, query, first, last, T, S, scale,
-    cap, slope, bias, bias_batch, weights, heads, window, prefix, documents, mask, seed, drop,
+    cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
     BLOCK_N: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
     MASKED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, PREFIX: tl.constexpr, DOCUMENTS: tl.constexpr,
     KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr, SHIFTED: tl.constexpr, SOFTCAP: tl.constexpr,
-    SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
+    SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
 ):  # fmt: skip
     """Goes on from key `first` to `last`: sums of values, sums of weights and the highest score of each query."""
     for start in tl.range(first, last, BLOCK_N, num_stages=STAGES):
@@ -29,8 +29,8 @@ def over_keys(
         key = start + tl.arange(0, BLOCK_N)[None, :]
         if SOFTCAP or SCORE or BIAS or ALIBI:
             s, _ = modified(
-                s, query, key, batch, head, T, S, scale, cap, slope, bias, bias_batch, weights, heads,
-                SHIFTED, SOFTCAP, SCORE, BIAS, ALIBI,
+                s, query, key, batch, head, T, S, scale, cap, slope, bias, weights, heads,
+                SHIFTED, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI,
             )  # fmt: skip
             factor = LOG2_E
         else:
@@ -42,7 +42,7 @@ def over_keys(
             )  # fmt: skip
             s = tl.where(seen, s, float("-inf"))
         higher = tl.maximum(highest, tl.max(s, 1) * factor)
-        if SHIFTED or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK:
+        if SHIFTED or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or BIAS:
             # Where a query has seen nothing yet, the difference of two infinities would be NaN.
             base = tl.where(higher == float("-inf"), 0.0, higher)
         else:
@@ -62,12 +62,13 @@ def over_keys(
 @triton.jit
 def attention_forward(
     q, k, v, out, lse, q_row, k_row, v_row, T, S, heads, scale,
-    cap, slopes, bias, bias_batch, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
+    cap, slopes, bias, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr, RAGGED: tl.constexpr,
     WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
-    SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
+    SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
+    DROPOUT: tl.constexpr,
 ):  # fmt: skip
     """q, out [B, T, heads, WIDTH]; k, v [B, S, kv_heads, WIDTH]; lse [B, heads, T]."""
     block = tl.program_id(0)
@@ -101,27 +102,27 @@ def attention_forward(
         if WINDOW:
             sums, total, highest = over_keys(
                 sums, total, highest, queries, k, v, k_row, v_row, batch, head, kv_head, query, first,
-                tl.minimum(whole, last), T, S, scale, cap, slope, bias, bias_batch, weights, heads, window, prefix,
+                tl.minimum(whole, last), T, S, scale, cap, slope, bias, weights, heads, window, prefix,
                 documents, mask, seed, drop, BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, True, CAUSAL, WINDOW, PREFIX,
-                DOCUMENTS, KEY_MASK, PAIR_MASK, SHIFTED, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT,
+                DOCUMENTS, KEY_MASK, PAIR_MASK, SHIFTED, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
             )  # fmt: skip
         sums, total, highest = over_keys(
             sums, total, highest, queries, k, v, k_row, v_row, batch, head, kv_head, query, whole, whole_end, T, S,
-            scale, cap, slope, bias, bias_batch, weights, heads, window, prefix, documents, mask, seed, drop,
+            scale, cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
             BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, False, CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
-            SHIFTED, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT,
+            SHIFTED, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
         )  # fmt: skip
     if CAUSAL or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or RAGGED:
         sums, total, highest = over_keys(
             sums, total, highest, queries, k, v, k_row, v_row, batch, head, kv_head, query, whole_end, last, T, S,
-            scale, cap, slope, bias, bias_batch, weights, heads, window, prefix, documents, mask, seed, drop,
+            scale, cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
             BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, True, CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
-            SHIFTED, SOFTCAP, SCORE, BIAS, ALIBI, DROPOUT,
+            SHIFTED, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
         )  # fmt: skip
 
     if DROPOUT:
         sums = sums / (1.0 - drop)
-    if SHIFTED or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK:
+    if SHIFTED or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or BIAS:
         # A query that sees no key gets zeros; with infinity as its end every weight is 0 in the backward pass.
         total = tl.where(highest == float("-inf"), 1.0, total)
         ends = tl.where(highest == float("-inf"), float("inf"), highest + tl.math.log2(total))

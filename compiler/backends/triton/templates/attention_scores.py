@@ -70,8 +70,9 @@ def score_by_weights(change, s, q, k, h, weights, heads, LANES: tl.constexpr):
 
 @triton.jit
 def modified(
-    dots, query, key, batch, head, T, S, scale, cap, slope, bias, bias_batch, weights, heads,
-    SHIFTED: tl.constexpr, SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, ALIBI: tl.constexpr,
+    dots, query, key, batch, head, T, S, scale, cap, slope, bias, weights, heads,
+    SHIFTED: tl.constexpr, SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr,
+    ALIBI: tl.constexpr,
 ):  # fmt: skip
     """The scores of `dots`, q k^T, and what a derivative of them starts from."""
     s = dots * scale
@@ -85,8 +86,11 @@ def modified(
     if SCORE:
         s = score(s, position, key, head, weights, heads)
     if BIAS:
-        at = bias + batch.to(tl.int64) * bias_batch + (head * T + query).to(tl.int64) * S + key
-        s = s + tl.load(at, mask=(query < T) & (key < S), other=0.0).to(tl.float32)
+        plane = head
+        if BIAS_EACH:
+            plane = batch * heads + head
+        at = (plane.to(tl.int64) * T + query) * S + key
+        s = s + tl.load(bias + at, mask=(query < T) & (key < S), other=0.0).to(tl.float32)
     if ALIBI:
         s = s - slope * tl.abs(position - key).to(tl.float32)
     return s, capped
@@ -119,7 +123,7 @@ def visible(
     if KEY_MASK:
         seen = seen & (tl.load(mask + batch * S + key, mask=key < S, other=0) != 0)
     if PAIR_MASK:
-        at = mask + batch.to(tl.int64) * T * S + query.to(tl.int64) * S + key
+        at = mask + (batch * T + query).to(tl.int64) * S + key
         seen = seen & (tl.load(at, mask=(query < T) & (key < S), other=0) != 0)
     return seen
 
