@@ -27,9 +27,10 @@ fmt: $(VENV)/installed
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
-# The language reference, from the classes of the language and docs/prose.
+# The language reference, from the classes of the language and docs/prose; the gallery, from specs and results.
 docs: $(VENV)/installed
 	$(RUN) docs/generate.py
+	$(RUN) docs/gallery.py
 
 # setuptools takes what an earlier build left in build/ for part of this one.
 wheel: $(VENV)/installed

@@ -199,7 +199,7 @@ class _Onnx(_Writer):
     def write_other(self, path: Path, other: nn.Module) -> Metadata:
         from ..runtime.checkpoint import tensors_of
 
-        return self._save(path, {name: tensor.numpy() for name, tensor in tensors_of(other).items()})
+        return self._save(path, {name: tensor.detach().numpy() for name, tensor in tensors_of(other).items()})
 
     def open(self, path: Path) -> Runner:
         from ..runtime.onnx_session import open_onnx

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from ..compiler.ir.graph import Graph, Node, Unit, Value
+    from ..compiler.ir.graph import Graph, Node, Pointwise, Unit, Value
 
 Sources: TypeAlias = "frozenset[tuple[str, bool]]"
 """The inputs that a value is made of, and whether it is that input as it came."""
@@ -31,6 +31,10 @@ def input_ranges(graph: Graph) -> dict[str, int]:
     }
 
 
+def _is_nought(product: Pointwise) -> bool:
+    return any(factor is not None and factor.value == 0 for factor in (product.left, product.right))
+
+
 class _LookedUp:
     """Walks a graph: which inputs tables are asked for, and how many rows the smallest of them has."""
 
@@ -42,7 +46,7 @@ class _LookedUp:
         self.nodes(unit, unit.nodes, sources)
 
     def nodes(self, unit: Unit, nodes: tuple[Node, ...], sources: dict[Value, Sources]) -> None:
-        from ..compiler.ir.graph import Apply, Copies, Residual, Run, RunCopies, UnitModule
+        from ..compiler.ir.graph import Apply, Copies, Pointwise, Residual, Run, RunCopies, UnitModule
         from ..compiler.semantics.number import whole
 
         for node in nodes:
@@ -52,6 +56,8 @@ class _LookedUp:
                 rows = whole(getattr(node.op.layer, "count"))  # noqa: B009  an option of the one class
                 self.look_up(rows, found[0])
                 continue
+            if isinstance(node.op, Pointwise) and node.op.operator == "*" and _is_nought(node.op):
+                continue  # whatever comes in
             if isinstance(node.op, Run | RunCopies):
                 units = (module.unit,) if isinstance(module, UnitModule) else ()
                 for inner in module.units if isinstance(module, Copies) else units:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,12 @@ def write_text(path: Path, characters: int) -> None:
 def write_tokens(path: Path, vocabulary: int, count: int) -> None:
     """Tokens as nanoGPT keeps them, uint16 in a row, in which each has a few that like to follow it."""
     _walk(vocabulary, count).astype("<u2").tofile(path)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Bytes in the format of MNIST, compressed."""
+    head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(gzip.compress(head + array.tobytes()))
 
 
 def _walk(symbols: int, count: int) -> np.ndarray:
