@@ -96,6 +96,18 @@ def test_baby_gpt_says_that_the_text_is_missing(folder: Path) -> None:
     assert "there is no nowhere.txt" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_multi30k_is_trained_translated_and_held_against_the_truth(folder: Path) -> None:
+    done = run(folder / "multi30k.py", "--quick", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert "sacrebleu " in done.stdout and " of 4 lines" in done.stdout and "limit" not in done.stdout
+
+
+def test_multi30k_says_that_a_file_is_missing(folder: Path, tmp_path: Path) -> None:
+    done = run(folder / "multi30k.py", "--data", tmp_path)
+    assert done.returncode == 2
+    assert "there is no train.de.gz in " in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("beside", [[], ["--torch"]], ids=["alone", "beside PyTorch's"])
 def test_the_export_is_timed(folder: Path, beside: list[str]) -> None:
     if beside and sys.version_info >= (3, 14):

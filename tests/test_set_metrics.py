@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sacrebleu.metrics import BLEU
+from sacrebleu.metrics.bleu import BLEU
 from training_cases import plan_of, read_case, recipe_of, recipe_text
 
 from dlspec.compiler.training.settings import settings
