@@ -216,6 +216,8 @@ ATTENTIONS = {
     "prefixes": ", causal = true, prefix = prefix",
     "documents": ", causal = true, documents = documents",
     "padding": ", mask = real",
+    "added": ", causal = true, softcap = 3, score = near",
+    "added for each": ", alibi = true, score = each_near",
 }
 
 
@@ -243,6 +245,8 @@ def attention_use(options: str) -> tuple[Use, ModuleType]:
         "x": torch.randn(2, 24, 64, generator=draw),
         "prefix": torch.tensor([5, 11]),
         "documents": torch.arange(24).expand(2, 24) // torch.tensor([[7], [10]]),
+        "near": torch.randn(4, 24, 24, generator=draw),
+        "each_near": torch.randn(2, 4, 24, 24, generator=draw),
         "real": torch.arange(24) < torch.tensor([[24], [13]]),
     }
     entries = {name: Entry(one.kind, vars(one)) for name, one in artefact.variants.items()}
@@ -255,6 +259,7 @@ def attention_use(options: str) -> tuple[Use, ModuleType]:
 
 def _only_what_is_used(options: str) -> str:
     ports = {"prefix": "prefix: int[B]", "documents": "documents: int[B, T]", "real": "real: bool[B, T]"}
+    ports |= {"near": "near: [4, T, T]", "each_near": "each_near: [B, 4, T, T]"}
     more = "".join(f", {port}" for name, port in ports.items() if f"= {name}" in options)
     head = f"model Net: (x: [B, T, 64]{more}) -> (y: [B, T, 64])"
     return f"dlspec 1\n{head} {{ x -> attn: SelfAttention(4{options}) as y }}\n"

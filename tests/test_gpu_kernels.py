@@ -63,6 +63,7 @@ LENGTH = 333
 
 def attending(options: str, width: int) -> str:
     kinds = {"prefix": "int[B]", "documents": "int[B, T]", "keys": "bool[B, T]", "pairs": "bool[B, T, T]"}
+    kinds |= {"near": "[2, T, T]", "each_near": "[B, 2, T, T]"}
     ports = "".join(f", {name}: {kind}" for name, kind in kinds.items() if f"= {name}" in options)
     size = 2 * width
     return f"""\
@@ -83,6 +84,8 @@ def attended(options: str, width: int, dtype: torch.dtype, length: int = LENGTH)
         "documents": torch.stack((places // 101, places % 3)),
         "keys": torch.arange(2 * length).reshape(2, length) % 7 != 3,
         "pairs": torch.arange(2 * length * length).reshape(2, length, length) % 5 != 3,
+        "near": draw(2, length, length, seed=5).requires_grad_(),
+        "each_near": draw(2, 2, length, length, seed=6).requires_grad_(),
     }
     given = [draw(2, length, 2 * width).to(dtype)]
     hold_all(emission, model, given + [value.cuda() for name, value in more.items() if f"= {name}" in options])

@@ -129,17 +129,19 @@ def flex(use: Use) -> Callable[..., Any]:
             S,
             device=str(device),
         )
-    slopes, cap = values.get("slopes"), values.get("softcap")
+    slopes, cap, bias = values.get("slopes"), values.get("softcap"), values.get("bias")
 
     def score(s: Tensor, b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
         if cap is not None:
             s = cap * torch.tanh(s / cap)
+        if bias is not None:
+            s = s + (bias[h, q, k] if bias.ndim == 3 else bias[b, h, q, k])
         if slopes is not None:
             s = s - slopes[h] * (q + shift - k).abs()
         return s
 
     compiled = torch.compile(flex_attention, dynamic=False) if device.type == "cuda" else flex_attention
-    changed = slopes is not None or cap is not None
+    changed = any(one is not None for one in (slopes, cap, bias))
     options: dict[str, Any] = {"score_mod": score if changed else None, "block_mask": mask}
     options |= {"scale": values.get("scale"), "enable_gqa": features["group"] > 1}
 
