@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -25,19 +25,22 @@ from .seeds import derive_seed
 from .settings import Measure, Phase, Settings
 
 Batch = Mapping[str, Tensor]
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """The loss of a batch and the norm of its gradient over all parameters, before clipping."""
+    """The loss of a batch and the norm of its gradient over all parameters, before clipping. `overflowed` says that the
+    scale of the loss was too large: the update was left out, and the next one has a smaller scale."""
 
     loss: float
     norm: float
+    overflowed: bool = False
 
     @property
     def finite(self) -> bool:
-        return math.isfinite(self.loss) and math.isfinite(self.norm)
+        return math.isfinite(self.loss) and (math.isfinite(self.norm) or self.overflowed)
 
 
 class Learner:
@@ -59,6 +62,7 @@ class Learner:
         )
         self._is_balanced = hasattr(program.recipe, "balance_loss")
         records = device.type == "cuda" and len(self.optimizations) == 1 and not program.has_layers_in_python
+        records &= self.options.precision != "fp16"  # the scale of its loss changes
         self._recorder = Recorder() if records else None
 
     @property
@@ -99,8 +103,13 @@ class Learner:
             optimization.apply_unless_spoilt(rate, finished)
             return _checked(reading, phase, batch, step)
         gradients = _checked(Reading(loss, optimization.measure_gradients()), phase, batch, step)
+        scale = optimization.scale
+        if scale is not None and math.isfinite(gradients.loss) and not gradients.finite:
+            return replace(gradients, overflowed=scale.shrink())
         if gradients.finite:
             optimization.apply_gradients(rate)
+            if scale is not None:
+                scale.grow()
         return gradients
 
     def compute_gradients(
@@ -127,6 +136,7 @@ class Learner:
                 loss = part_loss if loss is None else loss + part_loss
         if loss is None:
             raise _nothing_counts(step)
+        self._optimization(phase).unscale()
         return loss
 
     @contextmanager
@@ -171,7 +181,8 @@ class Learner:
             loss = loss * weight
         if not loss.requires_grad:
             raise _learns_nothing(phase)
-        loss.backward()
+        scale = self._optimization(phase).scale
+        (loss if scale is None else loss * scale.value).backward()
         return loss.detach()
 
     def apply_gradients(self, rate: float, phase: Phase | None = None) -> None:
@@ -233,8 +244,8 @@ class Learner:
         """A model in the precision of the run."""
         # The cache of cast weights lives until the outermost autocast ends: where a caller has one, it would outlive
         # the update of the weights.
-        bf16 = self.options.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
+        half = HALVES.get(self.options.precision)
+        with torch.autocast(self.device.type, half, enabled=half is not None, cache_enabled=False):
             try:
                 return call(model, self.options, batch)
             except ValueError as error:
@@ -364,7 +375,8 @@ def _copy_of(model: nn.Module) -> nn.Module:
 
 
 def _checked(reading: Reading, phase: Phase, batch: Batch, step: int) -> Gradients:
-    gradients = Gradients(*reading.values())
+    loss, norm = reading.values()
+    gradients = Gradients(loss, norm)
     if not gradients.finite and not counted(phase.loss, batch):
         raise _nothing_counts(step)
     return gradients

@@ -146,12 +146,17 @@ def record_update(training: Training, portion: Portion, passes: Sequence[Pass]) 
         "split": "train",
         **losses,
         **_rates(passes),
-        **{one.phase.function("gradient_norm"): one.gradients.norm for one in passes},
+        **{one.phase.function("gradient_norm"): _norm(one) for one in passes},
         "epoch": portion.epoch,
         f"{unit(training.options)}_per_second": round(speed, 1),
     }
     log(training, record)
     training.seconds, training.entries = 0.0, 0
+
+
+def _norm(one: Pass) -> float | None:
+    """None of a gradient that overflowed: JSON has no word for it."""
+    return None if one.gradients.overflowed else one.gradients.norm
 
 
 def _rates(passes: Sequence[Pass]) -> dict[str, float]:

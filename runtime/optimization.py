@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from .errors import Refused
+from .scaling import LossScale
 from .settings import Settings
 
 
@@ -31,6 +32,8 @@ class Optimization:
         trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
         self.parameters = [p for p in model.parameters() if id(p) in trained]
         self._options = options
+        self.scale = LossScale() if options.precision == "fp16" else None
+        """What the loss is multiplied by for its gradients."""
         self._norm = torch.zeros(())
         self._finished: Finished | None = None
         on_gpu = any(p.is_cuda for p in self.parameters)
@@ -55,6 +58,11 @@ class Optimization:
         """Before the gradients of an update."""
         self.optimizer.zero_grad(set_to_none=True)
         self._finished = None
+
+    def unscale(self) -> None:
+        """Take the scale of the loss out of its gradients."""
+        if self.scale is not None:
+            torch._foreach_mul_(self._gradients(), 1 / self.scale.value)  # pyright: ignore[reportPrivateImportUsage]
 
     def measure_gradients(self) -> Tensor:
         """The norm of the gradient over all weights, before clipping."""
@@ -100,7 +108,7 @@ class Optimization:
 
         State that the first step of a weight makes would stay.
         """
-        return self._holds_back and self._with_gradients() <= self._begun
+        return self._holds_back and self.scale is None and self._with_gradients() <= self._begun
 
     def apply_unless_spoilt(self, rate: float, finished: Finished) -> None:
         """As `apply_gradients`; of what is spoilt nothing, so that all stays as it is."""
@@ -136,7 +144,8 @@ class Optimization:
             for group, first in zip(self.optimizer.param_groups, self._first_groups, strict=True)
         ]
         numbers = {key: value for key, value in self._entries() if not isinstance(value, Tensor)}
-        return {"kind": type(self.optimizer).__name__, "numbers": numbers, "groups": groups}
+        scale = {} if self.scale is None else {"scale": asdict(self.scale)}
+        return {"kind": type(self.optimizer).__name__, "numbers": numbers, "groups": groups, **scale}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Put in a state. Raises Refused where it is that of another optimizer, or of other weights."""
@@ -165,6 +174,8 @@ class Optimization:
         self.optimizer.load_state_dict({"state": by_index, "param_groups": groups})
         for group, changed in zip(self.optimizer.param_groups, state["groups"], strict=False):
             group.update(changed)
+        if self.scale is not None:
+            self.scale = LossScale(**state.get("scale", {}))  # a run may have begun in another precision
 
     def _entries(self) -> Iterator[tuple[str, Any]]:
         for parameter, entries in self.optimizer.state.items():

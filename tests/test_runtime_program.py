@@ -135,7 +135,7 @@ def test_the_hash_hangs_on_everything() -> None:
         ({"steps": 0, "epochs": None}, "one step at least"),
         ({"epochs": -1.5}, "one step at least"),
         ({"epochs": None}, "exactly one"),
-        ({"precision": "fp16"}, "precision fp16"),
+        ({"precision": "fp8"}, "precision fp8"),
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(change: dict[str, object], words: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -13,88 +12,24 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
+from update_cases import (
+    SPEC,
+    STEPS,
+    USUAL,
+    Pictures,
+    assert_resumes,
+    measures,
+    open_pictures,
+    program,
+    tensors,
+    trained,
+)
 
 from dlspec import compile
 from dlspec.api.compilation import program_of
-from dlspec.runtime import evaluate, load_model, resume, train
-from dlspec.runtime.data import Data, Field, Split
+from dlspec.runtime import evaluate, load_model, resume
 from dlspec.runtime.errors import Refused
 from dlspec.runtime.learner import Learner
-from dlspec.runtime.program import Program
-
-STEPS = 6
-SPEC = """\
-dlspec 1
-model Net: (image: [B, 1, 6, 6]) -> (logits: [B, 4]) {
-  stem: { Conv2d(3, kernel = 3, pad = 1) -> norm: BatchNorm -> relu -> Dropout(0.2) }
-  flatten
-  blocks: repeat(2) { mlp: Linear(12) -> norm: LayerNorm -> relu -> Dropout(0.1) }
-  head: Linear(4)
-}
-train Net {
-  data = arrays("x.npz")
-  loss = cross_entropy(logits, data.label)
-"""
-USUAL = {"optimizer": "AdamW(lr = 1e-2, decay = 0.1)", "steps": str(STEPS), "batch": "8", "validate": "every(2)"}
-
-
-class Pictures(Split):
-    """Made-up pictures, another view of each in every pass."""
-
-    def __init__(self, count: int, first: int = 0) -> None:
-        self.count, self.first = count, first
-
-    def __len__(self) -> int:
-        return self.count
-
-    def batch(self, epoch: int, ids: Tensor) -> dict[str, Tensor]:
-        start = (ids + self.first).float().view(-1, 1, 1, 1)
-        places = torch.arange(36.0).view(1, 1, 6, 6)
-        return {"image": torch.sin(start * places + epoch), "label": (ids + self.first) % 4}
-
-
-def open_pictures(settings: Mapping[str, Any], *, base: Path, seed: int) -> Data:
-    fields = {"image": Field("float", (1, 6, 6)), "label": Field("int", (), 4)}
-    return Data(Pictures(20), Pictures(6, 100), fields, fingerprint={"made": {"sha256": "0" * 64, "size": 1}})
-
-
-def program(**lines: str | None) -> Program:
-    kept = {key: value for key, value in {**USUAL, **lines}.items() if value is not None}
-    text = SPEC + "".join(f"  {k} = {v}\n" for k, v in kept.items()) + "}\n"
-    made = compile(text)
-    assert made.recipe_code is not None, [d.message for d in made.diagnostics]
-    return program_of(made)
-
-
-def trained(run: Path, made: Program, until: int | None = None) -> Path:
-    train(made, run.parent, run, open_data=open_pictures, until=until)
-    return run
-
-
-def tensors(run: Path, step: int, file: str = "model") -> dict[str, Tensor]:
-    return load_file(run / "checkpoints" / f"step-{step:06d}" / f"{file}.safetensors")
-
-
-def measures(run: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if not key.endswith("_per_second")} for line in lines]
-
-
-def assert_resumes(folder: Path, made: Program, stop: int = 3) -> Path:
-    """Interrupted after an update that nothing was due at, and straight on: the same bits, file by file."""
-    whole = trained(folder / "whole", made)
-    halves = trained(folder / "halves", made, until=stop)
-    resume(made, halves, open_data=open_pictures)
-    last = [max((run / "checkpoints").glob("step-??????")) for run in (whole, halves)]
-    files = [sorted(path.name for path in folder.glob("*.safetensors")) for folder in last]
-    assert files[0] == files[1]
-    for name in files[0]:
-        assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes(), name
-    assert measures(whole) == measures(halves)
-    return whole
-
 
 # --- all of it together --------------------------------------------------------------------------------------------
 
@@ -153,7 +88,7 @@ def _met(chosen: dict[str, int], left: set[Any]) -> int:
 def test_everything_resumes_to_the_bit_and_what_is_frozen_stays(lines: dict[str, str | None], tmp_path: Path) -> None:
     if (lines["optimizer"] or "").startswith(("Lion", "ScheduleFree")):
         pytest.importorskip("pytorch_optimizer")
-    made = program(**lines)
+    made = program(SPEC, **lines)
     run = assert_resumes(tmp_path, made)
     names = {None: (), "[stem]": ("stem.",)}.get(lines["freeze"], ("blocks.0.", "head."))
     first = made.make_model().state_dict()
@@ -251,7 +186,7 @@ def test_an_average_is_the_formula_and_changes_nothing_in_training(tmp_path: Pat
 def test_the_averages_are_validated_evaluated_and_loaded(lines: dict[str, str], tmp_path: Path) -> None:
     if "optimizer" in lines:
         pytest.importorskip("pytorch_optimizer")
-    made = program(**lines)
+    made = program(SPEC, **lines)
     run = trained(tmp_path / "run", made)
     validated = [line["loss"] for line in measures(run) if line["split"] == "validation"][-1]
     assert evaluate(made, run, open_data=open_pictures)["loss"] == validated

@@ -184,7 +184,6 @@ def test_every_name_has_a_class(folder: str, word: str) -> None:
 
 
 NOTED = {
-    "precision": "fp16",
     "parallel": "fsdp + tensor(2)",
     "compile": "true",
 }

@@ -50,7 +50,8 @@ KEY_PAGES: Mapping[str, KeyPage] = {
         "rates = [head = 10, stem = 0.1]",
     ),
     "freeze": KeyPage(
-        "Parts of the model, by label, path or quoted pattern, that keep their weights and running statistics.",
+        "Parts of the model, by label, path or quoted pattern, that keep their weights and running statistics, and run "
+        "as in evaluation. A part inside one learns where it has a rate of its own.",
         "freeze = [wte]",
     ),
     "update": KeyPage(
@@ -74,7 +75,8 @@ KEY_PAGES: Mapping[str, KeyPage] = {
     "clip": KeyPage("The largest norm that the gradient of all weights together may have.", "clip = 1.0"),
     "clip_value": KeyPage("The largest size that each number of the gradient may have.", "clip_value = 0.5"),
     "precision": KeyPage(
-        "The numbers that the forward and backward pass compute with; weights are kept in fp32.",
+        "The numbers that the forward and backward pass compute with; weights are kept in fp32. With fp16 the loss is "
+        "scaled, and an update whose gradient overflows is left out.",
         "precision = bf16",
         words=PRECISIONS,
     ),
@@ -82,7 +84,10 @@ KEY_PAGES: Mapping[str, KeyPage] = {
     "deterministic": KeyPage(
         "Whether only operations are used that give the same bits in every run.", "deterministic = true", flag=True
     ),
-    "ema": KeyPage("A moving average of the weights, which evaluation and export use.", "ema = 0.999"),
+    "ema": KeyPage(
+        "A moving average of the weights, which validation, samples, evaluation and export use; buffers are copied.",
+        "ema = 0.999",
+    ),
     "early_stop": KeyPage(
         "Ends the run after so many validations without a new best. It needs `validate`.",
         'early_stop = patience(5, on = "validation.loss")',

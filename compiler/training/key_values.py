@@ -25,20 +25,13 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind", bound=Options)
 
 WORDS = {"precision": PRECISIONS, "kernels": KERNELS}
-# What this version cannot do -> what stands in for it where the rest of the recipe is worked out.
-LATER = {"precision": {"fp16": "bf16"}, "kernels": dict[str, str]()}
 
 
 def read_key_word(key: str, usual: str, lines: Lines, scope: Scope, report: Report) -> str | None:
     """The word of `precision` or `kernels`, or None where it is none (reported)."""
     if key not in lines:
         return usual
-    flow = lines[key].value
-    word = read_word(flow, key, WORDS[key], scope, report)
-    if word in LATER[key]:
-        report.later(f"the {WORDS[key].noun} `{word}`", flow.span)
-        return LATER[key][word]
-    return word
+    return read_word(lines[key].value, key, WORDS[key], scope, report)
 
 
 def read_cadence(
