@@ -31,13 +31,6 @@ def require_pillow() -> Any:
     return Image
 
 
-def picture_size(content: bytes, name: str) -> tuple[int, int]:
-    """Height and width as the picture is looked at, from the first bytes of the file. Raises UnreadablePicture."""
-    with _opened(content, name) as picture:
-        width, height = picture.size
-        return (width, height) if picture.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE else (height, width)
-
-
 def decode_picture(content: bytes, name: str, channels: int, size: Sequence[int] | None = None) -> NDArray[np.uint8]:
     """Pixels [channels, height, width]: 3 channels are red, green and blue, 1 is gray.
 
@@ -46,19 +39,11 @@ def decode_picture(content: bytes, name: str, channels: int, size: Sequence[int]
     is cut out. `name` is for messages. Raises UnreadablePicture.
     """
     with _opened(content, name) as picture:
-        try:
-            picture.load()
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise UnreadablePicture(f"{name} is damaged or cut off: {error}", "replace it, or take it out") from None
-        pixels = _converted(picture, name, channels)
+        pixels = _converted(_upright(picture, name), name, channels)
         if size is not None:
             pixels = _covering(pixels, size)
         array = np.array(pixels)  # Pillow's own memory is not to be written to
     return np.ascontiguousarray(array[None] if channels == 1 else array.transpose(2, 0, 1))
-
-
-_ORIENTATION = 0x0112
-_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 def _opened(content: bytes, name: str) -> Any:
@@ -67,14 +52,21 @@ def _opened(content: bytes, name: str) -> Any:
         return image.open(io.BytesIO(content))
     except image.DecompressionBombError as error:
         raise UnreadablePicture(f"{name} is too large: {error}", "scale it down, or take it out") from None
-    except (OSError, ValueError, SyntaxError):  # Pillow says so of what it does not know
+    except Exception:
         raise UnreadablePicture(f"{name} is no picture that can be read", "replace it, or take it out") from None
 
 
-def _converted(picture: Any, name: str, channels: int) -> Any:
+def _upright(picture: Any, name: str) -> Any:
     from PIL import ImageOps
 
-    picture = ImageOps.exif_transpose(picture)
+    try:
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+    except Exception as error:  # of a damaged file Pillow's readers raise whatever they stumble over
+        raise UnreadablePicture(f"{name} is damaged or cut off: {error}", "replace it, or take it out") from None
+
+
+def _converted(picture: Any, name: str, channels: int) -> Any:
     if picture.mode == "F":
         raise UnreadablePicture(f"{name} holds floats, not colours", "store it with 8 or 16 bits a channel")
     if picture.mode.startswith("I"):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from picture_files import pixels, write_idx
 
 from dlspec.runtime.data import Data, DataError, Field, open_data
+from dlspec.runtime.data.files import FoundFile
+from dlspec.runtime.data.idx import read_idx
 
 PICTURES = pixels(0, 20, 5, 4)
 LABELS = (np.arange(20) % 3).astype(np.uint8)
@@ -105,6 +110,18 @@ def test_what_is_refused(base: Path, name: str, content: bytes, message: str, he
         idx(base)
     assert message in fault.value.message
     assert help in fault.value.help
+
+
+@given(st.binary(max_size=24), st.booleans())
+def test_whatever_a_file_holds_it_is_read_or_refused(content: bytes, headed: bool) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        path.write_bytes(b"\0\0\x08\3\0\0\0" * headed + content)
+        try:
+            found = read_idx(FoundFile("x", path), 3, {})
+        except DataError:
+            return
+        assert found.ndim == 3 and found.size == len(content) - 16 + 7
 
 
 def test_files_that_are_not_there(base: Path) -> None:

@@ -136,6 +136,26 @@ def test_a_picture_stands_as_the_camera_was_held(tmp_path: Path) -> None:
     assert np.array_equal(decoded(tmp_path / "a.png"), np.rot90(picture, -1).transpose(2, 0, 1))
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:Tag data larger than file")
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
+def test_whatever_is_wrong_with_a_file_is_said_of_it(tmp_path: Path, ending: str) -> None:
+    """Bytes changed here and there: a picture all the same, or one that cannot be read, and never another fault."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save_picture(tmp_path / f"a.{ending}", pixels(0, 24, 20, 3), exif=exif)
+    whole, draw = (tmp_path / f"a.{ending}").read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in draw.integers(0, min(len(whole), int(draw.choice([60, 400]))), 3):
+            content[place] = draw.integers(256)
+        try:
+            decode_picture(bytes(content), "a", 3, (8, 8))
+        except UnreadablePicture:
+            refused += 1
+    assert refused > 20
+
+
 def test_every_kind_of_colour(tmp_path: Path) -> None:
     gray = pixels(0, 4, 6)
     save_picture(tmp_path / "gray.png", gray)

@@ -17,6 +17,7 @@ from dlspec.cli.main import main
 from dlspec.compiler.pipeline import compile
 from dlspec.grammar import Source
 from dlspec.runtime import resume, sessions, train
+from dlspec.runtime.bindings import counted
 from dlspec.runtime.data import open_data
 from dlspec.runtime.feed import Feed
 from dlspec.runtime.order import Order
@@ -180,6 +181,37 @@ train Net {
   batch     = 8
 }
 """
+
+
+MIXED = """dlspec 1
+model Net: (image: [B, 1, 8, 8]) -> (logits: [B, 10]) {
+  flatten -> Linear(16) -> relu -> Linear(10)
+}
+
+train Net {
+  data      = digits -> mixup(0.2)
+  loss      = cross_entropy(logits, data.label)
+  optimizer = AdamW(lr = 1e-2)
+  steps     = 3
+  batch     = 8
+}
+"""
+
+
+def test_mixed_labels_have_no_kernels() -> None:
+    """Kernels take a class for each row: PyTorch's function takes the probabilities of classes too."""
+    plain = compile(Source("net.dlspec", MIXED.replace(" -> mixup(0.2)", "")), ["train.kernels=triton"])
+    mixed = compile(Source("net.dlspec", MIXED), ["train.kernels=triton"])
+    assert "F.cross_entropy(logits, label)" in (mixed.recipe_code or "")
+    assert "F.cross_entropy" not in (plain.recipe_code or "F.cross_entropy")
+
+
+def test_a_part_of_a_mixed_batch_weighs_as_many_examples(place: Path) -> None:
+    measure = program_of(compile(Source("net.dlspec", MIXED))).options.loss
+    section = {"source": "digits", "options": {}, "augmentations": [{"word": "mixup", "options": {"alpha": 0.2}}]}
+    data = open_data(section, base=place, seed=0)
+    assert counted(measure, data.train.batch(0, torch.arange(5))) == 5
+    assert counted(measure, data.train.in_evaluation().batch(0, torch.arange(5))) == 5
 
 
 @pytest.mark.parametrize("ahead", [False, True], ids=["in turn", "ahead"])

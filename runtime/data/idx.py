@@ -103,17 +103,18 @@ def read_idx(file: FoundFile, axes: int, fingerprint: dict[str, Fingerprint]) ->
         digest.update(chunk)
         size += len(chunk)
     fingerprint[file.name] = {"sha256": digest.hexdigest(), "size": size}
-    chunks = _unpacked(file) if packed else read_chunks(file)
+    head = 4 + 4 * axes
     content = bytearray()
     dims: tuple[int, ...] | None = None
-    for chunk in chunks:
+    for chunk in _unpacked(file) if packed else read_chunks(file):
         content += chunk
-        if dims is None and len(content) >= 4 + 4 * axes:
-            dims = _dims(file, bytes(content[: 4 + 4 * axes]), axes)
-        if dims is not None and len(content) > 4 + 4 * axes + prod(dims):
+        if dims is None and len(content) >= head:
+            _require_kind(file, content, axes)
+            dims = tuple(int(n) for n in np.frombuffer(bytes(content[4:head]), ">u4"))
+        if dims is not None and len(content) > head + prod(dims):
             break  # a file that is longer than it says is not read to its end
     if dims is None:
-        _dims(file, bytes(content), axes)
+        _require_kind(file, content, axes)
         raise DataError(f"{file.name} is cut off: it ends within its head", "fetch it again")
     return _body(file, content, dims)
 
@@ -131,8 +132,8 @@ def _body(file: FoundFile, content: bytearray, dims: tuple[int, ...]) -> NDArray
     return np.frombuffer(content, np.uint8, offset=head).reshape(dims)
 
 
-def _dims(file: FoundFile, head: bytes, axes: int) -> tuple[int, ...]:
-    """What the head of a file says. Raises DataError where it is not for bytes with so many axes."""
+def _require_kind(file: FoundFile, head: bytearray, axes: int) -> None:
+    """Raises DataError for what does not begin as a file of bytes with so many axes."""
     what = {3: "pictures", 1: "labels"}
     if len(head) < 4 or head[:2] != b"\0\0" or (head[2] != BYTES and head[2] not in KINDS) or not head[3]:
         start = " ".join(f"{byte:02x}" for byte in head[:4])
@@ -148,7 +149,6 @@ def _dims(file: FoundFile, head: bytes, axes: int) -> tuple[int, ...]:
         )
     if head[2] != BYTES:
         raise DataError(f"{file.name} holds {KINDS[head[2]]}, and {what[axes]} are bytes", "store them as bytes")
-    return tuple(int(n) for n in np.frombuffer(head, ">u4", offset=4))
 
 
 def _unpacked(file: FoundFile) -> Iterator[bytes]:
