@@ -102,6 +102,34 @@ SPECS = {
           floor(100 * identity) -> ceil -> round_up(identity, 8)
         }
     """,
+    "modules used again, with what else they take": """
+        model M: (x: [B, T, 8], m: [B, T, 8]) -> (y: [B, T, 8]) {
+          x -> a: { b: { f: Linear(8) * m -> tanh } -> relu }
+          a.b
+          blocks: repeat(2) { part: { see: CrossAttention(2, memory = m) } }
+          c: { a.b -> blocks.1.part.see -> Linear(8) }
+          blocks.0
+          blocks
+        }
+    """,
+    "experts": """
+        model M: (x: [B, T, 8], z: [B, 8]) -> (y: [B, T, 8], w: [B, 3]) {
+          x -> residual(pre = LayerNorm) { moe: experts(5, top = 2) { up: Linear(9) -> gelu -> Linear(8) } } as y
+          z -> one: experts(3, top = 1, balance = 0) { Linear(8) -> relu }
+          one
+          experts(2, top = 2) { norm: LayerNorm -> Linear(3) } as w
+        }
+    """,
+    "momentum copies": """
+        model M: (x: [B, T, 8], m: [B, T, 8]) -> (y: [B, T, 8]) {
+          x -> net: { Linear(8) -> inner: { LayerNorm * m } -> blocks: repeat(2) { Linear(8) } }
+          slow: momentum_copy(net, 0.9)
+          fc: Linear(8)
+          see: CrossAttention(2, memory = m)
+          momentum_copy(fc, 0.5) -> momentum_copy(see, 0.5)
+          again: { slow -> Linear(8) }
+        }
+    """,
     "nothing in evaluation": "model M: (x: [B, 8]) -> (y: [B, 8]) { Dropout(0.2) }",
 }
 

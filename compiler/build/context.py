@@ -199,17 +199,18 @@ class Context(Frozen, eq=False):
             self.opened.has_unmade = True
 
     def _seen_here(self, name: str, span: Span) -> str:
-        return name if self.owner is self.unit else self.borrow(self.owner, (name,), span)
+        return name if self.owner is self.unit else self.borrow(self.owner, (name,), span, self.owner.beside(name))
 
-    def borrow(self, unit: UnitDraft, path: tuple[str, ...], span: Span) -> str:
-        """The name under which this unit's nodes run a module of another: one around it, or one inside that."""
+    def borrow(self, unit: UnitDraft, path: tuple[str, ...], span: Span, beside: tuple[Value, ...] = ()) -> str:
+        """The name under which this unit's nodes run a module of another: one around it, or one inside that. `beside`
+        is what it takes besides what comes in."""
         up = self.unit.levels_up_to(unit)
         name = "^" * up + ".".join(path)
         if self.unit.find(name) is None:
             module = unit.descend(path)
-            assert isinstance(module, LayerModule | UnitModule | Copies)
+            assert module is not None and not isinstance(module, Borrowed)
             levels = tuple(".".join(path).split("."))
-            self.unit.add(Borrowed(name, module, levels, up, span), self.place(span), unit.beside(path[0]))
+            self.unit.add(Borrowed(name, module, levels, up, span), self.place(span), beside)
         return name
 
     def outward(self, type_: Type) -> Type:

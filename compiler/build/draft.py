@@ -87,7 +87,7 @@ class UnitDraft:
 
     def descend(self, path: Sequence[str]) -> Module | None:
         """The module that a path leads to, `("blocks", "0", "attn")`, through blocks, groups and copies."""
-        module, rest = _step(self.find, list(path))
+        module, rest = step(self.find, list(path))
         while rest and module is not None:
             match module:
                 case UnitModule(unit=unit):
@@ -103,7 +103,7 @@ class UnitDraft:
                         return UnitModule(position, inside, module.span)
                 case _:
                     return None
-            module, rest = _step({m.name: inside.module(m.name) for m in inside.modules}.get, rest)
+            module, rest = step({m.name: inside.module(m.name) for m in inside.modules}.get, rest)
         return module
 
     def levels_up_to(self, unit: UnitDraft) -> int:
@@ -159,7 +159,7 @@ class UnitDraft:
         )
 
 
-def _step(find: Callable[[str], Module | None], path: list[str]) -> tuple[Module | None, list[str]]:
+def step(find: Callable[[str], Module | None], path: list[str]) -> tuple[Module | None, list[str]]:
     """The module that a path begins with, and the rest: `attn.bias` is one that lies inside the layer `attn`."""
     for end in range(len(path), 0, -1):
         module = find(".".join(path[:end]))

@@ -22,6 +22,7 @@ from . import (
     foreign,
     lines,
     maths,
+    momentum,
     placing,
     repeating,
     residuals,
@@ -442,6 +443,6 @@ _COMBINATORS: dict[str, Callable[[tree.Stage, Value, Context], Flowing]] = {
     "dense": combinators.run_dense,
     "checkpoint": combinators.run_checkpoint,
     "experts": experts.run_experts,
-    "momentum_copy": combinators.run_momentum_copy,
+    "momentum_copy": momentum.run_momentum_copy,
     "project": combinators.refuse_project,
 }

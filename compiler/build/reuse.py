@@ -6,13 +6,29 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...grammar import tree
-from ..ir.graph import Copies, LayerModule, Module, Run, RunCopies, Unit, UnitModule, Value
+from ..ir.graph import (
+    Copies,
+    Experts,
+    LayerModule,
+    Module,
+    Momentum,
+    Run,
+    RunCopies,
+    RunExperts,
+    RunMomentum,
+    Unit,
+    UnitModule,
+    Value,
+)
 from ..ir.weights import unit_weights
+from ..semantics.number import equal
 from ..semantics.report import Unheard
 from ..semantics.tensor import Tensor, Type, same, seen_outside
 from . import flows, placing
 from .context import Context, Flowing
 from .draft import UnitDraft
+from .further_inputs import further_inputs
+from .momentum import given_by
 
 if TYPE_CHECKING:
     from .env import Labelled
@@ -32,10 +48,13 @@ def run_label(label: Labelled, stage: tree.Stage, x: Value | None, ctx: Context)
         return ctx.unknown()
     if not isinstance(x.type, Tensor):
         return ctx.unknown()
+    beside = further_inputs(label.unit, path)
+    if beside is None:
+        return _out_of_sight(path, stage, ctx)
     name = path[0]
     if len(path) > 1 or label.unit is not ctx.unit:
-        name = ctx.borrow(label.unit, path, stage.span)
-    return _run(module, name, _scopes(label.unit, path), label.unit, path, stage, x, ctx)
+        name = ctx.borrow(label.unit, path, stage.span, beside)
+    return _run(module, name, _scopes(label.unit, path), label.unit, path, stage, (x, *beside), ctx)
 
 
 def run_unit_again(name: str, node: tree.Stage | tree.Label, x: Value, ctx: Context) -> Flowing:
@@ -44,7 +63,7 @@ def run_unit_again(name: str, node: tree.Stage | tree.Label, x: Value, ctx: Cont
     assert module is not None
     borrowed = ctx.owner is not ctx.unit
     path = (name.lstrip("^"),) if borrowed else (name,)
-    return _run(module, name, [], ctx.owner, path, node, x, ctx)
+    return _run(module, name, [], ctx.owner, path, node, (x, *ctx.owner.beside(path[0])), ctx)
 
 
 def _run(
@@ -54,20 +73,21 @@ def _run(
     unit: UnitDraft,
     path: Sequence[str],
     node: tree.Stage | tree.Label,
-    x: Value,
+    inputs: tuple[Value, ...],
     ctx: Context,
 ) -> Flowing:
+    """`inputs` are what comes in here, and what the module took beside it where it was made."""
+    x = inputs[0]
     if not isinstance(x.type, Tensor):
         return ctx.unknown()
-    beside: tuple[Value, ...] = () if len(path) > 1 else unit.beside(path[0])
     if isinstance(module, LayerModule):
-        inputs = (x, *beside)
         return placing.run_again(module, module.layer, name, node, inputs, ctx)
-    if not isinstance(module, UnitModule | Copies):
-        return _put_off(module, node, ctx)
+    if isinstance(module, Momentum):
+        return _copy_again(module, name, inputs, node, ctx)
+    if isinstance(module, Experts):
+        return _experts_again(module, name, x, node, ctx)
+    assert isinstance(module, UnitModule | Copies)
     first, last = _units(module)[0], _units(module)[-1]
-    if len(first.inputs) - 1 != len(beside):
-        return _put_off(module, node, ctx)
     expected = first.inputs[0].type
     if not isinstance(expected, Tensor):
         return ctx.unknown()
@@ -80,7 +100,7 @@ def _run(
         for scope in [last.scope, *scopes]:
             types = tuple(seen_outside(t, scope) for t in types)
     op = Run() if isinstance(module, UnitModule) else RunCopies()
-    outputs = ctx.emit(op, (x, *beside), types, node.span, name)
+    outputs = ctx.emit(op, inputs, types, node.span, name)
     if len(outputs) == 1:
         return outputs[0]
     return unit.results(path)(outputs)
@@ -180,6 +200,50 @@ def _parts(module: Module | None) -> list[str]:
     return []
 
 
-def _put_off(module: Module, node: tree.Stage | tree.Label, ctx: Context) -> Flowing:
-    ctx.report.later(f"`{module.name}`, used again with further inputs,", node.span)
+def _copy_again(
+    module: Momentum, name: str, inputs: tuple[Value, ...], node: tree.Stage | tree.Label, ctx: Context
+) -> Flowing:
+    """A momentum copy on another value of the shape that its module was made for."""
+    x = inputs[0]
+    assert isinstance(x.type, Tensor)
+    types = given_by(module.of, x.type)
+    if types is None:
+        return _made_for(module, module.of.inputs[0] if isinstance(module.of, LayerModule) else None, x, node, ctx)
+    outputs = ctx.emit(RunMomentum(), inputs, types, node.span, name)
+    return outputs[0] if len(outputs) == 1 else ctx.owner.results((module.of.name,))(outputs)
+
+
+def _experts_again(module: Experts, name: str, x: Value, node: tree.Stage | tree.Label, ctx: Context) -> Flowing:
+    """Experts on other rows of the same width."""
+    made, unit = module.router.inputs[0], module.units[0]
+    assert isinstance(x.type, Tensor)
+    if x.type.rank < 2 or x.type.dtype != "float" or not equal(x.type.dims[-1], made.dims[-1]):
+        return _made_for(module, made, x, node, ctx)
+    result = seen_outside(unit.outputs[0].type, unit.scope)
+    assert isinstance(result, Tensor)
+    return ctx.emit(RunExperts(), (x,), (x.type.with_last(result.dims[-1]),), node.span, name)[0]
+
+
+def _made_for(module: Module, made: Tensor | None, x: Value, node: tree.Stage | tree.Label, ctx: Context) -> Flowing:
+    first = "another shape" if made is None else str(made)
+    ctx.report.error(
+        "shape-mismatch",
+        f"`{module.name}` was made for {first}, and {x.type} comes in here",
+        node.span,
+        f"{x.type} comes in",
+        labels=((module.span, "made here"),),
+        help="a module used twice has one set of weights; make a second one for another shape",
+    )
+    return ctx.unknown()
+
+
+def _out_of_sight(path: Sequence[str], node: tree.Stage | tree.Label, ctx: Context) -> Flowing:
+    outer = ".".join(path[:-1])
+    ctx.report.error(
+        "unknown-name",
+        f"`{'.'.join(path)}` takes what is worked out inside `{outer}`, which is not in sight here",
+        node.span,
+        f"takes what is inside `{outer}`",
+        help=f"work out what it takes in front of `{path[0]}`, where both uses see it",
+    )
     return ctx.unknown()

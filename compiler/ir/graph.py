@@ -232,7 +232,7 @@ class Borrowed(Frozen, eq=False):
     """
 
     name: str
-    module: LayerModule | UnitModule | Copies
+    module: LayerModule | UnitModule | Copies | Experts | Momentum
     path: tuple[str, ...]
     up: int
     span: Span

@@ -38,7 +38,7 @@ def with_units(graph: Graph, change: Callable[[Unit], Unit]) -> Graph:
                 return replace(module, units=tuple(map(unit_changed, module.units)))
             case Momentum(of=UnitModule() as of):
                 return replace(module, of=module_changed(of))
-            case Borrowed(module=UnitModule() | Copies() as lent):
+            case Borrowed(module=UnitModule() | Copies() | Experts() | Momentum() as lent):
                 return replace(module, module=module_changed(lent))
         return module
 

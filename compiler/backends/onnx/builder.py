@@ -12,7 +12,7 @@ import onnx_ir as ir
 from ...layers.side import Side
 from ...semantics.number import Number, number
 from ...semantics.tensor import DType, Tensor
-from .dims import DimNames
+from .dims import DimNames, free_name
 from .parameters import Parameters
 from .rotary import tables
 from .weights import WeightSource
@@ -105,10 +105,10 @@ class OnnxBuilder:
         **attributes: float | int | str | Sequence[int],
     ) -> tuple[OnnxValue, ...]:
         """Append a node with several outputs, called `name.0`, `name.1`, ..."""
-        name = _free(name, self._node_names)
+        name = free_name(name, self._node_names)
         outputs = [
             ir.Value(
-                name=_free(name if len(types) == 1 else f"{name}.{i}", self._value_names),
+                name=free_name(name if len(types) == 1 else f"{name}.{i}", self._value_names),
                 shape=ir.Shape(self._dims.shape(type.dims)),
                 type=_onnx_type(type),
             )
@@ -149,6 +149,10 @@ class OnnxBuilder:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
+
+    def another_size(self, dim: Number) -> None:
+        """From here on an open dim that has been seen stands for another size."""
+        self._dims.forget(dim)
 
     # --- what nodes start from ---
 
@@ -202,7 +206,7 @@ class OnnxBuilder:
         key = (length, half, base)
         if ("cos", key) not in self._made:
             for label, table in zip(("cos", "sin"), tables(length, half, base), strict=True):
-                name = _free(f"rotary.{label}", self._value_names)
+                name = free_name(f"rotary.{label}", self._value_names)
                 self._made[label, key] = self._initializer(ir.Tensor(table, name=name))
         return self._made["cos", key], self._made["sin", key]
 
@@ -213,7 +217,7 @@ class OnnxBuilder:
 
     def _constant(self, array: np.ndarray, name: str) -> OnnxValue:
         key = ("constant", array.dtype.name, array.shape, array.tobytes())
-        return self.once(key, lambda: self._initializer(ir.Tensor(array, name=_free(name, self._value_names))))
+        return self.once(key, lambda: self._initializer(ir.Tensor(array, name=free_name(name, self._value_names))))
 
     def _initializer(self, tensor: ir.TensorProtocol) -> OnnxValue:
         shape = ir.Shape(tensor.shape.numpy())
@@ -224,13 +228,3 @@ class OnnxBuilder:
 
 def _onnx_type(type: Tensor) -> ir.TensorType:
     return ir.TensorType(DTYPES[type.dtype])
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """`name`, or `name_2`, `name_3`, ... where it is taken; it is taken from now on."""
-    free, count = name, 1
-    while free in taken:
-        count += 1
-        free = f"{name}_{count}"
-    taken.add(free)
-    return free

@@ -5,11 +5,22 @@ from __future__ import annotations
 from ...semantics.number import Literal, Number, Operation, Reference, equal, number, whole, written
 
 
+def free_name(name: str, taken: set[str]) -> str:
+    """`name`, or `name_2`, `name_3`, ... where it is taken; it is taken from now on."""
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name}_{count}"
+    taken.add(free)
+    return free
+
+
 class DimNames:
     """Gives equal open dims one text, that of the first it sees: show it the model's inputs first."""
 
     def __init__(self) -> None:
         self._seen: list[tuple[Number, str]] = []
+        self._texts: set[str] = set()
 
     def dim(self, n: Number) -> int | str:
         """The size where it is known, else the dim's text."""
@@ -18,9 +29,13 @@ class DimNames:
         for known, text in self._seen:
             if equal(known, n):
                 return text
-        text = written(_in_model_terms(n))
+        text = free_name(written(_in_model_terms(n)), self._texts)
         self._seen.append((n, text))
         return text
+
+    def forget(self, n: Number) -> None:
+        """Let a dim have another text from here on: what it stands for is of another size."""
+        self._seen = [(known, text) for known, text in self._seen if not equal(known, n)]
 
     def shape(self, dims: tuple[Number, ...]) -> tuple[int | str, ...]:
         return tuple(map(self.dim, dims))

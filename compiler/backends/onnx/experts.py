@@ -28,6 +28,7 @@ def write_experts(
     picked, share_type = Tensor("float", (rows, number(top))), Tensor("float", (rows, number(1)))
     sent_type = Tensor("float", (rows, y_type.dims[-1]))
     last = g.wholes([-1])
+    g.another_size(rows)
 
     tokens = g.op("Reshape", [x, g.wholes([-1, whole(x_type.dims[-1])])], rows_type, f"{name}.tokens")
     scores_type = rows_type.with_last(number(count))

@@ -189,12 +189,11 @@ class _Body:
     def _run_momentum(self, node: Node, inputs: tuple[OnnxValue, ...]) -> tuple[OnnxValue, ...]:
         copy = self._module(node)
         assert isinstance(copy, Momentum)
-        path = self._path(copy.name)
         if isinstance(copy.of, UnitModule):
-            return lower(self._g, copy.of.unit, inputs, f"{self._name(node, '')}.", (*self._way, f"{path}."))
+            return lower(self._g, copy.of.unit, inputs, f"{self._name(node, '')}.", self._inside(node))
         layer, name = copy.of.layer, self._name(node, stem(copy.of.layer.word))
         with self._g.beside(inputs):
-            return layer.onnx(self._g, inputs[0], copy.of.inputs[0], name, path)
+            return layer.onnx(self._g, inputs[0], copy.of.inputs[0], name, self._path(node.module or ""))
 
     def _module(self, node: Node) -> Module:
         assert node.module is not None
