@@ -15,7 +15,7 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 from triton_machine_code import TARGETS, MachineCode, compiled
 
 from dlspec.compiler.backends.triton.attention_features import AttentionFeatures
-from dlspec.compiler.backends.triton.attention_text import given
+from dlspec.compiler.backends.triton.attention_given import given
 from dlspec.compiler.backends.triton.gated_features import GatedFeatures
 from dlspec.compiler.backends.triton.norm_features import NormFeatures
 from dlspec.compiler.backends.triton.rotary_features import RotaryFeatures

@@ -11,7 +11,7 @@ from ...scalars.print_torch import print_torch
 from .attention_features import AttentionFeatures
 
 if TYPE_CHECKING:
-    from .attention_text import Given
+    from .attention_given import Given
 
 
 def plain_lines(features: AttentionFeatures, given: Sequence[Given]) -> list[str]:

@@ -1,0 +1,126 @@
+"""The text of the operators of an attention, of its derivative, and of the function that a model calls."""
+
+from __future__ import annotations
+
+from .attention_features import AttentionFeatures
+from .attention_given import AttentionNames, Given
+
+
+class AttentionOperators(AttentionNames):
+    def operators(self) -> list[str]:
+        schema = [_schema(one) for one in self.all]
+        forward = ", ".join(["Tensor q, Tensor k, Tensor v", *schema])
+        backward = ", ".join(["Tensor d_out, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse", *schema])
+        shapes = ["q.new_empty(q.shape)", "k.new_empty(k.shape)", "v.new_empty(v.shape)"]
+        results = [*shapes, *self.results()[len(shapes) :]]
+        names = self.names(["q", "k", "v"])
+        of_bias = self._operator_of_bias(schema) if self.biased else []
+        return [
+            f"def attention_forward_shapes({names}):",
+            "    B, T, heads, _ = q.shape",
+            "    return q.new_empty(q.shape), q.new_empty((B, heads, T), dtype=torch.float32)",
+            "",
+            "",
+            f"def attention_backward_shapes(d_out, {names.replace('q, k, v', 'q, k, v, out, lse', 1)}):",
+            *(["    d_weights = weights.new_empty(weights.shape)"] if self.learned else []),
+            *(["    delta = lse.new_empty(lse.shape)"] if self.biased else []),
+            f"    return {', '.join(results)}",
+            "",
+            "",
+            "operator(",
+            f'    "attention_forward({forward}) -> (Tensor, Tensor)",',
+            "    launch_attention_forward,",
+            "    attention_forward_shapes,",
+            ")",
+            "operator(",
+            f'    "attention_backward({backward}) -> ({", ".join(["Tensor"] * len(results))})",',
+            "    launch_attention_backward,",
+            "    attention_backward_shapes,",
+            ")",
+            *of_bias,
+        ]
+
+    def _operator_of_bias(self, schema: list[str]) -> list[str]:
+        given = ", ".join(["Tensor d_out, Tensor q, Tensor k, Tensor v, Tensor lse, Tensor delta", *schema])
+        return [
+            "",
+            "",
+            f"def attention_backward_bias_shapes({self.names(['d_out', 'q', 'k', 'v', 'lse', 'delta'])}):",
+            "    return bias.new_empty(bias.shape)",
+            "",
+            "",
+            "operator(",
+            f'    "attention_backward_bias({given}) -> Tensor",',
+            "    launch_attention_backward_bias,",
+            "    attention_backward_bias_shapes,",
+            ")",
+        ]
+
+    def function(self) -> list[str]:
+        saved = ["q", "k", "v", "out", "lse", *(one.name for one in self.all if one.kind.startswith("Tensor"))]
+        numbers = [one.name for one in self.all if not one.kind.startswith("Tensor")]
+        taken = [f"ctx.{one.name}" if one.name in numbers else one.name for one in self.all]
+        learned = {"weights": "d_weights", "bias": "d_bias"}
+        results = ["d_q", "d_k", "d_v", *(learned.get(one.name, "None") for one in self.all)]
+        return [
+            "class Attention(torch.autograd.Function):",
+            "    @staticmethod",
+            f"    def forward(ctx, {self.names(['q', 'k', 'v'])}):",
+            f"        out, lse = operators.attention_forward({self.names(['q', 'k', 'v'])})",
+            f"        ctx.save_for_backward({', '.join(saved)})",
+            *(f"        ctx.{name} = {name}" for name in numbers),
+            "        return out",
+            "",
+            "    @staticmethod",
+            "    @once_differentiable",
+            "    def backward(ctx, d_out):",
+            f"        {', '.join(saved)} = ctx.saved_tensors",
+            f"        {', '.join(self.results())} = operators.attention_backward("
+            f"{', '.join(['d_out', 'q', 'k', 'v', 'out', 'lse', *taken])})",
+            *(self._bias_gradient(taken) if self.biased else []),
+            f"        return {', '.join(results)}",
+        ]
+
+    def _bias_gradient(self, taken: list[str]) -> list[str]:
+        place = 3 + [one.name for one in self.all].index("bias")
+        given = ", ".join(["d_out", "q", "k", "v", "lse", "delta", *taken])
+        return [
+            "        d_bias = None",
+            f"        if ctx.needs_input_grad[{place}]:",
+            f"            d_bias = operators.attention_backward_bias({given})",
+        ]
+
+    def entry(self) -> list[str]:
+        call = self.names(["q", "k", "v"])
+        plain = ", ".join(["q", "k", "v", *(one.name for one in self.given)])
+        seed = "    seed = torch.randint(2**62, (1,), device=q.device) if dropout > 0 else None"
+        return [
+            f"def attention({self.parameters('qkv', self.given)}) -> Tensor:",
+            f'    """{_title(self.features)} (Dao 2023), fused where there is a GPU.',
+            "",
+            *(f"    {line}" for line in self._shapes()),
+            '    """',
+            "    if torch.is_autocast_enabled(q.device.type):",
+            "        dtype = torch.get_autocast_dtype(q.device.type)",
+            "        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)",
+            "    if not fused(q, torch.float16, torch.bfloat16, torch.float32):",
+            f"        return attention_plain({plain})",
+            *([seed] if self.features.dropout else []),
+            f"    return Attention.apply({call})",
+        ]
+
+    def _shapes(self) -> list[str]:
+        keys = "T" if self.features.square else "S"
+        heads = "heads" if self.features.group == 1 else "kv_heads"
+        lines = [f"q [B, T, heads, width], k and v [B, {keys}, {heads}, width] -> [B, T, heads, width]"]
+        tensors = ", ".join(f"{one.name} {one.shape}" for one in self.given if one.kind == "Tensor")
+        return [*lines, *([tensors] if tensors else [])]
+
+
+def _schema(one: Given) -> str:
+    kind = {"Tensor": "Tensor", "Tensor | None": "Tensor?", "int": "SymInt", "float": "float"}[one.kind]
+    return f"{kind} {one.name}"
+
+
+def _title(features: AttentionFeatures) -> str:
+    return "Causal attention" if features.causal else "Attention"
