@@ -31,7 +31,7 @@ FAMILIES = {
         "unet"
     ),
     "Recurrent": "rnn lstm gru bilstm addition seq2seq",
-    "Transformer": "transformer gpt chargpt reversal bert t5 vit llama gemma2",
+    "Transformer": "transformer gpt chargpt reversal bert t5 vit llama gemma2 mixtral",
     "Generative and self-supervised": "dcgan simclr moco roberta",
     "Transfer": "transfer",
 }
