@@ -118,6 +118,32 @@ def test_a_frozen_part_runs_as_in_evaluation_and_gradients_pass_through_it() -> 
     assert all(p.grad is None for p in model.blocks.parameters())
 
 
+def test_a_frozen_recurrent_layer_drops_nothing_and_has_gradients_of_what_comes_in() -> None:
+    """On a GPU there are none in evaluation."""
+    text = """\
+dlspec 1
+model Net: (x: [B, T, 4]) -> (y: [B, T, 8]) {
+  before: Linear(8)
+  part: { LSTM(8, layers = 2, dropout = 0.5, bidirectional = true) -> Linear(8) }
+}
+train Net {
+  data = arrays("x.npz")
+  loss = mse(y, 1)
+  optimizer = SGD(lr = 0.1)
+  freeze = [part]
+  steps = 1
+  batch = 2
+}
+"""
+    model: Any = Learner(program_of(compile(text)), torch.device("cpu")).model
+    assert model.part.lstm.training and not model.part.linear.training
+    x = torch.randn(2, 5, 4)
+    learns, fixed = model(x), model.eval()(x)
+    assert torch.equal(learns, fixed)
+    learns.sum().backward()
+    assert model.before.weight.grad.any() and all(p.grad is None for p in model.part.parameters())
+
+
 @pytest.mark.parametrize("quoted", ['"blocks.*.mlp"', "blocks.0.mlp, blocks.1.mlp"])
 def test_what_has_a_rate_inside_a_frozen_part_learns(quoted: str) -> None:
     rates = ", ".join(f"{name} = 0.5" for name in quoted.split(", "))

@@ -20,17 +20,19 @@ Write: TypeAlias = "Callable[[str, bool], list[str]]"
 """Statements about a part, given where it is (`model.head`), and whether it is a module: a `Weight` is a tensor."""
 
 _TABLES = frozenset({"Embedding", "Positions", "RelativeBias"})
+_RECURRENT = frozenset({"RNN", "LSTM", "GRU"})
 
 
 @dataclass(frozen=True)
 class Parts:
     """`paths` are those of all modules, `tensors` those of the ones that are nothing but a parameter; `outer` are the
-    tables that come first in a model, and the Linears that come last. `balanced` says that there are experts with a
-    loss of their own."""
+    tables that come first in a model, and the Linears that come last, `recurrent` the RNNs, LSTMs and GRUs. `balanced`
+    says that there are experts with a loss of their own."""
 
     paths: tuple[str, ...] = ()
     tensors: frozenset[str] = frozenset()
     outer: tuple[str, ...] = ()
+    recurrent: tuple[str, ...] = ()
     balanced: bool = False
 
     def statements(self, name: ModuleName, write: Write) -> list[str]:
@@ -67,7 +69,11 @@ def parts_of(graph: Graph) -> Parts:
     tables = [path for path, module in layers.items() if module.layer.word in _TABLES]
     heads = [path for value in graph.model.outputs for path in _heads(value, graph.model, "")]
     return Parts(
-        tuple(module_paths(graph.model.modules)), tensors, tuple(dict.fromkeys([*tables, *heads])), are_balanced(graph)
+        paths=tuple(module_paths(graph.model.modules)),
+        tensors=tensors,
+        outer=tuple(dict.fromkeys([*tables, *heads])),
+        recurrent=tuple(path for path, module in layers.items() if module.layer.word in _RECURRENT),
+        balanced=are_balanced(graph),
     )
 
 

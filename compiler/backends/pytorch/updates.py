@@ -89,6 +89,14 @@ def _freeze(plan: TrainPlan, parts: Parts) -> Lines:
     doc += f", all but {_listed(inside)}" if inside else ""
     doc += ". To be called after each `model.train()`."
     body = [line for name, write in named for line in parts.statements(name, write)]
+    recurrent = [f"model{attribute(path.split('.'))}" for path in parts.recurrent if plan.freezes(path)]
+    if recurrent:
+        body += [
+            "# The same as in evaluation, and cuDNN has a backward pass of it.",
+            f"for rnn in [{', '.join(recurrent)}]:",
+            "    rnn.train()",
+            "    rnn.dropout = 0.0",
+        ]
     return ["def freeze(model: nn.Module) -> None:", *docstring(doc, "    "), *_indented(body)]
 
 
