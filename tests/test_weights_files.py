@@ -235,6 +235,21 @@ def test_an_entry_that_others_leave_nothing_of_is_told(tmp_path: Path) -> None:
     assert "`map` names `out`, and longer names of the map take all of it" in refusal(tmp_path, start, tensors)
 
 
+def test_an_entry_that_skip_leaves_nothing_of_is_told(tmp_path: Path) -> None:
+    tensors = drawn() | {"fc.weight": torch.zeros(3)}
+    said = refusal(tmp_path, 'weights("m.safetensors", map = ["fc" -> "head"], skip = ["fc"])', tensors)
+    assert "`map` names `fc`, and `skip` leaves all of it out" in said
+
+
+def test_a_matrix_of_several_that_lies_the_other_way_round(tmp_path: Path) -> None:
+    inner = {name: t for name, t in drawn().items() if not re.match(r"blocks\.\d\.mlp\.up", name)}
+    both = {"both.0.weight": torch.zeros(16, 24), "both.0.bias": torch.zeros(24)}
+    start = 'weights("m.safetensors", map = ["both.0" -> ["blocks.0.mlp.up", "blocks.1.mlp.up"]])'
+    said = refusal(tmp_path, start, inner | both)
+    assert "both.0.weight [16, 24] of the file is not blocks.0.mlp.up.weight [12, 16] and blocks.1" in said
+    assert "`-> transpose ->` in its entry of `map` turns it" in said
+
+
 def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     tensors = drawn() | {"head.weight": torch.zeros(10, 16, dtype=torch.int8)}
     said = refusal(tmp_path, 'weights("m.safetensors")', tensors)

@@ -305,6 +305,16 @@ def test_what_a_model_lacks_is_told_with_its_own_names(repo: Path, family: str, 
     assert "in the file and not used: extra.weight" in caught.value.message
 
 
+def test_no_name_hides_another(repo: Path, tmp_path: Path) -> None:
+    """What begins with `transformer.` and what does not are the same names, in different files."""
+    folder = tmp_path / "published"
+    FAMILIES["gpt"].make().save_pretrained(folder)
+    file = load_file(folder / "model.safetensors")
+    save_file(file | {"wpe.weight": file["transformer.wpe.weight"] + 1}, folder / "model.safetensors")
+    with pytest.raises(Refused, match=r"in the file and not used: transformer\.wpe\.weight"):
+        ours(repo, "gpt", 'hub("./published")', tmp_path)
+
+
 # --- the cache of the hub --------------------------------------------------------------------------------------------
 
 

@@ -15,10 +15,11 @@ from ..errors import Refused
 from .families import find_family
 from .family import Family
 from .files import Stored, WeightFiles, open_weights
-from .fit import Fit, Skip, fit_weights
+from .fit import Fit, fit_weights
 from .hub import model_type, open_hub
 from .model_weights import ModelWeights
 from .renaming import Move, Renamed, read_entries
+from .skip import Skip
 
 NONE: Mapping[str, str] = MappingProxyType({})
 # What the dtypes are called that numbers of a model may be taken from.

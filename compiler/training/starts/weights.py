@@ -24,9 +24,9 @@ class Weights(Start):
 
     `file` is a safetensors file, the `.index.json` of one in parts, or a folder with either. `map` names what is called
     otherwise in the file, and may be a constant: a name stands for all that begins with it, a `*` for the same on both
-    sides, and the longest match wins. `-> transpose ->` turns matrices that lie in the file as [in, out], `-> reshape
-    ->` gives the same numbers the model's shape, and a list on one side is of matrices whose rows lie one below the
-    other: `"h.*.attn.c_attn" -> transpose -> ["blocks.*.attn.q", "blocks.*.attn.k", "blocks.*.attn.v"]`. `skip` are
+    sides, and the longest match wins. `-> transpose ->` turns matrices that lie in the file as [in, out];
+    `-> reshape ->` gives the same numbers the model's shape; a list on one side is of matrices whose rows lie one below
+    the other: `"h.*.attn.c_attn" -> transpose -> ["blocks.*.attn.q", "blocks.*.attn.k", "blocks.*.attn.v"]`. `skip` are
     modules that keep the weights they are drawn with, and patterns of what is not taken from the file. `into` is the
     module that the file is for, where the model has more: names in `map` and `skip` are then those inside it, and all
     else is drawn. What of the file is not used, or of the model not found, is an error.
