@@ -8,12 +8,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from ..compiler.backends.plan import Training
+from ..compiler.backends.pytorch.parts import parts_of
 from ..compiler.ir.weights import weights
 from ..compiler.training.objective import terms
+from ..compiler.training.optimizers.muon import Muon
 
 if TYPE_CHECKING:
     from ..compiler.ir.graph import Graph
     from ..compiler.layers.kept import Device
+    from ..compiler.training.optimizer import Optimizer
     from ..compiler.training.plan import TrainPlan
 
 
@@ -33,6 +36,7 @@ def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device:
             accumulate=plan.accumulate,
             precision=plan.precision,  # pyright: ignore[reportArgumentType]  the reader admits no other word
             moments=plan.optimizer.moments,
+            other_moments=_other_moments(graph, plan),
             factored=plan.optimizer.factored,
             fused=plan.optimizer.fused,
             frozen=frozenset(frozen),
@@ -42,6 +46,25 @@ def training_of(graph: Graph, plan: TrainPlan | None, batch: int | None, device:
             dims=plan.dims,
         )
     return training if batch is None else replace(training, batch=batch, accumulate=1)
+
+
+def _other_moments(graph: Graph, plan: TrainPlan) -> dict[str, int]:
+    """Where it is not the same number for all weights: of Muon, and with phases, each of which updates some."""
+    if not plan.phases:
+        return _moments(graph, plan.optimizer) if isinstance(plan.optimizer, Muon) else {}
+    found = {weight.key: 0 for weight in weights(graph)}
+    for phase in plan.phases:
+        kept = _moments(graph, plan.optimizers[phase.name])
+        found |= {key: count for key, count in kept.items() if any(name.matches(key) for name in phase.update)}
+    return found
+
+
+def _moments(graph: Graph, optimizer: Optimizer) -> dict[str, int]:
+    if not isinstance(optimizer, Muon):
+        return {weight.key: optimizer.moments for weight in weights(graph)}
+    outer = tuple(f"{path}." for path in parts_of(graph).outer)
+    inner = {w.key for w in weights(graph) if len(w.shape) == 2 and not w.key.startswith(outer)}
+    return {w.key: (optimizer if w.key in inner else optimizer.apart).moments for w in weights(graph)}
 
 
 def _scored(plan: TrainPlan) -> frozenset[str] | None:

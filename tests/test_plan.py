@@ -302,6 +302,34 @@ def test_a_weight_used_twice_has_its_gradient_once() -> None:
     assert peak(steps).total == 2000 + 40 + 2 * 40  # the second is there until it is added
 
 
+def test_muon_keeps_one_moment_of_inner_matrices_and_two_of_the_rest() -> None:
+    """And a phase what its own optimizer keeps."""
+    source = """\
+dlspec 1
+model Lm: (tokens: int[B, T <= 8]) -> (logits: [B, T, 20]) {
+  Embedding(20, 16) -> inner: Linear(16) -> relu -> head: Linear(20)
+}
+train Lm {
+  data = text("a.txt", tokenizer = characters, window = 8)
+  optimizer = Muon(lr = 0.02)
+  steps = 1
+  batch = 1
+"""
+    one, all_of_it = "  loss = mse(logits, 0)\n}\n", 20 * 16 + 16 * 16 + 16 + 16 * 20 + 20
+    two = """\
+  phase first { update = [inner]
+  loss = mse(logits, 0) }
+  phase last { update = [head]
+  loss = mse(logits, 0)
+  optimizer = SGD(lr = 0.1) }
+}
+"""
+    for rest, kept in ((one, 2 * all_of_it - 16 * 16), (two, 16 * 16 + 2 * 16)):
+        analysis = analyse(Source("a.dlspec", source + rest))
+        graph, recipe = analysis.graphs["Lm"], analysis.plans["Lm"]
+        assert plan(graph, training_of(graph, recipe, None, "cpu")).memory.optimizer == 4 * kept
+
+
 def test_moments_are_what_the_optimizer_keeps() -> None:
     """The tensors of a parameter's shape in the state of PyTorch's own optimizers."""
     model = model_of(PICTURES)

@@ -54,6 +54,8 @@ class Training:
     accumulate: int = 1
     precision: Precision = "fp32"
     moments: int = 0
+    other_moments: Mapping[str, int] = field(default_factory=dict)
+    """How many it keeps for weights of which that is another number, by key."""
     factored: bool = False
     """Whether the optimizer keeps the sums of a matrix's rows and columns (Adafactor), beside `moments`."""
     frozen: frozenset[str] = frozenset()
@@ -140,7 +142,8 @@ def _memory(graph: Graph, training: Training) -> Memory:
     trained = [weight for weight in parameters if weight.key not in training.frozen]
     gradients = FLOAT * _count(trained)
     held = FLOAT * (_count(parameters) * (2 if training.averages else 1) + _count(buffers(graph)))
-    optimizer = training.moments * gradients + (FLOAT * sum(map(_sums, trained)) if training.factored else 0)
+    kept = sum(weight.count * training.other_moments.get(weight.key, training.moments) for weight in trained)
+    optimizer = FLOAT * kept + (FLOAT * sum(map(_sums, trained)) if training.factored else 0)
     batch, sizes, _ = open_dims(graph, training.dims)
     known = Sizes(sizes | dict.fromkeys(batch, training.part))
     compute = 2 if training.precision in ("bf16", "fp16") else FLOAT
