@@ -6,6 +6,7 @@ float32 [..., height, width]; whole numbers are classes of pixels: they are neve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,9 +101,7 @@ def resize(pictures: NDArray, size: Size) -> NDArray:
     if pictures.dtype.kind != "f":
         rows, columns = (_nearest(*sides) for sides in ((height, tall), (width, wide)))
         return np.ascontiguousarray(pictures[..., rows, :][..., columns])
-    if (height, width) == (tall, wide):
-        return pictures
-    return _weights(height, tall) @ pictures @ _weights(width, wide).T
+    return _scaled(_scaled(pictures, -2, tall), -1, wide)
 
 
 def cover(pictures: NDArray, size: Size) -> NDArray:
@@ -138,13 +137,26 @@ STEPS: Mapping[str, Callable[..., NDArray]] = {
 }
 
 
-def _weights(old: int, new: int) -> NDArray[np.float32]:
-    """How much each of `old` pixels has in each of `new`: a triangle as wide as a new pixel, at least as an old one."""
+def _scaled(pictures: NDArray, axis: int, new: int) -> NDArray:
+    """One axis at another length: a new pixel is a mean of old ones, weighted by a triangle that is as wide as it, or
+    as an old one where that is wider. Sums are taken in one order, whatever the machine: a product of matrices is not.
+    """
+    old = pictures.shape[axis]
+    if old == new:
+        return pictures
     scale = old / new
+    reach = max(scale, 1.0)
     centers = (np.arange(new) + 0.5) * scale
-    distances = np.abs(np.arange(old) + 0.5 - centers[:, None]) / max(scale, 1.0)
-    triangle = np.maximum(0.0, 1.0 - distances)
-    return (triangle / triangle.sum(1, keepdims=True)).astype(np.float32)
+    first = np.floor(centers - reach).astype(np.int64)
+    places = first[:, None] + np.arange(math.ceil(2 * reach) + 1)
+    triangle = np.maximum(0.0, 1.0 - np.abs(places + 0.5 - centers[:, None]) / reach) * ((places >= 0) & (places < old))
+    weights = (triangle / triangle.sum(1, keepdims=True)).astype(np.float32)
+    places = places.clip(0, old - 1)
+    alone = (slice(None), None) if axis == -2 else slice(None)  # of a column or a row
+    scaled = weights[:, 0][alone] * pictures.take(places[:, 0], axis)
+    for tap in range(1, places.shape[1]):
+        scaled += weights[:, tap][alone] * pictures.take(places[:, tap], axis)
+    return scaled
 
 
 def _nearest(old: int, new: int) -> NDArray[np.int64]:

@@ -47,7 +47,10 @@ class Folder:
 
 
 class Decoder:
-    """Pictures of a folder as uint8 [channels, height, width]; those that fit into memory are decoded once."""
+    """Pictures of a folder as uint8 [channels, height, width]; those that fit into `room`, in bytes, are decoded once.
+
+    Batches may be asked for in two threads at a time: at worst a picture is decoded by both.
+    """
 
     def __init__(self, folder: Folder, channels: int, size: Sequence[int] | None, room: int = KEPT_BYTES) -> None:
         self._folder, self._channels, self._size = folder, channels, size
@@ -57,7 +60,7 @@ class Decoder:
     def pictures(self, rows: list[int]) -> list[Tensor]:
         missing = [row for row in dict.fromkeys(rows) if row not in self._kept]
         found = {row: self._kept[row] for row in rows if row in self._kept}
-        for row, picture in zip(missing, in_threads(self._decoded, missing), strict=True):
+        for row, picture in zip(missing, _in_threads(self._decoded, missing), strict=True):
             found[row] = picture
             if picture.numel() <= self._room:
                 self._room -= picture.numel()
@@ -90,7 +93,7 @@ def open_images(settings: Options, base: Path) -> Data:
 
     Every picture is read and decoded once before anything is trained, so that a damaged one is told of now.
     """
-    require_reading()
+    _require_reading()
     channels = CHANNELS[options.word(settings, "colour", tuple(CHANNELS), "rgb")]
     size = settings.get("size")
     fingerprint: dict[str, Fingerprint] = {}
@@ -164,7 +167,7 @@ def _looked_at(
         return sha256(content).hexdigest(), len(content), (height, width)
 
     for start in range(0, len(files), _AT_ONCE):
-        yield from in_threads(look, files[start : start + _AT_ONCE])
+        yield from _in_threads(look, files[start : start + _AT_ONCE])
 
 
 def _decode(content: bytes, file: FoundFile, channels: int, size: Sequence[int] | None) -> NDArray[np.uint8]:
@@ -174,7 +177,7 @@ def _decode(content: bytes, file: FoundFile, channels: int, size: Sequence[int] 
         raise DataError(fault.message, fault.help) from None
 
 
-def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+def _in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Results in the order of the items; Pillow decodes without holding Python up."""
     workers = min(len(items), os.cpu_count() or 1)
     if workers < 2:
@@ -183,7 +186,7 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
         return list(pool.map(work, items))
 
 
-def require_reading() -> None:
+def _require_reading() -> None:
     try:
         require_pillow()
     except UnreadablePicture as fault:

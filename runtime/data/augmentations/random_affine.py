@@ -12,6 +12,8 @@ from .warp import warp
 
 
 class RandomAffine(PictureAugmentation):
+    """Each picture by an angle, a way, a factor and a shear of its own."""
+
     word = "random_affine"
     moves = True
 

@@ -11,6 +11,8 @@ from .rectangles import random_rectangles
 
 
 class RandomErasing(PictureAugmentation):
+    """A rectangle of each picture set to 0, with the probability `p`."""
+
     word = "random_erasing"
 
     def __init__(

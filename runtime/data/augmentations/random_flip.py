@@ -12,6 +12,8 @@ AXES = {"horizontal": -1, "vertical": -2}
 
 
 class RandomFlip(PictureAugmentation):
+    """Each picture by itself, with the probability `p`."""
+
     word = "random_flip"
     moves = True
 

@@ -11,6 +11,8 @@ from .colours import grayscale, require_colours
 
 
 class RandomGrayscale(PictureAugmentation):
+    """The brightness in all three channels, with the probability `p`."""
+
     word = "random_grayscale"
 
     def __init__(self, fields: Fields, p: float = 0.1) -> None:

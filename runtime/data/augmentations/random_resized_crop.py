@@ -12,6 +12,8 @@ from .rectangles import random_rectangles
 
 
 class RandomResizedCrop(PictureAugmentation):
+    """A rectangle of each picture, scaled to `size` with antialiasing."""
+
     word = "random_resized_crop"
     moves = True
     levels = True

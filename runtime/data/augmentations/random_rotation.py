@@ -13,6 +13,8 @@ from .warp import warp
 
 
 class RandomRotation(PictureAugmentation):
+    """Each picture by an angle of its own, up to `degrees` either way."""
+
     word = "random_rotation"
     moves = True
 
