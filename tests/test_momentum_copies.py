@@ -136,6 +136,37 @@ def test_with_phases_a_restart_changes_nothing(tmp_path: Path) -> None:
     verify_resume(program(PHASES), tmp_path, 4, device="cpu")
 
 
+MOCO = """\
+dlspec 1
+model Encoder: (image: [B, 1, 8, 8]) -> (code: [B, 8]) {
+  Conv2d(4, kernel = 3) -> BatchNorm -> relu -> flatten -> Linear(8)
+}
+model MoCo: (view1: [B, 1, 8, 8], view2: [B, 1, 8, 8]) -> (query: [B, 8], key: [B, 8]) {
+  view1 -> encoder: Encoder as query
+  view2 -> momentum_copy(encoder, 0.9) as key
+}
+train MoCo {
+  data      = digits -> two_views(random_crop(8, pad = 1))
+  loss      = info_nce(query, key, queue = 64, temperature = 0.2)
+  optimizer = SGD(lr = 0.03, momentum = 0.9)
+  steps     = 4
+  batch     = 24
+}
+export Encoder { onnx("encoder.onnx") }
+"""
+
+
+def test_copy_and_queue_come_back_from_a_restart(tmp_path: Path) -> None:
+    verify_resume(program(MOCO, "train.validate=every(2)"), tmp_path, 6, device="cpu")
+
+
+def test_the_encoder_of_a_contrastive_model_is_exported_by_its_name(tmp_path: Path) -> None:
+    spec = tmp_path / "moco.dlspec"
+    spec.write_text(MOCO)
+    report = dlspec.export(dlspec.train(spec, tmp_path / "run").run, tmp_path / "out")
+    assert list(report["files"]) == ["encoder.onnx"] and report["files"]["encoder.onnx"]["proof"]["ok"]
+
+
 @pytest.mark.no_torch
 def test_copies_inside_copies_are_updated_by_those_around_them() -> None:
     text = """\
