@@ -33,9 +33,11 @@ def test_the_emitter_reaches_the_golden_files(repo: Path, name: str) -> None:
     assert json.loads(files[f"{name}.json"]) == json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def test_the_emitter_reaches_the_recipe_with_phases(repo: Path) -> None:
-    files = emitted(repo, "dcgan")
-    assert files["dcgan_recipe.py"] == (GOLDEN / "dcgan_recipe.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["dcgan", "efficientnet", "simclr", "transfer"])
+def test_the_emitter_reaches_the_golden_recipes(repo: Path, name: str) -> None:
+    """Phases; an average of the weights; an optimizer that PyTorch has not; what is frozen, and rates of parts."""
+    files = emitted(repo, name)
+    assert files[f"{name}_recipe.py"] == (GOLDEN / f"{name}_recipe.py").read_text(encoding="utf-8")
 
 
 def test_the_bytes_are_the_same_under_other_hash_seeds_locales_and_directories(repo: Path, tmp_path: Path) -> None:
