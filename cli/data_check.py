@@ -39,6 +39,8 @@ def _check(analysis: Analysis, recipe: str, base: Path) -> Iterator[Diagnostic]:
     except RuntimeFault as fault:
         yield Diagnostic("bad-data", fault.message, place, "cannot be used", help=fault.help)
         return
+    for note in data.notes:
+        yield Diagnostic("unfit-data", note, place, severity="note")
     for message in messages:
         label = "does not fit" if message.severity == "error" else ""
         yield Diagnostic("unfit-data", message.text, place, label, help=message.help, severity=message.severity)
