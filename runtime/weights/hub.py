@@ -67,19 +67,22 @@ def _first(name: str, files: Sequence[str]) -> Path | None:
 
 def _loaded(name: str, file: str) -> Path | None:
     """A file of a model, loaded into the cache; None where the model has none of that name. Raises Refused."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import errors, hf_hub_download
 
     try:
         return Path(hf_hub_download(name, file))
-    except LocalEntryNotFoundError:
+    except errors.LocalEntryNotFoundError:
         raise _unreachable(name, file) from None
-    except EntryNotFoundError:
+    except errors.EntryNotFoundError:
         return None
-    except HfHubHTTPError as error:
-        message = f"the hub does not give {name}: {str(error).strip().splitlines()[0]}"
-        help = "See that the name is right and, where it needs leave, log in with `hf auth login`."
-        raise Refused(message, help) from None
+    except errors.GatedRepoError:
+        message = f"the hub gives {name} to those only who have accepted its terms"
+        raise Refused(message, "Accept them on its page, and log in: `hf auth login`.") from None
+    except errors.RepositoryNotFoundError:
+        message = f"the hub has no model {name}, or none that it shows you"
+        raise Refused(message, "See that the name is right; for a private model log in: `hf auth login`.") from None
+    except errors.HfHubHTTPError as error:
+        raise Refused(f"the hub does not give {name}: {str(error).strip().splitlines()[0]}", "Try it later.") from None
     except OSError:
         raise _unreachable(name, file) from None
 
