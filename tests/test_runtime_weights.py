@@ -21,12 +21,17 @@ from update_cases import (
     measures,
     open_pictures,
     program,
+    spec_of,
     tensors,
     trained,
 )
 
 from dlspec import compile
 from dlspec.api.compilation import program_of
+from dlspec.cli.recipe_costs import training_of
+from dlspec.compiler.backends.plan import plan as count
+from dlspec.compiler.pipeline import analyse
+from dlspec.grammar import Source
 from dlspec.runtime import evaluate, load_model, resume
 from dlspec.runtime.errors import Refused
 from dlspec.runtime.learner import Learner
@@ -163,6 +168,20 @@ def test_a_tied_weight_is_frozen_with_either_layer() -> None:
         assert not model.get_parameter(f"{name}.bias").requires_grad
 
 
+def test_a_plan_counts_what_learns() -> None:
+    """As many as have gradients, whatever is named within what."""
+    for lines in (
+        {"freeze": "[blocks]"},
+        {"freeze": "[blocks]", "rates": '["blocks.*.mlp" = 2]'},
+        {"freeze": "[stem]"},
+    ):
+        analysis = analyse(Source("a.dlspec", spec_of(**lines)))
+        graph, plan = analysis.graphs["Net"], analysis.plans["Net"]
+        counted = count(graph, training_of(graph, plan, None, "cpu")).trainable_parameters
+        model = Learner(program(**lines), torch.device("cpu")).model
+        assert counted == sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
 # --- rates -----------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +225,17 @@ def test_an_average_is_the_formula_and_changes_nothing_in_training(tmp_path: Pat
         for name, tensor in tensors(averaged, step).items():
             wanted = expected[name].float() if name in expected else weights[name]
             torch.testing.assert_close(tensor, wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_an_average_may_begin_and_end_with_a_changed_spec(tmp_path: Path) -> None:
+    """It begins as the weights are; without it training goes on from what learned, not from the average."""
+    lines = {"optimizer": "SGD(lr = 0.01)", "validate": None}
+    straight = tensors(trained(tmp_path / "straight", program(**lines)), STEPS)
+    for first, then in ((None, "0.9"), ("0.9", None)):
+        run = trained(tmp_path / f"from-{first}", program(**lines, ema=first), until=3)
+        resume(program(**lines, ema=then), run, open_data=open_pictures)
+        found = tensors(run, STEPS, "trained" if then else "model")
+        assert all(torch.equal(found[name], straight[name]) for name in found)
 
 
 @pytest.mark.parametrize("lines", [{"ema": "0.75"}, {"optimizer": "ScheduleFreeAdamW(lr = 1e-2)"}], ids=["ema", "free"])

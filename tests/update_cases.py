@@ -53,10 +53,13 @@ def open_pictures(settings: Mapping[str, Any], *, base: Path, seed: int) -> Data
     return Data(Pictures(20), Pictures(6, 100), fields, fingerprint={"made": {"sha256": "0" * 64, "size": 1}})
 
 
-def program(spec: str = SPEC, **lines: str | None) -> Program:
+def spec_of(spec: str = SPEC, **lines: str | None) -> str:
     kept = {key: value for key, value in {**USUAL, **lines}.items() if value is not None}
-    text = spec + "".join(f"  {k} = {v}\n" for k, v in kept.items()) + "}\n"
-    made = compile(text)
+    return spec + "".join(f"  {key} = {value}\n" for key, value in kept.items()) + "}\n"
+
+
+def program(spec: str = SPEC, **lines: str | None) -> Program:
+    made = compile(spec_of(spec, **lines))
     assert made.recipe_code is not None, [d.message for d in made.diagnostics]
     return program_of(made)
 
