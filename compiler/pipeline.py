@@ -30,7 +30,7 @@ from .collector import no_collections
 from .depth import room_for_depth
 from .ir.beside import files_beside
 from .ir.graph import Graph
-from .ir.weights import parameter_count
+from .ir.weights import parameter_count, weights
 from .passes import EXPORT_PASSES, PASSES, Pass
 from .semantics.imports import Imported, Importer, Reader, all_imported, kept_name, reader_of
 from .semantics.nearest import nearest
@@ -166,6 +166,10 @@ def _analyse(
                 plan = read_train(train, spec.scope, built.ports, report)
                 if plan is not None:
                     plans[recipe] = plan
+                if plan is not None and plan.rates and built.graph is not None:
+                    from .training.factors import check_factors  # most recipes have one rate
+
+                    check_factors(plan.rates, [weight.key for weight in weights(built.graph)], report)
                 if built.graph is not None and not parameter_count(built.graph):
                     _nothing_to_train(train.model, report)
     untried.check(report)
@@ -256,6 +260,7 @@ def emit(
     from .backends.pytorch.module import emit_module
     from .backends.pytorch.parts import parts_of
     from .backends.pytorch.recipe import emit_recipe
+    from .backends.pytorch.views import views_of
     from .training.settings import model_settings, settings
 
     spec = analysis.spec
@@ -275,7 +280,13 @@ def emit(
     return Artefact(
         name=spec.name,
         graph=graph,
-        model_code=emit_module(_with_kernels(graph, kernel_file, plan), source_name, scheme, kernels=kernel_file),
+        model_code=emit_module(
+            _with_kernels(graph, kernel_file, plan),
+            source_name,
+            scheme,
+            kernels=kernel_file,
+            views=views_of(graph, plan),
+        ),
         export_code=emit_module(run_passes(graph, EXPORT_PASSES), source_name, scheme, exporting=True),
         recipe_code=None if plan is None else emit_recipe(plan, source_name, model, kernel_file, parts_of(graph)),
         settings=settings(

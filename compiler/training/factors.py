@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ...grammar import tree
@@ -35,6 +36,15 @@ def read_factors(flow: tree.Flow, scope: Scope, report: Report) -> tuple[Factor,
             message, labels = f"`rates` names `{factor.module.text}` twice", ((before.module.span, "given here first"),)
             report.error("repeated-name", message, factor.module.span, "given again here", labels=labels)
     return tuple(found.values())
+
+
+def check_factors(factors: Iterable[Factor], weights: Collection[str], report: Report) -> None:
+    """Each names something that has weights; `weights` are their keys."""
+    for factor in factors:
+        module = factor.module
+        if not any(module.matches(key) for key in weights):
+            message = f"`{module.text}` has no weights, and so no rate"
+            report.error("no-weights", message, module.span, "nothing in it learns", help="take it out of `rates`")
 
 
 def _factor(entry: tree.Flow | tree.Entry, scope: Scope, report: Report) -> Factor | None:
