@@ -211,7 +211,7 @@ def test_the_longest_name_says_the_rate_and_the_schedule_scales_all(tmp_path: Pa
 def test_a_rate_of_what_has_no_weights_is_an_error() -> None:
     spec = spec_of(SPEC.replace("flatten\n", "flatten -> drop: Dropout(0.1)\n"), rates="[drop = 2, head = 3]")
     (found,) = analyse(Source("a.dlspec", spec)).diagnostics
-    assert (found.code, found.span.text) == ("no-weights", "drop")
+    assert (found.code, found.span.text) == ("wrong-value", "drop")
 
 
 # --- averages --------------------------------------------------------------------------------------------------------

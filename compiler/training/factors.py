@@ -44,7 +44,7 @@ def check_factors(factors: Iterable[Factor], weights: Collection[str], report: R
         module = factor.module
         if not any(module.matches(key) for key in weights):
             message = f"`{module.text}` has no weights, and so no rate"
-            report.error("no-weights", message, module.span, "nothing in it learns", help="take it out of `rates`")
+            report.error("wrong-value", message, module.span, "nothing in it learns", help="take it out of `rates`")
 
 
 def _factor(entry: tree.Flow | tree.Entry, scope: Scope, report: Report) -> Factor | None:
