@@ -53,7 +53,7 @@ def read_lines(path: Path) -> list[str]:
     if not path.is_file():
         raise Refused(f"there is no file {path}")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{path.name} cannot be read as UTF-8: {error}") from None
     lines = lines[:-1] if not lines[-1] else lines

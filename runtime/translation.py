@@ -14,7 +14,7 @@ from .generate import sample
 from .metadata import Metadata
 from .session import Session
 from .settings import Port
-from .text import Marks, Tokenizer, line_of, marks_of
+from .text import Marks, Tokenizer, TokenizerError, line_of, marks_of
 
 AT_ONCE = 64
 LONGER = 50
@@ -34,8 +34,11 @@ class Translator:
     output: Port
 
     def encode(self, line: str, where: str) -> NDArray[np.int64]:
-        """The tokens of a source line, with its end. Raises Refused where the model reads fewer, TokenizerError."""
-        ids = np.append(self.tokenizer.encode_array(line), self.marks.end).astype(np.int64)
+        """The tokens of a source line, with its end. Raises Refused where the model knows or reads fewer."""
+        try:
+            ids = np.append(self.tokenizer.encode_array(line), self.marks.end).astype(np.int64)
+        except TokenizerError as error:
+            raise Refused(f"{where}: {error.message}", error.help) from None
         metadata = self.session.metadata
         broken = broken_bound(str(self.source.dims[1]), len(ids), metadata.limits, metadata.least)
         if broken:
@@ -61,11 +64,13 @@ class Translator:
         )
 
     def lines(self, texts: Sequence[str]) -> Iterator[str]:
-        """The target of each source line, taking the most likely token each time."""
+        """The target of each source line, taking the most likely token each time; of an empty line an empty one."""
         encoded = [self.encode(text, f"line {number:,}") for number, text in enumerate(texts, start=1)]
         for start in range(0, len(encoded), AT_ONCE):
-            for row in self._greedy(encoded[start : start + AT_ONCE]):
-                yield line_of(self.tokenizer, row.tolist()).replace("\n", " ")  # a line for a line
+            targets = self._greedy(encoded[start : start + AT_ONCE])
+            for text, row in zip(texts[start : start + AT_ONCE], targets, strict=True):
+                said = line_of(self.tokenizer, row.tolist()) if text.strip() else ""
+                yield said.replace("\n", " ")  # a line for a line
 
     def _greedy(self, encoded: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
         """Targets [lines, T], as long as the longest; what follows an end is the mark that fills."""

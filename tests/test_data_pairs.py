@@ -102,6 +102,18 @@ def test_a_tokenizer_of_others_says_what_its_marks_are(tmp_path: Path) -> None:
     assert error.message.startswith("the tokenizer has no token that ends a line") and "bpe(n)" in error.help
 
 
+def test_lines_as_other_systems_write_them(tmp_path: Path) -> None:
+    """A byte order mark, returns, and no new line at the end."""
+    (tmp_path / "a.de").write_bytes("\ufeffab\r\nc\u2028d\r\n".encode())
+    (tmp_path / "a.en").write_bytes(b"x\ny")
+    batch = everything(pairs(tmp_path, window=8))
+    said = {
+        line_of(ByteTokenizer(), s.tolist()): line_of(ByteTokenizer(), t.tolist())
+        for s, t in zip(batch["source"], batch["target"], strict=True)
+    }
+    assert said == {"ab": "x", "c\u2028d": "y"}
+
+
 # --- parts
 
 

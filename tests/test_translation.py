@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def translator(session: Session) -> Translator:
 
 
 def test_lines_of_all_lengths_are_translated_as_each_alone() -> None:
-    texts = ["abc", "", "ä", "de f"] * 40
+    texts = ["abc", " ", "ä", "de f"] * 40
     session = Backwards()
     together = list(translator(session).lines(texts))
     alone = [next(translator(Backwards()).lines([text])) for text in texts[:4]]
@@ -75,6 +76,10 @@ def test_what_the_model_cannot_read_names_its_line() -> None:
     with pytest.raises(Refused) as refused:
         list(translator(Backwards(limits={"S": 3})).lines(["ab", "abc"]))
     assert refused.value.message == "line 2 is 4 tokens, and S is 3 at most"
+    session = Backwards()
+    session.metadata = replace(session.metadata, tokenizer=CharacterTokenizer.of("\0\2\3ab"))
+    with pytest.raises(Refused, match="line 1: the model does not know the character 'q', at position 2"):
+        list(translator(session).lines(["aq"]))
 
 
 def test_logits_that_are_not_finite_are_told() -> None:

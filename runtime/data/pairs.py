@@ -170,7 +170,7 @@ def _read(source: Sequence[str], target: Sequence[str], base: Path, fingerprint:
 def _lines(file: FoundFile, fingerprint: dict[str, Fingerprint]) -> Iterator[str]:
     content = read_file(file)
     fingerprint[file.name] = fingerprint_of(content)
-    text = decoded(file, unpacked(file, content))
+    text = decoded(file, unpacked(file, content)).removeprefix("\ufeff")
     for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         if any(character in line for character in _CONTROL):
             raise DataError(
