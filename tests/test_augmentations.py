@@ -463,6 +463,8 @@ def test_all_of_mask_tokens_can_be_said() -> None:
         ([one("normalize", mean=[0.5], std=[0.5])], "`normalize` has numbers for 1 channels, and image has 3"),
         ([one("mask_tokens", part=0.1)], "`mask_tokens` hides tokens, and the data has no field tokens"),
         ([one("two_views", flow=[]), one("two_views", flow=[])], "there are two views already"),
+        ([one("two_views", flow=[one("two_views", flow=[])])], "views of views are not made"),
+        ([one("two_views", flow=[one("mixup", alpha=1)])], "`mixup` mixes labels too"),
     ],
 )
 def test_what_is_refused(flow: list[dict[str, Any]], message: str) -> None:

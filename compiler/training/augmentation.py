@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -44,6 +44,11 @@ class Augmentation(Options):
     from_0_to_1: ClassVar[bool] = False
     """Whether it is for pixels from 0 to 1, and so stands before `normalize`."""
 
+    @property
+    def inside(self) -> tuple[Chosen[Augmentation], ...]:
+        """The augmentations that it is made of."""
+        return ()
+
     @abstractmethod
     def after(self, fields: Fields) -> Fields:
         """The fields that go out. Raises Unfit where those that come in are not what it is for."""
@@ -66,21 +71,33 @@ def read_augmentations(
 ) -> tuple[Chosen[Augmentation] | Faulty, ...]:
     """The augmentations of a flow, in order; what is none, or wrong, is reported."""
     found: list[Chosen[Augmentation] | Faulty] = []
-    normalize: Span | None = None
     for stage in stages:
         own = Report()
         chosen = choose(stage, "data", "augmentations", Augmentation, AUGMENTATIONS, scope, own)
         read = None if chosen is None else read_call(*chosen, own)
-        if read is not None and read.options.from_0_to_1 and normalize is not None:
-            message = f"`{read.options.word}` is for pixels from 0 to 1, and `normalize` makes others of them"
-            labels = ((normalize, "these are normalized"),)
-            own.error("unfit-augmentation", message, read.span, "too late", help="put it first", labels=labels)
-        if read is not None and read.options.word == "normalize":
-            normalize = read.span
         for diagnostic in own.diagnostics:
             report.add(diagnostic)
         found.append(Faulty(None if chosen is None else chosen[0]) if read is None or own.failed else read)
     return tuple(found)
+
+
+def check_order(augmentations: Iterable[Chosen[Augmentation] | Faulty], report: Report) -> None:
+    """Reports what is for pixels from 0 to 1 and stands behind `normalize`."""
+    normalized: Span | None = None
+    for chosen in _flat(augmentations):
+        if chosen.options.word == "normalize":
+            normalized = chosen.span
+        elif chosen.options.from_0_to_1 and normalized is not None:
+            message = f"`{chosen.options.word}` is for pixels from 0 to 1, and `normalize` makes others of them"
+            labels = ((normalized, "these are normalized"),)
+            report.error("unfit-augmentation", message, chosen.span, "too late", help="put it first", labels=labels)
+
+
+def _flat(augmentations: Iterable[Chosen[Augmentation] | Faulty]) -> Iterator[Chosen[Augmentation]]:
+    for chosen in augmentations:
+        if isinstance(chosen, Chosen):
+            yield chosen
+            yield from _flat(chosen.options.inside)
 
 
 def fields_after(chosen: Chosen[Augmentation], fields: Fields) -> Fields:

@@ -11,7 +11,17 @@ from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import Scope
 from ..semantics.report import Report
-from .augmentation import MADE, PICTURES, Augmentation, Faulty, Fields, Unfit, fields_after, read_augmentations
+from .augmentation import (
+    MADE,
+    PICTURES,
+    Augmentation,
+    Faulty,
+    Fields,
+    Unfit,
+    check_order,
+    fields_after,
+    read_augmentations,
+)
 from .calls import Chosen, choose, read_call, read_in_part, resolved
 from .language import SOURCES
 from .source import DataSource
@@ -60,6 +70,7 @@ def read_data(flow: tree.Flow, scope: Scope, report: Report) -> Data | None:
     stages = flow.stages if isinstance(flow, tree.Then) else (flow,)
     source, fields, rough = _read_source(stages[0], scope, report)
     augmentations = read_augmentations(stages[1:], scope, report)
+    check_order(augmentations, report)
     if source is None:
         return None
     places: dict[str, Span] = {}

@@ -94,7 +94,7 @@ def make_flow(written: Sequence[Written], fields: Fields, *, training: bool) -> 
 def _stages(one: Written, fields: Fields, *, training: bool) -> list[Augmentation]:
     word, options = one["word"], one.get("options") or {}
     if word == "two_views":
-        return [TwoViews(fields, make_flow(options["flow"], fields, training=training))]
+        return [TwoViews(fields, lambda image: make_flow(options["flow"], image, training=training))]
     if word == "mask_tokens":
         return [MaskTokens(fields, **options)]
     if word in TRAINING_ONLY and training:

@@ -11,7 +11,7 @@ from ...semantics.evaluate import FAULT, Scope
 from ...semantics.report import Report
 from ..augmentation import Augmentation, Faulty, Fields, Unfit, fields_after, pictures, read_augmentations
 from ..base import ReadBy
-from ..calls import resolved
+from ..calls import Chosen, resolved
 
 
 def _read_flow(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
@@ -36,16 +36,33 @@ class TwoViews(Augmentation):
 
     flow: Annotated[Any, Kind(lambda value: value), ReadBy(_read_flow)]
 
+    @property
+    def inside(self) -> tuple[Chosen[Augmentation], ...]:
+        return self.flow
+
     def after(self, fields: Fields) -> Fields:
         if "image" not in pictures(self.word, fields):
             raise Unfit("unfit-augmentation", "there are two views already", "two views of what?", "take it out")
+        seen = {"image": fields["image"]}
         for chosen in self.flow:
-            fields = fields_after(chosen, fields)
-        return _twice(fields)
+            if chosen.options.mixes:
+                raise _mixed(chosen)
+            seen = fields_after(chosen, seen)
+        if "image" not in seen:
+            raise Unfit("unfit-augmentation", "views of views are not made", "one too many", "take one out", "flow")
+        return _twice({**fields, **seen})
 
     @classmethod
     def roughly(cls, fields: Fields) -> Fields:
         return _twice(super().roughly(fields))
+
+
+def _mixed(chosen: Chosen[Augmentation]) -> Unfit:
+    word = chosen.options.word
+    message, help = f"`{word}` mixes labels too, and a view has none of its own", f"write `two_views(..) -> {word}`"
+    unfit = Unfit("unfit-augmentation", message, "no label to mix", help)
+    unfit.span = chosen.span
+    return unfit
 
 
 def _twice(fields: Fields) -> Fields:

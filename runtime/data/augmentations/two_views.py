@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from ..augmentation import IMAGE, Augmentation, Batch, Fields, pictures
 from ..chance import Draws
@@ -17,14 +17,17 @@ class TwoViews(Augmentation):
 
     word = "two_views"
 
-    def __init__(self, fields: Fields, flow: Flow) -> None:
+    def __init__(self, fields: Fields, make_flow: Callable[[Fields], Flow]) -> None:
+        """`make_flow` makes the flow for the field `image` alone."""
         if IMAGE not in pictures(self.word, fields):
             raise DataError("there are two views already", "take `two_views` out")
-        self._flow = flow
+        self._flow = make_flow({IMAGE: fields[IMAGE]})
+        seen = self._flow.fields.get(IMAGE)
+        if seen is None:
+            raise DataError("views of views are not made", "take one `two_views` out")
         self.fields = {}
         for name, field in fields.items():
-            changed = flow.fields[IMAGE] if name == IMAGE else field
-            self.fields |= {view: replace(changed) for view in VIEWS} if name == IMAGE else {name: changed}
+            self.fields |= dict.fromkeys(VIEWS, seen) if name == IMAGE else {name: field}
 
     def apply(self, batch: Batch, draws: Draws) -> Batch:
         seen: Batch = {}
