@@ -8,18 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .settings import Measure, SetMetrics, Settings
+from .settings import Measure, Phase, SetMetrics, Settings
 
 # Never counts, whatever `ignore` says: what data sources put where nothing is asked.
 IGNORED = -100
 
 
-def model_values(model: nn.Module, options: Settings, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Run the model on a batch: tensors by "input.NAME", "data.FIELD", "output.NAME"."""
+def model_values(
+    model: nn.Module, options: Settings, batch: Mapping[str, Tensor], phase: Phase | None = None
+) -> dict[str, Tensor]:
+    """Run the model on a batch: tensors by "input.NAME", "data.FIELD", "output.NAME". With a `phase` the outputs are
+    those that it asks for."""
     inputs, values = _given(options, batch)
-    results = model(*inputs)
+    asked = None if phase is None else phase.outputs
+    if phase is None or asked is None:
+        names, results = [port.name for port in options.outputs], model(*inputs)
+    else:
+        names, results = list(asked), getattr(model, f"forward_{phase.name}")(*inputs)
     outputs = results if isinstance(results, tuple) else (results,)
-    values.update({f"output.{port.name}": tensor for port, tensor in zip(options.outputs, outputs, strict=True)})
+    values.update({f"output.{name}": tensor for name, tensor in zip(names, outputs, strict=True)})
     return values
 
 

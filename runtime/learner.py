@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -229,16 +230,16 @@ class Learner:
         if phase.loss.in_model:
             loss = self._run(model_loss, batch, self.model)
         else:
-            loss = self.loss_of(self.values_of(batch), phase)
+            loss = self.loss_of(self.values_of(batch, phase=phase), phase)
         # The routers of experts are kept even by a loss that their model has of each pass.
         return loss + self.program.recipe.balance_loss(self.model) if self._is_balanced else loss
 
-    def values_of(self, batch: Batch, model: nn.Module | None = None) -> Mapping[str, Any]:
+    def values_of(self, batch: Batch, model: nn.Module | None = None, phase: Phase | None = None) -> Mapping[str, Any]:
         """Everything that a loss or metric may name, for a batch on the device; `model` is the one that says it, left
-        out the one that learns."""
+        out the one that learns. With a `phase` it is what its loss may name."""
         model = model or self.model
         kept = {f"state.{name}": module for name, module in self.kept.named_children()}
-        return {**self._run(model_values, batch, model), "model": model, **kept}
+        return {**self._run(partial(model_values, phase=phase), batch, model), "model": model, **kept}
 
     def _run(self, call: Callable[[nn.Module, Settings, Batch], Result], batch: Batch, model: nn.Module) -> Result:
         """A model in the precision of the run."""

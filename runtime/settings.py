@@ -76,7 +76,8 @@ class Phase:
     """A part of an update: a loss whose gradients reach what the phase updates, `times` in a row.
 
     A training without phases is one without a name. `updates` are the modules whose running statistics the phase moves,
-    by path; a `*` stands for one level. `learning_rate` names the function of the recipe.
+    by path; a `*` stands for one level. `learning_rate` names the function of the recipe; `outputs` are those that its
+    loss asks for, where the model has others.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Phase:
     times: int = 1
     updates: tuple[str, ...] = ()
     learning_rate: str = "learning_rate"
+    outputs: tuple[str, ...] | None = None
 
     def function(self, what: str) -> str:
         """The name of a function of the recipe, such as `loss`, in this phase."""
@@ -276,7 +278,14 @@ def _phases(data: Mapping[str, Any]) -> tuple[Phase, ...]:
     if "phases" not in data:
         return (Phase("", _measure(data["loss"])),)
     return tuple(
-        Phase(one["name"], _measure(one["loss"]), one["times"], tuple(one["updates"]), one["learning_rate"])
+        Phase(
+            name=one["name"],
+            loss=_measure(one["loss"]),
+            times=one["times"],
+            updates=tuple(one["updates"]),
+            learning_rate=one["learning_rate"],
+            outputs=None if len(one["outputs"]) == len(data["model"]["outputs"]) else tuple(one["outputs"]),
+        )
         for one in data["phases"]
     )
 

@@ -133,6 +133,26 @@ def test_a_phase_changes_nothing_but_what_it_updates(tmp_path: Path) -> None:
     assert int(after["critic.batch_norm.num_batches_tracked"]) == 4 * 2 * 2, "4 steps, 2 times, 2 pictures each"
 
 
+def test_a_phase_computes_what_it_asks_for_and_no_more() -> None:
+    gan = program()
+    model = gan.make_model()
+    code = gan.model_code[gan.model_code.index("def forward_forge") :]
+    assert code[: code.index("return")].count("self.") == 1, "the generator alone, then the critic once"
+    image = torch.rand(5, 1, 8, 8)
+    torch.manual_seed(0)
+    _, expected = model.eval()(image)
+    torch.manual_seed(0)
+    assert torch.equal(model.forward_forge(image), expected)  # type: ignore[operator]
+    assert "forward_judge" not in gan.model_code, "it asks for all that there is"
+    assert [phase.outputs for phase in gan.options.phases] == [None, ("fake",)]
+
+
+@pytest.mark.no_torch
+def test_a_module_called_like_the_method_of_a_phase_is_an_error() -> None:
+    found = analyse(Source("gan.dlspec", GAN.replace("critic", "forward_forge"))).diagnostics
+    assert [d.code for d in found] == ["taken-name"]
+
+
 def test_what_is_random_is_drawn_anew_in_each_phase_and_each_time(tmp_path: Path) -> None:
     seen: list[float] = []
     gan = program(GAN)

@@ -50,6 +50,7 @@ def read_phases(section: Section, names: Names, report: Report) -> tuple[Phase, 
             message, labels = f"two phases are called `{phase.name}`", ((before, "given here first"),)
             report.error("repeated-name", message, phase.name.span, "given again here", labels=labels)
         others = [other for other in phases if other is not phase]
+        _check_method(phase.name, names, report)
         read.append(_phase(phase, others, has_optimizer, names, report))
     if phases and "loss" in lines:
         message = "with phases each of them has a loss, and this one belongs to none"
@@ -64,6 +65,15 @@ def read_phases(section: Section, names: Names, report: Report) -> tuple[Phase, 
         message = "every phase has an optimizer of its own: this one is never used"
         report.error("conflict", message, lines["optimizer"].span, "never used", help="take it out")
     return found
+
+
+def _check_method(phase: tree.Name, names: Names, report: Report) -> None:
+    """A phase may have a method of the model to itself, which no module can be called like."""
+    method = f"forward_{phase}"
+    if method in (names.ports.modules or names.ports.made):
+        message = f"the emitted model may have a method `{method}` for this phase, and a module is called so"
+        help = f"give the phase another name, or the module another label than `{method}`"
+        report.error("taken-name", message, phase.span, "cannot be a name here", help=help)
 
 
 def _phase(

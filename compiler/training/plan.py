@@ -89,6 +89,14 @@ class TrainPlan(Frozen):
         return {f"{phase.name}_loss": phase.loss for phase in self.phases}
 
     @property
+    def asked(self) -> dict[str, frozenset[str]]:
+        """The outputs of the model that each phase asks for, by name."""
+        return {
+            phase.name: frozenset(v.name for term in terms(phase.loss) for v in term.values if v.origin == "output")
+            for phase in self.phases
+        }
+
+    @property
     def optimizers(self) -> dict[str, Optimizer]:
         """By phase; under the empty name where there are none."""
         if not self.phases:

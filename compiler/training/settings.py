@@ -38,6 +38,7 @@ def settings(
             "model": model,
             "data": plan.data.settings(),
             "bind": dict(plan.bind),
+            **_losses(plan, model, loss),
             "metrics": _metrics(plan),
             "steps": whole(plan.run.count) if plan.run.unit == "steps" else None,
             "epochs": plan.run.as_json()["epochs"] if plan.run.unit == "epochs" else None,
@@ -60,7 +61,6 @@ def settings(
             if plan.sample is None
             else {"every": _length(plan.sample.length), "prompt": plan.sample.prompt},
         }
-        | _losses(plan, model, loss)
         | _set_metrics(plan)
         | _start(plan)
         | _plateau(plan)
@@ -79,6 +79,7 @@ def _losses(plan: TrainPlan, model: Mapping[str, Any], more: Mapping[str, Any]) 
             "times": phase.times,
             "updates": _moved(phase, model.get("copies", {})),
             "learning_rate": rates[phase.name],
+            "outputs": [port["name"] for port in model["outputs"] if port["name"] in plan.asked[phase.name]],
         }
         for phase in plan.phases
     ]

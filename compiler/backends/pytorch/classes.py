@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...build.labels import TAKEN
@@ -26,10 +26,11 @@ from .initial import (
     init_table_lines,
     init_vector_lines,
 )
-from .lending import attribute, lent_to, ties
+from .lending import Lent, attribute, lent_to, ties
 from .names import item_name, numbered_names, safe_name
 from .places import first_weight, size_text
 from .reads import all_nodes, named_values
+from .views import view
 
 
 @dataclass
@@ -264,6 +265,7 @@ def write_class(
     forward = [*(f"{local} = {size}" for size, local in running.sizes.items()), *forward]
     fill = [line for module in unit.modules for line in _initialise(module, inner, running)]
     fill += _shrink(unit, running)
+    views = [part for view in _views(unit, running, names, lent) for part in ("", *view)]
     following = [] if file.exporting else write_update_copies(unit, running)
     if not dims_as_arguments and len({a.name for a in code.arguments}) < len(code.arguments):
         # A parameter of the caller is called like one of its own: `width` inside a `width`.
@@ -283,20 +285,32 @@ def write_class(
     lines += [f"        {line}" for line in make]
     if tied:
         lines.append("        self.tie_weights()")
-    handed = [f"{name}: nn.Module" for name in lent.values()]
-    parameters = ", ".join([*(f"{names[value]}: {_kind(value, unit)}" for value in unit.inputs), *handed])
-    result = "Tensor" if len(unit.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(unit.outputs))}]"
-    lines += [
-        "",
-        f"    def forward(self, {parameters}) -> {result}:",
-        *(f"        {line}".rstrip() for line in forward),
-    ]
+    lines += ["", *_method("forward", unit, names, lent, forward), *views]
     if tied:
         lines += _tie_method(tied)
     lines += following
     if fill or tied or is_model:
         lines += _init_method(fill, ties=bool(tied), is_model=is_model)
     return ClassText(name, "\n".join(lines), given, takes_config, bool(fill or tied))
+
+
+def _method(name: str, unit: Unit, names: dict[Value, str], lent: dict[Lent, str], body: list[str]) -> list[str]:
+    handed = [f"{name}: nn.Module" for name in lent.values()]
+    parameters = ", ".join([*(f"{names[value]}: {_kind(value, unit)}" for value in unit.inputs), *handed])
+    result = "Tensor" if len(unit.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(unit.outputs))}]"
+    return [f"    def {name}(self, {parameters}) -> {result}:", *(f"        {line}".rstrip() for line in body)]
+
+
+def _views(unit: Unit, running: ForwardCode, names: dict[Value, str], lent: dict[Lent, str]) -> Iterator[list[str]]:
+    """The methods that give some of a model's outputs."""
+    for name, places in running.made.file.views.items() if unit.kind == "model" else ():
+        part = view(unit, places)
+        code = ForwardCode(running.made, names, running.attributes)
+        body = Forward(part, names, lent, code, item_name).write()
+        body = [*(f"{local} = {size}" for size, local in code.sizes.items()), *body]
+        given = " and ".join(unit.outputs[place].name or "" for place in places)
+        doc = f'"""What the phase `{name.removeprefix("forward_")}` asks for: {given}."""'
+        yield _method(name, part, names, lent, [doc, *body])
 
 
 def _kind(value: Value, unit: Unit) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ...scalars.expression import ScalarFunction
@@ -13,6 +14,7 @@ from ...semantics.number import Literal, Number, Operation, Reference, is_whole,
 from .initial import Scheme
 from .layout import WIDTH, fit
 from .names import safe_name
+from .views import Views
 
 if TYPE_CHECKING:
     from ..triton.file import KernelFile
@@ -42,7 +44,10 @@ class FileText:
         *,
         exporting: bool,
         kernels: KernelFile | None = None,
+        views: Views = MappingProxyType({}),
     ) -> None:
+        self.views = views
+        """The methods of the model that give some of its outputs."""
         self.source_name, self.scheme, self.exporting = source_name, scheme, exporting
         self.kernels = kernels
         """Where the model's kernels are written; None where it runs without."""

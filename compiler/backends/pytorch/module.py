@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from ...ir.beside import files_beside, python_layers
@@ -10,6 +11,7 @@ from .classes import ClassText, write_class
 from .file import FileText
 from .initial import Scheme
 from .names import class_name, free_class
+from .views import Views
 
 if TYPE_CHECKING:
     from ..triton.file import KernelFile
@@ -22,13 +24,15 @@ def emit_module(
     *,
     exporting: bool = False,
     kernels: KernelFile | None = None,
+    views: Views = MappingProxyType({}),
 ) -> str:
     """The model as readable, standalone PyTorch. Raises nothing: a graph that was built can be emitted.
 
     `source_name` is the spec's file name, for the docstrings; `exporting` gives the form that TorchScript scripts.
-    With `kernels` the model calls those where there are some, and they are written there.
+    With `kernels` the model calls those where there are some, and they are written there. `views` are methods that give
+    some of the outputs.
     """
-    file = FileText(source_name, graph.constants, scheme, exporting=exporting, kernels=kernels)
+    file = FileText(source_name, graph.constants, scheme, exporting=exporting, kernels=kernels, views=views)
     units = _units(graph.model)
     written: dict[Unit, ClassText] = {}
     classes: list[str] = []

@@ -1,0 +1,41 @@
+"""Methods of an emitted model that give some of its outputs and compute no more: what phases of a training ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...ir.graph import Graph, Node, Unit, Value, regions
+from .reads import captured
+
+if TYPE_CHECKING:
+    from ...training.plan import TrainPlan
+
+Views = Mapping[str, Sequence[int]]
+"""Methods by name, with the places of the outputs that they give."""
+
+
+def views_of(graph: Graph, plan: TrainPlan | None) -> dict[str, tuple[int, ...]]:
+    """What the phases ask for, where that is not all there is."""
+    found: dict[str, tuple[int, ...]] = {}
+    for phase, asked in ({} if plan is None else plan.asked).items():
+        places = tuple(i for i, name in enumerate(graph.outputs) if name in asked)
+        if len(places) < len(graph.outputs):
+            found[f"forward_{phase}"] = places
+    return found
+
+
+def view(unit: Unit, places: Sequence[int]) -> Unit:
+    """The unit with these outputs alone, and the nodes that they need."""
+    outputs = tuple(unit.outputs[place] for place in places)
+    needed: set[Value] = set(outputs)
+    kept: list[Node] = []
+    for node in reversed(unit.nodes):
+        if needed.isdisjoint(node.outputs):
+            continue
+        kept.append(node)
+        needed.update(node.inputs)
+        for region in regions(node.op):
+            needed.update(captured(region))
+    return replace(unit, nodes=tuple(reversed(kept)), outputs=outputs)
