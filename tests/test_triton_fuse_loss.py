@@ -25,7 +25,7 @@ from dlspec.runtime.program import load_text
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 
 HEADS = {"plain": "", "without bias": ", bias = false", "tied": ", bias = false, weight = wte.weight"}
-OPTIONS = {"plain": "", "smoothing and ignore": ", smoothing = 0.1, ignore = 0"}
+OPTIONS = {"plain": "", "smoothing and ignore": ", smoothing = 0.1, ignore = 0", "z": ", z_loss = 0.01"}
 VOCAB = 256
 
 
@@ -120,7 +120,8 @@ def test_what_the_files_say() -> None:
 
 NOT_FUSED = {
     "few classes": spec().replace("Embedding(256, 16)", "Embedding(256, 256)"),
-    "a layer behind it": spec().replace("head: Linear(256)", "head: Linear(256) -> gelu"),
+    "a layer behind it": spec().replace("head: Linear(256)", "head: Linear(256) -> gelu + identity"),
+    "weights of classes": spec(options=f", weight = {[1] * VOCAB}"),
     "scaled": spec(loss="0.5 * cross_entropy(logits, data.targets)"),
     "a sum": spec(loss="cross_entropy(logits, data.targets) + mse(logits, 0)"),
     "another loss": spec(loss="mse(logits, 0)"),
@@ -264,7 +265,7 @@ class TestOperators:
     @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
     def test_checks_of_pytorch(self, head: str, options: str) -> None:
         _, kernels = loaded(compiled(spec(head, options)))
-        numbers = [0.1, 0] if options else []
+        numbers = [0.01] if "z_loss" in options else [0.1, 0] if options else []
         learned = [torch.randn(33, 8), *([] if head else [torch.randn(33)])]
         for by_x, by_weight in ((True, True), (False, True), (True, False)):
             given = (torch.randn(10, 8), *learned, torch.arange(10), *numbers, by_x, by_weight)
@@ -366,3 +367,73 @@ def test_trained_resumed_and_exported_without_a_gpu(more: str, tmp_path: Path) -
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     dlspec.export(tmp_path / "triton", tmp_path / "out")
+
+
+# --- a function of each logit behind the Linear -----------------------------------------------------------------------
+
+FUNCTIONS = {
+    "soft cap": ("cap(x, limit) = limit * tanh(x / limit)\n", "cap(limit = 2)"),
+    "formula": ("", "identity / 2 -> tanh -> 2 * identity"),
+    "activation": ("", "gelu"),
+    "several": ("half(x) = x / 2\n", "half -> gelu -> 3 * identity"),
+    "with kinks": ("bent(x) = max(x, 0) ^ 2 - min(x, 1)\n", "bent"),
+}
+
+
+def with_function(name: str, head: str = "", options: str = "", more: str = "") -> str:
+    functions, behind = FUNCTIONS[name]
+    text = spec(head, options, more)
+    return text.replace("dlspec 1\n", f"dlspec 1\n{functions}").replace(f"{head})\n}}", f"{head}) -> {behind}\n}}")
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_goes_along(name: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the model without kernels, bit for bit where none run; by kernels as it is in float64."""
+    plain = compiled(with_function(name, options=options), "torch")
+    artefact = compiled(with_function(name, options=options))
+    module, kernels = loaded(artefact)
+    recipe = load_text("net_recipe", plain.recipe_code or "")
+    assert "return self.head(x, targets)" in artefact.model_code
+    first, second = drawn(load_text("net", plain.model_code)), drawn(module)
+    tokens, targets = batch()
+    assert torch.equal(first(tokens), second(tokens))
+    want = gradients(first, recipe.loss(first(tokens), targets))
+    found = gradients(second, second(tokens, targets=targets))
+    assert all(torch.equal(a, b) for a, b in zip(want, found, strict=True))
+    first.double()
+    exact = gradients(first, recipe.loss(first(tokens), targets))
+    monkeypatch.setattr(kernels, "fused", always)
+    with Poisoned():
+        found = gradients(second, second(tokens, targets=targets))
+    for a, b in zip(exact, found, strict=True):
+        torch.testing.assert_close(b.double(), a, atol=2e-5, rtol=1e-4)
+
+
+def test_what_is_said_of_a_function() -> None:
+    artefact = compiled(with_function("soft cap", ", bias = false"))
+    kernels = artefact.kernels["net_kernels.py"]
+    assert "        return 2 * torch.tanh(logits / 2)\n" in kernels
+    assert "def cross_entropy_logit(x):" in kernels and "def cross_entropy_logit_by_x(x):" in kernels
+    assert "def cap(" not in artefact.model_code and "cap(self.head(x), limit=2.0)" in artefact.export_code
+    assert "logit(" not in compiled(spec()).kernels["net_kernels.py"]
+
+
+def test_a_logit_that_is_read_elsewhere_has_its_function_apart() -> None:
+    text = with_function("soft cap").replace("-> cap(limit = 2)", "as raw\n  cap(limit = 2) + 0 * raw")
+    artefact = compiled(text)
+    assert artefact.settings is not None and "in_model" not in artefact.settings["loss"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_files_with_a_function_are_as_ruff_has_them(name: str, tmp_path: Path) -> None:
+    hold_to_ruff(compiled(with_function(name, options=", smoothing = 0.1, z_loss = 0.01")).files, tmp_path)
+
+
+@pytest.mark.slow
+def test_gemma_2_never_has_its_logits() -> None:
+    """The spec that is shipped: its soft cap is in the kernels, its logits are not in memory."""
+    text = (Path(dlspec.__file__).parent / "specs" / "gemma2.dlspec").read_text(encoding="utf-8")
+    artefact = compiled(text, "triton")
+    assert artefact.settings is not None and artefact.settings["loss"]["in_model"] == {"targets": "data.targets"}
+    assert "return 30 * torch.tanh(logits / 30)" in artefact.kernels[f"{artefact.name}_kernels.py"]

@@ -31,6 +31,8 @@ OPTIONS = {
     "smoothing": ", smoothing = 0.1",
     "ignore": ", ignore = 0",
     "both": ", smoothing = 0.1, ignore = 0",
+    "z": ", z_loss = 0.01",
+    "everything": ", smoothing = 0.1, ignore = 0, z_loss = 0.01",
 }
 
 
@@ -38,7 +40,7 @@ def text_spec(loss: str, precision: str = "fp32", vocab: int = 256, more: str = 
     return f"""\
 dlspec 1
 model Lm: (tokens: int[B, T <= 16]) -> (logits: [B, T, {vocab}]) {{
-  tokens -> Embedding({vocab}, 16) -> relu -> head: Linear({vocab}) -> gelu
+  tokens -> Embedding({vocab}, 16) -> relu -> head: Linear({vocab}) -> gelu + identity
 }}
 train Lm {{
   data = text("a.txt", tokenizer = bytes, window = 16)
@@ -102,7 +104,11 @@ def drawn(*shape: int) -> tuple[Tensor, Tensor]:
 def pytorch(logits: Tensor, labels: Tensor, options: str) -> Tensor:
     labels = labels.masked_fill(labels == 0, -100) if "ignore" in options else labels
     smoothing = 0.1 if "smoothing" in options else 0.0
-    return F.cross_entropy(logits.flatten(0, -2), labels.flatten(), label_smoothing=smoothing)
+    loss = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), label_smoothing=smoothing)
+    if "z_loss" not in options:
+        return loss
+    counted = labels.flatten() != -100
+    return loss + 0.01 * (logits.flatten(0, -2).logsumexp(-1) ** 2 * counted).sum() / counted.sum()
 
 
 def run(loss: Any, logits: Tensor, labels: Tensor, *more: Any) -> tuple[Tensor, Tensor]:
@@ -120,6 +126,8 @@ def test_as_pytorch_and_as_the_plain_form(
     logits, labels = drawn(*shape)
     want, plain = run(pytorch, logits, labels, options), run(recipe.loss, logits, labels)
     exact = run(pytorch, logits.double(), labels, options)
+    if exact[0].isnan():  # the only class is ignored
+        exact = exact[0], torch.zeros_like(exact[1])
     monkeypatch.setattr(kernels, "fused", always)
     with Poisoned():
         found = run(recipe.loss, logits, labels)
@@ -148,16 +156,46 @@ def test_half_precision_by_the_rule(options: str, dtype: torch.dtype, monkeypatc
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_where_no_label_counts(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean of nothing is no number, and its gradient 0, as PyTorch has it."""
+    """The mean of nothing is no number, and its gradient 0, as PyTorch has it of a cross-entropy."""
     recipe, kernels = loaded(compiled(spec(options)))
     logits, labels = drawn(4, 20)
     labels = torch.full_like(labels, -100)
-    want = run(pytorch, logits, labels, options)
+    want = run(pytorch, logits, labels, options.replace("z_loss", ""))
     monkeypatch.setattr(kernels, "fused", always)
     found = run(recipe.loss, logits, labels)
     assert want[0].isnan()
     assert found[0].isnan()
     assert torch.equal(found[1], want[1])
+
+
+@pytest.mark.parametrize("options", ["", ", smoothing = 0.1, ignore = 0, z_loss = 0.01"], ids=["plain", "everything"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_weights_of_classes(options: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean is divided by those of the targets, by kernels as by PyTorch; a label that is no class is no number."""
+    weights = [0.25 + (7 * i % 5) for i in range(32)]
+    text = text_spec(f"cross_entropy(logits, data.targets, weight = {weights}{options})", vocab=32)
+    recipe, kernels = loaded(compiled(text.replace('text("a.txt", tokenizer = bytes,', 'tokens("a.bin",')))
+    logits, labels = drawn(3, 5, 32)
+    logits = logits.to(dtype)
+    smoothing, z = (0.1, 0.01) if options else (0.0, 0.0)
+
+    def exact(logits: Tensor, labels: Tensor) -> Tensor:
+        labels = labels.masked_fill(labels == 0, -100).flatten() if options else labels.flatten()
+        rows, each = logits.flatten(0, -2), torch.tensor(weights, dtype=logits.dtype)
+        loss = F.cross_entropy(rows, labels, each, label_smoothing=smoothing)
+        counts = each[labels.clamp(min=0)] * (labels != -100)
+        return loss + z * (rows.logsumexp(-1) ** 2 * counts).sum() / counts.sum()
+
+    want, plain = run(exact, logits.double(), labels), run(recipe.loss, logits, labels)
+    monkeypatch.setattr(kernels, "fused", always)
+    with Poisoned():
+        found = run(recipe.loss, logits, labels)
+    tolerance = 1e-5 if dtype == torch.float32 else torch.finfo(dtype).eps
+    for a, b, c in zip(want, plain, found, strict=True):
+        torch.testing.assert_close(b.double(), a, atol=tolerance, rtol=tolerance)
+        torch.testing.assert_close(c.double(), a, atol=tolerance, rtol=tolerance)
+    labels[0, 1] = 40
+    assert recipe.loss(logits, labels).isnan()
 
 
 def test_views_and_rows_that_lie_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +231,8 @@ class TestOperators:
     @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
     def test_checks_of_pytorch(self, options: str) -> None:
         _, kernels = loaded(compiled(spec(options)))
-        numbers = [*([0.1] if "smoothing" in options else []), *([0] if "ignore" in options else [])]
+        given = {"smoothing": 0.1, "z_loss": 0.01, "ignore": 0}
+        numbers = [number for name, number in given.items() if name in options]
         room, labels = drawn(5, 40)
         forward, backward = kernels.operators.cross_entropy_forward, kernels.operators.cross_entropy_backward
         for logits in (room, room[:, :33]):

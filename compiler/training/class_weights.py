@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from .measure import Operand, Statements
 
 
-def class_weights(weight: Sequence[Number], said: Operand, before: Statements) -> str:
-    """The name of the weights of the classes, [classes], as a tensor beside `said`: made once for each device."""
+def class_weights(weight: Sequence[Number], said: Operand, before: Statements, dtype: str = "") -> str:
+    """The name of the weights of the classes, [classes], as a tensor beside `said`: made once for each device. In its
+    dtype, where none is given."""
     listed = ", ".join(map(real_text, weight))
     function = before.define(
         "class_weights",
@@ -24,7 +25,7 @@ def class_weights(weight: Sequence[Number], said: Operand, before: Statements) -
             f"    return torch.tensor([{listed}], dtype=dtype, device=device)",
         ],
     )
-    return before.assign("weight", f"{function}({said.text}.device, {said.text}.dtype)")
+    return before.assign("weight", f"{function}({said.text}.device, {dtype or f'{said.text}.dtype'})")
 
 
 def weights_of_labels(weights: str, label: str, before: Statements) -> str:

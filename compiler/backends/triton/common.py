@@ -39,6 +39,12 @@ def generation(x: Tensor) -> int:
     return 9 if torch.cuda.get_device_capability(x.device)[0] == 9 else 8
 '''
 
+WARPS = '''\
+def warps(threads: int) -> int:
+    """How many they are: of 64 threads each on AMD, else of 32."""
+    return max(1, threads // (64 if torch.version.hip is not None else 32))
+'''
+
 OPERATORS = '''\
 def operator(schema: str, launch: Callable, shapes: Callable) -> None:
     """Defines an operator, once in a process: a second copy of this file finds it."""

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...scalars.differentiate import differentiate
+from ...scalars.expression import Expression
+from ...scalars.print_triton import print_triton
+from ...scalars.simplify import simplify
+from ..pytorch.layout import fit
+from .common import WARPS
 from .specialise import Specialised, specialise
 from .variant import Variant
 
@@ -20,6 +26,11 @@ class CrossEntropyFeatures(Variant):
     smoothing: bool
     ignore: bool
     """Whether a label besides -100 does not count."""
+    z_loss: bool = False
+    weights: bool = False
+    """Whether classes count unequally."""
+    function: Expression | None = None
+    """Of what comes in, `x`, that makes logits of it: a soft cap for one. None where logits come in."""
 
     @property
     def entry(self) -> str:
@@ -27,10 +38,11 @@ class CrossEntropyFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return ()
+        return (WARPS,)
 
     def kernels(self, number: int) -> Specialised:
-        return specialise(ROOTS, self.constants(), {}, number, self.kind)
+        functions = {} if self.function is None else logit_functions(self.function)
+        return specialise(ROOTS, self.constants(), functions, number, self.kind)
 
     def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
         from .cross_entropy_text import calling_lines
@@ -42,7 +54,22 @@ class CrossEntropyFeatures(Variant):
         return {
             "SMOOTHING": self.smoothing,
             "IGNORE": self.ignore,
-            "WEIGHTS": False,
-            "Z_LOSS": False,
+            "WEIGHTS": self.weights,
+            "Z_LOSS": self.z_loss,
+            "FUNCTION": self.function is not None,
             "STAGES": 1,
         }
+
+
+def logit_functions(function: Expression) -> dict[str, str]:
+    """What stands in for the template's example, by name."""
+    value, slope = simplify(function), simplify(differentiate(function, "x"))
+    return {
+        "logit": _function("logit", "The logit of what a head gives.", value),
+        "logit_by_x": _function("logit_by_x", "Its derivative.", slope),
+    }
+
+
+def _function(name: str, doc: str, value: Expression) -> str:
+    lines = [f"def {name}(x):", f'    """{doc}"""', f"    return {print_triton(value)}"]
+    return "\n".join(["@triton.jit", *(part for line in lines for part in fit(line))]) + "\n"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from ...scalars.expression import Expression
+from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
 from .cross_entropy_features import CrossEntropyFeatures
 from .specialise import Specialised, numbered
@@ -40,8 +43,9 @@ class Numbers:
     """The numbers that a cross-entropy is given besides logits and labels, in the forms that the text has them in."""
 
     def __init__(self, features: CrossEntropyFeatures) -> None:
-        self.names = [*(["smoothing"] if features.smoothing else []), *(["ignore"] if features.ignore else [])]
-        kinds = {"smoothing": "float", "ignore": "int"}
+        asked = {"smoothing": features.smoothing, "z_loss": features.z_loss, "ignore": features.ignore}
+        self.names = [name for name, given in asked.items() if given]
+        kinds = {"smoothing": "float", "z_loss": "float", "ignore": "int"}
         self.given = "".join(f", {name}" for name in self.names)
         """As arguments, after others."""
         self.parameters = "".join(f", {name}: {kinds[name]}" for name in self.names)
@@ -55,17 +59,28 @@ class Numbers:
 class _Text:
     def __init__(self, features: CrossEntropyFeatures, kernels: Specialised) -> None:
         self.features, self.kernels, self.numbers = features, kernels, Numbers(features)
+        self.tensors = ["labels", *(["weights"] if features.weights else [])]
+        """What comes with the logits."""
+        self.beside = ", ".join(self.tensors) + self.numbers.given
+        self.typed = ", ".join(f"{name}: Tensor" for name in self.tensors)
+        self.schema = ", ".join(f"Tensor {name}" for name in self.tensors)
 
     def _arguments(self, kernel: str) -> str:
         """What a launch passes, in the order of the kernel's parameters."""
-        given = {"row_step": "logits.stride(0)", "d_loss_step": "0", "BLOCK": "BLOCK=block"}
+        given = {
+            "row_step": "logits.stride(0)",
+            "d_loss_step": "0",
+            "mean_weight": "weights.mean()",
+            "z": "z_loss",
+            "BLOCK": "BLOCK=block",
+        }
         return ", ".join(given.get(name, name) for name in self.kernels.parameters[kernel])
 
     # --- launchers ---
 
     def launch_forward(self) -> list[str]:
         return [
-            f"def launch_cross_entropy_forward(logits: Tensor, labels: Tensor{self.numbers.parameters}) "
+            f"def launch_cross_entropy_forward(logits: Tensor, {self.typed}{self.numbers.parameters}) "
             "-> tuple[Tensor, Tensor]:",
             '    """loss and lse of each row of logits [rows, V], whose numbers lie side by side."""',
             "    rows, V = logits.shape",
@@ -76,13 +91,13 @@ class _Text:
             "    block = max(256, min(2048, triton.next_power_of_2(V)))",
             "    with torch.cuda.device_of(logits):",
             f"        cross_entropy_forward[(rows,)]({self._arguments('cross_entropy_forward')}, "
-            "num_warps=block // 256)",
+            "num_warps=warps(block // 8))",
             "    return loss, lse",
         ]
 
     def gradient(self) -> list[str]:
         return [
-            "def cross_entropy_gradient(d_loss: Tensor, logits: Tensor, labels: Tensor, lse: Tensor, "
+            f"def cross_entropy_gradient(d_loss: Tensor, logits: Tensor, {self.typed}, lse: Tensor, "
             f"d_logits: Tensor{self.numbers.parameters}) -> None:",
             '    """Fills d_logits, which lies as logits does and may be logits itself."""',
             "    rows, V = logits.shape",
@@ -91,40 +106,40 @@ class _Text:
             "    block = max(256, min(widest, triton.next_power_of_2(V)))",
             "    with torch.cuda.device_of(logits):",
             "        cross_entropy_backward[(rows, triton.cdiv(V, block))]"
-            f"({self._arguments('cross_entropy_backward')}, num_warps=min(8, block // 256))",
+            f"({self._arguments('cross_entropy_backward')}, num_warps=warps(min(256, block // 8)))",
         ]
 
     def launch_backward(self) -> list[str]:
         return [
-            "def launch_cross_entropy_backward(d_loss: Tensor, logits: Tensor, labels: Tensor, "
+            f"def launch_cross_entropy_backward(d_loss: Tensor, logits: Tensor, {self.typed}, "
             f"lse: Tensor{self.numbers.parameters}) -> Tensor:",
             "    size, step = logits.shape, logits.stride()",
             "    d_logits = torch.empty_strided(size, step, dtype=logits.dtype, device=logits.device)",
-            f"    cross_entropy_gradient(d_loss, logits, labels, lse, d_logits{self.numbers.given})",
+            f"    cross_entropy_gradient(d_loss, logits, {', '.join(self.tensors)}, lse, d_logits{self.numbers.given})",
             "    return d_logits",
         ]
 
     # --- operators ---
 
     def operators(self) -> list[str]:
-        given, schema = self.numbers.given, self.numbers.schema
+        given, schema, tensors = self.numbers.given, self.numbers.schema, ", ".join(self.tensors)
         return [
-            f"def cross_entropy_forward_shapes(logits, labels{given}):",
+            f"def cross_entropy_forward_shapes(logits, {tensors}{given}):",
             "    loss = logits.new_empty(logits.shape[:1], dtype=torch.float32)",
             "    return loss, torch.empty_like(loss)",
             "",
             "",
-            f"def cross_entropy_backward_shapes(d_loss, logits, labels, lse{given}):",
+            f"def cross_entropy_backward_shapes(d_loss, logits, {tensors}, lse{given}):",
             "    return logits.new_empty_strided(logits.shape, logits.stride())",
             "",
             "",
             "operator(",
-            f'    "cross_entropy_forward(Tensor logits, Tensor labels{schema}) -> (Tensor, Tensor)",',
+            f'    "cross_entropy_forward(Tensor logits, {self.schema}{schema}) -> (Tensor, Tensor)",',
             "    launch_cross_entropy_forward,",
             "    cross_entropy_forward_shapes,",
             ")",
             "operator(",
-            f'    "cross_entropy_backward(Tensor d_loss, Tensor logits, Tensor labels, Tensor lse{schema}) -> Tensor",',
+            f'    "cross_entropy_backward(Tensor d_loss, Tensor logits, {self.schema}, Tensor lse{schema}) -> Tensor",',
             "    launch_cross_entropy_backward,",
             "    cross_entropy_backward_shapes,",
             ")",
@@ -133,45 +148,66 @@ class _Text:
     # --- what a recipe calls ---
 
     def function(self) -> list[str]:
-        given = self.numbers.given
+        tensors = ", ".join(self.tensors)
         return [
             "class CrossEntropy(torch.autograd.Function):",
             "    @staticmethod",
-            f"    def forward(ctx, logits, labels{given}):",
-            f"        loss, lse = operators.cross_entropy_forward(logits, labels{given})",
+            f"    def forward(ctx, logits, {self.beside}):",
+            f"        loss, lse = operators.cross_entropy_forward(logits, {self.beside})",
             f"        count = {count('labels', self.features)}.sum()",
-            "        ctx.save_for_backward(logits, labels, lse, count)",
+            f"        ctx.save_for_backward(logits, {tensors}, lse, count)",
             *self.numbers.keep,
             "        return loss.sum() / count",
             "",
             "    @staticmethod",
             "    @once_differentiable",
             "    def backward(ctx, d_mean):",
-            "        logits, labels, lse, count = ctx.saved_tensors",
+            f"        logits, {tensors}, lse, count = ctx.saved_tensors",
             "        d_loss = d_mean / count",
-            f"        d_logits = operators.cross_entropy_backward(d_loss, logits, labels, lse{self.numbers.kept})",
-            f"        return d_logits, None{self.numbers.nothing}",
+            f"        d_logits = operators.cross_entropy_backward(d_loss, logits, {tensors}, lse{self.numbers.kept})",
+            f"        return d_logits{', None' * len(self.tensors)}{self.numbers.nothing}",
         ]
 
     def entry(self) -> list[str]:
         return [
-            f"def cross_entropy(logits: Tensor, labels: Tensor{self.numbers.parameters}) -> Tensor:",
+            f"def cross_entropy(logits: Tensor, {self.typed}{self.numbers.parameters}) -> Tensor:",
             '    """The mean of -log softmax(logits)[label], in float32, fused where there is a GPU.',
             "",
-            f"    logits [..., V], labels [...]; {not_counted(self.features)}",
+            *self._said(),
             '    """',
             "    logits, labels = logits.flatten(0, -2), labels.flatten()",
             "    if not fused(logits, torch.float16, torch.bfloat16, torch.float32):",
             *plain(self.features),
             "    if logits.stride(1) != 1 or logits.stride(0) < logits.shape[1]:",
             "        logits = logits.contiguous()",
-            f"    return CrossEntropy.apply(logits, labels{self.numbers.given})",
+            f"    return CrossEntropy.apply(logits, {self.beside})",
         ]
+
+    def _said(self) -> list[str]:
+        """What its docstring says of what it is given."""
+        features = self.features
+        lines = [f"    logits [..., V], labels [...]; {not_counted(features)}"]
+        if features.function is not None:
+            lines.insert(0, f"    What comes in as logits goes through {_function(features.function)} first.")
+        if features.weights:
+            lines += [
+                "    weights [V], float32, is what each class counts: the mean is divided by",
+                "    those of the labels.",
+            ]
+        if features.z_loss:
+            lines.append("    z_loss * log(sum(exp(logits))) ^ 2 is added (Chowdhery et al. 2022).")
+        return lines
 
 
 def count(labels: str, features: CrossEntropyFeatures) -> str:
-    """Which labels count."""
-    return f"(({labels} != -100) & ({labels} != ignore))" if features.ignore else f"({labels} != -100)"
+    """Which labels count, or how much each does."""
+    counted = f"(({labels} != -100) & ({labels} != ignore))" if features.ignore else f"({labels} != -100)"
+    # A label that is no class has made the loss no number already.
+    return f"({counted} * weights[{labels}.clamp(0, len(weights) - 1)])" if features.weights else counted
+
+
+def _function(function: Expression) -> str:
+    return print_torch(function, {"x"}, name=lambda _: "logits")
 
 
 def not_counted(features: CrossEntropyFeatures) -> str:
@@ -180,11 +216,26 @@ def not_counted(features: CrossEntropyFeatures) -> str:
 
 def plain(features: CrossEntropyFeatures) -> list[str]:
     """What runs without a GPU, of `logits` [rows, V] and `labels` [rows], indented once more than a function's body."""
-    smoothing = ", label_smoothing=smoothing" if features.smoothing else ""
+    options = ", weights" if features.weights else ""
+    options += ", label_smoothing=smoothing" if features.smoothing else ""
     ignored = ["        labels = labels.masked_fill(labels == ignore, -100)"] if features.ignore else []
+    function: list[str] = []
+    if features.function is not None:
+        function = [f"        logits = {_function(features.function)}"]
+    last = [f"        return F.cross_entropy(logits, labels{options})"]
+    if features.z_loss:
+        # As many as the labels count, which is what the mean is divided by.
+        last = [
+            "        squares = logits.logsumexp(-1).square()",
+            f"        counted = {count('labels', replace(features, ignore=False))[1:-1]}",
+            f"        loss = F.cross_entropy(logits, labels{options})",
+            "        return loss + z_loss * (squares * counted).sum() / counted.sum()",
+        ]
     return [
+        *function,
         "        # In float32 at least.",
         "        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))",
+        *(["        weights = weights.to(logits.dtype)"] if features.weights else []),
         *ignored,
-        f"        return F.cross_entropy(logits, labels{smoothing})",
+        *last,
     ]

@@ -15,16 +15,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...ir.graph import Apply, Call, Graph, Node, Op, Pointwise, Region, Unit, Value, with_regions
+from ...ir.graph import Apply, Graph, Node, Pointwise, Region, Unit, Value, with_regions
 from ...ir.units import with_units
 from ...layers.side import Side
 from ...layers.split import Split
-from ...scalars.activations import OPTIONS, activation
-from ...scalars.expression import Constant, Expression, Variable, applied, rebuilt
-from ...scalars.simplify import simplify
-from ...semantics.number import number
 from ...semantics.tensor import Tensor, same
 from ..pytorch.reads import uses
+from .entry_functions import named_function, settled
 from .gated import Gated
 
 
@@ -81,31 +78,8 @@ def _gated(maker: Node, up: Value) -> Gated | None:
     x = maker.inputs[0].type if len(maker.inputs) == 1 else None
     if not isinstance(x, Tensor) or not isinstance(up.type, Tensor) or x.dtype != "float" or not same(x, up.type):
         return None
-    named = _activation(maker.op)
+    named = named_function(maker.op)
     if named is None or maker.module is not None:
         return None
     name, expression = named
-    return Gated(name=name, activation=simplify(_settled(expression)), up=Side(up.type, 1))
-
-
-def _activation(op: Op) -> tuple[str, Expression] | None:
-    """Its name, and its value over `x`; None of what is none."""
-    x = Variable("x")
-    match op:
-        case Apply(layer=layer) if layer.word in OPTIONS:
-            by_tanh = layer.word == "gelu" and getattr(layer, "approximate", None) == "tanh"
-            word = "gelu_tanh" if by_tanh else layer.word
-            options = [Constant(getattr(layer, option)) for option in OPTIONS[layer.word]]
-            return word, activation(word, x, *options)
-        case Call(function=function, arguments=arguments):
-            return function.name, applied(function, [x if n is None else Constant(n) for n in arguments])
-    return None
-
-
-def _settled(expression: Expression) -> Expression:
-    """With the values of its numbers, however they are written: kernels compute with these."""
-    if isinstance(expression, Constant):
-        value = expression.number.value
-        assert value is not None
-        return Constant(number(value))
-    return rebuilt(expression, _settled)
+    return Gated(name=name, activation=settled(expression), up=Side(up.type, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
 from .common import SUMS_OF_PRODUCTS
 from .cross_entropy_features import CrossEntropyFeatures
@@ -36,7 +37,7 @@ class LinearCrossEntropyFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (SUMS_OF_PRODUCTS,)
+        return (SUMS_OF_PRODUCTS, *self.loss.shared)
 
     @property
     def on(self) -> CrossEntropyFeatures:
@@ -198,6 +199,11 @@ class _Text:
             *(f"        self.{name} = {name}" for name in self.numbers.names),
             "",
         ]
+        function = features.loss.function
+        logits = ["            return super().forward(x)"]
+        if function is not None:
+            text = print_torch(function, {"x"}, name=lambda _: "logits")
+            logits = ["            logits = super().forward(x)", f"            return {text}"]
         return [
             "class LinearCrossEntropy(nn.Linear):",
             f'    """[..., {features.width}] -> [..., {features.classes}]; with targets [...], their cross-entropy."""',
@@ -205,6 +211,6 @@ class _Text:
             *(made if self.numbers.names else []),
             "    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:",
             "        if targets is None:",
-            "            return super().forward(x)",
+            *logits,
             f"        return linear_cross_entropy({given})",
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ...scalars.expression import Expression
 from ...semantics.number import Number, real, whole
 from ...semantics.tensor import Tensor
 from ...training.arguments import argument_names
@@ -21,13 +22,19 @@ def fused_losses(plan: TrainPlan) -> Iterator[tuple[LossTerm, CrossEntropyFeatur
     if any(re.fullmatch(r"cross_entropy(_\d+)?", name) for name in argument_names(plan.loss_values()).values()):
         return  # an argument of the loss would hide the function
     for term in plan.terms:
-        if isinstance(term.loss, CrossEntropy) and _rows(term, plan) and _has_kernels(term.loss):
-            smoothing = real(term.loss.smoothing) != 0
-            yield term, CrossEntropyFeatures(smoothing, ignore=ignored(plan) is not None)
+        if isinstance(term.loss, CrossEntropy) and _rows(term, plan) and term.loss.reduce == "mean":
+            yield term, features_of(term.loss, ignored(plan))
 
 
-def _has_kernels(loss: CrossEntropy) -> bool:
-    return loss.weight is None and loss.reduce == "mean" and real(loss.z_loss) == 0
+def features_of(loss: CrossEntropy, ignore: Number | None, function: Expression | None = None) -> CrossEntropyFeatures:
+    """What it asks of its kernels; `function` makes logits of what comes in."""
+    return CrossEntropyFeatures(
+        smoothing=real(loss.smoothing) != 0,
+        ignore=ignore is not None,
+        z_loss=real(loss.z_loss) != 0,
+        weights=loss.weight is not None,
+        function=function,
+    )
 
 
 def _rows(term: LossTerm, plan: TrainPlan) -> bool:

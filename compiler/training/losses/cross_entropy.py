@@ -95,7 +95,7 @@ class CrossEntropy(Loss):
     def fused(self, operands: Sequence[Operand], function: str, ignored: Number | None, before: Statements) -> str:
         """The same by a function with kernels, which leaves out targets that are `ignored`, too."""
         said, true = operands
-        weights = () if self.weight is None else (class_weights(self.weight, said, before),)
+        weights = () if self.weight is None else (class_weights(self.weight, said, before, "torch.float32"),)
         numbers = (f"{name}={value}" for name, value in self.numbers(ignored).items())
         return str(Call(function, (said.text, filled(said, true).text, *weights, *numbers)))
 

@@ -48,10 +48,23 @@ def ring_tile(base, first, place, V, GRAIN: tl.constexpr, WHOLE: tl.constexpr):
 
 
 @triton.jit
+def logit(x):
+    """The file's own function of what a head gives, here a soft cap (Gemma Team 2024)."""
+    return 30.0 * (2.0 * tl.sigmoid(2.0 * x / 30.0) - 1.0)
+
+
+@triton.jit
+def logit_by_x(x):
+    """Its derivative."""
+    s = tl.sigmoid(2.0 * x / 30.0)
+    return 4.0 * s * (1.0 - s)
+
+
+@triton.jit
 def over_columns(
     total, high, plain, logits, weights, base, first, begin, end, V,
-    BLOCK: tl.constexpr, GRAIN: tl.constexpr, STAGES: tl.constexpr, WHOLE: tl.constexpr, SMOOTHING: tl.constexpr,
-    WEIGHTS: tl.constexpr,
+    BLOCK: tl.constexpr, GRAIN: tl.constexpr, STAGES: tl.constexpr, WHOLE: tl.constexpr, FUNCTION: tl.constexpr,
+    SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
 ):  # fmt: skip
     """Goes on from place `begin` of the ring to `end`: sums of exp(logit - high), and the highest logits.
 
@@ -65,6 +78,11 @@ def over_columns(
             value = tl.load(logits + at).to(tl.float32)
         else:
             value = tl.load(logits + at, mask=inside, other=float("-inf")).to(tl.float32)
+        if FUNCTION:
+            # Applied as logits are read: what the head gives is kept, and the derivative is one of that.
+            value = logit(value)
+            if not WHOLE:
+                value = tl.where(inside, value, float("-inf"))
         higher = tl.maximum(high, tl.max(value, 1))
         total = total * tl.math.exp2((high - higher) * LOG2_E)
         total += tl.sum(tl.math.exp2((value - higher[:, None]) * LOG2_E), 1)
@@ -83,8 +101,8 @@ def over_columns(
 @triton.jit
 def cross_entropy_forward(
     logits, labels, weights, mean_weight, loss, lse, row_step, V, smoothing, z, ignore,
-    BLOCK: tl.constexpr, STAGES: tl.constexpr, IGNORE: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
-    Z_LOSS: tl.constexpr,
+    BLOCK: tl.constexpr, STAGES: tl.constexpr, IGNORE: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr,
+    WEIGHTS: tl.constexpr, Z_LOSS: tl.constexpr,
 ):  # fmt: skip
     """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse [rows].
 
@@ -101,15 +119,19 @@ def cross_entropy_forward(
     high = tl.full([BLOCK // GRAIN], LOWEST, tl.float32)
     plain = tl.zeros([BLOCK // GRAIN], tl.float32)
     total, high, plain = over_columns(
-        total, high, plain, logits, weights, base, first, 0, whole, V, BLOCK, GRAIN, STAGES, True, SMOOTHING, WEIGHTS
+        total, high, plain, logits, weights, base, first, 0, whole, V,
+        BLOCK, GRAIN, STAGES, True, FUNCTION, SMOOTHING, WEIGHTS,
     )  # fmt: skip
     total, high, plain = over_columns(
-        total, high, plain, logits, weights, base, first, whole, end, V, BLOCK, GRAIN, STAGES, False, SMOOTHING, WEIGHTS
+        total, high, plain, logits, weights, base, first, whole, end, V,
+        BLOCK, GRAIN, STAGES, False, FUNCTION, SMOOTHING, WEIGHTS,
     )  # fmt: skip
 
     highest = tl.max(high, 0)
     log_sum = tl.log(tl.where(counts, tl.sum(total * tl.math.exp2((high - highest) * LOG2_E), 0), 1.0))
     chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(tl.float32)
+    if FUNCTION:
+        chosen = tl.where(known, logit(chosen), float("nan"))
     # lse - chosen would round off what the logits have in common.
     result = (highest - chosen) + log_sum
     if WEIGHTS:
@@ -137,7 +159,8 @@ def cross_entropy_forward(
 @triton.jit
 def over_classes(
     logits, d_logits, weights, base, first, start, V, label, lse, by_p, by_label, by_class,
-    BLOCK: tl.constexpr, GRAIN: tl.constexpr, WHOLE: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
+    BLOCK: tl.constexpr, GRAIN: tl.constexpr, WHOLE: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr,
+    WEIGHTS: tl.constexpr,
 ):  # fmt: skip
     """The gradient by the logits of a tile: `by_p` times their softmax, less `by_label` at the label."""
     at, column, inside = ring_tile(base, first, start + tl.arange(0, BLOCK), V, GRAIN, WHOLE)
@@ -145,6 +168,9 @@ def over_classes(
         value = tl.load(logits + at).to(tl.float32)
     else:
         value = tl.load(logits + at, mask=inside, other=float("-inf")).to(tl.float32)
+    if FUNCTION:
+        slope = logit_by_x(value)
+        value = logit(value)
     change = tl.math.exp2((value - lse) * LOG2_E) * by_p - tl.where(column == label, by_label, 0.0)
     if SMOOTHING:
         # Less `by_class` everywhere.
@@ -152,6 +178,8 @@ def over_classes(
             change -= by_class * tl.load(weights + column, mask=inside, other=0.0)
         else:
             change -= by_class
+    if FUNCTION:
+        change = change * slope
     change = change.to(d_logits.dtype.element_ty)
     if WHOLE:
         tl.store(d_logits + at, change)
@@ -162,7 +190,8 @@ def over_classes(
 @triton.jit
 def cross_entropy_backward(
     logits, labels, weights, mean_weight, lse, d_loss, d_logits, row_step, d_loss_step, V, smoothing, z, ignore,
-    BLOCK: tl.constexpr, IGNORE: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr, Z_LOSS: tl.constexpr,
+    BLOCK: tl.constexpr, IGNORE: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
+    Z_LOSS: tl.constexpr,
 ):  # fmt: skip
     """A program has a tile of a row. d_loss [rows], `d_loss_step` apart: 0 where one number serves all.
 
@@ -197,12 +226,12 @@ def cross_entropy_backward(
         if first + start + BLOCK <= V:
             over_classes(
                 logits, d_logits, weights, base, first, start, V, label, log_sum, by_p, by_label, by_class,
-                BLOCK, GRAIN, True, SMOOTHING, WEIGHTS,
+                BLOCK, GRAIN, True, FUNCTION, SMOOTHING, WEIGHTS,
             )  # fmt: skip
         else:
             over_classes(
                 logits, d_logits, weights, base, first, start, V, label, log_sum, by_p, by_label, by_class,
-                BLOCK, GRAIN, False, SMOOTHING, WEIGHTS,
+                BLOCK, GRAIN, False, FUNCTION, SMOOTHING, WEIGHTS,
             )  # fmt: skip
     else:
         at, _, inside = ring_tile(base, first, start + tl.arange(0, BLOCK), V, GRAIN, False)
