@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import wave
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from dlspec.cli.main import main
 from dlspec.runtime.data import Data, DataError, open_data
 from dlspec.runtime.data.resampling import resampled
 from dlspec.runtime.data.wav import EXTENSIBLE, FLOAT, PCM, UnreadableRecording, decode_wav
@@ -162,3 +164,43 @@ def test_what_is_wrong_names_its_file(
     with pytest.raises(DataError) as raised:
         audio(tmp_path, **options)
     assert raised.value.message == message
+
+
+# --- a model that hears
+
+SPEC = """dlspec 1
+model Ear: (audio: [B, T, 1]) -> (logits: [B, 2]) {
+  permute([0, 2, 1]) -> Conv1d(8, 9, stride = 4) -> relu
+  Conv1d(16, 9, stride = 4) -> relu
+  mean(over = T)
+  Linear(2)
+}
+train Ear {
+  data      = audio("tones", seconds = 0.25, rate = 2_000, classes = 2)
+  loss      = cross_entropy(logits, data.label)
+  metrics   = [accuracy(logits, data.label)]
+  optimizer = Adam(lr = 1e-2)
+  epochs    = 15
+  batch     = 16
+}
+"""
+
+
+@pytest.mark.slow
+def test_high_and_low_tones_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trained on recordings at another rate, resumed bit for bit, exported with proof."""
+    (tmp_path / "ear.dlspec").write_text(SPEC)
+    monkeypatch.chdir(tmp_path)
+    time = np.arange(4_000) / 8_000
+    for number in range(40):
+        for name, tone in (("low", 100 + 2 * number), ("high", 400 + 4 * number)):
+            samples = 12_000 * np.sin(2 * np.pi * tone * time + number)
+            write_wav(tmp_path / f"tones/{name}/{number}.wav", samples.astype(int), 8_000)
+    assert main(["train", "ear.dlspec", "--run", "run", "--quiet"]) == 0
+    last = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[-1])
+    assert last["split"] == "validation" and last["accuracy"] == 1.0
+    assert main(["verify-resume", "ear.dlspec", "--steps", "6"]) == 0
+    assert main(["export", "run", "-o", "models", "--to", "onnx"]) == 0
+    assert "proved at" in capsys.readouterr().out
