@@ -14,7 +14,8 @@ from dlspec.api.compilation import program_of
 from dlspec.cli.main import main
 from dlspec.compiler.pipeline import compile
 from dlspec.grammar import Source
-from dlspec.runtime import learner, recording, verify_resume
+from dlspec.runtime import Diverged, Program, learner, recording, verify_resume
+from dlspec.runtime.optimization import Finished, Optimization
 
 if not torch.cuda.is_available():
     pytest.skip("needs a GPU, and there is none here", allow_module_level=True)
@@ -122,6 +123,46 @@ def test_recorded_and_not(
     assert ours[0] == theirs[0]
     for name, tensor in ours[1].items():
         assert torch.equal(tensor, theirs[1][name]), name
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "told"])
+@pytest.mark.parametrize("optimizer", ["AdamW(lr = 1e-3)", "SGD(lr = 1e-2, momentum = 0.9)"])
+def test_a_step_waits_for_no_loss(
+    optimizer: str, recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the bits of one that does; where all turns into no numbers, with the same weights and the same report."""
+    text, step_ahead = TEXT.replace("AdamW(lr = 1e-3)", optimizer), Optimization.apply_unless_spoilt
+    ahead: list[float] = []
+
+    def told(self: Optimization, rate: float, finished: Finished) -> None:
+        ahead.append(rate)
+        step_ahead(self, rate, finished)
+
+    monkeypatch.setattr(Optimization, "apply_unless_spoilt", told)
+    if not recorded:
+        monkeypatch.setattr(learner.Recorder, "wants", lambda *_: False)
+    ours = trained(tmp_path, text, "ahead")
+    spoilt = diverged(tmp_path, text, "ahead until", monkeypatch)
+    assert len(ahead) == STEPS - 1 + 5
+    monkeypatch.setattr(Optimization, "can_hold_back", False)
+    theirs = trained(tmp_path, text, "waits")
+    assert spoilt == diverged(tmp_path, text, "waits until", monkeypatch) and len(ahead) == STEPS - 1 + 5
+    assert ours[0] == theirs[0]
+    for name, tensor in ours[1].items():
+        assert torch.equal(tensor, theirs[1][name]), name
+
+
+def diverged(folder: Path, text: str, run: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The report of a run whose fifth step makes all weights no numbers."""
+    rate = Program.learning_rate
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            Program, "learning_rate", lambda *given, **more: 1e60 if given[1] == 4 else rate(*given, **more)
+        )
+        with pytest.raises(Diverged, match="step 5: ") as caught:
+            trained(folder, text, run)
+    assert caught.value.evidence is not None
+    return json.loads(caught.value.evidence.read_text())
 
 
 def test_what_waits_for_the_gpu_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
