@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training_cases import PARTS, TABLE
-from training_mistakes import SIGMOID, wrong
+from training_cases import PARTS, PICTURES, TABLE
+from training_mistakes import SIGMOID, WIDE, wrong
 
 VECTORS = TABLE.replace("(output: [B, 1])", "(a: [B, 8], b: [B, 8], c: [B, 4])").replace(
     "  Linear(1)", "  x -> Linear(8) as a\n  x -> Linear(8) as b\n  x -> Linear(4) as c"
@@ -31,6 +31,21 @@ LOSS_MISTAKES = [
         right="cross_entropy(logits, data.label, weight = none)",
     ),
     wrong("wrong-value", "2", "a list of numbers", loss="cross_entropy(logits, data.label, weight = 2)"),
+    wrong(
+        "wrong-value",
+        "logits",
+        "0 or more",
+        loss="cross_entropy(logits, data.label, weight = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0])",
+        right="cross_entropy(logits, data.label, weight = [0, 1, 1, 1, 1, 1, 1, 1, 1, 1])",
+    ),
+    wrong(
+        "wrong-value",
+        "0 - 1",
+        "at least 0",
+        loss="cross_entropy(logits, data.label, z_loss = 0 - 1)",
+        right="cross_entropy(logits, data.label, z_loss = 1e-4)",
+    ),
+    wrong("head-width", "logits", "10 classes", loss="hinge(logits, data.label)", model=WIDE, right_model=PICTURES),
     wrong(
         "logits-head",
         "output",

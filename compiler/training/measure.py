@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Protocol
 
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
-from ..semantics.number import Number, equal, is_whole, spell, whole, written
+from ..semantics.number import Number, equal, is_whole, real, spell, whole, written
 from ..semantics.tensor import Tensor, Type
 from .base import Options
 from .source import Field
@@ -265,7 +265,10 @@ def check_rows(word: str, *values: Value) -> None:
 
 
 def check_weights(weight: tuple[Number, ...] | None, said: Value) -> None:
-    """A weight for each class."""
+    """A weight for each class, none below 0 and one above it at least."""
+    if weight is not None and (min(map(real, weight)) < 0 or max(map(real, weight)) == 0):
+        message = "`weight` says what each class counts: 0 or more, and not 0 for all"
+        raise Misfit("wrong-value", message, said, "its classes", "such as `weight = [1, 2.5]`")
     classes = width(said)
     if weight is None or classes is None or len(weight) == whole(classes):
         return
