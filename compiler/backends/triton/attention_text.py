@@ -46,7 +46,7 @@ def calling_lines(features: AttentionFeatures, kernels: Specialised, number: int
     """All but the kernels themselves. `number` is the variant's, and ends its names."""
     launchers, operators = AttentionLaunchers(features, kernels), AttentionOperators(features, kernels)
     lines = [
-        *table_lines(features.tables, features.width, features.group),
+        *table_lines(features.tables, features.width, features.group, biased=launchers.biased),
         *("", "", *launchers.launch_forward()),
         *("", "", *launchers.launch_backward()),
         *(("", "", *launchers.launch_backward_bias()) if launchers.biased else ()),

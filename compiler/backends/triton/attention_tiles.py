@@ -33,6 +33,14 @@ _QUERIES: dict[int, dict[int, Cut]] = {
     128: {HOPPER: (128, 64, 8, 3, True), BEFORE: (64, 32, 4, 2, False)},
     256: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 1, False)},
 }
+_BIASED: dict[str, dict[int, dict[int, Cut]]] = {
+    "ATTENTION_BACKWARD_KEYS": {128: {HOPPER: (32, 64, 8, 2, True)}},
+    "ATTENTION_BACKWARD_QUERIES": {
+        64: {HOPPER: (64, 64, 4, 3, True), BEFORE: (64, 32, 4, 2, False)},
+        128: {HOPPER: (64, 64, 8, 3, True)},
+    },
+}
+"""Where something is added to the scores, which takes registers as well. Not measured."""
 _BIAS: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (64, 64, 8, 3, True), BEFORE: (32, 32, 4, 2, False)},
     128: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 2, False)},
@@ -96,25 +104,30 @@ TABLES = {
 """By the bytes of a number, the width of a head and the compute capability."""
 
 
-def cuts(name: str, width: int, group: int = 1) -> dict[int, dict[int, Cut]]:
+def cuts(name: str, width: int, group: int = 1, *, biased: bool = False) -> dict[int, dict[int, Cut]]:
     """Of the table `name`, by compute capability and the bytes of a number, for heads of that width, of which `group`
-    share one of keys. A descriptor copies tiles as wide as a power of two only."""
+    share one of keys; `biased`: something is added to the scores. A descriptor copies tiles as wide as a power of two
+    only."""
     described = width >= 16 and width & (width - 1) == 0
     found: dict[int, dict[int, Cut]] = {HOPPER: {}, BEFORE: {}}
     for size, table in TABLES[name].items():
         widest = next(widest for widest in table if width <= widest)
-        for capability, cut in table[widest].items():
-            grouped = table is _KEYS and group > 1 and capability == HOPPER
-            m, n, warps, stages, by_descriptor = _GROUPED_KEYS.get(widest, cut) if grouped else cut
+        chosen = table[widest]
+        if table is _KEYS and group > 1 and widest in _GROUPED_KEYS:
+            chosen = chosen | {HOPPER: _GROUPED_KEYS[widest]}
+        if size == 2 and biased:
+            chosen = chosen | _BIASED.get(name, {}).get(widest, {})
+        for capability, (m, n, warps, stages, by_descriptor) in chosen.items():
             found[capability][size] = (m, n, warps, stages, by_descriptor and described)
     return found
 
 
-def table_lines(names: Iterable[str], width: int, group: int) -> list[str]:
+def table_lines(names: Iterable[str], width: int, group: int, *, biased: bool) -> list[str]:
     lines = [
         "# How it is cut, by compute capability and the bytes of a number: queries and keys of a",
         "# tile, warps, stages, and whether tiles are copied by tensor descriptors.",
     ]
     for name in names:
-        lines += [f"{name} = {{", *(f"    {key}: {cut}," for key, cut in cuts(name, width, group).items()), "}"]
+        found = cuts(name, width, group, biased=biased)
+        lines += [f"{name} = {{", *(f"    {key}: {cut}," for key, cut in found.items()), "}"]
     return lines
