@@ -97,7 +97,10 @@ def test_a_part_of_the_model(tmp_path: Path) -> None:
     renamed = {name.replace("up", "fc"): tensor for name, tensor in inner.items()}
     start = 'weights("m.safetensors", map = ["fc" -> "up"], into = blocks.0.mlp)'
     state = start_from(tmp_path, start, renamed)
-    fresh = program(spec(start)).make_model().state_dict()
+    run = program(spec(start))
+    fresh = run.make_model().state_dict()
+    (note,) = open_start(run.options.start or {}, tmp_path).fill(run.make_model())
+    assert note == "4 weights are those of m.safetensors; drawn as ever: all outside blocks.0.mlp"
     for name, tensor in state.items():
         own = inner.get(name.removeprefix("blocks.0.mlp.")) if name.startswith("blocks.0.mlp.") else fresh[name]
         assert own is not None and torch.equal(tensor, own)

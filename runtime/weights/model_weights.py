@@ -31,7 +31,7 @@ class ModelWeights:
     @property
     def own(self) -> list[str]:
         """A name for each weight."""
-        return sorted(set(self.first_names.values()), key=list(self.tensors).index)
+        return [name for name in self.tensors if self.first_names[name] == name]
 
     def follows(self, name: str, found: Collection[str]) -> bool:
         """Whether a weight is of a copy of which nothing was found: it becomes what its module is."""

@@ -90,8 +90,9 @@ class StartingWeights:
         others = sorted({DTYPES[one.dtype] for one in used if one.dtype in DTYPES and one.dtype != "F32"})
         if others:
             said.append(f"they are {' and '.join(others)} there, and kept as float32")
-        if fit.drawn:
-            said.append(f"drawn as ever: {', '.join(fit.drawn)}")
+        drawn = [*fit.drawn, *([] if self.into is None else [f"all outside {self.into}"])]
+        if drawn:
+            said.append(f"drawn as ever: {', '.join(drawn)}")
         return ["; ".join(said)]
 
 
