@@ -258,8 +258,15 @@ def _title(training: Training) -> Title:
         first=training.position.step,
         steps=training.steps,
         unit=unit(training.options),
-        parameters=sum(p.numel() for p in training.learner.model.parameters()),
+        parameters=_parameters(training),
     )
+
+
+def _parameters(training: Training) -> int:
+    """How many the model has; those of momentum copies are not its own."""
+    copies = tuple(f"{path}." for path in training.options.copies)
+    named = training.learner.model.named_parameters()
+    return sum(p.numel() for name, p in named if not name.startswith(copies))
 
 
 def _finished_before(run: Run, options: Settings, display: Display) -> Result:
