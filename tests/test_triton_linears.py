@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 from torch._C._distributed_c10d import HashStore
 from torch.distributed.device_mesh import init_device_mesh
@@ -249,6 +250,25 @@ def test_a_hook_of_all_modules_sees_each(kernels: ModuleType) -> None:
     with nn.modules.module.register_module_forward_hook(lambda module, *_: seen.append(module)):
         ours(X)
     assert seen == [ours.q, ours.k, ours.v, ours]
+
+
+class Quantised(Tensor):
+    """A weight that decides itself what a product with it is."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = [one.as_subclass(Tensor) if isinstance(one, Quantised) else one for one in args]
+        return 2 * func(*given, **(kwargs or {})) if func is F.linear else super().__torch_function__(func, types, args)
+
+
+@pytest.mark.usefixtures("always_fused")
+def test_a_weight_of_another_kind_is_asked(kernels: ModuleType) -> None:
+    ours, theirs = Three(kernels.linears), Three()
+    for model in (ours, theirs):
+        weight = model.v.weight.detach().as_subclass(Quantised)
+        model.v.weight = nn.Parameter(weight, requires_grad=False)
+        assert type(model.v.weight) is Quantised
+    assert torch.equal(ours(X), theirs(X)) and not torch.equal(ours(X), Three()(X))
 
 
 @pytest.mark.usefixtures("always_fused")
