@@ -245,6 +245,20 @@ def test_what_does_not_go_together_is_told(optimizer: str, message: str) -> None
     assert message in found[0].message
 
 
+@pytest.mark.parametrize(
+    "optimizer", ["LAMB(0.25)", "LARS(0.25)", "Lion(0.25)", "Muon(0.25)", "ScheduleFreeAdamW(0.25)"]
+)
+def test_parts_have_their_rates(optimizer: str) -> None:
+    needs_package(optimizer)
+    model, recipe = muon_of(optimizer, rates='[head = 8, "blocks.*" = 0.5, blocks.1.mlp = 2]')
+    names = {id(p): name for name, p in model.named_parameters()}
+    made = recipe.optimizer(model)
+    rates = {names[id(p)]: group["lr"] for group in made.param_groups for p in group["params"]}
+    factors = {"stem": 1, "blocks.0.mlp": 0.5, "blocks.1.mlp": 2, "head": 8}
+    assert rates == {f"{part}.{kind}": f * 0.25 for part, f in factors.items() for kind in ("weight", "bias")}
+    assert made.defaults["lr"] == 0.25
+
+
 # --- as code -------------------------------------------------------------------------------------------------------
 
 WORDS = ["LAMB", "LARS", "Lion", "Muon", "ScheduleFreeAdamW"]

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from update_cases import SPEC, Pictures, assert_resumes, measures, open_pictures, program, tensors, trained
 
+from dlspec import compile
 from dlspec.runtime import resume
 from dlspec.runtime.errors import Diverged
 from dlspec.runtime.order import Order
@@ -75,3 +76,25 @@ def test_a_gradient_that_overflows_at_any_scale_is_no_number(tmp_path: Path) -> 
 def test_a_run_in_another_precision_goes_on_in_fp16(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", program(**{**LINES, "precision": "bf16"}), until=3)
     assert resume(program(**LINES), run, open_data=open_pictures).finished == "steps"
+
+
+def test_no_gradient_is_made_before_the_scale_is_known() -> None:
+    """A model that computes its loss makes the gradients of it in the forward pass."""
+    pytest.importorskip("libcst")
+    text = """\
+dlspec 1
+model Lm: (tokens: int[B, T <= 64]) -> (logits: [B, T, 256]) { Embedding(256, 64) -> Linear(256) }
+train Lm {
+  data = text("a.txt", tokenizer = bytes, window = 64)
+  loss = cross_entropy(logits, data.targets)
+  optimizer = AdamW(lr = 1e-3)
+  steps = 1
+  batch = 1
+  kernels = triton
+  precision = PRECISION
+}
+"""
+    in_model = {
+        p: "in_model" in (compile(text.replace("PRECISION", p)).settings or {})["loss"] for p in ("bf16", "fp16")
+    }
+    assert in_model == {"bf16": True, "fp16": False}

@@ -56,7 +56,12 @@ class _Head:
 
 
 def loss_in_model(graph: Graph, plan: TrainPlan) -> InModel | None:
-    """Where the loss is a cross-entropy of the model's only output, and that comes from a Linear; else None."""
+    """Where the loss is a cross-entropy of the model's only output, and that comes from a Linear; else None.
+
+    Such a loss has its gradients made in the forward pass, which knows nothing of the scale that fp16 needs for them.
+    """
+    if plan.precision == "fp16":
+        return None
     term, head = plan.loss, _head(graph.model)
     if not isinstance(term, LossTerm) or not isinstance(term.loss, CrossEntropy) or head is None:
         return None
