@@ -17,12 +17,16 @@ from .tokens import one_validation_part
 
 class Pairs(DataSource):
     """`pairs("train.de", "train.en", tokenizer = bpe(8_000), window = 64)`: a line of `source` and the same line of
-    `target`.
+    `target`, from plain files or packed ones (.gz).
 
-    Fields: `source`, `target` and `targets`, int[window]. `target` is what a decoder reads, `targets` the same one
-    token further on, -100 behind the end of the line. Lines are filled up with token 0, and longer ones left out.
-    `tokenizer` is that of `text`, one for both files. The validation part is two files of its own
+    Fields: `source`, `target` and `targets`, int[window]. `source` is a line and its end. `target` is what a decoder
+    reads, a start and the line; `targets` what it says, the line and its end, -100 behind that. Token 0 fills lines up;
+    longer ones and empty ones are left out, and counted. The three marks are the bytes 0, 2 and 3, which no text
+    holds; of a tokenizer.json they are `<pad>`, `<s>` (`<pad>` again, where there is none) and `</s>`. `tokenizer` is
+    that of `text`, one for both files. The validation part is two files of its own
     (`validation = ["test.de", "test.en"]`), or lines kept back by `split`, [0.9, 0.1] where it is left out.
+
+    `dlspec predict RUN --input lines.txt` says the target of each line, and `dlspec generate RUN --prompt TEXT` of one.
     """
 
     word: ClassVar[str] = "pairs"
