@@ -44,7 +44,8 @@ class Measure:
 
     A mean is one over the targets of `classes` (or the field `targets`) that count, each as much as its class in
     `class_weights`; or where it is `per_example`, over examples; where it is `mixed`, one part of it over these and
-    another over those. Sources of a loss may be "model" and "state.NAME", too.
+    another over those. Of metrics each may be another mean: `counts` then has a measure for each, by name. Sources of a
+    loss may be "model" and "state.NAME", too.
     """
 
     arguments: Mapping[str, str]
@@ -59,6 +60,7 @@ class Measure:
     targets: str | None = None
     class_weights: tuple[float, ...] = ()
     mixed: bool = False
+    counts: Mapping[str, Measure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -270,7 +272,12 @@ def _measure(measure: Mapping[str, Any]) -> Measure:
         targets=measure.get("targets"),
         class_weights=tuple(measure.get("class_weights", ())),
         mixed=measure.get("mixed", False),
+        counts={name: _counted(over) for name, over in measure.get("counts", {}).items()},
     )
+
+
+def _counted(over: Mapping[str, Any] | None) -> Measure:
+    return Measure({}, per_example=True) if over is None else Measure({}, **over)
 
 
 def _phases(data: Mapping[str, Any]) -> tuple[Phase, ...]:

@@ -62,15 +62,19 @@ class Means:
         self._phases = {phase.function("loss"): phase for phase in options.phases}
         self._measures = options.losses | ({"metrics": options.metrics} if options.metrics else {})
         self._sums: dict[str, Tensor] = {}
-        self._weights = dict.fromkeys(self._measures, 0.0)
+        self._weights: dict[str, float] = {}
 
     def add(self, batch: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
         """A batch, as it is on the CPU, and all that is known of it on the device."""
         for kind, measure in self._measures.items():
-            count = counted(measure, batch)
-            self._weights[kind] += count
-            if count:  # the mean over no entries is no number
-                for name, mean in self._means(kind, measure, values).items():
+            all_of_it = counted(measure, batch)
+            counts = {name: counted(over, batch) for name, over in measure.counts.items()}
+            if not all_of_it and not any(counts.values()):
+                continue
+            for name, mean in self._means(kind, measure, values).items():
+                count = counts.get(name, all_of_it)
+                if count:  # the mean over no entries is no number
+                    self._weights[name] = self._weights.get(name, 0.0) + count
                     share = mean.double() * count
                     self._sums[name] = self._sums[name] + share if name in self._sums else share
 
@@ -79,8 +83,7 @@ class Means:
         if not self._sums:
             return {}
         totals = dict(zip(self._sums, torch.stack(list(self._sums.values())).tolist(), strict=True))
-        weights = self._weights
-        means = {name: total / weights[name if name in weights else "metrics"] for name, total in totals.items()}
+        means = {name: total / self._weights[name] for name, total in totals.items()}
         options = self._learner.options
         after = options.metrics.after if options.metrics else {}
         return {name: AFTER[after[name]](mean) if name in after else mean for name, mean in means.items()}

@@ -14,7 +14,7 @@ from training_cases import read, spec
 
 from dlspec.compiler.pipeline import analyse, compile
 from dlspec.grammar import Source
-from dlspec.runtime import Program, evaluate, resume, train
+from dlspec.runtime import Program, evaluate, load_model, resume, train
 from dlspec.runtime.isolation import borrow
 from dlspec.runtime.learner import Learner
 from dlspec.runtime.preparation import wanted
@@ -103,6 +103,7 @@ def test_a_queue_holds_the_last_keys() -> None:
     kept = made.make_loss_state()
     queue: Any = kept.get_submodule("key_queue")
     before: list[Tensor] = []
+    query = key = torch.empty(0)
     for step in range(6):
         generator = torch.Generator().manual_seed(step)
         query, key = (torch.randn(8, 8, generator=generator, requires_grad=True) for _ in range(2))
@@ -206,3 +207,27 @@ def test_bf16_leaves_the_loss_in_float32(folder: Path) -> None:
 def test_a_spec_with_every_loss_has_no_note() -> None:
     text = spec("table", {"loss": "cosine(query, key) + triplet(query, key, key)"}, PAIR)
     assert analyse(Source("a.dlspec", text)).diagnostics == []
+
+
+def test_each_metric_is_a_mean_of_its_own(folder: Path) -> None:
+    """Of a whole set in batches of uneven sizes: some targets do not count in one, all examples do in another."""
+    model = WORDS.replace("(logits: [B, 5, 6])", "(logits: [B, 5, 6], output: [B, 3])").replace(
+        "(words: int[B, 5])", "(words: int[B, 5], x: [B, 4])"
+    )
+    model = model.replace(
+        "  Embedding(6, 8) -> Linear(6)",
+        "  words -> Embedding(6, 8) -> Linear(6) as logits\n  x -> Linear(3) as output",
+    )
+    metrics = "[accuracy(logits, data.targets), accuracy(output, data.y), mae(output, data.z)]"
+    data = 'arrays("x.npz", validation = "x.npz")'
+    loss = "cross_entropy(logits, data.targets, ignore = 3) + mse(output, data.z)"
+    made = program(model, loss, metrics=metrics, data=data, batch="7", steps="1")
+    train(made, folder, folder / "run")
+    found = evaluate(made, folder / "run")
+    trained, arrays = load_model(made, folder / "run"), np.load(folder / "x.npz")
+    logits, output = trained(torch.from_numpy(arrays["words"]), torch.from_numpy(arrays["x"]))
+    counts = (arrays["targets"] != -100) & (arrays["targets"] != 3)
+    hits = logits.argmax(-1).numpy() == arrays["targets"]
+    assert found["accuracy_logits"] == pytest.approx(hits[counts].mean(), rel=1e-6)
+    assert found["accuracy_output"] == pytest.approx((output.argmax(-1).numpy() == arrays["y"]).mean(), rel=1e-6)
+    assert found["mae"] == pytest.approx(np.abs(output.detach().numpy() - arrays["z"]).mean(), rel=1e-6)

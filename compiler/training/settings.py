@@ -177,11 +177,33 @@ def _metrics(plan: TrainPlan) -> dict[str, Any] | None:
     if not metrics:
         return None
     ignored = _ignored(plan)
-    return {
-        "arguments": _arguments(plan.metric_values(metrics)),
-        "names": [measured.name for measured in metrics],
-        "after": {m.name: m.metric.after for m in metrics if isinstance(m.metric, MeanMetric) and m.metric.after},
-    } | ({} if ignored is None else {"ignore": ignored})
+    return (
+        {
+            "arguments": _arguments(plan.metric_values(metrics)),
+            "names": [measured.name for measured in metrics],
+            "after": {m.name: m.metric.after for m in metrics if isinstance(m.metric, MeanMetric) and m.metric.after},
+        }
+        | ({} if ignored is None else {"ignore": ignored})
+        | _counts(plan, ignored)
+    )
+
+
+def _counts(plan: TrainPlan, ignored: int | None) -> dict[str, Any]:
+    """What a batch weighs in the mean of each metric, where these are not all over the same targets: so many of those
+    of a field as count, or so many examples."""
+    lost = {term.true.source for term in plan.terms if term.asks_class}
+    found: dict[str, dict[str, Any] | None] = {}
+    for measured in plan.mean_metrics:
+        true = measured.true
+        field = {"data": true.name, "input": plan.bind.get(true.name)}.get(true.origin)
+        targets = field if measured.metric.counts_classes else None
+        found[measured.name] = None if targets is None else {"targets": targets}
+        if targets is not None and ignored is not None and true.source in lost:
+            found[measured.name] = {"targets": targets, "ignore": ignored}
+    kinds = [kind for i, kind in enumerate(found.values()) if kind not in list(found.values())[:i]]
+    if len(kinds) > 1:
+        return {"counts": found}
+    return {"per_example": True} if kinds == [None] else {}
 
 
 def _set_metrics(plan: TrainPlan) -> dict[str, Any]:
