@@ -42,6 +42,15 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(gzip.compress(head + array.tobytes()))
 
 
+def read_idx(path: Path) -> np.ndarray:
+    """The array of bytes in such a file."""
+    content = gzip.decompress(path.read_bytes())
+    axes = content[3]
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(
+        struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
+    )
+
+
 def _walk(symbols: int, count: int) -> np.ndarray:
     """0..symbols - 1, each at least once at the beginning; then three of four times one of four followers."""
     random = np.random.default_rng(0)

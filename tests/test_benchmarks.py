@@ -108,6 +108,46 @@ def test_multi30k_says_that_a_file_is_missing(folder: Path, tmp_path: Path) -> N
     assert "there is no train.de.gz in " in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
+def test_classics_are_trained_and_told_beside_what_is_published(folder: Path) -> None:
+    done = run(folder / "classics.py", "--quick", "--threads", "1", "--only", "lenet", "digits_resnet", "reversal")
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(": accuracy ") for line in done.stdout.splitlines() if ": accuracy " in line)
+    assert list(told) == ["lenet", "digits_resnet", "reversal"]
+    assert all(0 <= float(line.split(",")[0]) <= 1 and "at least" in line for line in told.values())
+    assert float(told["digits_resnet"].split(",")[0]) > 0.5, "one pass over the digits teaches a lot"
+
+
+@pytest.mark.slow
+def test_norms_are_placed_before_and_behind(folder: Path) -> None:
+    done = run(folder / "norm_placement.py", "--quick", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("after "))
+    pre, post = (float(part.split()[-1]) for part in line.split(","))
+    assert pre != post and all(3 < loss < 5 for loss in (pre, post))
+
+
+@pytest.mark.slow
+def test_generators_draw_sheets(folder: Path, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    done = run(folder / "samples.py", "--quick", "--threads", "1", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name, size, mode in (("vae", (224, 224), "L"), ("dcgan", (512, 512), "RGB")):
+        with image.open(tmp_path / f"{name}.png") as sheet:
+            assert (sheet.size, sheet.mode) == (size, mode)
+            assert len(set(sheet.convert("L").tobytes())) > 10
+
+
+@pytest.mark.slow
+def test_a_linear_probe_is_put_to_features_and_to_pixels(folder: Path) -> None:
+    pytest.importorskip("PIL.Image")
+    done = run(folder / "probe.py", "--quick", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("accuracy of a linear probe"))
+    features, pixels = (float(part.split()[-1]) for part in line.split(","))
+    assert 0 <= features <= 1 and 0 <= pixels <= 1
+
+
 @pytest.mark.parametrize("beside", [[], ["--torch"]], ids=["alone", "beside PyTorch's"])
 def test_the_export_is_timed(folder: Path, beside: list[str]) -> None:
     if beside and sys.version_info >= (3, 14):
