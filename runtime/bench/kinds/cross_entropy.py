@@ -12,11 +12,11 @@ from .base import Kind, Rival
 
 
 class CrossEntropy(Kind):
-    """logits [..., V] and labels [...] give a mean; numbers by name."""
+    """logits [..., V] and labels [...] give a mean; numbers, and the weights of classes, by name."""
 
     def rivals(self, use: Use, plain: Rival) -> Iterator[Rival]:
         apply = operation("cross_entropy", "LigerCrossEntropyFunction")
-        if apply is None:
+        if apply is None or not {"weights", "z_loss"}.isdisjoint(use.values):
             return
         ignored, smoothing = use.values.get("ignore", -100), use.values.get("smoothing", 0.0)
 
