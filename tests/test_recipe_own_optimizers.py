@@ -190,7 +190,7 @@ def test_muon_is_pytorchs_for_inner_matrices_and_the_others_learn_apart(others: 
 def test_muons_step_is_a_nearly_orthogonal_matrix_times_the_rate() -> None:
     """Jordan et al. 2024: singular values of a step lie around 1, whatever those of the gradient are."""
     model, recipe = muon_of("Muon(lr = 0.03, decay = 0)")
-    weight = model.get_submodule("blocks.0.mlp").weight
+    weight: Any = model.get_submodule("blocks.0.mlp").weight
     made, before = recipe.optimizer(model), weight.detach().clone()
     draw_gradients(model, 0)
     made.step()
