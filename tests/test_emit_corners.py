@@ -186,6 +186,9 @@ STATEMENTS = [
     f"    x = f({LONG} * {LONG} * {LONG} * {LONG})",
     f"    x += {LONG} * ({LONG} - {LONG}) + f({LONG})",
     f"    x = {LONG} & ({LONG} | {LONG}) & {LONG}",
+    f"    x = [p for p in {LONG}({LONG}) if p.{LONG}]",
+    f"    x = [{LONG}(p, q) for p in {LONG}({LONG}) for q in p if p.{LONG} and q]",
+    f"    def {LONG}({LONG}: Tensor) -> list[dict[str, {LONG}]]: ...",
 ]
 
 

@@ -62,7 +62,9 @@ def _inside(line: str, start: int, end: int) -> list[str]:
     deeper = " " * (len(line) - len(line.lstrip()) + 4)
     inside = line[start + 1 : end]
     if len(deeper) + len(inside) <= WIDTH:
-        return [f"{deeper}{inside}"]
+        # The one parameter of a function stands on a line of its own as several would.
+        alone = line.lstrip().startswith("def ") and len(_items(inside)) == 1
+        return [f"{deeper}{inside}{',' if alone else ''}"]
     items = _items(inside)
     called = re.search(r"[\w)\]]\($", line[: start + 1]) is not None and " for " not in inside
     comma = "," if len(items) > 1 or called else ""
@@ -73,7 +75,7 @@ def _at_operators(indent: str, text: str, tail: str) -> list[str]:
     """An expression inside brackets, an operand a line where it is too long for one."""
     if len(indent) + len(text) + len(tail) <= WIDTH:
         return [f"{indent}{text}{tail}"]
-    operands = _operands(text)
+    operands = _clauses(text) or _operands(text)
     if len(operands) == 1:
         operands = _chain(text)
     if not operands:
@@ -82,6 +84,16 @@ def _at_operators(indent: str, text: str, tail: str) -> list[str]:
     for operand in operands:
         lines += _at_operators(indent, operand, tail if operand is operands[-1] else "")
     return lines
+
+
+def _clauses(text: str) -> list[str]:
+    """The parts of a comprehension: what is made, and each `for` and `if`; none of what is no comprehension."""
+    loops = [at for at in _outside_brackets(text) if text.startswith(" for ", at)]
+    if not loops:
+        return []
+    conditions = [at for at in _outside_brackets(text) if at > loops[0] and text.startswith(" if ", at)]
+    edges = [0, *sorted(loops + conditions), len(text)]
+    return [text[a:b].strip() for a, b in pairwise(edges)]
 
 
 def _chain(text: str) -> list[str]:
