@@ -405,6 +405,19 @@ def test_a_dim_is_no_program(dim: str) -> None:
         evaluate(dim, {"T": 1, "H": 1})
 
 
+@pytest.mark.parametrize(("ignore", "fits"), [(255, True), (None, False), (9, False), (3, False)])
+def test_a_largest_number_that_the_loss_ignores_is_no_class(
+    repo: Path, tmp_path: Path, ignore: int | None, fits: bool
+) -> None:
+    """Masks mark what is of no class by 255."""
+    np.savez(tmp_path / "a.npz", image=np.zeros((4, 1, 8, 8), np.float32), label=np.array([0, 9, 255, 4]))
+    known = settings(repo, "digits")
+    phase = replace(known.phases[0], loss=replace(known.loss, ignore=ignore))
+    messages = check_data(replace(known, phases=(phase,)), arrays(tmp_path, split=[1, 0]))
+    facts = "the output logits is 10 wide, and the field label has 256 classes (0 to 255)"
+    assert [message.text for message in messages] == ([] if fits else [facts])
+
+
 @pytest.mark.parametrize(
     ("shape", "fits"), [((2, 3), True), ((2, 1, 3), True), ((3, 2), False), ((6,), False), ((), False)]
 )
@@ -415,6 +428,7 @@ def test_targets_that_are_compared_entry_by_entry_have_the_outputs_shape(
     known = settings(repo, "digits")
     measure = replace(known.loss, classes=None, alike=(("logits", "target"),))
     outputs = (replace(known.outputs[0], dims=("B", 2, 3)),)
-    known = replace(known, loss=replace(measure, arguments={}), outputs=outputs, metrics=None)
+    phase = replace(known.phases[0], loss=replace(measure, arguments={}))
+    known = replace(known, phases=(phase,), outputs=outputs, metrics=None)
     found = check_data(known, data_of(image=IMAGE, target=Field("float", shape)))
     assert (found == []) == fits, texts(found)
