@@ -62,7 +62,7 @@ class Learner:
             for phase in self.options.phases
         )
         self._is_balanced = hasattr(program.recipe, "balance_loss")
-        records = device.type == "cuda" and len(self.optimizations) == 1 and not program.has_layers_in_python
+        records = device.type == "cuda" and not self.options.phases[0].name and not program.has_layers_in_python
         records &= self.options.precision != "fp16"  # the scale of its loss changes
         self._recorder = Recorder() if records else None
 
