@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .settings import Measure, Phase, SetMetrics, Settings
+from .settings import Measure, Phase, Port, SetMetrics, Settings
 
 # Never counts, whatever `ignore` says: what data sources put where nothing is asked.
 IGNORED = -100
@@ -38,7 +38,7 @@ def model_loss(model: nn.Module, options: Settings, batch: Mapping[str, Tensor])
 
 def _given(options: Settings, batch: Mapping[str, Tensor]) -> tuple[list[Tensor], dict[str, Tensor]]:
     """The inputs of the model in its order, and all that is known before it runs, by source."""
-    inputs = [batch[options.bind[port.name]] for port in options.inputs]
+    inputs = [_typed(batch[options.bind[port.name]], port) for port in options.inputs]
     values = {f"data.{name}": tensor for name, tensor in batch.items()}
     values.update({f"input.{port.name}": tensor for port, tensor in zip(options.inputs, inputs, strict=True)})
     return inputs, values
@@ -82,6 +82,11 @@ def _targets(measure: Measure, batch: Mapping[str, Tensor]) -> Tensor | None:
     fields = [source.removeprefix("data.") for source in measure.arguments.values() if source.startswith("data.")]
     whole = [batch[field] for field in fields if not batch[field].is_floating_point()]
     return whole[0] if len(whole) == 1 else None
+
+
+def _typed(tensor: Tensor, port: Port) -> Tensor:
+    """Whole numbers of a table are floats where the model takes such; of other data that was refused."""
+    return tensor.float() if port.dtype == "float" and not tensor.is_floating_point() else tensor
 
 
 def _full(value: Any) -> Any:

@@ -79,6 +79,24 @@ def test_what_is_wrong_is_told_before_training(
     assert words in capsys.readouterr().err and not (rows / "run").exists()
 
 
+def test_columns_are_inputs_by_their_names(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whole numbers are floats where the model takes such; words are not."""
+    (rows / "rows.csv").write_text("rooms,kind,price\n" + "".join(f"{i},{'ab'[i % 2]},{2 * i}\n" for i in range(20)))
+    spec = (
+        "dlspec 1\nmodel House: (rooms: [B], kind: INT[B]) -> (said: [B, 1]) {\n"
+        "  rooms -> reshape([B, 1]) -> hidden: Linear(4) as known\n  KIND + known -> Linear(1)\n}\n"
+        'train House {\n  data = table("rows.csv")\n  loss = mse(said, data.price)\n  optimizer = SGD(lr = 1e-3)\n'
+        "  steps = 2\n  batch = 4\n}\n"
+    )
+    (rows / "house.dlspec").write_text(spec.replace("INT", "int").replace("KIND", "kind -> Embedding(2, 4)"))
+    assert main(["train", "house.dlspec", "--run", "run", "--quiet"]) == 0
+    (rows / "house.dlspec").write_text(spec.replace("INT", "").replace("KIND", "kind -> reshape([B, 1])"))
+    capsys.readouterr()
+    assert main(["train", "house.dlspec", "--run", "other"]) == 1
+    told = capsys.readouterr().err
+    assert "the input kind is float[], the field kind is int[]" in told and "take them as int" in told
+
+
 def test_what_is_left_out_is_a_note(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (rows / "copier.dlspec").write_text(
         "dlspec 1\nmodel Copier: (source: int[B, S], target: int[B, T]) -> (logits: [B, T, 256]) {\n"

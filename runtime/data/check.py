@@ -44,9 +44,10 @@ def _port(port: Port, name: str, field: Field, bindings: dict[str, int], setting
     facts = (
         f"the input {port.name} is {port.dtype}{_dims(wanted)}, the field {name} is {field.dtype}{_dims(field.dims)}"
     )
-    if (port.dtype, field.dtype) == ("float", "int"):
-        return [Message("error", facts, f"store {name} as float32; pictures of bytes divided by 255")]
-    if port.dtype != field.dtype:
+    if (port.dtype, field.dtype) == ("float", "int") and (settings.data["source"] != "table" or field.names):
+        help = f"store {name} as float32; pictures of bytes divided by 255"
+        return [Message("error", facts, "its words are classes: take them as int" if field.names else help)]
+    if port.dtype != field.dtype and (port.dtype, field.dtype) != ("float", "int"):
         return [Message("error", facts)]
     if len(wanted) != len(field.dims):
         return [Message("error", f"{facts}: {len(wanted)} dims against {len(field.dims)}")]
