@@ -330,6 +330,12 @@ class Learner:
 
     def restore_kept(self, tensors: Mapping[str, Tensor]) -> None:
         """Put in what the loss keeps from batch to batch. Raises Refused where it is that of another loss."""
+        there, here = ({name: list(t.shape) for name, t in one.items()} for one in (tensors, self.kept_tensors()))
+        if there != here:
+            raise Refused(
+                f"what the loss keeps from batch to batch is {_listed(here)}, and {_listed(there)} in the checkpoint",
+                "Keep the loss as it was, or train anew.",
+            )
         restore_model(self.kept, tensors)
 
     def restore_optimizer(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -361,6 +367,10 @@ def restore_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
+
+
+def _listed(shapes: Mapping[str, list[int]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
 
 
 def _counts_unevenly() -> Refused:

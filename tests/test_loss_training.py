@@ -14,7 +14,7 @@ from training_cases import read, spec
 
 from dlspec.compiler.pipeline import analyse, compile
 from dlspec.grammar import Source
-from dlspec.runtime import Program, evaluate, load_model, resume, train
+from dlspec.runtime import Program, Refused, evaluate, load_model, resume, train
 from dlspec.runtime.isolation import borrow
 from dlspec.runtime.learner import Learner
 from dlspec.runtime.preparation import wanted
@@ -95,6 +95,18 @@ def test_a_queue_goes_on_where_it_stood(folder: Path, queue: str) -> None:
     assert kept[0] == kept[1]
     assert metrics(folder / "whole") == metrics(folder / "parts")
     assert evaluate(made, folder / "whole") == {"loss": metrics(folder / "whole")[-1]["loss"]}
+
+
+def test_a_queue_of_another_size_is_refused(folder: Path) -> None:
+    train(program(PAIR, "info_nce(query, key, queue = 20)"), folder, folder / "run", until=2)
+    for loss, here in (
+        ("info_nce(query, key, queue = 32)", "key_queue.keys [32, 8]"),
+        ("nt_xent(query, key)", "nothing"),
+    ):
+        with pytest.raises(Refused, match=r"in the checkpoint") as told:
+            resume(program(PAIR, loss), folder / "run")
+        assert f"from batch to batch is {here}" in told.value.message
+        assert "key_queue.keys [20, 8]" in told.value.message
 
 
 def test_a_queue_holds_the_last_keys() -> None:
