@@ -11,7 +11,7 @@ from gpu_uses import Loaded, hold, loaded_for_gpu, uses_of
 from test_triton_file import CASES as ATTENTIONS
 from test_triton_fuse_adds import BODIES, DROPPING
 from test_triton_fuse_adds import spec as adding
-from test_triton_fuse_loss import HEADS
+from test_triton_fuse_loss import FUNCTIONS, HEADS, with_function
 from test_triton_fuse_loss import OPTIONS as LOSSES
 from test_triton_fuse_loss import spec as losing
 from test_triton_gated_file import ACTIVATIONS, gate
@@ -185,6 +185,14 @@ def test_cross_entropy(options: str, vocab: int, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 def test_linear_and_cross_entropy(head: str, options: str, dtype: torch.dtype) -> None:
     emission = loaded_for_gpu(compiled(losing(head, options)))
+    tokens = targets(8, 32, below=256)
+    hold_all(emission, drawn(emission.model.Lm(), dtype), [tokens.clamp(min=0)], tokens)
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES.keys())
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_linear_and_a_function_and_cross_entropy(name: str, dtype: torch.dtype) -> None:
+    emission = loaded_for_gpu(compiled(with_function(name, options=", z_loss = 0.01")))
     tokens = targets(8, 32, below=256)
     hold_all(emission, drawn(emission.model.Lm(), dtype), [tokens.clamp(min=0)], tokens)
 
