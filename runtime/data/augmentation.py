@@ -15,7 +15,8 @@ from .dataset import DataError, Field
 Fields = Mapping[str, Field]
 
 Batch = dict[str, "Tensor | list[Tensor]"]
-"""A batch under way: pictures of several sizes are a list until they have one."""
+"""A batch under way: pictures of several sizes are a list until they have one, of bytes as they were decoded until
+something is done to them."""
 
 PICTURES = ("image", "view1", "view2")
 """The fields that hold pictures, [channels, height, width]: both views where `two_views` has made them."""
@@ -79,7 +80,7 @@ class PictureAugmentation(Augmentation):
     def _changed(self, pictures: Tensor | list[Tensor], draws: Draws) -> Tensor | list[Tensor]:
         if isinstance(pictures, Tensor):
             return self.change(pictures, draws)
-        return stacked([self.change(one[None], draws.only(row))[0] for row, one in enumerate(pictures)])
+        return stacked([self.change(unit(one)[None], draws.only(row))[0] for row, one in enumerate(pictures)])
 
     def _along(self, values: Tensor, draws: Draws) -> Tensor:
         height, width = values.shape[-2:]
@@ -106,6 +107,11 @@ def pictures(word: str, fields: Fields) -> dict[str, Field]:
             f"it has {', '.join(f'{name} {field.dtype}{list(field.dims)}' for name, field in fields.items())}",
         )
     return found
+
+
+def unit(pictures: Tensor) -> Tensor:
+    """Pixels from 0 to 1, whether they are floats already or still bytes."""
+    return pictures / 255 if pictures.dtype == torch.uint8 else pictures
 
 
 def stacked(pictures: list[Tensor]) -> Tensor | list[Tensor]:

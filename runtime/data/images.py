@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..picture_file import SUFFIXES, UnreadablePicture, decode_picture, require_pillow
 from . import options
-from .augmentation import Batch, Ragged, stacked
+from .augmentation import Batch, Ragged, stacked, unit
 from .class_folders import Sort, find_class_folders, require_classes
 from .dataset import Data, DataError, Field, Fingerprint, Split
 from .draws import parts_of, permutation
@@ -84,7 +84,7 @@ class FolderRows(Split):
     def batch(self, epoch: int, ids: Tensor) -> Batch:  # pyright: ignore[reportIncompatibleMethodOverride]
         rows = self._rows[ids]
         pixels = stacked(self._decoder.pictures(rows.tolist()))
-        image = pixels / 255 if isinstance(pixels, Tensor) else [one / 255 for one in pixels]
+        image = unit(pixels) if isinstance(pixels, Tensor) else pixels  # large ones take four times as much as floats
         return {"image": image, "label": self._labels[rows]}
 
 
