@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from training_cases import PICTURES, TEXT, recipe_of
+from training_cases import PICTURES, TEXT, plan_of, recipe_of, recipe_text
 
 Array = NDArray[np.float64]
 Formula = Callable[..., float]
@@ -320,3 +323,19 @@ def test_value_and_gradients(case: Case) -> None:
         if given.requires_grad and given.grad is not None:
             np.testing.assert_allclose(given.grad, gradient(case.formula, case.inputs, i), atol=1e-6, rtol=1e-5)
     assert inputs[0].grad is not None and inputs[0].grad.abs().sum() > 0
+
+
+MORE = [
+    Case("info_nce(a, b, queue = 4_096) + 1e-5 * l1(weights) + nt_xent(a, b) / 3", [], max, PAIR),
+    Case('mse(a, b) + 1e-5 * l1([linear, linear_2]) + 1e-5 * l1("lin*_2") + kl_normal(a, b)', [], max, PAIR),
+]
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check", "--diff"]], ids=["check", "format"])
+def test_recipes_are_clean_under_ruffs_defaults(command: list[str], tmp_path: Path) -> None:
+    for i, case in enumerate([*CASES, *MORE]):
+        text = recipe_text(plan_of(case.of, {"loss": case.loss, **case.changes}, case.model))
+        (tmp_path / f"loss_{i}_recipe.py").write_text(text, encoding="utf-8")
+    ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", "."]
+    done = subprocess.run(ruff, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

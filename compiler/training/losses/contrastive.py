@@ -30,8 +30,10 @@ class Contrastive(Loss):
     def code(self, operands: Sequence[Operand], before: Statements) -> str:
         a, b, same = operands
         distance = before.assign("distance", f"torch.linalg.vector_norm({a.text} - {b.text}, dim=-1)")
+        if same.value.number is not None and same.value.number.value == 1:
+            return f"{distance}.square().mean()"
         missing = before.assign("missing", f"F.relu({real_text(self.margin)} - {distance})")
-        if same.value.number is not None:
-            return f"{distance if same.value.number.value == 1 else missing}.square().mean()"
+        if same.value.number is not None and same.value.number.value == 0:
+            return f"{missing}.square().mean()"
         alike = before.assign("alike", target_like(Operand(a.value, distance), same))
         return f"({alike} * {distance}.square() + (1 - {alike}) * {missing}.square()).mean()"
