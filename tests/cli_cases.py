@@ -19,7 +19,7 @@ model Net: (x: [B, 8]) -> (y: [B, 4]) {
 }
 """
 BAD = GOOD.replace("Linear", "Liner").replace("[B, 4]", "[B, 5]")
-LATER = GOOD.replace("Linear(4)", "experts(2) { Linear(8) } -> Linear(4)")
+LATER = GOOD.replace("Linear(4)", "share(2) { experts(2) { Linear(8) } } -> Linear(4)")
 LEARNS = """dlspec 1
 classes = 10
 model MLP: (image: [B, 1, 8, 8]) -> (logits: [B, classes]) {

@@ -120,6 +120,15 @@ SPECS = {
           experts(2, top = 2) { norm: LayerNorm -> Linear(3) } as w
         }
     """,
+    "weights shared in and around experts and copies": """
+        model M: (tokens: int[B, T]) -> (y: [B, T, 20]) {
+          word: Embedding(20, 8)
+          moe: experts(2) { a: Linear(8) -> b: Linear(8, weight = a.weight) }
+          net: { up: Linear(20, weight = word.weight) -> down: Linear(8) -> c: Linear(8) -> d: Linear(8, weight = c.weight) }
+          momentum_copy(net, 0.9)
+          last: experts(2, top = 1) { head: Linear(20, weight = word.weight) }
+        }
+    """,
     "momentum copies": """
         model M: (x: [B, T, 8], m: [B, T, 8]) -> (y: [B, T, 8]) {
           x -> net: { Linear(8) -> inner: { LayerNorm * m } -> blocks: repeat(2) { Linear(8) } }

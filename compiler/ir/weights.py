@@ -47,7 +47,10 @@ def buffers(graph: Graph) -> Iterator[Weight]:
                 yield from layer_weights(own, way)
                 yield from _statistics([(own, way)])
             case UnitModule(unit=unit):
-                yield from unit_weights(unit, f"{way[-1]}{copy.name}.")
+                for module, inside in _layers(unit, (f"{way[-1]}{copy.name}.",)):
+                    is_outer = module.tie is not None and module.tie.up >= len(inside)
+                    # What is shared with what is not copied is the copy's own.
+                    yield from layer_weights(replace(module, tie=None) if is_outer else module, inside)
                 yield from _statistics(_layers(unit, (f"{way[-1]}{copy.name}.",)))
 
 

@@ -46,7 +46,7 @@ class Parameters:
 
 def parameters(graph: Graph) -> Parameters:
     """Those of a model. A tied parameter is kept under the first of its keys, as PyTorch's `named_parameters` does."""
-    listed = list(weights(graph))
+    listed = [*weights(graph), *buffers(graph)]
     tied_to = {weight.key: weight.tied_to for weight in listed}
 
     def root(key: str) -> str:
@@ -56,8 +56,7 @@ def parameters(graph: Graph) -> Parameters:
 
     first: dict[str, str] = {}
     kept = {weight.key: first.setdefault(root(weight.key), weight.key) for weight in listed}
-    shapes = {weight.key: weight.shape for weight in listed if kept[weight.key] == weight.key}
     return Parameters(
-        shapes=shapes | {buffer.key: buffer.shape for buffer in buffers(graph)},
+        shapes={weight.key: weight.shape for weight in listed if kept[weight.key] == weight.key},
         ties={key: other for key, other in kept.items() if other != key},
     )

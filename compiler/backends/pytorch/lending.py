@@ -101,3 +101,6 @@ def _ties(unit: Unit, place: str, depth: int) -> Iterator[tuple[str, str]]:
             case Copies(name=name, units=units):
                 for i, inner in enumerate(units):
                     yield from _ties(inner, f"{place}.{name}[{i}]", depth + 1)
+            case Experts(name=name, units=units):
+                for i, inner in enumerate(units):
+                    yield from _ties(inner, f"{place}.{name}.experts[{i}]", depth + 1)
