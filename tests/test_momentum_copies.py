@@ -127,13 +127,24 @@ def test_with_phases_a_copy_follows_once_a_step(tmp_path: Path) -> None:
             slow = name.replace("net.", "net_momentum.")
             expected = 0.9 * before[name] + 0.1 * tensor
             torch.testing.assert_close(after[slow], expected, rtol=1e-5, atol=1e-7)
-    assert int(after["net_momentum.batch_norm.num_batches_tracked"]) == 1, (
-        "with the phase that updates all of its module"
-    )
+    assert int(after["net_momentum.batch_norm.num_batches_tracked"]) == 2, "in the one phase that runs it, twice"
 
 
 def test_with_phases_a_restart_changes_nothing(tmp_path: Path) -> None:
     verify_resume(program(PHASES), tmp_path, 4, device="cpu")
+
+
+SHARED = SLOW.replace(
+    "net: { Linear(16) -> BatchNorm -> relu -> head: Linear(10) }",
+    "net: { Linear(10) -> BatchNorm -> part: { a: Linear(10) -> relu -> head: Linear(10, weight = a.weight) } }",
+)
+
+
+def test_what_is_shared_inside_a_module_is_shared_inside_its_copy(tmp_path: Path) -> None:
+    """Also where the memory of a model has been given to it after it was made, which parts them."""
+    part = program(SHARED).make_model().get_submodule("net_momentum.part")
+    assert part.get_parameter("a.weight") is part.get_parameter("head.weight")
+    verify_resume(program(SHARED), tmp_path, 2, device="cpu")
 
 
 MOCO = """\

@@ -124,7 +124,10 @@ SPECS = {
         model M: (tokens: int[B, T]) -> (y: [B, T, 20]) {
           word: Embedding(20, 8)
           moe: experts(2) { a: Linear(8) -> b: Linear(8, weight = a.weight) }
-          net: { up: Linear(20, weight = word.weight) -> down: Linear(8) -> c: Linear(8) -> d: Linear(8, weight = c.weight) }
+          net: {
+            up: Linear(20, weight = word.weight) -> down: Linear(8)
+            blocks: repeat(2) { c: Linear(8) -> d: Linear(8, weight = c.weight) }
+          }
           momentum_copy(net, 0.9)
           last: experts(2, top = 1) { head: Linear(20, weight = word.weight) }
         }

@@ -86,10 +86,10 @@ def _losses(plan: TrainPlan, model: Mapping[str, Any], more: Mapping[str, Any]) 
     return {"phases": phases}
 
 
-def _moved(phase: Phase, copies: Mapping[str, str]) -> list[str]:
-    """The modules whose running statistics move in a phase: those that it updates, and copies that follow them."""
-    following = [copy for copy, of in copies.items() if any(name.matches(of) for name in phase.update)]
-    return [*(name.text for name in phase.update), *following]
+def _moved(phase: Phase, copies: Iterable[str]) -> list[str]:
+    """The modules whose running statistics move in a phase: those that it updates, and momentum copies, which no phase
+    updates."""
+    return [*(name.text for name in phase.update), *copies]
 
 
 def _loss(plan: TrainPlan, objective: Objective) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from .initial import (
     init_table_lines,
     init_vector_lines,
 )
-from .lending import Lent, attribute, lent_to, ties
+from .lending import Lent, attribute, lent_to, ties, tying
 from .names import item_name, numbered_names, safe_name
 from .places import first_weight, size_text
 from .reads import all_nodes, named_values
@@ -484,5 +484,6 @@ def _initialise(module: Module, inner: dict[Unit, ClassText], code: ForwardCode)
         case Experts(name=name):
             return [f"self.{name}.init_weights(generator)"]
         case Momentum(name=name, of=of):
-            return [f"self.{name}.load_state_dict(self.{of.name}.state_dict())"]
+            tied = [] if isinstance(of, LayerModule) else [f"{place}.tie_weights()" for place in tying(of.unit, name)]
+            return [*(f"self.{line}" for line in tied), f"self.{name}.load_state_dict(self.{of.name}.state_dict())"]
     return []

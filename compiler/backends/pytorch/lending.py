@@ -91,6 +91,22 @@ def ties(unit: Unit) -> list[tuple[str, str]]:
     return list(_ties(unit, "self", 0))
 
 
+def tying(unit: Unit, place: str) -> Iterator[str]:
+    """Where units with weights of that kind lie, in a unit that lies at `place` itself."""
+    if ties(unit):
+        yield place
+    for module in unit.modules:
+        match module:
+            case UnitModule(name=name, unit=inner):
+                yield from tying(inner, f"{place}.{name}")
+            case Copies(name=name, units=units):
+                for i, inner in enumerate(units):
+                    yield from tying(inner, f"{place}.{name}[{i}]")
+            case Experts(name=name, units=units):
+                for i, inner in enumerate(units):
+                    yield from tying(inner, f"{place}.{name}.experts[{i}]")
+
+
 def _ties(unit: Unit, place: str, depth: int) -> Iterator[tuple[str, str]]:
     for module in unit.modules:
         match module:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from ....grammar.source import Span
 from ...ir.graph import Apply, Copies, Experts, Graph, Loop, Node, Unit, UnitModule, regions
 from ...semantics.number import real
-from .lending import lent_to
 from .places import out_of_reach
 
 
@@ -52,6 +51,8 @@ def _unit(unit: Unit) -> Iterator[tuple[str, Span]]:
     for module in unit.modules:
         match module:
             case Experts(units=units, span=span):
+                from .lending import lent_to  # most models have no experts, and are checked without it
+
                 if any(map(lent_to, units)):
                     yield "`experts` whose body uses a module from around it", span
                 for inner in dict.fromkeys(units):
