@@ -115,7 +115,7 @@ ABSENT = {
     ),
     "a causal attention": (
         next(v for v in variants() if isinstance(v, AttentionFeatures) and v.causal and not v.dropout),
-        {"window", "prefix", "documents", "softcap", "slopes", "weights", "seed", "seeds", "drop", "dropout"},
+        {"window", "prefix", "documents", "softcap", "slopes", "weights", "bias", "seed", "seeds", "drop", "dropout"},
     ),
 }
 

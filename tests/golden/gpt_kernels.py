@@ -23,7 +23,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_9434dd"
+NAMESPACE = "gpt_2de664"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -1305,7 +1305,7 @@ ATTENTION_BACKWARD_KEYS = {
 }
 ATTENTION_BACKWARD_QUERIES = {
     9: {2: (128, 64, 4, 3, True), 4: (32, 32, 8, 2, False)},
-    8: {2: (64, 64, 4, 2, False), 4: (32, 32, 8, 2, False)},
+    8: {2: (64, 64, 4, 2, False), 4: (32, 16, 8, 2, False)},
 }
 
 

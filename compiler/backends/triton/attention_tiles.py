@@ -1,7 +1,7 @@
 """How an attention is cut into tiles: what was fastest, by the width of a head.
 
-In float32 there are no tensor cores (`input_precision = "ieee"`): products are sums of each thread's own, whose numbers
-take registers, so that tiles are small and have many warps, and no descriptor copies them.
+NVIDIA's tensor cores do not take float32 proper (`input_precision = "ieee"`): products are sums of each thread's own,
+whose numbers take registers, so that tiles are small and have many warps, and no descriptor copies them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ _QUERIES: dict[int, dict[int, Cut]] = {
     256: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 1, False)},
 }
 _BIASED: dict[str, dict[int, dict[int, Cut]]] = {
-    "ATTENTION_BACKWARD_KEYS": {128: {HOPPER: (32, 64, 8, 2, True)}},
+    "ATTENTION_FORWARD": {256: {BEFORE: (32, 32, 4, 2, False)}},
+    "ATTENTION_BACKWARD_KEYS": {
+        128: {HOPPER: (32, 64, 8, 2, True), BEFORE: (32, 32, 4, 2, False)},
+        256: {HOPPER: (16, 32, 4, 1, False)},
+    },
     "ATTENTION_BACKWARD_QUERIES": {
         64: {HOPPER: (64, 64, 4, 3, True), BEFORE: (64, 32, 4, 2, False)},
         128: {HOPPER: (64, 64, 8, 3, True)},
@@ -59,7 +63,7 @@ _KEYS_FLOAT32: dict[int, dict[int, Cut]] = {
     256: {HOPPER: (16, 16, 8, 1, False), BEFORE: (16, 16, 4, 1, False)},
 }
 _QUERIES_FLOAT32: dict[int, dict[int, Cut]] = {
-    64: {HOPPER: (32, 32, 8, 2, False), BEFORE: (32, 32, 8, 2, False)},
+    64: {HOPPER: (32, 32, 8, 2, False), BEFORE: (32, 16, 8, 2, False)},
     128: {HOPPER: (32, 16, 8, 2, False), BEFORE: (32, 16, 8, 2, False)},
     256: {HOPPER: (16, 16, 8, 1, False), BEFORE: (16, 16, 4, 1, False)},
 }
