@@ -82,9 +82,9 @@ class MeteredLearner(Learner):
     wants_saved: bool = False
     saved: list[Saved]
 
-    def values_of(self, batch: Batch, model: nn.Module | None = None) -> Mapping[str, Any]:
+    def values_of(self, batch: Batch, model: nn.Module | None = None, phase: Phase | None = None) -> Mapping[str, Any]:
         self.meter.begin("forward")
-        return super().values_of(batch, model)
+        return super().values_of(batch, model, phase)
 
     def loss_of(self, values: Mapping[str, Any], phase: Phase) -> Tensor:
         self.meter.begin("loss")
