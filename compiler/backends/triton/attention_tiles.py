@@ -68,7 +68,7 @@ _QUERIES_FLOAT32: dict[int, dict[int, Cut]] = {
     256: {HOPPER: (16, 16, 8, 1, False), BEFORE: (16, 16, 4, 1, False)},
 }
 _BIAS_FLOAT32: dict[int, dict[int, Cut]] = {
-    64: {HOPPER: (32, 32, 8, 2, False), BEFORE: (32, 32, 8, 2, False)},
+    64: {HOPPER: (32, 32, 8, 2, False), BEFORE: (16, 32, 8, 2, False)},
     128: {HOPPER: (32, 16, 8, 2, False), BEFORE: (16, 16, 8, 2, False)},
     256: {HOPPER: (16, 16, 8, 1, False), BEFORE: (16, 16, 4, 1, False)},
 }
