@@ -36,10 +36,16 @@ FAMILIES = {
     "Transfer": "transfer",
 }
 
+SHEETS = {
+    "vae": "trained on Fashion-MNIST",
+    "dcgan": "a quarter as wide, after ten passes over 10,000 pictures of Fashion-MNIST",
+}
+"""The systems of which there is a sheet of pictures, and how they were trained for it."""
+
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    reached = {**_classics(), **_baby_gpt()}
+    reached = {**_classics(), **_baby_gpt(), **_probe()}
     lines = ["# Gallery", "", _INTRODUCTION, ""]
     for family, names in FAMILIES.items():
         rows = []
@@ -77,6 +83,9 @@ def _headline(text: str) -> str:
 def _page(name: str, text: str, size: str, reached: str) -> str:
     lines = [f"# {name}", "", f"{_headline(text)}: {size} parameters.", ""]
     lines += [f"Reached: {reached}.", ""] if reached else []
+    if name in SHEETS and (HERE / "gallery" / f"{name}.png").exists():
+        lines += [f"What it draws, {SHEETS[name]} (`benchmarks/samples.py`):", ""]
+        lines += [f'<img src="{name}.png" alt="sixty-four pictures">', ""]
     lines += [f'<img src="{name}.svg" alt="{name} as dlspec draws it">', "", "```dlspec", text.rstrip("\n"), "```", ""]
     return "\n".join(lines)
 
@@ -103,6 +112,14 @@ def _baby_gpt() -> dict[str, str]:
         seeds = len(record["validation_loss"])
         loss = f"a validation loss of {record['mean']:.3f}, the mean of {seeds} seeds"
         found["chargpt"] = f"{loss}; 1.88 is what nanoGPT publishes"
+    return found
+
+
+def _probe() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in _records("probe"):
+        probe = "under a linear probe with 1,000 labels of Fashion-MNIST"
+        found["simclr"] = f"{one['features']:.2%} {probe}, a quarter as wide; pixels give {one['pixels']:.2%}"
     return found
 
 
