@@ -58,7 +58,8 @@ def find_templates(word: str) -> list[str]:
     ended = [name for name in known if len(plain) > 2 and name.endswith(plain)]
     if begun or len(ended) == 1:
         return [*begun, *(name for name in ended if name not in begun)]  # the first of a family is its smallest
-    near = get_close_matches(plain, known, n=1)
+    # Of three letters one is a third: `cnn` is no slip of `rnn`, as `gtp` is of `gpt`.
+    near = [name for name in get_close_matches(plain, known, n=1) if len(plain) > 3 or sorted(name) == sorted(plain)]
     help = f"`--from {near[0]}`" if near else f"there are:\n{_listed()}"
     raise WrongUse(f"there is no spec {word} to start from", help)
 

@@ -98,11 +98,9 @@ def _records(benchmark: str) -> list[dict[str, Any]]:
 
 def _classics() -> dict[str, str]:
     found: dict[str, str] = {}
-    for record in _records("classics"):
-        for name, one in record["specs"].items():
-            minutes = f"{one['minutes']:g} minutes on {record['machine']}"
-            others = f"{one['published']:.1%} is {one['by']}"
-            found[name] = f"{one['accuracy']:.2%} in {minutes}; {others}"
+    for one in _records("classics"):
+        minutes = f"{one['minutes']:g} minutes on {one['machine']}"
+        found[one["spec"]] = f"{one['accuracy']:.2%} in {minutes}; {one['published']:.1%} is {one['by']}"
     return found
 
 

@@ -129,7 +129,6 @@ def test_there_is_a_loss_in_training_alone_and_where_the_router_learns() -> None
     assert not hasattr(model_of(text(balance=0)).moe, "balance_loss")
 
 
-@pytest.mark.no_torch
 def test_the_recipe_adds_it_where_there_is_one() -> None:
     def recipe(changed: str) -> str:
         code = compile(Source("moe.dlspec", changed)).recipe_code
@@ -140,7 +139,6 @@ def test_the_recipe_adds_it_where_there_is_one() -> None:
     assert "balance" not in recipe(DIGITS.replace("top = 2", "top = 2, balance = 0"))
 
 
-@pytest.mark.no_torch
 @pytest.mark.parametrize(
     "body",
     ["share(2) { moe: experts(4) { Linear(8) } }", "moe: experts(4) { Linear(8) }\n  moe"],
@@ -197,7 +195,6 @@ def test_recomputed_activations_change_nothing(tmp_path: Path) -> None:
         assert torch.equal(tensor, weights[1][name]), name
 
 
-@pytest.mark.no_torch
 def test_the_checkpoint_names_router_and_experts() -> None:
     keys = parameters(analyse(Source("m.dlspec", text())).graphs["M"]).shapes
     assert list(keys)[:3] == ["moe.router.weight", "moe.experts.0.up.weight", "moe.experts.0.up.bias"]

@@ -53,7 +53,6 @@ def test_a_layer_takes_its_memory_again() -> None:
     assert torch.equal(model(x, m), model.a.b(model.a.b(x, m), m))
 
 
-@pytest.mark.no_torch
 def test_what_is_worked_out_inside_is_not_in_sight_outside() -> None:
     body = "m\n  x -> a: {\n    Linear(4) as q\n    q -> b: { Linear(4) * q }\n  }\n  a.b + m"
     found = [d for d in analyse(Source("m.dlspec", f"{HEAD}{body}\n}}\n")).diagnostics if d.severity == "error"]
@@ -61,7 +60,6 @@ def test_what_is_worked_out_inside_is_not_in_sight_outside() -> None:
     assert said == ["`a.b` takes what is worked out inside `a`, which is not in sight here"]
 
 
-@pytest.mark.no_torch
 def test_experts_and_momentum_copies_take_what_fits_them() -> None:
     def errors(body: str) -> list[str]:
         diagnostics = analyse(Source("m.dlspec", f"{HEAD}x * m\n{body}\n}}\n")).diagnostics

@@ -178,7 +178,6 @@ def test_the_encoder_of_a_contrastive_model_is_exported_by_its_name(tmp_path: Pa
     assert list(report["files"]) == ["encoder.onnx"] and report["files"]["encoder.onnx"]["proof"]["ok"]
 
 
-@pytest.mark.no_torch
 def test_copies_inside_copies_are_updated_by_those_around_them() -> None:
     text = """\
 dlspec 1
@@ -194,7 +193,6 @@ model M: (x: [B, 8]) -> (y: [B, 8]) {
     assert "            copy.lerp_(own, 1 - 0.5)\n" in code
 
 
-@pytest.mark.no_torch
 def test_the_checkpoint_has_all_of_a_copy() -> None:
     graph = analyse(Source("slow.dlspec", SLOW)).graphs["Slow"]
     keys = parameters(graph).shapes

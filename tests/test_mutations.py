@@ -35,13 +35,13 @@ def meaning(analysis: Analysis) -> object:
 
 
 def names_of(text: str) -> Iterator[tree.Name]:
-    """Options, settings, sections' models, recipes and phases, labels apart: a new label is a new name."""
+    """Options, settings and sections' models, labels and phases apart: a new one is a new name."""
     file, findings = parse(Source("n.dlspec", text))
     assert findings == []
     for item in file.items:
         for node in tree.walk(item):
             match node:
-                case tree.Keyword(name=name) | tree.Phase(name=name):
+                case tree.Keyword(name=name):
                     yield name
                 case tree.Train(model=name) | tree.Export(model=name):
                     yield name

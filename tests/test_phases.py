@@ -147,7 +147,6 @@ def test_a_phase_computes_what_it_asks_for_and_no_more() -> None:
     assert [phase.outputs for phase in gan.options.phases] == [None, ("fake",)]
 
 
-@pytest.mark.no_torch
 def test_a_module_called_like_the_method_of_a_phase_is_an_error() -> None:
     found = analyse(Source("gan.dlspec", GAN.replace("critic", "forward_forge"))).diagnostics
     assert [d.code for d in found] == ["taken-name"]
@@ -221,7 +220,6 @@ def test_a_loss_that_reaches_nothing_that_is_updated_is_told_with_its_phase(tmp_
         trained(program(text), tmp_path)
 
 
-@pytest.mark.no_torch
 def test_what_is_watched_is_the_loss_of_a_phase() -> None:
     def findings(on: str) -> list[str]:
         text = GAN.replace("  batch ", f'  early_stop = patience(2, on = "{on}")\n  batch ')
@@ -233,7 +231,6 @@ def test_what_is_watched_is_the_loss_of_a_phase() -> None:
     ]
 
 
-@pytest.mark.no_torch
 def test_patterns_and_parts_of_parts_are_updated_once() -> None:
     text = """\
 dlspec 1

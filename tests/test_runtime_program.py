@@ -105,6 +105,8 @@ def test_schedules_are_given_what_they_ask_for(text: str, expected: float) -> No
 
 
 def test_what_a_recipe_imports_and_is_not_there_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "sacrebleu"]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     program = replace(digits(), recipe_code="from sacrebleu.metrics import BLEU\n")
     with pytest.raises(Refused, match="the recipe needs sacrebleu, which is not installed") as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ export Trunk { onnx("trunk.onnx") }
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     draw = np.random.default_rng(0)
-    floats = {name: draw.standard_normal((40, 6)).astype(np.float32) for name in ("seen", "heard")}
+    floats: dict[str, Any] = {name: draw.standard_normal((40, 6)).astype(np.float32) for name in ("seen", "heard")}
     length = draw.standard_normal((40, 1)).astype(np.float32)
     np.savez(tmp_path / "both.npz", **floats, label=np.arange(40) % 3, length=length)
     (tmp_path / "both.dlspec").write_text(SPEC)

@@ -68,12 +68,10 @@ def test_a_mistake_is_told(lines: str, code: str, caret: str, says: str) -> None
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("outputs", "[output]"),
         ("opset", "20"),
         ("cache", "true"),
         ("quantize", "int8"),
         ("profile", "compat"),
-        ("profile", "onnx, outputs = output"),
     ],
 )
 def test_what_a_later_version_writes_is_noted(option: str, value: str) -> None:

@@ -89,7 +89,8 @@ def test_everything_that_may_be_written() -> None:
         "sample": {"every": {"epochs": 0.5}, "prompt": "ROMEO:"},
     }
     assert json.loads(json.dumps(found)) == found
-    assert plan_of("text", changes).scheme.init.drawn == "from N(0, 0.02^2)"
+    scheme = plan_of("text", changes).scheme.init
+    assert scheme is not None and scheme.drawn == "from N(0, 0.02^2)"
 
 
 @pytest.mark.parametrize(

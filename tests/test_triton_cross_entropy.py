@@ -325,7 +325,7 @@ def hold_emitted(target: str, features: CrossEntropyFeatures) -> None:
     numbers = [number for name, number in NUMBERS.items() if getattr(features, name)]
     for dtype, V in ((torch.bfloat16, 50_257), (torch.float32, 1000)):
         with recording(kernels, 9 if target == "sm_90" else 8) as launches:
-            kernels.warps = lambda threads: threads // TARGETS[target].warp_size
+            setattr(kernels, "warps", lambda threads: threads // TARGETS[target].warp_size)  # noqa: B010  a module's
             logits = torch.empty(3, V, dtype=dtype, requires_grad=True)
             weights = [torch.ones(V)] if features.weights else []
             kernels.cross_entropy(logits, torch.zeros(3, dtype=torch.int64), *weights, *numbers).backward()

@@ -104,4 +104,4 @@ class LinearsFeatures(Variant):
         return Specialised((), "", {})
 
     def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
-        return _LINEARS.splitlines()
+        return list[str](_LINEARS.splitlines())

@@ -43,7 +43,7 @@ def attention_backward_bias(
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
     DROPOUT: tl.constexpr,
 ):  # fmt: skip
-    """A program has BLOCK_M queries and BLOCK_N keys of one head of d_bias, shaped as `bias`, and sums over the examples
+    """A program has BLOCK_M queries and BLOCK_N keys of one head of d_bias, shaped as `bias`, and sums over examples
     in their order.
     """
     top = tl.program_id(1) * BLOCK_M
