@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 
+from dlspec.compiler.backends.triton.cross_entropy_features import CrossEntropyFeatures
+from dlspec.compiler.scalars.expression import Variable
 from dlspec.runtime.bench import kernels as of_kernels
 from dlspec.runtime.bench.kernels import tensors_of
 from dlspec.runtime.bench.kinds import kind_of
@@ -108,10 +110,14 @@ def test_a_linear_layer_with_its_loss_is_measured_by_its_products(monkeypatch: p
     module, x, targets = torch.nn.Linear(8, 5), torch.randn(2, 3, 8), torch.tensor([[0, 1, 2], [3, 2, 2]])
     kind, values = kind_of("linear_cross_entropy"), {"x": x, "targets": targets}
     for smoothing in (False, True):
-        loss = SimpleNamespace(smoothing=smoothing, ignore=False)
+        loss = CrossEntropyFeatures(smoothing=smoothing, ignore=False)
         use = Use("L", Entry("linear_cross_entropy", {"loss": loss}), module, values, ("head",), None)
         assert (kind.unit, kind.forward_work(use, []), kind.backward_work(use, [])) == ("TFLOP/s", 480, 960)
         assert [rival.name for rival in kind.rivals(use, PLAIN)] == ([] if smoothing else ["Liger-Kernel"])
-    (rival,) = kind.rivals(replace(use, entry=Entry("", {"loss": SimpleNamespace(smoothing=0, ignore=0)})), PLAIN)
+    plain_loss = CrossEntropyFeatures(smoothing=False, ignore=False)
+    for asked in ({"ignore": True}, {"z_loss": True}, {"function": Variable("x")}):
+        other = replace(use, entry=Entry("linear_cross_entropy", {"loss": replace(plain_loss, **asked)}))
+        assert list(kind.rivals(other, PLAIN)) == []
+    (rival,) = kind.rivals(replace(use, entry=Entry("", {"loss": plain_loss})), PLAIN)
     want = torch.nn.functional.cross_entropy(module(x).flatten(0, 1), targets.flatten())
     assert torch.equal(rival.run(**values), want)

@@ -100,6 +100,17 @@ def test_float32_on_hopper(width: int) -> None:
     hold(width, {}, "sm_90")
 
 
+def test_equal_files_have_their_own_kernels() -> None:
+    """Those of two specs share operators: each starts what it holds all the same, and not what was loaded first."""
+    file = KernelFile("kernels")
+    file.add(PLAIN)
+    for spec in ("one.dlspec", "two.dlspec"):
+        kernels = loaded_for_gpu(file.text(spec))
+        with recording(kernels, 9) as launches:
+            start(kernels, PLAIN, 1, torch.bfloat16)
+        assert len(launches) == 4
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["sm_90", "sm_80", "gfx942"])
 @pytest.mark.parametrize("options", [{}, FULL], ids=["plain", "with all"])

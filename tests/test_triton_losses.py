@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from triton import knobs
-from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff, launch_on_cpu
+from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff
+from triton_operators import launch_on_cpu
 from triton_templates import interpreting
 
 import dlspec

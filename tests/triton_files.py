@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from triton import knobs
+from triton_operators import launch_on_cpu
 
 from dlspec.compiler.backends.triton.specialise import specialise
 from dlspec.compiler.pipeline import Artefact, analyse, emit
@@ -41,14 +42,6 @@ def loaded(artefact: Artefact) -> tuple[ModuleType, ModuleType]:
     )
     launch_on_cpu(kernels)
     return module, kernels
-
-
-def launch_on_cpu(kernels: ModuleType) -> None:
-    """Operators of a file that the interpreter has loaded do on a CPU what they do on a GPU."""
-    for launch in [name for name in vars(kernels) if name.startswith("launch_")]:
-        name = launch.removeprefix("launch_")
-        if not torch._C._dispatch_has_kernel_for_dispatch_key(f"{kernels.NAMESPACE}::{name}", "CPU"):
-            getattr(kernels.operators, f"_{name}_library").impl(name, getattr(kernels, launch), "CPU")
 
 
 class Poisoned(TorchFunctionMode):

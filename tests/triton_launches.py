@@ -13,6 +13,7 @@ from torch import Tensor
 from triton import knobs
 from triton.tools.tensor_descriptor import TensorDescriptor
 from triton_machine_code import TARGETS, MachineCode, compiled
+from triton_operators import launching_on_cpu
 
 from dlspec.compiler.backends.triton.attention_features import AttentionFeatures
 from dlspec.compiler.backends.triton.attention_given import given
@@ -111,13 +112,10 @@ def recording(kernels: ModuleType, generation: int) -> Iterator[dict[Launch, Non
     for name, value in before.items():
         if type(value).__name__ == "JITFunction":
             setattr(kernels, name, _Recorder(value, found))
-        elif name.startswith("launch_"):
-            operator = name.removeprefix("launch_")
-            if not torch._C._dispatch_has_kernel_for_dispatch_key(f"{kernels.NAMESPACE}::{operator}", "CPU"):
-                getattr(kernels.operators, f"_{operator}_library").impl(operator, value, "CPU")
     vars(kernels).update(fused=lambda *given: True, generation=lambda x: generation)
     try:
-        yield found
+        with launching_on_cpu(kernels):
+            yield found
     finally:
         for name, value in before.items():
             setattr(kernels, name, value)
