@@ -35,11 +35,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     from ..compiler.diff import compare
 
-    before, after = (
+    (before, one), (after, other) = (
         _read(name, given, allow_python=options.allow_python)
         for name, given in ((options.a, []), (options.b, options.set))
     )
-    difference = compare(before, after)
+    difference = compare(before, after, (one, other))
     if console.json:
         console.document(**_json(difference))
     else:
@@ -47,18 +47,19 @@ def run(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _read(name: str, overrides: list[str], *, allow_python: bool) -> Analysis:
-    """What is known of a spec, or of the one that a run was made from. Raises SpecError, Unreadable, Refused."""
+def _read(name: str, overrides: list[str], *, allow_python: bool) -> tuple[Analysis, str | None]:
+    """What is known of a spec, or of the one that a run was made from, and the recipe by which that was trained.
+    Raises SpecError, Unreadable, Refused."""
     path = Path(name)
     if not path.is_dir() or not (path / FILE).exists():
-        return analysed(name, overrides, allow_python=allow_python)
+        return analysed(name, overrides, allow_python=allow_python), None
     from ..compiler.pipeline import analyse
 
     record = _record(path)
     analysis = analyse(record.source, (*record.overrides, *overrides), allow_python=allow_python)
     if analysis.failed or analysis.spec is None:
         raise SpecError(analysis.diagnostics)
-    return analysis
+    return analysis, record.recipe
 
 
 def _record(run: Path) -> Record:

@@ -20,6 +20,7 @@ from .mistakes_in_calls import (
 from .mistakes_in_heads import (
     bare_port,
     behind_as,
+    colon_before_body,
     foreign_head,
     head_of_item,
     import_with_names,
@@ -41,6 +42,7 @@ from .mistakes_in_signs import (
     number,
     second_label,
     unfinished_line,
+    unit_of_time,
 )
 from .mistakes_in_statements import assignment, choice, loop, option_of_a_path
 from .tables import END
@@ -72,6 +74,7 @@ RULES: tuple[Rule, ...] = (
     logic_word,
     unfinished_line,
     leading_operator,
+    unit_of_time,
     number,
     argument_without_parentheses,
     tuple_of_values,
@@ -82,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     bracketed_names,
     call_or_index,
     missing_sign,
+    colon_before_body,
     head_of_item,
 )
 

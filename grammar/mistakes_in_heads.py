@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from .diagnostics import Diagnostic, Fix, rewrite
 from .fault import ITEMS, OPERATORS, Fault, Outcome, Repair
@@ -229,6 +230,17 @@ def import_with_names(fault: Fault) -> Outcome | None:
         help=_IMPORT if file is None else f"write `import {file}`",
         fixes=() if file is None else (Fix(words, file),),
     ), None
+
+
+def colon_before_body(fault: Fault) -> Outcome | None:
+    """`block Conv(out): {`."""
+    colon, repair = fault.before, Repair(back=1)
+    if fault.head.kind not in ITEMS or fault.in_body or fault.token.kind != "{" or colon.kind != ":":
+        return None
+    if not fault.fits(repair, 1):
+        return None
+    message = "`:` stands before the types that go in and come out, and here there are none"
+    return replace(fault.surplus(colon, message, "not needed"), help="leave out the `:`"), repair
 
 
 def head_of_item(fault: Fault) -> Outcome | None:

@@ -128,6 +128,27 @@ def number(fault: Fault) -> Outcome | None:
     return None
 
 
+def unit_of_time(fault: Fault) -> Outcome | None:
+    """`every(5 epochs)`, `warmup(100 steps)`, `epochs = 3 epochs`."""
+    token, before, key = fault.token, fault.before, fault.head.text
+    if fault.section != "train" or before.kind != "NUMBER" or token.text not in ("epochs", "steps"):
+        return None
+    whole = fault.source.span(before.start, token.end)
+    if key in ("epochs", "steps"):
+        message = f"`{key}` is a number without a unit"
+    else:
+        message = "a length is a number of steps, or of epochs as `2 * epoch`"
+    if token.text == "steps" or key == "epochs":
+        better, repair = before.text, Repair(skip=1)
+    else:
+        better = f"{before.text} * epoch"
+        repair = Repair(
+            0, 1, (Token("*", "*", token.start, token.start), Token("NAME", "epoch", token.start, token.end))
+        )
+    finding = rewrite("wrong-number", message, whole, "a unit in words", better)
+    return finding, repair if fault.fits(repair, 1) else None
+
+
 def _wrong_number(fault: Fault, verb: str, fix: str, better: str) -> Diagnostic:
     message, span = f"a number {verb} with a digit", fault.span()
     return Diagnostic("wrong-number", message, span, "a point", help=f"write `{better}`", fixes=(Fix(span, fix),))

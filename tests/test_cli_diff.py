@@ -379,22 +379,42 @@ def test_any_two_specs_can_be_compared(diff: Differ) -> None:
         assert not diff(before, after)["equal"]
 
 
+def run_of(text: str, recipe: str, overrides: tuple[str, ...] = (), name: str = "run") -> Record:
+    """A directory as a run has it."""
+    run = Path(name)
+    run.mkdir()
+    record = Record("a.dlspec", text, overrides, recipe, {})
+    hashes = {}
+    for file, written in record.texts.items():
+        (run / file).write_text(written, encoding="utf-8")
+        hashes[file] = sha256(written.encode()).hexdigest()
+    (run / "manifest.json").write_text(json.dumps({"texts": hashes}))
+    return record
+
+
 def test_a_run_is_compared_by_the_spec_it_was_made_from(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     write(LEARNS, "a.dlspec")
-    run = Path("run")
-    run.mkdir()
-    record = Record("a.dlspec", LEARNS, ("train.batch=32",), "MLP", {})
-    hashes = {}
-    for name, text in record.texts.items():
-        (run / name).write_text(text, encoding="utf-8")
-        hashes[name] = sha256(text.encode()).hexdigest()
-    (run / "manifest.json").write_text(json.dumps({"texts": hashes}))
+    record = run_of(LEARNS, "MLP", ("train.batch=32",))
     assert main(["diff", "run", "a.dlspec", "--json"]) == 0
     (change,) = json_of(capsys)["changes"]
     assert (change["place"], change["text"]) == ("batch", "32 -> 64")
-    (run / "resolved.json").write_text(record.texts["resolved.json"].replace("digits", "digit"))
+    Path("run", "resolved.json").write_text(record.texts["resolved.json"].replace("digits", "digit"))
     assert main(["diff", "run", "a.dlspec"]) == 1
     assert "damaged or was edited" in capsys.readouterr().err
+
+
+def test_a_run_is_compared_by_the_recipe_it_was_trained_by(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    head, _, recipe = LEARNS.partition("train MLP {")
+    two = f"{head}train MLP as base {{{recipe}\ntrain MLP as tune {{{recipe.replace('= 64', '= 16')}"
+    write(two, "a.dlspec")
+    run_of(two, "base", name="base")
+    run_of(two, "tune", name="tune")
+    changes = {}
+    for a, b in (("base", "tune"), ("tune", "a.dlspec"), ("base", "a.dlspec")):
+        assert main(["diff", a, b, "--json"]) == 0
+        changes[a, b] = [(change["place"], change["text"]) for change in json_of(capsys)["changes"]]
+    assert changes["base", "tune"] == [("", "base -> tune"), ("batch", "64 -> 16")]
+    assert changes["tune", "a.dlspec"] == changes["base", "a.dlspec"] == []
 
 
 def test_faults_are_told_as_check_tells_them(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,11 @@ _ENCODERS = re.compile(
     r"Transformer\w*(?:Layer|Block)|(?:Encoder|Decoder)(?:Layer|Block)|(?:GPT|Llama|Bert)Block|Block"
 )
 
+# The options of PyTorch's layer of a transformer: their names here and there, and their places.
+_WIDTH = ("d_model", "embed_dim", "dim", "hidden_size", "n_embd"), 0
+_HEADS = ("nhead", "num_heads", "n_heads", "n_head", "heads"), 1
+_HIDDEN = ("dim_feedforward", "d_ff", "hidden_dim"), 2
+
 
 def own_flow_called(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`embed(x)`, where `embed` is a flow, a value or a module of this body."""
@@ -205,6 +210,37 @@ def body_in_parentheses(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(at, better, call.span, message=message, label="in parentheses", code="missing-body")
 
 
+def branch_in_parentheses(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`residual(Linear(64))`."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or call.body is not None or str(call.path) != "residual":
+        return None
+    stages = [arg.span.text for arg in call.args or () if not isinstance(arg, tree.Keyword)]
+    options = ", ".join(arg.span.text for arg in call.args or () if isinstance(arg, tree.Keyword))
+    if not stages:
+        return None
+    better = f"residual{f'({options})' if options else ''} {{ {' -> '.join(stages)} }}"
+    return instead(finding, better, call.span, message="the body of `residual` stands in braces")
+
+
+def flows_to_join(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`concat(Linear(5), Linear(5))`: flows that all begin with the value at hand."""
+    call = innermost(nodes[: len(nodes) - 1], tree.Stage) if (found := call_of(finding, nodes)) is None else found[0]
+    args = () if call is None else call.args or ()
+    first = args[0] if args else None
+    flows = first.entries if isinstance(first, tree.List) else args
+    flows = [flow for flow in flows if not isinstance(flow, tree.Keyword | tree.Entry)]
+    if call is None or str(call.path) not in ("concat", "stack") or len(flows) < 2 or any(map(is_name, flows)):
+        return None
+    channels = any("Conv" in flow.span.text for flow in flows)
+    options = [arg.span.text for arg in args if isinstance(arg, tree.Keyword)]
+    options = options or ["axis = 1" if channels else "axis = -1"]
+    better = f"[{', '.join(flow.span.text for flow in flows)}] -> {call.path}({', '.join(options)})"
+    message = "flows that work on one value are a list, and what they give is joined behind it"
+    at = replace(finding, span=call.span)
+    return instead(at, better, call.span, message=message, label="no values yet", help=f"write `{better}`")
+
+
 def width_of_attention(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`MultiheadAttention(512, 8)`: the width, then the heads."""
     call = innermost(nodes, tree.Stage)
@@ -220,15 +256,38 @@ def width_of_attention(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, better, call.span, message=message)
 
 
+def global_pooling(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`GlobalAveragePooling2D()`: the mean over the axes behind the channels."""
+    call, found = (
+        innermost(nodes, tree.Stage),
+        re.fullmatch(r"Global(?:Average|Avg)Pool(?:ing)?([123])[dD]", finding.span.text),
+    )
+    if call is None or found is None or call.path.span != finding.span or call.body is not None:
+        return None
+    axes = ", ".join(f"-{i}" for i in range(int(found[1]), 0, -1))
+    return instead(finding, f"mean(over = [{axes}])", call.span)
+
+
 def transformer_layer(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`TransformerEncoderLayer(512, 8)`."""
     if finding.fixes or finding.help or not _ENCODERS.fullmatch(finding.span.text):
         return None
+    call = innermost(nodes, tree.Stage)
+    width, heads, hidden = (_given(call, names, at) for names, at in (_WIDTH, _HEADS, _HIDDEN))
+    wide = hidden or (f"{4 * int(width)}" if width.isdecimal() else f"4 * {width or 'D'}")
     return replace(
         finding,
-        help="it is two residuals: `residual(pre = LayerNorm) { SelfAttention(8) }`,"
-        " and one around `Linear(4 * D) -> gelu -> Linear(D)`",
+        help=f"it is two residuals: `residual(pre = LayerNorm) {{ SelfAttention({heads or 8}) }}`,"
+        f" and one around `Linear({wide}) -> gelu -> Linear({width or 'D'})`",
     )
+
+
+def _given(call: tree.Stage | None, names: tuple[str, ...], at: int) -> str:
+    """What a call gives for an option of several names that stands at a place; empty where it gives none."""
+    args = () if call is None else call.args or ()
+    by_name = (arg.value.span.text for arg in args if isinstance(arg, tree.Keyword) and arg.name.text in names)
+    by_place = (arg.span.text for arg in args[at : at + 1] if isinstance(arg, tree.Number) or is_name(arg))
+    return next(by_name, next(by_place, ""))
 
 
 def dim_of_nothing(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -304,14 +363,14 @@ def _paths_of_labels(node: tree.Node, around: tuple[str, ...] = ()) -> Iterator[
 FLOWS: dict[str, tuple[Rule, ...]] = {
     "unknown-function": (own_flow_called,),
     "unknown-name": (own_flow_called, inner_label, lowercase_axis),
-    "unknown-layer": (width_of_attention, activation_layer, transformer_layer, dim_of_nothing),
+    "unknown-layer": (width_of_attention, activation_layer, global_pooling, transformer_layer, dim_of_nothing),
     "unknown-import": (python_package,),
     "wrong-value": (three_inputs, body_in_parentheses, flow_in_parentheses, value_by_place),
     "missing-option": (three_inputs, value_by_place),
-    "missing-body": (body_in_parentheses,),
+    "missing-body": (body_in_parentheses, branch_in_parentheses),
     "nothing-flows": (three_inputs, concat_of_inputs),
     "shape-mismatch": (label_as_value,),
-    "not-a-value": (flow_where_a_value_is_taken,),
+    "not-a-value": (flow_where_a_value_is_taken, flows_to_join),
     "empty-body": (only_names,),
     "missing-output": (label_of_the_output,),
     "value-as-parameter": (further_input,),

@@ -110,6 +110,8 @@ def falling_rate(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         return None
     help_ = "how the rate falls is a line of its own: `schedule = cosine(to = 0)`"
     found, line = call_of(finding, nodes), innermost(nodes, tree.Binding)
+    if line is not None and line.name.text == "schedule":
+        return None  # which is that line
     scheduled = any(one.name.text == "schedule" for one in bindings(nodes[0]))
     if found is None or line is None or line.value is not found[0] or scheduled or "\n" not in nodes[0].span.text:
         return replace(finding, help=help_, fixes=())

@@ -41,6 +41,24 @@ def last_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, flows[1], shape.span, help=help_)
 
 
+def rows_left(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`Linear(10)` on [B, 1, 8, 8], where [B, 10] is promised: the rows of a picture were not made one."""
+    flows, shape = re.search(f"and {_TYPE} flows out", finding.message), innermost(nodes, tree.Shape)
+    made = next((span for span, text in finding.labels if text.startswith("this makes")), None)
+    if flows is None or shape is None or made is None:
+        return None
+    promised, found = (text.strip("[]").split(", ") for text in (shape.span.text, flows[1]))
+    if len(promised) != 2 or len(found) < 4 or [found[0], found[-1]] != promised:
+        return None
+    if not made.text.startswith("Linear("):
+        return None
+    labels = (node.span for node in tree.walk(nodes[0]) if isinstance(node, tree.Label) and node.target.span == made)
+    stage = next(labels, made)
+    start = Span(stage.source, stage.start, stage.start)
+    help_ = f"write `flatten -> {stage.text}`: `Linear` works on the last axis alone; or promise {flows[1]}"
+    return instead(finding, "flatten -> ", start, help=help_)
+
+
 def width_in_first(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`LSTM(16, 8)` or `Conv2d(16, 8)` as the last stage, where 8 is promised and 16 flows out."""
     flows = re.search(r"and \[([^\]]*)\] flows out", finding.message)
@@ -268,6 +286,7 @@ def bound_in_body(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 SHAPES: dict[str, tuple[Rule, ...]] = {
     "shape-mismatch": (
         width_in_first,
+        rows_left,
         last_width,
         halved,
         equal_sides,

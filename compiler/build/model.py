@@ -23,7 +23,7 @@ from .draft import UnitDraft, labels_in
 from .endless_blocks import leads_to_endless
 from .env import Env
 from .leftovers import check_left, check_unused
-from .signatures import check_promised_dims, open_type
+from .signatures import as_promised, check_promised_dims, open_type
 from .untried import Untried
 
 _MOST_PATHS = 10_000
@@ -86,7 +86,10 @@ def build_model(spec: Spec, model: tree.Model, report: Report, untried: Untried 
     draft.consumed.update(outputs)
     whole = all(isinstance(v.type, Tensor) for v in (*draft.inputs, *outputs))
     whole &= not report.failed and not report.incomplete
-    ports_found = _ports(model, draft, outputs, ctx.nodes, spec.file.unread, whole=whole)
+    # Of a promise that is not kept, which is told, a recipe knows neither what was promised nor what came.
+    kept = as_promised(ports, outputs, ctx) if report.failed and ports and len(ports) == len(outputs) else outputs
+    types = tuple(value.type for value in kept)
+    ports_found = _ports(model, draft, outputs, types, ctx.nodes, spec.file.unread, whole=whole)
     if not whole:
         return Built(None, ports_found)
     unit = draft.close(outputs, ctx.nodes)
@@ -100,6 +103,7 @@ def _ports(
     model: tree.Model,
     draft: UnitDraft,
     outputs: tuple[Value, ...],
+    types: tuple[Type, ...],
     nodes: list[Node],
     unread: Iterable[Span],
     *,
@@ -113,7 +117,7 @@ def _ports(
     return Ports(
         model=model.name.text,
         inputs={value.name: value.type for value in draft.inputs if value.name},
-        outputs={str(port.name): value.type for port, value in zip(promised, outputs, strict=False)},
+        outputs={str(port.name): type_ for port, type_ in zip(promised, types, strict=False)},
         ends_in=_ends(promised, outputs, nodes, draft),
         spans={str(port.name): port.span for port in named},
         modules=made if whole else None,

@@ -281,7 +281,8 @@ def _value(name: str, option: Written, ctx: Context) -> Any:
 
 def _all_named(stage: tree.Stage, ctx: Context) -> bool:
     nameless = [arg for arg in stage.args or () if not isinstance(arg, tree.Keyword)]
-    for arg in nameless:
+    # Without a body, what stands in parentheses is meant to be it, and that there is none is told.
+    for arg in nameless if stage.body is not None else ():
         ctx.report.error(
             "option-by-position",
             "residual takes its options by name",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...grammar import tree
 from ..backends.plan import layers_together
 from ..depth import room_for_depth
 from ..ir.beside import files_beside
@@ -49,8 +50,12 @@ class Difference:
 
 
 @room_for_depth()
-def compare(a: Analysis, b: Analysis) -> Difference:
-    """Everything that differs in meaning between two specs without errors."""
+def compare(a: Analysis, b: Analysis, recipes: tuple[str | None, str | None] = (None, None)) -> Difference:
+    """Everything that differs in meaning between two specs without errors.
+
+    `recipes` names for each the one that it was trained by, where it is the spec of a run: the others of a spec are not
+    compared then.
+    """
     assert a.spec is not None and b.spec is not None
     models: list[ModelPair] = []
     found: list[Change] = []
@@ -67,7 +72,7 @@ def compare(a: Analysis, b: Analysis) -> Difference:
             found += _python(before, after)
             found += compare_models(before, after)
             models.append(_pair(before, after))
-    found += _recipes(a, b)
+    found += _recipes(a, b, recipes)
     found += _exports(a, b)
     changes = together(found)
     if changes:
@@ -118,10 +123,10 @@ def _constants(a: Spec, b: Spec) -> Iterator[Change]:
         yield turned("constants", "", name, "value", one, other, follows)
 
 
-def _recipes(a: Analysis, b: Analysis) -> Iterator[Change]:
+def _recipes(a: Analysis, b: Analysis, trained: tuple[str | None, str | None]) -> Iterator[Change]:
     assert a.spec is not None and b.spec is not None
-    one, other = a.spec.scope.recipes, b.spec.scope.recipes
-    pairs = [(name, name if name in other else None) for name in one]
+    one, other = (_trained_by(*side) for side in zip((a.spec, b.spec), trained, reversed(trained), strict=True))
+    pairs: list[tuple[str | None, str | None]] = [(name, name if name in other else None) for name in one]
     pairs += [(None, name) for name in other if name not in one]
     if len(one) == len(other) == 1:
         pairs = [(next(iter(one)), next(iter(other)))]
@@ -134,6 +139,13 @@ def _recipes(a: Analysis, b: Analysis) -> Iterator[Change]:
             if before != after and not all(s.recipe is None for s in sections):
                 yield turned("train", after, "", "name", before, after)
             yield from compare_recipes(after, a.plans[before], b.plans[after], sections)
+
+
+def _trained_by(spec: Spec, recipe: str | None, of_other: str | None) -> dict[str, tree.Train]:
+    """The recipes of a spec that are compared: of a run its own, beside a run the one of that name if there is one."""
+    all_ = spec.scope.recipes
+    wanted = recipe or of_other
+    return {wanted: all_[wanted]} if wanted in all_ else all_
 
 
 def _exports(a: Analysis, b: Analysis) -> Iterator[Change]:

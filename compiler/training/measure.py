@@ -107,6 +107,17 @@ class Measure(Options):
     """Whether the second input is a class for each row of the first."""
     one_sided: ClassVar[bool] = True
     """Whether the first input is the model's and the second what is true, so that the order matters."""
+    numbers: ClassVar[Literal["unit", "signs", "flags"] | None] = None
+    """Which the second input holds where it is compared entry by entry: 0 to 1, 1 or -1, or 1 for what is true against
+    0 or -1; None where any will do."""
+
+    def asks_class(self, values: Sequence[Value]) -> bool:
+        """Whether the second of its inputs is a class for each row of the first."""
+        return self.counts_classes
+
+    @abstractmethod
+    def compares_entries(self, values: Sequence[Value]) -> bool:
+        """Whether the first two of its inputs are compared entry by entry."""
 
     @abstractmethod
     def check(self, values: Sequence[Value]) -> None:
@@ -152,10 +163,6 @@ class Loss(Measure):
         of that class."""
         return None
 
-    def asks_class(self, values: Sequence[Value]) -> bool:
-        """Whether the second of its inputs is a class for each row of the first."""
-        return self.counts_classes
-
     def compares_entries(self, values: Sequence[Value]) -> bool:
         return self.entrywise
 
@@ -169,6 +176,9 @@ class Metric(Measure):
 
     masks: ClassVar[bool] = False
     """Whether it has to be told which entries count."""
+
+    def compares_entries(self, values: Sequence[Value]) -> bool:
+        return not self.asks_class(values)
 
     @property
     def name(self) -> str:
@@ -232,9 +242,17 @@ def check_alike(word: str, said: Value, true: Value) -> None:
         return
     message = f"`{word}` takes two values alike: `{said.shown}` is {said.type}, and `{true.shown}` is {true.type}"
     help = f"make `{said.shown}` {without_type(true.type)}"
+    if _is_column(said.type, true.type):
+        shape = without_type(true.type)
+        help = f"{help}: write `-> reshape({shape})` behind its last layer, and promise {shape}"
     if true.type.dtype == "int" and true.type.rank < said.type.rank and word in ("mse", "mae"):
         help = "for classes there is `cross_entropy`"
     raise Misfit("shape-mismatch", message, true, f"{true.type} here", help)
+
+
+def _is_column(said: Tensor, true: Tensor) -> bool:
+    """[B, 1] against [B]: one number for each row, on an axis of its own."""
+    return said.rank == true.rank + 1 and said.dims[-1].value == 1 and all(map(equal, said.dims, true.dims))
 
 
 def check_label(word: str, said: Value, true: Value) -> None:

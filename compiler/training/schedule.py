@@ -134,7 +134,9 @@ def _fit_the_run(stages: list[Chosen[ScheduleStage]], run: Length, report: Repor
             what = f"`{chosen.options.word}` is longer" if alone else "the stages up to here are longer"
             message = f"{what} than the run, which has {_run_text(run)}"
             label = f"{length}" if alone else f"{spell(taken * 100)}% of the run"
-            report.error("schedule-too-long", message, place, label, help="make it shorter, or the run longer")
+            shorter = f"make it shorter, such as `{chosen.options.word}(5%)` of the run" if alone else "make it shorter"
+            help = f"{shorter}, or the run longer"
+            report.error("schedule-too-long", message, place, label, help=help)
             return False
     return True
 

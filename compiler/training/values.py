@@ -25,7 +25,9 @@ TrainLengths = Annotated[Any, Kind(_given), ReadBy(read_lengths)]
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
+    if value == "":
+        raise ValueError("a text that is not empty")
+    if not isinstance(value, str):
         raise ValueError('a text in quotes, such as "name"')
     return value
 
