@@ -65,8 +65,9 @@ def open_starting_weights(program: Program, base: Path) -> StartingWeights | Non
 
 
 def open_fitting_data(program: Program, base: Path, open_data: OpenData | None, display: Display) -> Data:
-    """The data, found to fit the model. What is only doubtful is noted; raises DataError, Refused."""
-    from .data import check_data
+    """The data, found to fit the model. What is only doubtful is noted; raises DataError, Refused. Batches raise
+    Refused, too, where targets are not what the loss takes."""
+    from .data import check_data, watched
     from .data import open_data as standard
 
     options = program.options
@@ -79,7 +80,7 @@ def open_fitting_data(program: Program, base: Path, open_data: OpenData | None, 
         display.note(note)
     for message in messages:
         display.note(". ".join(part for part in (message.text, message.help) if part))
-    return data
+    return watched(options, data)
 
 
 def wanted(program: Program, device: torch.device) -> Wanted:

@@ -74,6 +74,19 @@ class SetMetrics:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What the loss or metric `word` takes of a data field, beside `Measure.classes` and `Measure.alike`: "classes" of
+    an output `width` wide (None where that is open), "entries" that the output has too, or entries that are "unit" (0
+    to 1), "signs" (1 or -1) or "flags" (1 for what is true, 0 or -1 for the rest)."""
+
+    word: str
+    output: str
+    field: str
+    takes: Literal["classes", "entries", "unit", "signs", "flags"]
+    width: int | None = None
+
+
+@dataclass(frozen=True)
 class Phase:
     """A part of an update: a loss whose gradients reach what the phase updates, `times` in a row.
 
@@ -182,6 +195,7 @@ class Settings:
     sample: Sample | None
     copies: Mapping[str, str] = field(default_factory=dict)
     """The momentum copies of modules, by path, each with its module."""
+    targets: tuple[Target, ...] = ()
     start: Mapping[str, Any] | None = None
     """Which weights the run begins with, where they are not drawn: `weights.open_start` reads it."""
 
@@ -248,6 +262,7 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
         plateau=_plateau(data.get("plateau")),
         sample=_sample(data["sample"]),
         copies=dict(model.get("copies", {})),
+        targets=tuple(Target(**target) for target in data.get("targets", ())),
         start=data.get("start"),
     )
 

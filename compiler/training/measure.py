@@ -107,7 +107,7 @@ class Measure(Options):
     """Whether the second input is a class for each row of the first."""
     one_sided: ClassVar[bool] = True
     """Whether the first input is the model's and the second what is true, so that the order matters."""
-    numbers: ClassVar[Literal["unit", "signs", "flags"] | None] = None
+    target_numbers: ClassVar[Literal["unit", "signs", "flags"] | None] = None
     """Which the second input holds where it is compared entry by entry: 0 to 1, 1 or -1, or 1 for what is true against
     0 or -1; None where any will do."""
 

@@ -20,6 +20,7 @@ from .phases import Phase
 from .plan import TrainPlan
 from .schedules.plateau import Plateau
 from .set_states import state_names, ways
+from .targets import asked_of_targets
 
 SCHEMA = 1
 KEEP = 2
@@ -30,6 +31,7 @@ def settings(
 ) -> dict[str, Any]:
     """The settings of a recipe. `name` is the stem of the spec's file, `model` the section about the model, and `loss`
     what more there is to say of the loss where kernels compute it."""
+    losses = _losses(plan, model, loss)
     return (
         {
             "schema": SCHEMA,
@@ -38,7 +40,7 @@ def settings(
             "model": model,
             "data": plan.data.settings(),
             "bind": dict(plan.bind),
-            **_losses(plan, model, loss),
+            **losses,
             "metrics": _metrics(plan),
             "steps": whole(plan.run.count) if plan.run.unit == "steps" else None,
             "epochs": plan.run.as_json()["epochs"] if plan.run.unit == "epochs" else None,
@@ -62,6 +64,7 @@ def settings(
             else {"every": _length(plan.sample.length), "prompt": plan.sample.prompt},
         }
         | _set_metrics(plan)
+        | _targets(plan, losses)
         | _start(plan)
         | _plateau(plan)
     )
@@ -215,6 +218,12 @@ def _set_metrics(plan: TrainPlan) -> dict[str, Any]:
     decodes = any(isinstance(m.metric, SetMetric) and m.metric.decodes for m in metrics)
     arguments = _arguments(plan.metric_values(metrics))
     return {"set_metrics": {"arguments": arguments, "keep": keep, "decodes": decodes}}
+
+
+def _targets(plan: TrainPlan, losses: Mapping[str, Any]) -> dict[str, Any]:
+    said = [phase["loss"] for phase in losses["phases"]] if "phases" in losses else [losses["loss"]]
+    asked = asked_of_targets(plan, said)
+    return {"targets": asked} if asked else {}
 
 
 def _start(plan: TrainPlan) -> dict[str, Any]:

@@ -3,5 +3,6 @@
 from .check import Message, check_data
 from .dataset import Data, DataError, Field, Split
 from .open import open_data
+from .targets import watched
 
-__all__ = ["Data", "DataError", "Field", "Message", "Split", "check_data", "open_data"]
+__all__ = ["Data", "DataError", "Field", "Message", "Split", "check_data", "open_data", "watched"]

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..dims import Dim, broken_bound, evaluate, is_symbol, solved, symbols_of
-from ..settings import Port, Settings
+from ..settings import Port, Settings, Target
+from ..text import TokenizerError
 from .dataset import Data, Field
+from .targets import unfit_numbers
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,15 @@ class Message:
 
 def check_data(settings: Settings, data: Data) -> list[Message]:
     """What does not fit between the settings of an artefact and its data; errors stop a run, warnings do not."""
-    return [*_inputs(settings, data), *_arguments(settings, data), *_classes(settings, data), *_alike(settings, data)]
+    return [
+        *_inputs(settings, data),
+        *_arguments(settings, data),
+        *_classes(settings, data),
+        *_alike(settings, data),
+        *_targets(settings, data),
+        *(Message("error", text, help) for text, help in unfit_numbers(settings, data)),
+        *_prompt(settings, data),
+    ]
 
 
 def _inputs(settings: Settings, data: Data) -> list[Message]:
@@ -106,8 +116,9 @@ def _classes(settings: Settings, data: Data) -> list[Message]:
     if head is None or field is None:
         return []
     facts = f"the output {head.output} is {head.width:,} wide"
-    if field.dtype != "int":
-        return [Message("error", f"classes are ints, and the field {head.field} is {field.dtype}")]
+    unfit = _unfit_classes("the loss", head.output, head.field, settings, data)
+    if unfit is not None:
+        return [unfit]
     if field.classes is None:
         text = f"the field {head.field} has negative numbers: no classes counted from 0"
         return [Message("error", text, "only -100, which does not count, may be negative")]
@@ -124,20 +135,112 @@ def _classes(settings: Settings, data: Data) -> list[Message]:
     return []
 
 
-def _alike(settings: Settings, data: Data) -> list[Message]:
-    """An output and a target that are compared entry by entry have one shape, but for axes of 1."""
+def _unfit_classes(user: str, output: str, name: str, settings: Settings, data: Data) -> Message | None:
+    """A class for each row of an output is an int, with the output's shape but for the axis of classes."""
+    field = data.fields[name]
+    if field.dtype != "int":
+        text = f"classes are ints, and the field {name} is {field.dtype}"
+        store = f"store {name}.astype(numpy.int64)"
+        return Message(
+            "error", text, "write `classes = 3`, or how many it has" if _is_number(name, settings) else store
+        )
+    dims = next(port.dims for port in settings.outputs if port.name == output)
+    axis = 1 if len(dims) in (4, 5) else len(dims) - 1
+    wanted = [_evaluated(dim, _sizes(settings, data)) for place, dim in enumerate(dims) if place not in (0, axis)]
+    if len(wanted) == len(field.dims) and all(w in (None, n) for w, n in zip(wanted, field.dims, strict=True)):
+        return None
+    shown = _dims(["..." if n is None else n for n in wanted])
+    text = f"the field {name} is int{_dims(field.dims)}, and {user} takes int{shown}: a class for each row of {output}"
+    help = "for several yes-or-no answers to one example there is `binary_cross_entropy_with_logits`"
+    if field.dims[-1:] == (1,) and len(field.dims) == len(wanted) + 1:
+        help = f"store {name}[{':, ' * len(field.dims)}0]"
+    return Message("error", text, help)
+
+
+def _is_number(name: str, settings: Settings) -> bool:
+    """Whether a field is the target of a table that is read as numbers."""
+    asked = settings.data.get("options", {})
+    return settings.data["source"] == "table" and name == "target" and asked.get("target") is not None
+
+
+def _evaluated(dim: Dim, sizes: dict[str, int]) -> int | None:
+    """None where a symbol has no size."""
+    return evaluate(dim, sizes) if all(symbol in sizes for symbol in symbols_of(dim)) else None
+
+
+def _targets(settings: Settings, data: Data) -> list[Message]:
+    """What metrics, and the losses of a sum, take beside what the loss does."""
     found: list[Message] = []
-    sizes = _sizes(settings, data)
-    outputs = {port.name: port.dims[1:] for port in settings.outputs}
-    for output, name in (pair for loss in settings.losses.values() for pair in loss.alike):
-        field = data.fields.get(name)
-        if field is None or any(symbol not in sizes for dim in outputs[output] for symbol in symbols_of(dim)):
+    entrywise = {pair for loss in settings.losses.values() for pair in loss.alike}
+    for target in settings.targets:
+        field = data.fields.get(target.field)
+        if field is None:
             continue
-        mine = [evaluate(dim, sizes) for dim in outputs[output]]
-        if [n for n in mine if n != 1] != [n for n in field.dims if n != 1]:
-            text = f"the output {output} is {_dims(mine)} for an example, and the field {name} is {_dims(field.dims)}"
-            found.append(Message("error", text, "the loss compares them entry by entry: give them the same shape"))
+        if target.takes == "entries":
+            found += _entries(target.word, target.output, target.field, settings, data)
+        elif target.takes == "classes":
+            is_entrywise = (target.output, target.field) in entrywise
+            unfit = _no_classes(target, entrywise=is_entrywise) or _unfit_classes(
+                target.word, target.output, target.field, settings, data
+            )
+            found += [unfit] if unfit is not None else _enough(target, field, settings)
     return found
+
+
+def _no_classes(target: Target, *, entrywise: bool) -> Message | None:
+    """Of what is asked entry by entry, such as yes or no, a metric of classes would count the wrong thing."""
+    output, field = target.output, target.field
+    help = f"of yes-or-no answers there is `auroc({output}, data.{field})`, of numbers `r2({output}, data.{field})`"
+    if entrywise:
+        text = f"{target.word} takes a class for each row of {output}, and the loss compares it entry by entry with"
+        return Message("error", f"{text} the field {field}", help)
+    if target.width == 1:
+        text = f"{target.word} finds the largest of several logits, and the output {output} is 1 wide"
+        return Message("error", text, help)
+    return None
+
+
+def _enough(target: Target, field: Field, settings: Settings) -> list[Message]:
+    """An output that a metric looks for the largest entry in has one for each class."""
+    classes = field.classes
+    if settings.loss.ignore is not None and settings.loss.ignore + 1 == classes and field.but_last is not None:
+        classes = field.but_last
+    if target.width is None or (classes is not None and classes <= target.width):
+        return []
+    if classes is None:
+        text = f"the field {target.field} has negative numbers: no classes counted from 0"
+        return [Message("error", text, "only -100, which does not count, may be negative")]
+    text = f"the output {target.output} is {target.width:,} wide, and the field {target.field} has {classes:,} classes"
+    return [Message("error", text, f"{target.word} needs an output for each class, 0 to {classes - 1:,}")]
+
+
+def _alike(settings: Settings, data: Data) -> list[Message]:
+    pairs = (pair for loss in settings.losses.values() for pair in loss.alike)
+    return [one for output, name in pairs for one in _entries("the loss", output, name, settings, data)]
+
+
+def _entries(user: str, output: str, name: str, settings: Settings, data: Data) -> list[Message]:
+    """An output and a target that are compared entry by entry have one shape, but for axes of 1."""
+    field, sizes = data.fields.get(name), _sizes(settings, data)
+    dims = next(port.dims[1:] for port in settings.outputs if port.name == output)
+    if field is None or any(symbol not in sizes for dim in dims for symbol in symbols_of(dim)):
+        return []
+    mine = [evaluate(dim, sizes) for dim in dims]
+    if [n for n in mine if n != 1] == [n for n in field.dims if n != 1]:
+        return []
+    text = f"the output {output} is {_dims(mine)} for an example, and the field {name} is {_dims(field.dims)}"
+    return [Message("error", text, f"{user} compares them entry by entry: give them the same shape")]
+
+
+def _prompt(settings: Settings, data: Data) -> list[Message]:
+    """The text that samples begin with is one that the tokenizer can say."""
+    if settings.sample is None or data.tokenizer is None:
+        return []
+    try:
+        data.tokenizer.encode(settings.sample.prompt)
+    except TokenizerError as fault:
+        return [Message("error", f"the prompt of `sample` cannot be told: {fault.message}", fault.help)]
+    return []
 
 
 def _vocabulary(facts: str, width: int, count: int, data: Data) -> list[Message]:

@@ -23,6 +23,15 @@ class Rows(Split):
         """The rows, or None where there are none."""
         return cls(columns, rows) if len(rows) else None
 
+    @property
+    def numbers(self) -> Tensor:
+        """Which rows of the table these are (int64)."""
+        return self._rows
+
+    def column(self, name: str) -> Tensor:
+        """These rows of a column."""
+        return self._columns[name][self._rows]
+
     def __len__(self) -> int:
         return len(self._rows)
 

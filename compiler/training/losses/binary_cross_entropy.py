@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, target_like
 from ..values import Reduce
@@ -22,6 +22,7 @@ class BinaryCrossEntropy(Loss):
     word: ClassVar[str] = "binary_cross_entropy"
     example: ClassVar[str] = "binary_cross_entropy(output, data.y)"
     entrywise: ClassVar[bool] = True
+    target_numbers: ClassVar[Literal["unit", "signs", "flags"] | None] = "unit"
     takes: ClassVar[tuple[str, ...]] = ("output", "data.y")
     heads: ClassVar[dict[str, str]] = dict.fromkeys(_UNBOUNDED, "takes probabilities, from 0 to 1")
     head_help: ClassVar[tuple[str, str]] = (

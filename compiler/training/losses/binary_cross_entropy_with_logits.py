@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ...layers.options import PositiveOrNone
 from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, target_like
@@ -23,6 +23,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     example: ClassVar[str] = "binary_cross_entropy_with_logits(output, data.y)"
     spellings: ClassVar[dict[str, str]] = {"pos_weight": "weight", "reduction": "reduce"}
     entrywise: ClassVar[bool] = True
+    target_numbers: ClassVar[Literal["unit", "signs", "flags"] | None] = "unit"
     takes: ClassVar[tuple[str, ...]] = ("logits", "data.y")
     heads: ClassVar[dict[str, str]] = {
         "sigmoid": "takes logits: it has a sigmoid of its own",

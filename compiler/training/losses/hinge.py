@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ...layers.options import Positive
 from ...semantics.number import real
@@ -36,6 +36,7 @@ class Hinge(Loss):
     word: ClassVar[str] = "hinge"
     example: ClassVar[str] = "hinge(output, data.y)"
     takes: ClassVar[tuple[str, ...]] = ("output", "data.y")
+    target_numbers: ClassVar[Literal["unit", "signs", "flags"] | None] = "signs"
     heads: ClassVar[dict[str, str]] = dict.fromkeys(["softmax", "sigmoid"], "takes scores, on both sides of 0")
 
     margin: Positive = 1

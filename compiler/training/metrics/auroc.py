@@ -25,17 +25,21 @@ def area_under_curve(scores: Tensor, true: Tensor) -> Tensor:
 class Auroc(SetMetric):
     """`auroc(output, data.y)`: the area under the curve of true against false positives, over the whole validation set.
 
-    The output is a score of any scale, and `y`, 0 or 1, has its shape: all entries are ranked together. With classes,
-    `auroc(logits, data.label)`, it is the mean over the classes that occur, each against the rest by the softmax of the
-    logits. Targets that the loss ignores do not count. A field of a file holds classes where the output is [B, classes]
-    with more than one, unless the loss compares the two entry by entry.
+    The output is a score of any scale, and `y`, 1 for what is true and 0 or -1 for the rest, has its shape: all entries
+    are ranked together. With classes, `auroc(logits, data.label)`, it is the mean over the classes that occur, each
+    against the rest by the softmax of the logits. Targets that the loss ignores do not count. A field of a file holds
+    classes where the output is [B, classes] with more than one, unless the loss compares the two entry by entry.
     """
 
     word: ClassVar[str] = "auroc"
     example: ClassVar[str] = "auroc(output, data.y)"
     takes: ClassVar[tuple[str, ...]] = ("output", "data.y")
     masks: ClassVar[bool] = True
+    target_numbers: ClassVar[Literal["unit", "signs", "flags"] | None] = "flags"
     keeps: ClassVar[Mapping[str, Literal["sum", "join"]]] = {"scores": "join", "true": "join"}
+
+    def asks_class(self, values: Sequence[Value]) -> bool:
+        return asks_class(*values)
 
     def check(self, values: Sequence[Value]) -> None:
         said, true = values
