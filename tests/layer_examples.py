@@ -26,7 +26,7 @@ def example(word: str) -> Artefact:
     names = ["y", "z", "u", "v"][: kind_of(word).example_outputs]
     tried = analyse(Source("example.dlspec", _text(word, [f"{name}: [B]" for name in names])))
     assert tried.spec is not None
-    found = build_model(tried.spec, tried.spec.scope.models["Example"], Report()).ports.outputs
+    found = build_model(tried.spec, tried.spec.scope.models["Example"], Report()).flows
     return compile(Source("example.dlspec", _text(word, [f"{name}: {found[name]}" for name in names])))
 
 

@@ -45,7 +45,7 @@ class Case:
         """What the line gives is asked of a first try, which promises something else."""
         tried = analyse(self.spec("[1]"))
         assert tried.spec is not None
-        found = build_model(tried.spec, tried.spec.scope.models["Net"], Report()).ports.outputs["y"]
+        found = build_model(tried.spec, tried.spec.scope.models["Net"], Report()).flows["y"]
         return compile(self.spec(str(found)))
 
 

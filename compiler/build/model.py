@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
 from itertools import islice
 
 from ...grammar import tree
@@ -31,10 +32,14 @@ _MOST_PATHS = 10_000
 
 
 class Built(Frozen):
-    """A model's graph (None where something kept it from being whole) and what its recipes have to know of it."""
+    """A model's graph (None where something kept it from being whole) and what its recipes have to know of it.
+
+    `flows` are the types that flow out by the names of the outputs, whatever is promised.
+    """
 
     graph: Graph | None
     ports: Ports
+    flows: Mapping[str, Type] = field(default_factory=dict)
 
 
 def build_model(spec: Spec, model: tree.Model, report: Report, untried: Untried | None = None) -> Built:
@@ -89,14 +94,15 @@ def build_model(spec: Spec, model: tree.Model, report: Report, untried: Untried 
     # Of a promise that is not kept, which is told, a recipe knows neither what was promised nor what came.
     kept = as_promised(ports, outputs, ctx) if report.failed and ports and len(ports) == len(outputs) else outputs
     types = tuple(value.type for value in kept)
+    flows = {str(port.name): value.type for port, value in zip(ports or (), outputs, strict=False) if port.name}
     ports_found = _ports(model, draft, outputs, types, ctx.nodes, spec.file.unread, whole=whole)
     if not whole:
-        return Built(None, ports_found)
+        return Built(None, ports_found, flows)
     unit = draft.close(outputs, ctx.nodes)
     names = tuple(port.name.text for port in ports or () if port.name is not None)
     least = {name: bound.least.value for name, bound in bounds.items() if bound.least is not None}
     limits = {name: bound.most.value for name, bound in bounds.items() if bound.most is not None}
-    return Built(Graph(unit, spec.scope.numbers(), limits, names, model.signature, least), ports_found)
+    return Built(Graph(unit, spec.scope.numbers(), limits, names, model.signature, least), ports_found, flows)
 
 
 def _ports(

@@ -74,7 +74,7 @@ def _placed(lines: list[str], inputs: Mapping[str, str], results: int) -> tuple[
     names = ["y", "z", "u", "v"][:results]
     tried = read(_model(lines, inputs, dict.fromkeys(names, "[B]")))
     assert tried.spec is not None
-    found = build_model(tried.spec, tried.spec.scope.models["Example"], Report()).ports.outputs
+    found = build_model(tried.spec, tried.spec.scope.models["Example"], Report()).flows
     types = {name: str(found[name]) for name in names}
     return tuple(types.values()), read(_model(lines, inputs, types))
 
