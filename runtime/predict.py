@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import Refused
+from .given_file import require_file
 from .metadata import Metadata
 from .picture_file import SUFFIXES, decode_picture
 from .picture_steps import Preparation, Step, apply
@@ -28,8 +29,7 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
     A picture is scaled, cut and normalized as those are that the model was measured on; arrays are what it takes.
     Raises Refused for a file that is none of these, or does not fit the inputs of the model.
     """
-    if not path.is_file():
-        raise Refused(f"there is no file {path}")
+    require_file(path, "Give one file of it: .npy, .npz, .json or a picture.")
     suffix = path.suffix.lower()
     if suffix == ".json":
         feeds = _from_json(path, metadata)
@@ -38,8 +38,9 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
     elif suffix in SUFFIXES:
         feeds = _from_picture(path, metadata)
     else:
-        hint = "For text there is `dlspec generate`." if metadata.tokenizer else ""
-        raise Refused(f"{path.name} is no kind of input: give .npy, .npz, .json or a picture", hint)
+        hint = "For text there is `dlspec generate`." if metadata.tokenizer else _rows_help(metadata)
+        kinds = ".npy, .npz, .json or a picture" if suffix == TEXT else ".npy, .npz, .json, a picture or lines as .txt"
+        raise Refused(f"{path.name} is no kind of input: give {kinds}", hint)
     ports = {port.name: port for port in metadata.inputs}
     whole = {name: _stacked(array, ports.get(name)) for name, array in feeds.items()}
     examples = fitted(metadata, whole)
@@ -50,8 +51,7 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text. Raises Refused where there is none."""
-    if not path.is_file():
-        raise Refused(f"there is no file {path}")
+    require_file(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -97,8 +97,25 @@ def _from_json(path: Path, metadata: Metadata) -> Arrays:
             raise Refused(f"the rows of {name} in {path.name} differ in length") from None
         if arrays[name].dtype.kind not in "fiub":
             wanted = f": {shown(ports[name])} is made of numbers" if name in ports else ""
-            raise Refused(f"{name} in {path.name} holds what is no number{wanted}")
+            named = isinstance(value, list) and any(isinstance(row, dict) for row in value)
+            help = _rows_help(metadata) if named else ""
+            raise Refused(f"{name} in {path.name} holds what is no number{wanted}", help)
+    if not arrays.keys() & ports.keys() and _rows_help(metadata):
+        raise Refused(f"{path.name} has no {metadata.inputs[0].name}, which the model takes", _rows_help(metadata))
     return arrays
+
+
+def _rows_help(metadata: Metadata) -> str:
+    """How rows of numbers are written; nothing where a model takes anything else."""
+    if len(metadata.inputs) != 1 or len(metadata.inputs[0].dims) != 2:
+        return ""
+    (port,) = metadata.inputs
+    width = port.dims[1]
+    row = [*range(1, width + 1)] if isinstance(width, int) and width <= 6 else [1, 2, "..."]
+    form = f"[[{', '.join(map(str, row))}]]"
+    return (
+        f"Write a .json with a list for each row, {form}: numbers in the order of `{port.name}` in training, no names."
+    )
 
 
 def _from_numpy(path: Path, metadata: Metadata) -> Arrays:

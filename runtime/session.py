@@ -76,6 +76,7 @@ def fitted(metadata: Metadata, feeds: Mapping[str, NDArray]) -> Arrays:
             if isinstance(dim, str) and is_symbol(dim):
                 bindings.setdefault(dim, size)
     for port in metadata.inputs:
+        _require_fixed(port, arrays[port.name])
         for dim, size in zip(port.dims, arrays[port.name].shape, strict=True):
             _fit(port, dim, size, bindings, metadata)
     return arrays
@@ -97,6 +98,23 @@ def _shape(port: Port, array: NDArray) -> tuple[int, ...]:
     if array.ndim != len(port.dims):
         raise Refused(f"the input {shown(port)} was given an array of shape {list(array.shape)}")
     return array.shape
+
+
+def _require_fixed(port: Port, array: NDArray) -> None:
+    """Raises Refused for another size than the model is made for."""
+    unfit = [
+        (dim, size) for dim, size in zip(port.dims, array.shape, strict=True) if isinstance(dim, int) and dim != size
+    ]
+    if not unfit:
+        return
+    dim, size = unfit[0]
+    if len(port.dims) == 2:
+        raise Refused(f"a row has {size:,} numbers, and {port.name} takes {dim:,}")
+    last = len(port.dims) == 4 and array.shape[1] != port.dims[1] == array.shape[-1]
+    raise Refused(
+        f"the input {shown(port)} was given {list(array.shape[1:])} for an example: {size:,} where it takes {dim:,}",
+        "Channels come first: numpy.moveaxis(array, -1, -3), scaled as in training." if last else "",
+    )
 
 
 def _fit(port: Port, dim: int | str, size: int, bindings: dict[str, int], metadata: Metadata) -> None:

@@ -150,7 +150,7 @@ def test_arrays_of_two_files(tmp_path: Path) -> None:
         (
             {"x": np.array([0.0, np.nan, np.inf])},
             "not finite as float32: 2 of them, the first in example 1",
-            "",
+            "fill them in, or take out the examples",
         ),
         ({"x": np.array([1.0, 1e300])}, "not finite as float32: 1 of them, the first in example 1", ""),
         ({"x": np.float32(1)}, "a single number", ""),
@@ -314,6 +314,30 @@ def test_golden_digits_fit(repo: Path) -> None:
 def test_what_does_not_fit_digits(repo: Path, fields: dict[str, Field], message: str) -> None:
     found = texts(check_data(settings(repo, "digits"), data_of(**fields)))
     assert any(severity == "error" and message in text for severity, text in found), found
+
+
+@pytest.mark.parametrize(
+    ("source", "dims", "help"),
+    [
+        ("images", (1, 8, 9), "write `size = 8`"),
+        ("images", (3, 8, 8), "let the model take image: [B, 3, 8, 8]"),
+        ("arrays", (1, 8, 9), "let the model take image: [B, 1, 8, 9]"),
+    ],
+)
+def test_how_another_size_is_mended(repo: Path, source: str, dims: tuple[int, ...], help: str) -> None:
+    known = settings(repo, "digits", data={"source": source, "options": {}})
+    (found,) = check_data(known, data_of(image=Field("float", dims), label=LABEL))
+    assert found.help == help
+
+
+def test_classes_of_a_table_that_are_numbers(repo: Path) -> None:
+    table = {"source": "table", "options": {"target": "kind"}}
+    known = settings(repo, "digits", data=table)
+    assert known.loss.classes is not None
+    loss = replace(known.loss, arguments={}, classes=replace(known.loss.classes, field="target"))
+    known = replace(known, phases=(replace(known.phases[0], loss=loss),), metrics=None)
+    (found,) = check_data(known, data_of(image=IMAGE, target=Field("float", ())))
+    assert found.help == "write `classes = 10`"
 
 
 def test_every_misfit_is_told_at_once(repo: Path) -> None:

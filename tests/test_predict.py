@@ -104,7 +104,7 @@ def test_several_inputs_come_by_name(tmp_path: Path) -> None:
         ("a.json", "[null]", ONE, "holds what is no number"),
         ("a.json", "[]", ONE, r"the input image \[B, 1, 2, 3\] was given an array of shape \[0\]"),
         ("a.json", "[1, 2]", ONE, r"was given an array of shape \[2\]"),
-        ("a.json", "[[[1, 2, 3]]]", ONE, "was given 1 where 2 is 2"),
+        ("a.json", "[[[1, 2, 3]]]", ONE, r"was given \[1, 1, 3\] for an example: 1 where it takes 2"),
         ("a.json", '{"picture": []}', ONE, "the model has no input picture"),
         ("a.json", '{"x": [[1]]}', TWO, r"the input y int\[B, T\] is missing"),
         ("a.json", '{"x": [[1]], "y": [[1.5]]}', TWO, r"the input y int\[B, T\] was given float64"),
@@ -122,6 +122,50 @@ def test_what_is_refused(tmp_path: Path, name: str, content: str, metadata: Meta
     (tmp_path / name).write_text(content)
     with pytest.raises(Refused, match=message):
         read_examples(tmp_path / name, metadata)
+
+
+ROWS = Metadata("", "", (Port("features", "float", ("B", 3)),), (Port("logits", "float", ("B", 2)),))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.csv",
+            "length,width,spots\n1,9,2\n",
+            "a.csv is no kind of input: give .npy, .npz, .json, a picture or lines",
+        ),
+        ("a.json", '[{"length": 1, "width": 9, "spots": 2}]', "features in a.json holds what is no number"),
+        ("a.json", '{"length": 1, "width": 9, "spots": 2}', "a.json has no features, which the model takes"),
+    ],
+)
+def test_rows_with_names_are_told_the_form_without(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(Refused, match=message) as fault:
+        read_examples(tmp_path / name, ROWS)
+    form = (
+        "Write a .json with a list for each row, [[1, 2, 3]]: numbers in the order of `features` in training, no names."
+    )
+    assert fault.value.help == form
+    (tmp_path / "b.json").write_text("[[1, 9, 2]]")
+    assert read_examples(tmp_path / "b.json", ROWS)["features"].tolist() == [[1, 9, 2]]
+
+
+def test_a_row_that_is_too_short(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[[1, 9]]")
+    with pytest.raises(Refused, match=r"^a row has 2 numbers, and features takes 3$"):
+        read_examples(tmp_path / "a.json", ROWS)
+
+
+def test_channels_come_first(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 1), np.uint8))
+    with pytest.raises(Refused, match=r"was given \[2, 3, 1\] for an example: 2 where it takes 1") as fault:
+        read_examples(tmp_path / "a.npy", ONE)
+    assert fault.value.help == "Channels come first: numpy.moveaxis(array, -1, -3), scaled as in training."
+    np.save(tmp_path / "a.npy", np.zeros((1, 3, 2), np.uint8))
+    with pytest.raises(Refused) as fault:
+        read_examples(tmp_path / "a.npy", ONE)
+    assert not fault.value.help
 
 
 def test_files_that_hold_no_example(tmp_path: Path) -> None:

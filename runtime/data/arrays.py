@@ -97,7 +97,8 @@ def _read(file: FoundFile, stored: np.lib.npyio.NpzFile, name: str) -> NDArray:
             row = int(np.argwhere(~finite)[0][0])
             raise DataError(
                 f"the array {name} of {file.name} holds numbers that are not finite as float32: "
-                f"{np.count_nonzero(~finite):,} of them, the first in example {row:,}"
+                f"{np.count_nonzero(~finite):,} of them, the first in example {row:,}",
+                "fill them in, or take out the examples that hold any",
             )
         return array
     if array.dtype.kind in "iu":

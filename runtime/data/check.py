@@ -62,7 +62,20 @@ def _port(port: Port, name: str, field: Field, bindings: dict[str, int], setting
     if len(wanted) != len(field.dims):
         return [Message("error", f"{facts}: {len(wanted)} dims against {len(field.dims)}")]
     problems = [_bind(dim, size, bindings, settings) for dim, size in zip(wanted, field.dims, strict=True)]
-    return [Message("error", f"{facts}: {problem}") for problem in problems if problem]
+    help = _resized(port, name, field, settings)
+    return [Message("error", f"{facts}: {problem}", help) for problem in problems if problem]
+
+
+def _resized(port: Port, name: str, field: Field, settings: Settings) -> str:
+    """What to write where an input has another size than its field; nothing where sizes are symbols."""
+    wanted = port.dims[1:]
+    if any(isinstance(dim, str) for dim in wanted):
+        return ""
+    if settings.data["source"] == "images" and name == "image" and wanted[0] == field.dims[0]:
+        _, height, width = wanted
+        return f"write `size = {height}`" if height == width else f"write `size = [{height}, {width}]`"
+    dims = _dims([port.dims[0], *field.dims])
+    return f"let the model take {port.name}: {'' if port.dtype == 'float' else port.dtype}{dims}"
 
 
 def _sizes(settings: Settings, data: Data) -> dict[str, int]:
@@ -138,14 +151,14 @@ def _classes(settings: Settings, data: Data) -> list[Message]:
 def _unfit_classes(user: str, output: str, name: str, settings: Settings, data: Data) -> Message | None:
     """A class for each row of an output is an int, with the output's shape but for the axis of classes."""
     field = data.fields[name]
-    if field.dtype != "int":
-        text = f"classes are ints, and the field {name} is {field.dtype}"
-        store = f"store {name}.astype(numpy.int64)"
-        return Message(
-            "error", text, "write `classes = 3`, or how many it has" if _is_number(name, settings) else store
-        )
     dims = next(port.dims for port in settings.outputs if port.name == output)
     axis = 1 if len(dims) in (4, 5) else len(dims) - 1
+    if field.dtype != "int":
+        text = f"classes are ints, and the field {name} is {field.dtype}"
+        is_number = _is_number(name, settings)
+        return Message(
+            "error", text, f"write `classes = {dims[axis]}`" if is_number else f"store {name}.astype(numpy.int64)"
+        )
     wanted = [_evaluated(dim, _sizes(settings, data)) for place, dim in enumerate(dims) if place not in (0, axis)]
     if len(wanted) == len(field.dims) and all(w in (None, n) for w, n in zip(wanted, field.dims, strict=True)):
         return None
