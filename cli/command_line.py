@@ -64,12 +64,21 @@ def parse_words(name: str, summary: str, verb: Verb, words: Sequence[str], conso
         help="a constant of the spec, or a path: --set depth=4 --set train.optimizer.lr=3e-4",
     )
     try:
-        options = parser.parse_args(list(words))
+        options, unknown = parser.parse_known_args(list(words))
     except _Helped as help:
         Console(console.out, console.err).print(str(help).rstrip())
         return None
+    if unknown:
+        raise _no_option(name, unknown)
     _refuse_set_again(options.set)
     return options
+
+
+def _no_option(verb: str, unknown: Sequence[str]) -> WrongUse:
+    from .options_of_others import written_here  # only a mistake waits for it
+
+    help = written_here(verb, unknown) or f"`dlspec {verb} --help` says what it takes"
+    return WrongUse(f"dlspec {verb}: unrecognized arguments: {' '.join(unknown)}", help)
 
 
 def _refuse_set_again(given: Sequence[str]) -> None:

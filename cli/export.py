@@ -13,6 +13,7 @@ from .run_arguments import add_run_arguments, open_told
 from .units import bytes_text
 
 FORMATS = {"onnx": ".onnx", "torchscript": ".pt"}
+LATER = frozenset({"pt2", "bundle"})
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -49,6 +50,9 @@ def run(options: Namespace, console: Console) -> int:
 def _formats(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
+        if name in LATER:
+            help = f"`--to {','.join(FORMATS)}`, or one of them"
+            raise WrongUse(f"{name} is a format of the language that this version does not write", help)
         if name not in FORMATS:
             raise WrongUse(f"there is no format {name}", f"`--to {','.join(FORMATS)}`, or one of them")
     if not names:

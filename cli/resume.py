@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def _changed(trained: Trained, overrides: list[str], console: Console) -> tuple[
     together = (*record.overrides, *overrides)
     artefact = compile_to_run(record.source, together, record.recipe, allow_python=trained.allow_python)
     program = program_of(artefact)
-    for line in _changes(trained.program, program):
+    for line in _changes(trained, program, together):
         console.note(f"changed: {line}")
     if program.model_code != trained.program.model_code:
         raise Refused(
@@ -68,15 +68,30 @@ def _changed(trained: Trained, overrides: list[str], console: Console) -> tuple[
     return program, replace(record, overrides=together, settings=program.settings).texts
 
 
-def _changes(then: Program, now: Program) -> Iterator[str]:
-    """What a changed spec changes: settings by their names, and the files whose text is another."""
+def _changes(trained: Trained, now: Program, overrides: Sequence[str]) -> Iterator[str]:
+    """What a changed spec changes: settings by their names, then what stands in the code alone, as the spec has it."""
+    then = trained.program
     before, after = _flat(then.settings), _flat(now.settings)
-    for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
-            yield f"{name}: {before.get(name, 'not set')} -> {after.get(name, 'not set')}"
-    for name, text in now.texts.items():
-        if then.texts.get(name) != text:
-            yield f"the text of {name}"
+    named = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    for name in named:
+        yield f"{name}: {before.get(name, 'not set')} -> {after.get(name, 'not set')}"
+    files = [name for name, text in now.texts.items() if then.texts.get(name) != text]
+    in_code = [line for place, line in _in_the_spec(trained, overrides) if place not in named] if files else []
+    yield from in_code or ([] if named else [f"the text of {name}" for name in files])
+
+
+def _in_the_spec(trained: Trained, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each change in meaning: where it is in the recipe, and what it says."""
+    from ..compiler.diff import compare
+    from ..compiler.pipeline import analyse
+
+    record = trained.record
+    before, after = (
+        analyse(record.source, given, allow_python=trained.allow_python) for given in (record.overrides, overrides)
+    )
+    for change in compare(before, after, (record.recipe, record.recipe)).changes:
+        if change.section in ("constants", "train") and not change.follows:
+            yield change.place, f"{change.place}: {change.text}"
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from .errors import Refused
+from .given_file import require_file
 from .metadata import Metadata, read_metadata
 from .session import Arrays, Session
 
@@ -33,8 +34,7 @@ class OnnxSession(Session):
 
 def open_onnx(path: Path) -> OnnxSession:
     """The model in a file that `dlspec export` wrote. Raises Refused with the reason where it cannot be run."""
-    if not path.is_file():
-        raise Refused(f"there is no file {path}")
+    require_file(path)
     session = inference_session(path)
     metadata = read_metadata(session.get_modelmeta().custom_metadata_map, path.name)
     declared = {port.name for port in (*metadata.inputs, *metadata.outputs)}

@@ -114,8 +114,10 @@ def test_what_concerns_exports_alone_does_not_keep_from_training(place: Path) ->
         (["generate", "none.onnx", "--prompt", "a"], 1, "there is no file none.onnx"),
         (["generate", "story.txt", "--prompt", "a"], 1, "neither a run directory nor"),
         (["predict", "run", "--input", "none.npy"], 1, "there is no file none.npy"),
+        (["predict", "run", "--input", "run"], 1, "run is a folder, not a file"),
         (["predict", "run", "--input", "story.txt"], 1, "does not make text of text"),
         (["export", "run", "-o", "out", "--to", "onx"], 2, "`--to onnx,torchscript`"),
+        (["export", "run", "-o", "out", "--to", "pt2"], 2, "that this version does not write"),
         (["export", "run", "-o", "story.txt"], 1, "is no directory"),
         (["export", "run", "-o", "out", "--opset", "12"], 2, "invalid choice"),
     ],
@@ -153,6 +155,7 @@ def test_a_finished_run_goes_on_for_longer(place: Path, capsys: pytest.CaptureFi
     assert main(["resume", "run", "--set", "train.steps=16", "--set", "train.checkpoint.keep=2"]) == 0
     captured = capsys.readouterr()
     assert "changed: steps: 12 -> 16" in captured.err and "changed: checkpoint.keep: 9 -> 2" in captured.err
+    assert captured.err.count("changed: ") == 2
     assert json.loads((place / "run" / "resolved.json").read_text())["overrides"] == [
         "train.steps=16",
         "train.checkpoint.keep=2",
@@ -161,6 +164,16 @@ def test_a_finished_run_goes_on_for_longer(place: Path, capsys: pytest.CaptureFi
     assert main(["resume", "run"]) == 0
     assert "finished at step 16" in capsys.readouterr().out
     assert main(["evaluate", "run"]) == 0
+
+
+def test_what_stands_in_the_code_alone_is_told_as_the_spec_has_it(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["resume", "run", "--set", "train.steps=16", "--set", "train.optimizer.lr=2e-4"]
+    assert main([*words, "--set", "train.schedule=warmup(5%)"]) == 0
+    said = capsys.readouterr().err
+    assert "changed: steps: 12 -> 16" in said and "changed: optimizer.lr: 1e-2 -> 2e-4" in said
+    assert "changed: schedule: " in said and "the text of" not in said
 
 
 def test_a_longer_run_equals_one_that_was_that_long_from_the_start(place: Path) -> None:

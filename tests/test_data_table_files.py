@@ -222,7 +222,13 @@ FAULTS: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "x,y\n1,1\n2,1\n",
         {},
         'no row of the training part of a.csv has the class 0 of "y": nothing can be learned of it',
-        "give it rows, a larger part in `split`, or write `classes = 1` without it",
+        "give it rows, or a larger part in `split`",
+    ),
+    "one class of three that is empty": (
+        "x,y\n1,0\n2,2\n",
+        {"classes": 3},
+        'no row of the training part of a.csv has the class 1 of "y": nothing can be learned of it',
+        "give it rows, or a larger part in `split`; without it write `classes = 2`",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,28 @@ def test_a_path_reaches_into_the_recipe(override: str, path: tuple[str, ...], va
     for key in path:
         found = found[key]  # type: ignore[index]
     assert found == value
+
+
+@pytest.mark.parametrize(
+    ("override", "help"),
+    [
+        (
+            "train.schedule.warmup=3",
+            "--set train.schedule.length=3, or --set 'train.schedule=warmup(3) -> cosine(to = 10%)'",
+        ),
+        (
+            "train.schedule.warmup.length=3",
+            "--set train.schedule.length=3, or --set 'train.schedule=warmup(3) -> cosine(to = 10%)'",
+        ),
+        ("train.schedule.cosine.to=1%", "--set 'train.schedule=warmup(100) -> cosine(to = 1%)'"),
+    ],
+)
+def test_a_stage_of_a_flow_is_no_place(override: str, help: str) -> None:
+    (found,) = analyse(spec(), [override]).diagnostics
+    assert (found.code, found.help) == ("bad-override", help)
+    for way in help.split(", or "):
+        _, setting = shlex.split(way)
+        assert not analyse(spec(), [setting]).failed
 
 
 def test_an_option_that_stands_by_position_is_replaced() -> None:

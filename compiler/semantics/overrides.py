@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from shlex import quote
 
 from ...grammar import Source, parse, tree
 from .imports import Imported, all_imported
@@ -149,6 +150,15 @@ def _setter(
             line = replace(found[0], value=value) if found else tree.Binding(name, value, span=span)
             lines = tuple(line if old is (found[0] if found else None) else old for old in body.lines)
             return replace(body, lines=lines if found else (*lines, line))
+        if found and (stage := _stage(found[0].value, options[0])) is not None:
+            report.error(
+                "bad-override",
+                f"`{options[0]}` is a stage of `{key}`, and a path leads into options of its first stage",
+                span,
+                "a stage",
+                help=_other_paths(key, found[0].value, stage, options[1:], value),
+            )
+            return body
         if not found or len(options) != 1:
             problem = f"`{key}` is not in this section" if not found else "a path has at most three parts"
             report.error("bad-override", problem, span, "nothing to set here", help=f"--set train.{key}=...")
@@ -157,6 +167,27 @@ def _setter(
         return replace(body, lines=tuple(changed if old is found[0] else old for old in body.lines))
 
     return edit
+
+
+def _stage(flow: tree.Flow, word: str) -> tree.Stage | None:
+    """The stage of a flow that is called so."""
+    stages = flow.stages if isinstance(flow, tree.Then) else (flow,)
+    return next((stage for stage in stages if isinstance(stage, tree.Stage) and str(stage.path) == word), None)
+
+
+def _other_paths(key: str, flow: tree.Flow, stage: tree.Stage, options: list[str], value: tree.Flow) -> str:
+    """What to set in place of an option of a stage: that of the first stage, or the flow as a whole."""
+    args = stage.args or ()
+    option = options[0] if options else "length"
+    first = option == "length" and bool(args) and not isinstance(args[0], tree.Keyword)
+    given = value.span.text if first or not options else f"{option} = {value.span.text}"
+    kept = [a.span.text for a in args[first:] if not (isinstance(a, tree.Keyword) and a.name.text == option)]
+    written = f"{stage.path}({', '.join([given, *kept])})"
+    text, start = flow.span.text, flow.span.start
+    whole = f"{text[: stage.span.start - start]}{written}{text[stage.span.end - start :]}"
+    as_a_whole = f"--set {quote(f'train.{key}={whole}')}"
+    begins = stage is (flow.stages[0] if isinstance(flow, tree.Then) else flow)
+    return f"--set train.{key}.{option}={value.span.text}, or {as_a_whole}" if begins else as_a_whole
 
 
 def _with_option(flow: tree.Flow, option: str, value: tree.Flow, span: tree.Span, report: Report) -> tree.Flow:

@@ -158,11 +158,11 @@ def _require_every_class(field: Field, training: NDArray, name: str, file: str) 
     there = np.bincount(training, minlength=field.classes)
     if there.all():
         return
-    missing = int(there.argmin())
+    missing, some = int(there.argmin()), int((there > 0).sum())
     what = f"{missing}" if field.names is None else f"{field.names[missing]!r}"
     raise DataError(
         f'no row of the training part of {file} has the class {what} of "{name}": nothing can be learned of it',
-        f"give it rows, a larger part in `split`, or write `classes = {int((there > 0).sum())}` without it",
+        "give it rows, or a larger part in `split`" + (f"; without it write `classes = {some}`" if some > 1 else ""),
     )
 
 
