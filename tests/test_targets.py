@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +122,6 @@ class Targets(Split):
 
 
 def asking(repo: Path, takes: str) -> Settings:
-    import json
-    from dataclasses import replace
-
     known = read_settings(json.loads((repo / "tests/golden/digits.json").read_text()))
     return replace(known, targets=(Target("the_loss", "out", "y", takes),))  # type: ignore[arg-type]
 
@@ -138,6 +137,14 @@ def test_a_batch_is_refused_for_what_it_holds(repo: Path, takes: str, fits: list
         with pytest.raises(Refused, match=r"and the field y holds 7.5 \(example 3\)") as fault:
             split.batch(0, torch.tensor([1, 3]))
         assert fault.value.help
+
+
+def test_pictures_that_are_drawn_again_are_not_normalized(repo: Path) -> None:
+    data = Data(Targets([-0.5]), None, {"y": Field("float", ())})
+    data.train.y = data.train.y.reshape(1, 1, 1, 1)  # type: ignore[attr-defined]
+    with pytest.raises(Refused) as fault:
+        watched(asking(repo, "unit"), data).train.batch(0, torch.tensor([0]))
+    assert fault.value.help.startswith("pictures lie from 0 to 1 until `normalize` moves them")
 
 
 def test_data_is_left_alone_where_any_number_will_do(repo: Path) -> None:

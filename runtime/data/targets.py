@@ -95,5 +95,7 @@ def _unfit(target: Target, numbers: Tensor, ids: Tensor, ignore: int | None) -> 
     value, example = numbers[row][~fits[row]].flatten()[0].item(), int(ids[row])
     shown = f"{value:.6g}" if isinstance(value, float) else str(value)
     taken, help = _TAKEN[target.takes]
+    if target.takes == "unit" and numbers.dim() == 4:
+        help = "pictures lie from 0 to 1 until `normalize` moves them; for numbers of any size there is `mse`"
     facts = f"{target.word} takes {taken}, and the field {target.field} holds {shown} (example {example:,})"
     return facts, help.format(field=target.field)
