@@ -170,6 +170,11 @@ def _analyse(
                     from .training.factors import check_factors  # most recipes have one rate
 
                     check_factors(plan.rates, [weight.key for weight in weights(built.graph)], report)
+                if plan is not None and plan.phases and built.graph is not None:
+                    from .training.phases import check_updated
+
+                    made = {weight.key: weight.tied_to or weight.key for weight in weights(built.graph)}
+                    check_updated(plan.phases, plan.freeze, plan.rates, made, report)
                 if built.graph is not None and not parameter_count(built.graph):
                     _nothing_to_train(train.model, report)
     untried.check(report)

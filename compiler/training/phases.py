@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...grammar import tree
 from ...grammar.frozen import Frozen
@@ -16,10 +17,13 @@ from ..semantics.report import Report
 from .calls import Chosen, choose, read_call
 from .language import OPTIMIZERS
 from .lines import Lines, Section, read_phase_lines, such_as
-from .modules import ModuleName, check_modules, names_of_modules
+from .modules import ModuleName, check_modules, frozen_path, names_of_modules
 from .names import Names
 from .objective import Objective, one_ignored, read_loss, terms
 from .optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from .factors import Factor
 
 _EXAMPLES = {"loss": "loss = mse(score, 1)", "optimizer": "optimizer = Adam(lr = 2e-4)"}
 
@@ -65,6 +69,41 @@ def read_phases(section: Section, names: Names, report: Report) -> tuple[Phase, 
         message = "every phase has an optimizer of its own: this one is never used"
         report.error("conflict", message, lines["optimizer"].span, "never used", help="take it out")
     return found
+
+
+def check_updated(
+    phases: Sequence[Phase],
+    freeze: Sequence[ModuleName],
+    rates: Sequence[Factor],
+    weights: Mapping[str, str],
+    report: Report,
+) -> None:
+    """Warns of weights that no phase updates, and that are not frozen. `weights` has the key of each, and the key under
+    which it is made: a shared weight has several."""
+    names = [name for phase in phases for name in phase.update]
+    updated = {made for key, made in weights.items() if any(name.matches(key) for name in names)}
+    left = {made for made in weights.values() if made not in updated and not frozen_path(made, freeze, rates)}
+    if not left:
+        return
+    learned = [key for key, made in weights.items() if made not in left]
+    paths = list(dict.fromkeys(_outermost(key, learned) for key, made in weights.items() if made in left))
+    listed = ", ".join(f"`{path}`" for path in paths[:4]) + (" and more" if len(paths) > 4 else "")
+    modules = ", ".join(path for path in paths[:4] if "." not in path or path not in weights)
+    report.error(
+        "never-updated",
+        f"no phase updates {listed}: {'it stays' if len(paths) == 1 else 'they stay'} as at the beginning",
+        names[0].span.to(names[-1].span) if len(phases) == 1 else phases[-1].update[0].span,
+        "not here" if len(phases) == 1 else "neither here, nor in the phases before",
+        help="add what learns to an `update`" + (f", or write `freeze = [{modules}]`" if modules else ""),
+        severity="warning",
+    )
+
+
+def _outermost(key: str, learned: Sequence[str]) -> str:
+    """The path of the largest module that holds a weight, and none of those that learn."""
+    levels = key.split(".")
+    paths = (".".join(levels[:depth]) for depth in range(1, len(levels)))
+    return next((path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in learned)), key)
 
 
 def _check_method(phase: tree.Name, names: Names, report: Report) -> None:
