@@ -11,6 +11,7 @@ from typing import Any
 from .. import __version__
 from ..grammar.source import Source
 from ..runtime.errors import Refused
+from ..runtime.table_columns import Columns, columns_from_json
 
 FILE = "resolved.json"
 SPEC = "spec.dlspec"
@@ -20,7 +21,8 @@ SCHEMA = 1
 @dataclass(frozen=True)
 class Record:
     """`name` is the spec's file name without its folder; `tokenizer` the text it was kept as; `classes` the names of
-    what an output scores. Both were found in the data, which a trained model has to do without.
+    what an output scores; `columns` those of a table that an input is made of. All three were found in the data, which
+    a trained model has to do without.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Record:
     settings: Mapping[str, Any]
     tokenizer: str | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[str, Columns] = field(default_factory=dict)
     version: str = __version__
     imports: Mapping[str, str] = field(default_factory=dict)
     """The texts of the files that the spec imports."""
@@ -59,6 +62,7 @@ class Record:
             "tokenizer": self.tokenizer,
             "python": self.python,
             "classes": {output: list(names) for output, names in self.classes.items()},
+            "columns": {name: made.to_json() for name, made in self.columns.items()},
             "tiles": dict(self.tiles),
         }
         return {SPEC: self.text, FILE: json.dumps(stored, indent=2, ensure_ascii=False) + "\n"}
@@ -79,6 +83,7 @@ def read_record(texts: Mapping[str, str]) -> Record:
                 settings=stored["settings"],
                 tokenizer=stored["tokenizer"],
                 classes={output: tuple(names) for output, names in stored["classes"].items()},
+                columns={name: columns_from_json(made) for name, made in stored["columns"].items()},
                 version=stored["dlspec"],
                 tiles=stored.get("tiles", {}),
             )

@@ -67,6 +67,7 @@ def prepare_training(
     from ..runtime import next_run_path
     from ..runtime.metadata import class_names
     from ..runtime.rundir import require_new
+    from ..runtime.table_columns import columns_of
 
     program = program_of(artefact)
     place = run or next_run_path(program.name)
@@ -82,6 +83,7 @@ def prepare_training(
         settings=program.settings,
         tokenizer=data.tokenizer.to_json() if data.tokenizer is not None else None,
         classes=class_names(program.options, data.fields),
+        columns=columns_of(program.options, data.fields),
     )
     warnings = tuple(d for d in artefact.diagnostics if d.severity == "warning")
     without = {**artefact.without_kernels, **_in_float32(artefact, program)}

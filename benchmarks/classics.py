@@ -3,7 +3,7 @@
     python benchmarks/classics.py [--only NAME ...] [--fashion FOLDER] [--threads N] [--record] [--quick]
 
 Fashion-MNIST (Xiao et al. 2017) is read from its four IDX files; Debian's package dataset-fashion-mnist has them, and
-and figures of its README are the published ones. Digits are scikit-learn's, and tasks make their own
+figures of its README are the published ones. Digits are scikit-learn's, and tasks make their own
 examples. Where something is not reached the exit code is 1.
 """
 

@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         required=True,
         metavar="FILE",
         type=Path,
-        help="a .npy, .npz, .json or picture, or lines to translate as .txt",
+        help="a .npy, .npz, .json or picture; rows of a table as .csv, .jsonl or .parquet; lines to translate as .txt",
     )
 
 

@@ -42,8 +42,9 @@ def _nodes(root: tree.Node) -> Iterator[str]:
 
 def resolved_text(analysis: Analysis) -> str:
     """Constants with their values, and what has a name."""
+    from ..compiler.semantics.arithmetic import spell
     from ..compiler.semantics.evaluate import NONE, Recipe
-    from ..compiler.semantics.number import Reference, spell, written
+    from ..compiler.semantics.number import Reference, written
 
     spec = analysis.spec
     assert spec is not None

@@ -14,6 +14,7 @@ from .dims import symbols_of
 from .errors import Refused
 from .picture_steps import STEPS, Preparation
 from .settings import Port, Settings
+from .table_columns import Columns, columns_from_json
 from .text import Tokenizer, tokenizer_from_json
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ FORMAT = "1"
 @dataclass(frozen=True)
 class Metadata:
     """`limits` are the largest sizes of symbols, `least` the smallest where those are more than 1; `classes` maps an
-    output that scores classes to what its entries stand for; `pictures` is what is done to a picture before it is fed.
+    output that scores classes to what its entries stand for; `pictures` is what is done to a picture before it is fed;
+    `columns` says of which columns of a table an input is made, where the model learned from one.
     """
 
     version: str
@@ -37,13 +39,15 @@ class Metadata:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
     pictures: Preparation | None = None
+    columns: Mapping[str, Columns] = field(default_factory=dict)
 
     def of_ports(self, names: Collection[str]) -> Metadata:
         """The same of a file that has only these inputs and outputs."""
         inputs = tuple(port for port in self.inputs if port.name in names)
         outputs = tuple(port for port in self.outputs if port.name in names)
         classes = {output: listed for output, listed in self.classes.items() if output in names}
-        return replace(self, inputs=inputs, outputs=outputs, classes=classes)
+        columns = {name: made for name, made in self.columns.items() if name in names}
+        return replace(self, inputs=inputs, outputs=outputs, classes=classes, columns=columns)
 
 
 def class_names(settings: Settings, fields: Mapping[str, Field]) -> dict[str, tuple[str, ...]]:
@@ -70,6 +74,10 @@ def write_metadata(metadata: Metadata) -> dict[str, str]:
         entries["dlspec.classes"] = json.dumps(dict(metadata.classes), ensure_ascii=False)
     if metadata.pictures:
         entries["dlspec.pictures"] = json.dumps(asdict(metadata.pictures))
+    if metadata.columns:
+        entries["dlspec.columns"] = json.dumps(
+            {name: made.to_json() for name, made in metadata.columns.items()}, ensure_ascii=False
+        )
     return entries
 
 
@@ -89,6 +97,7 @@ def read_metadata(entries: Mapping[str, str], name: str) -> Metadata:
     try:
         inputs, outputs = json.loads(entries["dlspec.inputs"]), json.loads(entries["dlspec.outputs"])
         stored_classes = json.loads(entries.get("dlspec.classes", "{}"))
+        stored_columns = json.loads(entries.get("dlspec.columns", "{}"))
         return Metadata(
             version=entries["dlspec.version"],
             spec_sha256=entries["dlspec.spec_sha256"],
@@ -99,6 +108,7 @@ def read_metadata(entries: Mapping[str, str], name: str) -> Metadata:
             tokenizer=tokenizer_from_json(entries["dlspec.tokenizer"]) if "dlspec.tokenizer" in entries else None,
             classes={output: tuple(names) for output, names in stored_classes.items()},
             pictures=_preparation(json.loads(entries["dlspec.pictures"])) if "dlspec.pictures" in entries else None,
+            columns={name: columns_from_json(made) for name, made in stored_columns.items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"what {name} says about itself is damaged: {error!r}", "Export it again.") from None

@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 from .errors import Refused
 from .given_file import require_file
 from .metadata import Metadata
-from .picture_file import SUFFIXES, decode_picture
+from .picture_file import SUFFIXES as PICTURES
+from .picture_file import decode_picture
 from .picture_steps import Preparation, Step, apply
 from .session import Arrays, Session, fitted, shown
 from .settings import Port
+from .table_inputs import SUFFIXES as TABLES
+from .table_inputs import inputs_of_rows, named_columns, read_rows
 
 TEXT = ".txt"
 AT_ONCE = 64
 
 
 def read_examples(path: Path, metadata: Metadata) -> Arrays:
-    """The inputs in a file: .npy, .npz, .json or a picture; one example, or several along the first axis.
+    """The inputs in a file: .npy, .npz, .json or a picture; one example, or several along the first axis. Rows of a
+    .csv, .jsonl or .parquet, and rows of a .json that name their cells, are for models that learned from a table.
 
     A picture is scaled, cut and normalized as those are that the model was measured on; arrays are what it takes.
     Raises Refused for a file that is none of these, or does not fit the inputs of the model.
@@ -35,8 +39,10 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
         feeds = _from_json(path, metadata)
     elif suffix in (".npy", ".npz"):
         feeds = _from_numpy(path, metadata)
-    elif suffix in SUFFIXES:
+    elif suffix in PICTURES:
         feeds = _from_picture(path, metadata)
+    elif suffix in TABLES and metadata.columns:
+        feeds = read_rows(path, metadata.inputs, metadata.columns)
     else:
         hint = "For text there is `dlspec generate`." if metadata.tokenizer else _rows_help(metadata)
         kinds = ".npy, .npz, .json or a picture" if suffix == TEXT else ".npy, .npz, .json, a picture or lines as .txt"
@@ -86,6 +92,9 @@ def _from_json(path: Path, metadata: Metadata) -> Arrays:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise Refused(f"{path.name} is no JSON: {error}") from None
+    rows = _named_rows(content, metadata)
+    if rows:
+        return inputs_of_rows(rows, path.name, metadata.inputs, metadata.columns)
     if not isinstance(content, dict):
         content = {_only_input(metadata).name: content}
     ports = {port.name: port for port in metadata.inputs}
@@ -98,15 +107,27 @@ def _from_json(path: Path, metadata: Metadata) -> Arrays:
         if arrays[name].dtype.kind not in "fiub":
             wanted = f": {shown(ports[name])} is made of numbers" if name in ports else ""
             named = isinstance(value, list) and any(isinstance(row, dict) for row in value)
-            help = _rows_help(metadata) if named else ""
+            help = _rows_help(metadata) if named or metadata.columns else ""
             raise Refused(f"{name} in {path.name} holds what is no number{wanted}", help)
     if not arrays.keys() & ports.keys() and _rows_help(metadata):
         raise Refused(f"{path.name} has no {metadata.inputs[0].name}, which the model takes", _rows_help(metadata))
     return arrays
 
 
+def _named_rows(content: Any, metadata: Metadata) -> list[dict[str, Any]]:
+    """Rows that name their cells, for a model that learned from a table: a list of objects, or the object of one."""
+    if not metadata.columns:
+        return []
+    if isinstance(content, dict) and not content.keys() & {port.name for port in metadata.inputs}:
+        return [content]
+    rows: list[Any] = content if isinstance(content, list) else []
+    return rows if all(isinstance(row, dict) for row in rows) else []
+
+
 def _rows_help(metadata: Metadata) -> str:
-    """How rows of numbers are written; nothing where a model takes anything else."""
+    """How rows are written; nothing where a model takes anything else."""
+    if metadata.columns:
+        return f"Write the rows as a .csv, with the columns {named_columns(metadata.columns)} in any order."
     if len(metadata.inputs) != 1 or len(metadata.inputs[0].dims) != 2:
         return ""
     (port,) = metadata.inputs

@@ -10,7 +10,8 @@ from dlspec.compiler.ir.graph import Graph
 from dlspec.compiler.ir.least import least_sizes
 from dlspec.compiler.ir.text import graph_text
 from dlspec.compiler.pipeline import analyse
-from dlspec.compiler.semantics.number import Number, Operation, Reference, at_bounds, least, limit, number
+from dlspec.compiler.semantics.bounds import at_bounds, least, limit
+from dlspec.compiler.semantics.number import Number, Operation, Reference, number
 from dlspec.compiler.training.settings import model_settings
 from dlspec.grammar import Source
 

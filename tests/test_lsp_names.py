@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dlspec.compiler.semantics.arithmetic import MATHS
 from dlspec.compiler.semantics.language import COMBINATORS, FUNCTIONS, LAYERS
-from dlspec.compiler.semantics.number import MATHS
 from dlspec.editor.imports import Files
 from dlspec.editor.index import Index
 from dlspec.editor.names import read_names

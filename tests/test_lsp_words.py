@@ -8,9 +8,9 @@ import pytest
 
 from dlspec.compiler.build.defaults import COMBINATOR_OPTIONS, RESIDUAL_OPTIONS
 from dlspec.compiler.layers import registry
+from dlspec.compiler.semantics.arithmetic import MATHS
 from dlspec.compiler.semantics.combinators import ENTRIES
 from dlspec.compiler.semantics.language import COMBINATORS, TRAIN_KEYS
-from dlspec.compiler.semantics.number import MATHS
 from dlspec.compiler.training.key_pages import KEY_PAGES, ONLY_PHASES
 from dlspec.editor.documentation import Page, calls, calls_of_key, key, layer, layer_words, maths
 from dlspec.grammar import Source, parse

@@ -1,4 +1,4 @@
-"""F1, the area under the curve and the explained variance of a whole set, against scikit-learn's."""
+"""Accuracy of one score, F1, area under the curve and explained variance of a whole set, against scikit-learn's."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score, r2_score, roc_auc_score
-from training_cases import TEXT, recipe_of
+from sklearn.metrics import accuracy_score, f1_score, r2_score, roc_auc_score
+from training_cases import TABLE, TEXT, recipe_of
 
 SCORES = "dlspec 1\nmodel Net: (x: [B, 4]) -> (output: [B, 4]) {\n  Linear(4)\n}\n"
 GRID = "dlspec 1\nmodel Net: (x: [B, 4, 2, 3]) -> (output: [B, 4, 2, 3]) {\n  relu\n}\n"
+ONE_A_TOKEN = """\
+dlspec 1
+vocab = 8
+model Tagger: (tokens: int[B, T]) -> (score: [B, T]) {
+  Embedding(vocab, 1) -> mean(over = -1)
+}
+"""
 WORDS = {"data": 'tokens("a.bin", 8)'}
 
 
@@ -64,6 +71,37 @@ def test_f1_of_words_and_of_pictures() -> None:
     found = whole_set(recipe_of("table", {"metrics": "f1(output, data.y)"}, GRID), said, true)
     wanted = f1_score(true.ravel(), said.argmax(1).ravel(), average="macro")
     assert found == {"f1": pytest.approx(wanted, rel=1e-6)}
+
+
+@pytest.mark.parametrize(("above", "kind"), [("0", "float"), ("0.5", "float"), ("-1", "int")])
+def test_one_score_for_each_entry(above: str, kind: str) -> None:
+    """What is true is 1 in the field of a file, and 0 or -1 else, with or without an axis of its own."""
+    said, true = numbers(60, 1), classes(2, 60)
+    metrics = f"[accuracy(output, data.y, above = {above}), f1(output, data.y, above = {above})]"
+    recipe = recipe_of("table", {"metrics": metrics}, TABLE)
+    predicted = said[:, 0] > float(above)
+    field = (true * 2 - 1).astype(np.int64) if kind == "int" else true.astype(np.float32)
+    assert whole_set(recipe, said, field) == {"f1": pytest.approx(f1_score(true, predicted), rel=1e-12)}
+    found = recipe.metrics(torch.from_numpy(said), torch.from_numpy(field))
+    assert found["accuracy"].item() == pytest.approx(accuracy_score(true, predicted), rel=1e-6)
+
+
+def test_one_score_for_each_entry_that_counts() -> None:
+    """Of tokens that are hidden a score each, and nothing of the rest."""
+    said, hidden = numbers(9, 5), classes(2, 9, 5)
+    hidden[3:6, 2:] = -100
+    counted = hidden != -100
+    changes: dict[str, str | None] = {
+        "data": 'tokens("a.bin", 8) -> mask_tokens(15%)',
+        "loss": "mse(score, data.targets)",
+        "metrics": "[accuracy(score, data.targets, above = 0.2), f1(score, data.targets, above = 0.2)]",
+    }
+    recipe = recipe_of("text", changes, ONE_A_TOKEN)
+    wanted = f1_score(hidden[counted], said[counted] > 0.2)
+    assert whole_set(recipe, said, hidden) == {"f1": pytest.approx(wanted, rel=1e-12)}
+    found = recipe.metrics(torch.from_numpy(said), torch.from_numpy(hidden))
+    wanted = accuracy_score(hidden[counted], said[counted] > 0.2)
+    assert found["accuracy"].item() == pytest.approx(wanted, rel=1e-6)
 
 
 def test_auroc_of_scores_some_of_which_are_equal() -> None:

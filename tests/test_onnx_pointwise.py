@@ -30,7 +30,8 @@ from dlspec.compiler.ir.graph import (
     UnitModule,
     Value,
 )
-from dlspec.compiler.semantics.number import COMPARISONS, Operation, Reference, number
+from dlspec.compiler.semantics.arithmetic import COMPARISONS
+from dlspec.compiler.semantics.number import Operation, Reference, number
 from dlspec.compiler.semantics.tensor import DType, Tensor, broadcast
 
 B, T = Reference("B", "open"), Reference("T", "open")

@@ -54,6 +54,34 @@ def test_a_class_by_its_name(rows: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert [output["logits"]["class"] for output in outputs] == list(KINDS)
 
 
+def test_rows_by_the_names_of_their_columns(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "kind.dlspec", "--run", "run", "--quiet"]) == 0
+    assert main(["export", "run", "-o", "models", "--quiet"]) == 0
+    (rows / "asked.csv").write_text("width,length\n" + "".join(f"{w},{n}\n" for n, w in KINDS.values()))
+    (rows / "rows.csv").unlink()
+    capsys.readouterr()
+    for model in ("run", "models/kind.onnx"):
+        assert main(["predict", model, "--input", "asked.csv"]) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert [line.split()[2] for line in said] == list(KINDS)
+
+
+def test_yes_or_no(rows: Path) -> None:
+    """One score for each row, against a column of 1 and 0."""
+    text = (rows / "rows.csv").read_text()
+    for kind, answer in (("reed", "1"), ("moss", "0"), ("fern", "0"), ("kind", "is_reed")):
+        text = text.replace(f"{kind},", f"{answer},")
+    (rows / "rows.csv").write_text(text)
+    spec = SPEC.replace("(logits: [B, 3])", "(score: [B])").replace("Linear(3)", "Linear(1) -> reshape([B])")
+    spec = spec.replace('"kind", classes = 3', '"is_reed"')
+    spec = spec.replace("cross_entropy(logits,", "binary_cross_entropy_with_logits(score,")
+    spec = spec.replace("[accuracy(logits, data.target)]", "[accuracy(score, data.target, above = 0)]")
+    (rows / "kind.dlspec").write_text(spec)
+    assert main(["train", "kind.dlspec", "--run", "run", "--quiet"]) == 0
+    last = json.loads((rows / "run/metrics.jsonl").read_text().splitlines()[-1])
+    assert last["accuracy"] == 1.0
+
+
 def test_a_restart_changes_nothing(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify-resume", "kind.dlspec", "--steps", "12", "--set", "train.validate=every(5)"]) == 0
     assert "equal bit by bit" in capsys.readouterr().out

@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from ..ir.graph import Graph, Unit
 from ..ir.least import least_sizes
-from ..semantics.number import Number, limit, opened, value_at, written
+from ..semantics.bounds import limit, value_at
+from ..semantics.number import Number, opened, written
 from ..semantics.tensor import Tensor
 
 

@@ -11,10 +11,11 @@ from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..ir.graph import Value
 from ..options import BadOptions, OptionSet
+from ..semantics.arithmetic import spell
 from ..semantics.evaluate import FAULT, Scope, evaluate
 from ..semantics.language import OPTION_SPELLINGS
 from ..semantics.nearest import nearest
-from ..semantics.number import spell, written
+from ..semantics.number import written
 from ..semantics.report import Report
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import Literal
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
+from ..semantics.arithmetic import COMPARISONS, spell
 from ..semantics.evaluate import FAULT, evaluate, is_number
-from ..semantics.number import COMPARISONS, Number, is_whole, number, operation, references, spell, whole
+from ..semantics.number import Number, is_whole, number, operation, references, whole
 from ..semantics.report import Report, Unheard
 from .env import Env
 

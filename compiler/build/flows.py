@@ -10,9 +10,10 @@ from ...grammar.source import Span
 from ..ir.graph import Value
 from ..layers.registry import stem
 from ..semantics import language
+from ..semantics.arithmetic import MATHS
 from ..semantics.evaluate import FAULT, NONE, Recipe, evaluate, is_number
 from ..semantics.nearest import nearest
-from ..semantics.number import MATHS, Number, Reference
+from ..semantics.number import Number, Reference
 from ..semantics.tensor import UNKNOWN
 from . import (
     blocks,

@@ -7,8 +7,8 @@ from dataclasses import replace
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..ir.graph import Value
+from ..semantics.arithmetic import MATHS
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
-from ..semantics.number import MATHS
 from ..semantics.tensor import Tensor
 from . import flows
 from .context import Branches, Context, Flowing, NamedBranches, Opened

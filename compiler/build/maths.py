@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..ir.graph import Value
-from ..semantics.number import Number, NumberError, arguments_of, operation
+from ..semantics.arithmetic import NumberError, arguments_of
+from ..semantics.number import Number, operation
 from . import flows
 from .context import Context, Flowing
 from .pointwise import apply

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from ...grammar import tree
 from ..ir.graph import Pointwise, Value
+from ..semantics.arithmetic import COMPARISONS
 from ..semantics.evaluate import FAULT, evaluate, is_number
-from ..semantics.number import COMPARISONS, Number
+from ..semantics.number import Number
 from ..semantics.tensor import DType, Tensor, TypeFault, broadcast
 from .context import Context, Flowing
 

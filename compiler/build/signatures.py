@@ -9,24 +9,11 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..ir.graph import Value
+from ..semantics.arithmetic import NumberError, spell
+from ..semantics.bounds import at_bounds, least, limit
 from ..semantics.evaluate import FAULT, evaluate, is_number
 from ..semantics.nearest import nearest
-from ..semantics.number import (
-    Number,
-    NumberError,
-    Operation,
-    Reference,
-    at_bounds,
-    divides,
-    equal,
-    least,
-    limit,
-    opened,
-    operation,
-    spell,
-    whole,
-    written,
-)
+from ..semantics.number import Number, Operation, Reference, divides, equal, opened, operation, whole, written
 from ..semantics.report import Report
 from ..semantics.tensor import UNKNOWN, DType, Tensor, Type
 from .arguments import show_value

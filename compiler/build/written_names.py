@@ -13,10 +13,10 @@ from ...grammar.source import Span
 from ..ir.graph import Value
 from ..layers import registry
 from ..layers.options import AXES, INITIAL
+from ..semantics.arithmetic import MATHS
 from ..semantics.evaluate import FAULT
 from ..semantics.language import COMBINATORS, IDENTITY, SPELLINGS, functions, is_library, layers
 from ..semantics.nearest import nearest
-from ..semantics.number import MATHS
 from ..semantics.report import Unheard
 from . import residuals
 from .arguments import all_of, given_arguments, given_to_layer, option_meant, words_of

@@ -12,8 +12,9 @@ from ..layers.score import ScoreFunction
 from ..layers.side import Side
 from ..options import OptionSet
 from ..scalars.expression import ScalarFunction, Variable, substitute
+from ..semantics.arithmetic import spell
 from ..semantics.evaluate import Recipe, is_number
-from ..semantics.number import Atom, Literal, Number, Operation, Reference, polynomial, spell, spelled, written
+from ..semantics.number import Atom, Literal, Number, Operation, Reference, polynomial, spelled, written
 from ..semantics.tensor import Tensor
 from ..training.lengths import Length
 from ..training.measure import Value as Measurable

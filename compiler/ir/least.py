@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from ..semantics.number import Number, opened, value_at, whole
+from ..semantics.bounds import value_at
+from ..semantics.number import Number, opened, whole
 from ..semantics.tensor import Tensor
 from .graph import Copies, Experts, Graph, Module, Momentum, Node, Unit, UnitModule, regions
 

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from ..layers.base import Layer
 from ..layers.score import ScoreFunction
 from ..layers.side import Side
+from ..semantics.arithmetic import MATHS
 from ..semantics.evaluate import is_number
-from ..semantics.number import MATHS, Number, written
+from ..semantics.number import Number, written
 from ..semantics.tensor import Type
 from .graph import (
     Apply,

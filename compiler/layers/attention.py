@@ -5,19 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.number import (
-    Number,
-    Operation,
-    Reference,
-    divides,
-    equal,
-    limit,
-    number,
-    operation,
-    product,
-    spell,
-    written,
-)
+from ..semantics.arithmetic import spell
+from ..semantics.bounds import limit
+from ..semantics.number import Number, Operation, Reference, divides, equal, number, operation, product, written
 from ..semantics.tensor import Tensor, same
 from . import held
 from .base import NOTHING, Code, Layer, Parameter, ShapeFault

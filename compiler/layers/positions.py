@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..semantics.number import limit, spell, written
+from ..semantics.arithmetic import spell
+from ..semantics.bounds import limit
+from ..semantics.number import written
 from ..semantics.tensor import Tensor
 from .base import Code, Layer, Parameter, ShapeFault
 from .kept import Gives

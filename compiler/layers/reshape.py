@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from ..semantics.arithmetic import spell
 from ..semantics.number import (
     Literal,
     Number,
@@ -15,7 +16,6 @@ from ..semantics.number import (
     number,
     operation,
     product,
-    spell,
     whole,
     written,
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..semantics.number import Number, Reference, at_bounds, limit, number, spell, whole, written
+from ..semantics.arithmetic import spell
+from ..semantics.bounds import at_bounds, limit
+from ..semantics.number import Number, Reference, number, whole, written
 from ..semantics.tensor import Tensor
 from .base import Code, ShapeFault
 

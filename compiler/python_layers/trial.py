@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...grammar.source import Source
-from ..semantics.number import Number, Reference, value_at
+from ..semantics.bounds import value_at
+from ..semantics.number import Number, Reference
 from ..semantics.tensor import Tensor
 from .execute import PythonFault, faults_of
 

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..semantics.number import COMPARISONS, Number, number, references
+from ..semantics.arithmetic import COMPARISONS
+from ..semantics.number import Number, number, references
 
 
 @dataclass(frozen=True)

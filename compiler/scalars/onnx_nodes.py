@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from ..semantics.number import COMPARISONS, real
+from ..semantics.arithmetic import COMPARISONS
+from ..semantics.number import real
 from ..semantics.tensor import Tensor, broadcast
 from .activations import definition
 from .expression import Compute, Constant, Expression, Variable, compute, inlined, variables

@@ -11,7 +11,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..semantics.number import COMPARISONS, Number, Reference, spell, spelled
+from ..semantics.arithmetic import COMPARISONS, spell
+from ..semantics.number import Number, Reference, spelled
 from .activations import ACTIVATIONS, definition
 from .expression import Call, Compute, Constant, Expression, Variable, applied
 

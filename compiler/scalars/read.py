@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...grammar import tree
 from ...grammar.source import Span
+from ..semantics.arithmetic import COMPARISONS, MATHS, NumberError, apply
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.language import is_library
 from ..semantics.nearest import nearest
-from ..semantics.number import COMPARISONS, MATHS, Number, NumberError, apply, number, operation
+from ..semantics.number import Number, number, operation
 from ..semantics.report import Report
 from . import refusals
 from .activations import OPTIONS, activation

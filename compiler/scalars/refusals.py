@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
+from ..semantics.arithmetic import MATHS
 from ..semantics.language import is_library
-from ..semantics.number import MATHS
 from ..semantics.report import Report
 from .size import DEEPEST, LARGEST, Size
 

@@ -13,7 +13,8 @@ where constants were rounded one by one before.
 
 from __future__ import annotations
 
-from ..semantics.number import MATHS, Literal, NumberError, apply, number, operation, references
+from ..semantics.arithmetic import MATHS, NumberError, apply
+from ..semantics.number import Literal, number, operation, references
 from .expression import ONE, Compute, Constant, Expression, has_value, is_truth, rebuilt
 
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^", "neg"}) | MATHS

@@ -9,20 +9,10 @@ from typing import Any, Protocol, TypeGuard
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
+from .arithmetic import COMPARISONS, MATHS, NumberError, arguments_of, exact_value
 from .language import is_library, layers
 from .nearest import nearest
-from .number import (
-    COMPARISONS,
-    MATHS,
-    Literal,
-    Number,
-    NumberError,
-    Operation,
-    Reference,
-    arguments_of,
-    exact_value,
-    operation,
-)
+from .number import Literal, Number, Operation, Reference, operation
 from .report import Report
 
 

@@ -3,9 +3,6 @@
 `4 * dim` is an `Operation` over a `Literal` and a `Reference`; its value is 3072 where `dim` is 768, and it is
 printed as it was written, in messages and in emitted code. A dim that is known only at run time (`T`) has no value;
 two such numbers are equal where their polynomials over the open dims are.
-
-Values are exact: whole numbers and decimal fractions are `Fraction`s (0.1 * 6e-4 is 6e-5), floats appear only where a
-power or a function leaves the rationals.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ from functools import cached_property, reduce
 from typing import Literal as Choice
 from typing import TypeAlias
 
-Value: TypeAlias = Fraction | float
+from .arithmetic import MATHS, OPERATIONS, NumberError, Value, apply, exact_value, spell, too_large
 
 # A polynomial over atoms: {monomial: coefficient}, a monomial being a sorted tuple of atoms.
 Polynomial: TypeAlias = Mapping[tuple["Atom", ...], Fraction]
@@ -96,39 +93,10 @@ class Operation:
 Number: TypeAlias = Literal | Reference | Operation
 
 
-_MOST_BITS = 1024
-"""A number as long as this is larger than a float can be."""
-
-
-class NumberError(ValueError):
-    """A number that cannot be worked out: a division by zero, the logarithm of a negative number."""
-
-
 def number(value: int | float | Fraction) -> Literal:
     """A number that nobody wrote, such as the width that `flatten` finds."""
     exact = value if isinstance(value, Fraction) else exact_value(value)
     return Literal(spell(exact), exact)
-
-
-def exact_value(value: int | float) -> Value:
-    """Exactly what the shortest spelling of the number says."""
-    return Fraction(value) if isinstance(value, int) or value == int(value) else Fraction(repr(value))
-
-
-def spell(value: Value) -> str:
-    """The shortest Python spelling: `64`, `0.1`, `6e-5`."""
-    if isinstance(value, Fraction) and value.denominator == 1:
-        return str(value.numerator)
-    text = repr(float(value))
-    if "e" not in text:
-        if not text.startswith("0.000"):
-            return text
-        text = f"{float(value):.16e}"
-        mantissa, exponent = text.split("e")
-        text = f"{float(mantissa):.15g}e{exponent}"
-    mantissa, exponent = text.split("e")
-    mantissa = mantissa.removesuffix(".0")
-    return f"{mantissa}e{int(exponent)}"
 
 
 def is_whole(n: Number) -> bool:
@@ -147,98 +115,11 @@ def real(n: Number) -> float:
     return float(n.value)
 
 
-def _power(a: Value, b: Value) -> Value:
-    if isinstance(a, Fraction) and isinstance(b, Fraction) and b.denominator == 1 and abs(b) <= 64:
-        return a ** int(b)
-    result = float(a) ** float(b)
-    if isinstance(result, complex):
-        raise NumberError("a fractional power of a negative number")
-    return result
-
-
-def _round_up(a: Value, b: Value) -> Value:
-    return Fraction(math.ceil(a / b)) * Fraction(b)
-
-
-_APPLY: dict[str, Callable[..., Value]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: Fraction(a // b),
-    "%": lambda a, b: a % b,
-    "^": _power,
-    "neg": lambda a: -a,
-    "==": lambda a, b: Fraction(a == b),
-    "!=": lambda a, b: Fraction(a != b),
-    "<": lambda a, b: Fraction(a < b),
-    "<=": lambda a, b: Fraction(a <= b),
-    ">": lambda a, b: Fraction(a > b),
-    ">=": lambda a, b: Fraction(a >= b),
-    "sqrt": lambda a: _power(a, Fraction(1, 2)),
-    "exp": lambda a: math.exp(a),
-    "log": lambda a: math.log(a),
-    "sin": lambda a: math.sin(a),
-    "cos": lambda a: math.cos(a),
-    "abs": lambda a: abs(a),
-    "min": lambda *a: min(a),
-    "max": lambda *a: max(a),
-    "floor": lambda a: Fraction(math.floor(a)),
-    "ceil": lambda a: Fraction(math.ceil(a)),
-    "round_up": _round_up,
-}
-
-MATHS = frozenset({"sqrt", "exp", "log", "sin", "cos", "abs", "min", "max", "floor", "ceil", "round_up"})
-
-
-def arguments_of(word: str) -> tuple[str, str]:
-    """What a mathematical function takes, in words, and an example."""
-    match word:
-        case "min" | "max":
-            return "two arguments or more", f"{word}(a, b)"
-        case "round_up":
-            return "two arguments", "round_up(dim, 64)"
-    return "one argument", f"{word}(dim)"
-
-
-COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
-
-
-def apply(operator: str, *values: Value) -> Value:
-    """The exact value of an operation on known values. Raises NumberError."""
-    try:
-        result = _APPLY[operator](*values)
-    except ZeroDivisionError:
-        raise NumberError("a division by zero") from None
-    except OverflowError:
-        raise NumberError(f"the result of {operator} is too large") from None
-    except ValueError as error:
-        raise NumberError(f"{operator} has no value here ({error})") from None
-    if isinstance(result, Fraction):
-        return _rounded(result)
-    if math.isfinite(result) and result == int(result):
-        return Fraction(int(result))
-    return result
-
-
-def _rounded(result: Fraction) -> Value:
-    """The result, or the float nearest to one of so many places that nothing could tell the two apart: products of
-    products would have no end of digits."""
-    return result if result.denominator.bit_length() <= 2 * _MOST_BITS or _too_large(result) else float(result)
-
-
-def _too_large(value: Value | None) -> bool:
-    """Whether no float is as large."""
-    if not isinstance(value, Fraction):
-        return False
-    return value.numerator.bit_length() - value.denominator.bit_length() >= _MOST_BITS
-
-
 def operation(operator: str, *operands: Number) -> Operation:
     """An operation as it is written. Raises NumberError, also where the result is the first to be too large: numbers
     that are made of one another from line to line end there. (The sizes that layers make of others have no bound.)"""
     result = Operation(operator, operands)
-    if _too_large(result.value) and not any(_too_large(operand.value) for operand in operands):
+    if too_large(result.value) and not any(too_large(operand.value) for operand in operands):
         raise NumberError(f"the result of {operator} is too large")
     return result
 
@@ -287,7 +168,7 @@ def polynomial(n: Number) -> Polynomial:
 def _over_whole(p: Polynomial) -> tuple[Polynomial, Fraction] | None:
     """`H / 2 + 1` as `H + 2` over 2: a whole polynomial over a whole number; None where a name in it may be no whole
     number."""
-    if any(atom.name in _APPLY and atom.name != "//" for monomial in p for atom in monomial):
+    if any(atom.name in OPERATIONS and atom.name != "//" for monomial in p for atom in monomial):
         return None
     divisor = Fraction(math.lcm(*(c.denominator for c in p.values())))
     return _scaled(p, divisor), divisor
@@ -330,90 +211,6 @@ def divides(divisor: Number, n: Number) -> bool:
     if not divisor.value:
         return False
     return _divides(polynomial(n), Fraction(divisor.value))
-
-
-def limit(n: Number) -> Value | None:
-    """The largest value a number can take at run time, or None where nothing bounds it.
-
-    Of an expression a bound, not always the nearest: its parts are taken to vary each for itself.
-    """
-    return _range(n)[1]
-
-
-def least(n: Number) -> Value | None:
-    """The smallest value a number can take at run time, as `limit`. A dim is 1 at least."""
-    return _range(n)[0]
-
-
-def _range(n: Number) -> tuple[Value | None, Value | None]:
-    if n.value is not None:
-        return n.value, n.value
-    match n:
-        case Reference(target=None, least=low, most=high):
-            return Fraction(1) if low is None else low.value, None if high is None else high.value
-        case Reference(target=Literal() | Reference() | Operation() as target):
-            return _range(target)
-        case Operation("neg", (a,)):
-            low, high = _range(a)
-            return _known("neg", high), _known("neg", low)
-        case Operation("+" | "max" | "min" | "floor" | "ceil" as operator, operands):
-            lows, highs = zip(*map(_range, operands), strict=True)
-            return _known(operator, *lows), _known(operator, *highs)
-        case Operation("-", (a, b)):
-            (low, high), (from_, to) = _range(a), _range(b)
-            return _known("-", low, to), _known("-", high, from_)
-        case Operation("*", (a, b)):
-            (low, high), (from_, to) = _range(a), _range(b)
-            if low is None or from_ is None or low < 0 or from_ < 0:
-                return None, None
-            return low * from_, _known("*", high, to)
-        case Operation("^", (a, b)) if is_whole(b) and b.value >= 0:  # type: ignore[operator]
-            low, high = _range(a)
-            return (None, None) if low is None or low < 0 else (_known("^", low, b.value), _known("^", high, b.value))
-        case Operation("/" | "//" | "round_up" as operator, (a, b)) if b.value is not None and b.value > 0:
-            low, high = _range(a)
-            return _known(operator, low, b.value), _known(operator, high, b.value)
-        case Operation("%", (_, b)) if b.value is not None and b.value > 0:
-            return Fraction(0), b.value
-    return None, None
-
-
-def _known(operator: str, *values: Value | None) -> Value | None:
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return None
-    try:
-        return apply(operator, *known)
-    except NumberError:
-        return None
-
-
-def at_bounds(n: Number, side: Choice["least", "most"]) -> Value | None:
-    """The value where every open dim is as small, or as large, as the inputs let it be; None where they do not say.
-
-    One that a model has to be able to take: unlike `least` and `limit` it is no bound of expressions that fall as a
-    dim grows.
-    """
-
-    def bound(reference: Reference) -> Value | None:
-        found = reference.least if side == "least" else reference.most
-        return None if found is None else found.value
-
-    return value_at(n, bound)
-
-
-def value_at(n: Number, size: Callable[[Reference], Value | None]) -> Value | None:
-    """The value where open dims are as large as `size` says; None where it does not say."""
-    if n.value is not None:
-        return n.value
-    match n:
-        case Reference(target=None):
-            return size(n)
-        case Reference(target=Literal() | Reference() | Operation() as target):
-            return value_at(target, size)
-        case Operation(operator, operands):
-            return _known(operator, *(value_at(operand, size) for operand in operands))
-    raise AssertionError(n)
 
 
 def product(numbers: Iterator[Number] | list[Number] | tuple[Number, ...]) -> Number:

@@ -10,7 +10,7 @@ from ..semantics.number import Reference, equal, valued, whole, written
 from ..semantics.report import Report
 from .calls import choose, read_call
 from .language import Vocabulary
-from .measure import Loss, Measure, Misfit, Value, width
+from .measure import Measure, Misfit, Value, width
 from .names import Names
 
 Kind = TypeVar("Kind", bound=Measure)
@@ -84,7 +84,7 @@ def _fits(measure: Measure, values: tuple[Value, ...], names: Names) -> bool:
     except Misfit as misfit:
         fits = False
         report.error(misfit.code, misfit.message, misfit.place.span, misfit.label, help=misfit.help)
-    if fits and (measure.asks_class(values) if isinstance(measure, Loss) else measure.counts_classes):
+    if fits and measure.asks_class(values):
         fits = _wide_enough(values[0], values[1], names, report)
     if report.diagnostics and pair not in names.told:
         names.told.add(pair)

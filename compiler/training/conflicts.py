@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
-from ..semantics.number import Number, least, limit, spell, whole, written
+from ..semantics.arithmetic import spell
+from ..semantics.bounds import least, limit
+from ..semantics.number import Number, whole, written
 from ..semantics.report import Report
 from ..semantics.tensor import Tensor
 from .cadence import Patience

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
+from ..semantics.arithmetic import spell
 from ..semantics.evaluate import FAULT, Scope, evaluate, is_number
 from ..semantics.number import Literal as Written
-from ..semantics.number import Number, Operation, Reference, is_whole, number, polynomial, spell, whole, written
+from ..semantics.number import Number, Operation, Reference, is_whole, number, polynomial, whole, written
 from ..semantics.report import Report
 
 Unit = Literal["steps", "epochs", "part"]

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, Protocol
 
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
-from ..semantics.number import Number, equal, is_whole, real, spell, whole, written
+from ..semantics.arithmetic import spell
+from ..semantics.number import Number, equal, is_whole, real, whole, written
 from ..semantics.tensor import Tensor, Type
 from .base import Options
 from .source import Field

@@ -25,6 +25,11 @@ class Measured:
     true: Value
     name: str
 
+    @property
+    def asks_class(self) -> bool:
+        """Whether what is true is a class for each row of what is said."""
+        return self.metric.asks_class((self.said, self.true))
+
 
 def read_metrics(flow: tree.Flow, objective: Objective | None, names: Names) -> tuple[Measured, ...] | None:
     """The metrics of a list (or the one that stands without brackets), or None (reported)."""

@@ -9,8 +9,9 @@ from itertools import pairwise
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
+from ..semantics.arithmetic import spell
 from ..semantics.evaluate import Scope
-from ..semantics.number import Literal, Number, spell
+from ..semantics.number import Literal, Number
 from ..semantics.report import Report
 from .calls import Chosen, choose, read_call, resolved
 from .language import SCHEDULES

@@ -9,7 +9,8 @@ from typing import Any
 from ..ir.graph import Graph
 from ..ir.least import least_sizes
 from ..ir.weights import momentum_copies
-from ..semantics.number import is_whole, limit, real, spelled, whole
+from ..semantics.bounds import limit
+from ..semantics.number import is_whole, real, spelled, whole
 from ..semantics.tensor import Tensor
 from .arguments import argument_names
 from .lengths import Length
@@ -199,7 +200,7 @@ def _counts(plan: TrainPlan, ignored: int | None) -> dict[str, Any]:
     for measured in plan.mean_metrics:
         true = measured.true
         field = {"data": true.name, "input": plan.bind.get(true.name)}.get(true.origin)
-        targets = field if measured.metric.counts_classes else None
+        targets = field if measured.asks_class or (measured.metric.masks and true.partial) else None
         found[measured.name] = None if targets is None else {"targets": targets}
         if targets is not None and ignored is not None and true.source in lost:
             found[measured.name] = {"targets": targets, "ignore": ignored}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from ..semantics.number import Literal, Number, Operation, Reference, is_whole, spell, spelled, whole
+from ..semantics.arithmetic import spell
+from ..semantics.number import Literal, Number, Operation, Reference, is_whole, spelled, whole
 
 _PYTHON = re.compile(r"(0|[1-9][0-9]*(_[0-9]+)*|[0-9]+(_[0-9]+)*\.[0-9]+)(e[+-]?[0-9]+)?")
 

@@ -1,8 +1,32 @@
-"""What a model learns from: settings to batches that depend on (seed, epoch, example) and on nothing else."""
+"""What a model learns from: settings to batches that depend on (seed, epoch, example) and on nothing else.
 
-from .check import Message, check_data
-from .dataset import Data, DataError, Field, Split
-from .open import open_data
-from .targets import watched
+Loaded on first use: what reads a table for an exported model does not wait for PyTorch.
+"""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .check import Message, check_data
+    from .dataset import Data, Field, Split
+    from .faults import DataError
+    from .open import open_data
+    from .targets import watched
+
+_HOMES = {
+    **dict.fromkeys(("Message", "check_data"), "check"),
+    **dict.fromkeys(("Data", "Field", "Split"), "dataset"),
+    "DataError": "faults",
+    "open_data": "open",
+    "watched": "targets",
+}
 __all__ = ["Data", "DataError", "Field", "Message", "Split", "check_data", "open_data", "watched"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{home}", __name__), name)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import options
-from .dataset import IGNORED, Data, DataError, Field, Fingerprint, Split
-from .files import FoundFile, find_file, fingerprint_file
+from .dataset import IGNORED, Data, Field, Split
+from .faults import DataError
+from .files import Fingerprint, FoundFile, find_file, fingerprint_file
 from .options import Options
 from .rows import Rows, kept_back
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from . import options
 from .class_folders import Sort, find_class_folders, require_classes
-from .dataset import Data, DataError, Field, Fingerprint, Split
-from .files import FoundFile, read_file
+from .dataset import Data, Field, Split
+from .faults import DataError
+from .files import Fingerprint, FoundFile, read_file
 from .options import Options
 from .resampling import resampled
 from .rows import kept_back

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from .chance import Draws
-from .dataset import DataError, Field
+from .dataset import Field
+from .faults import DataError
 
 Fields = Mapping[str, Field]
 

@@ -26,7 +26,8 @@ from .augmentations.random_resized_crop import RandomResizedCrop
 from .augmentations.random_rotation import RandomRotation
 from .augmentations.two_views import TwoViews
 from .chance import Draws
-from .dataset import Data, DataError, Split
+from .dataset import Data, Split
+from .faults import DataError
 from .flow import Flow
 
 Written = Mapping[str, Any]

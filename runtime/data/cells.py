@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from .dataset import DataError
+from .faults import DataError
 from .files import FoundFile, read_file
 from .utf8 import decoded
 
@@ -108,8 +108,13 @@ def _rows_of_jsonl(file: FoundFile, text: str) -> Cells:
             )
         rows.append(row)
         lines.append(number)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return Cells(file.name, {name: [row.get(name) for row in rows] for name in names}, lines)
+    return cells_of(file.name, rows, lines)
+
+
+def cells_of(name: str, rows: Sequence[Mapping[str, Cell]], lines: Sequence[int], unit: str = "line") -> Cells:
+    """The columns of rows that name their cells; a cell that a row does not name is None."""
+    names = dict.fromkeys(column for row in rows for column in row)
+    return Cells(name, {column: [row.get(column) for row in rows] for column in names}, lines, unit)
 
 
 def _parquet(file: FoundFile) -> Cells:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .dataset import DataError
+from .faults import DataError
 from .files import FoundFile, missing_help, unreadable
 from .options import Options
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cells import Cell, Cells, listed
-from .dataset import DataError
+from .faults import DataError
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 _FILL = "fill it in, or take the row out"
@@ -27,6 +27,16 @@ def numbers(cells: Cells, name: str, words_help: str = "") -> NDArray[np.float64
         raise _no_number(cells, name, column, words_help) from None
     _require_finite(cells, name, found)
     return found
+
+
+def side_by_side(cells: Cells, names: Sequence[str]) -> NDArray[np.float64]:
+    """Columns of numbers, [rows, columns]. Raises DataError, for lists of numbers too."""
+    columns = [numbers(cells, name) for name in names]
+    for name, column in zip(names, columns, strict=True):
+        if column.ndim > 1:
+            message = f'{cells.place(0)}: "{name}" is a list of numbers, and columns side by side are a number each'
+            raise DataError(message, f'take it alone: `features = "{name}"`')
+    return np.stack(columns, 1)
 
 
 def class_numbers(cells: Cells, name: str, classes: int) -> NDArray[np.int64] | None:

@@ -5,24 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
 
 from torch import Tensor
 
-from ..errors import RuntimeFault
 from ..text import Tokenizer, line_of
+from .files import Fingerprint
 
 IGNORED = -100
 """The target that no loss and no metric counts."""
-
-
-class DataError(RuntimeFault):
-    """Data that is missing, damaged or unfit."""
-
-
-class Fingerprint(TypedDict):
-    sha256: str
-    size: int
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from . import options
-from .dataset import Data, DataError, Field
+from .dataset import Data, Field
+from .faults import DataError
 from .files import fingerprint_of
 from .options import Options
 from .rows import Rows, kept_back

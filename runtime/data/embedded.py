@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from . import options
-from .dataset import Data, DataError, Field
+from .dataset import Data, Field
+from .faults import DataError
 from .files import fingerprint_of
 from .options import Options
 from .rows import Rows, kept_back

@@ -9,10 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TypedDict
 
-from .dataset import DataError, Fingerprint
+from .faults import DataError
 
 _CHUNK = 1 << 22
+
+
+class Fingerprint(TypedDict):
+    """What tells a file from another; `size` in bytes."""
+
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True)

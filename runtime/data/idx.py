@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import options
-from .dataset import Data, DataError, Field, Fingerprint, Split
+from .dataset import Data, Field, Split
 from .draws import parts_of, permutation
-from .files import FoundFile, find_file, read_chunks, unreadable
+from .faults import DataError
+from .files import Fingerprint, FoundFile, find_file, read_chunks, unreadable
 from .options import Options
 
 BYTES = 0x08

@@ -19,9 +19,10 @@ from ..picture_file import SUFFIXES, UnreadablePicture, decode_picture, require_
 from . import options
 from .augmentation import Batch, Ragged, stacked, unit
 from .class_folders import Sort, find_class_folders, require_classes
-from .dataset import Data, DataError, Field, Fingerprint, Split
+from .dataset import Data, Field, Split
 from .draws import parts_of, permutation
-from .files import FoundFile, read_file
+from .faults import DataError
+from .files import Fingerprint, FoundFile, read_file
 from .options import Options
 
 KEPT_BYTES = 1 << 30

@@ -10,9 +10,10 @@ from typing import Any
 from .arrays import open_arrays
 from .audio import open_audio
 from .augmented import augmented, require_one_size
-from .dataset import Data, DataError
+from .dataset import Data
 from .digits import open_digits
 from .embedded import LOADERS, open_embedded
+from .faults import DataError
 from .idx import open_idx
 from .images import open_images
 from .options import Options

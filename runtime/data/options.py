@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .dataset import DataError
+from .faults import DataError
 
 Options = Mapping[str, Any]
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..text import Marks, Tokenizer, TokenizerError, marks_of
 from . import options
-from .dataset import IGNORED, Data, DataError, Field, Fingerprint, Split
-from .files import FoundFile, find_files, fingerprint_of, read_file
+from .dataset import IGNORED, Data, Field, Split
+from .faults import DataError
+from .files import Fingerprint, FoundFile, find_files, fingerprint_of, read_file
 from .options import Options
 from .rows import kept_back
 from .tokenizer import make_tokenizer

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .dataset import DataError, Split
+from .dataset import Split
 from .draws import parts_of, permutation
+from .faults import DataError
 
 
 class Rows(Split):

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from . import options
 from .cells import Cells, listed, read_cells
-from .columns import class_numbers, class_words, is_whole, is_words, numbered, numbers
-from .dataset import Data, DataError, Field, Fingerprint
-from .files import find_file, fingerprint_file
+from .columns import class_numbers, class_words, is_whole, is_words, numbered, numbers, side_by_side
+from .dataset import Data, Field
+from .faults import DataError
+from .files import Fingerprint, find_file, fingerprint_file
 from .options import Options
 from .rows import Rows, kept_back
 
@@ -73,7 +74,7 @@ def _as_asked(both: Sequence[Cells], wanted: Wanted) -> tuple[list[Columns], dic
     fields: dict[str, Field] = {}
     if wanted.features is not None:
         for table, cells in zip(tables, both, strict=True):
-            table["features"] = _features(cells, wanted.features).astype(np.float32)
+            table["features"] = _features(cells, wanted.features)
         fields["features"] = Field("float", _same_dims(both, tables, "features"))
     if wanted.target is not None and wanted.classes is None:
         for table, cells in zip(tables, both, strict=True):
@@ -89,15 +90,9 @@ def _as_asked(both: Sequence[Cells], wanted: Wanted) -> tuple[list[Columns], dic
     return tables, fields
 
 
-def _features(cells: Cells, features: tuple[str, ...] | str) -> NDArray[np.float64]:
-    if isinstance(features, str):
-        return numbers(cells, features)
-    columns = [numbers(cells, name) for name in features]
-    for name, column in zip(features, columns, strict=True):
-        if column.ndim > 1:
-            message = f'{cells.place(0)}: "{name}" is a list of numbers, and columns side by side are a number each'
-            raise DataError(message, f'take it alone: `features = "{name}"`')
-    return np.stack(columns, 1)
+def _features(cells: Cells, features: tuple[str, ...] | str) -> NDArray[np.float32]:
+    found = numbers(cells, features) if isinstance(features, str) else side_by_side(cells, features)
+    return found.astype(np.float32)
 
 
 def _classes(both: Sequence[Cells], name: str, classes: int) -> tuple[list[NDArray[np.int64]], tuple[str, ...] | None]:

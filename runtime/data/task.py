@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..seeds import derive_seed
 from . import options
-from .dataset import IGNORED, Data, DataError, Split
+from .dataset import IGNORED, Data, Split
 from .draws import permutation, scatter
+from .faults import DataError
 from .files import fingerprint_of
 from .options import Options
 from .windows import window_fields

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..text import TokenizerError
 from . import options
-from .dataset import Data, DataError, Fingerprint
+from .dataset import Data
 from .draws import parts_of
-from .files import FoundFile, find_files, fingerprint_of, read_file
+from .faults import DataError
+from .files import Fingerprint, FoundFile, find_files, fingerprint_of, read_file
 from .options import Options
 from .tokenizer import make_tokenizer
 from .utf8 import decoded

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..text import ByteTokenizer, CharacterTokenizer, SubwordTokenizer, Tokenizer, TokenizerError, train_subwords
 from . import options
-from .dataset import DataError, Fingerprint
-from .files import find_file, fingerprint_of, read_file
+from .faults import DataError
+from .files import Fingerprint, find_file, fingerprint_of, read_file
 from .utf8 import decoded
 
 _KINDS = ("bytes", "characters", "bpe", "file")

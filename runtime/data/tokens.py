@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from . import options
-from .dataset import Data, DataError, Fingerprint
+from .dataset import Data
 from .draws import parts_of
-from .files import FoundFile, find_file, read_chunks, unreadable
+from .faults import DataError
+from .files import Fingerprint, FoundFile, find_file, read_chunks, unreadable
 from .options import Options
 from .text import require_window, too_short_to_validate
 from .windows import Tokens, TrainingWindows, ValidationWindows, window_fields

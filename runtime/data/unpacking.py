@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 
-from .dataset import DataError
+from .faults import DataError
 from .files import FoundFile
 
 _GZIP = b"\x1f\x8b"

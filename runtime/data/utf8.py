@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .dataset import DataError
+from .faults import DataError
 from .files import FoundFile
 
 

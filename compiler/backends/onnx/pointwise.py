@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...ir.graph import Pointwise
-from ...semantics.number import COMPARISONS, MATHS, Number, is_whole, real, whole
+from ...semantics.arithmetic import COMPARISONS, MATHS
+from ...semantics.number import Number, is_whole, real, whole
 from ...semantics.tensor import DType, Tensor
 from .builder import DTYPES, OnnxBuilder, OnnxValue
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ...scalars.expression import ScalarFunction
 from ...scalars.print_torch import functions_called
 from ...scalars.source import function_source
-from ...semantics.number import Literal, Number, Operation, Reference, is_whole, references, spell, spelled
+from ...semantics.arithmetic import spell
+from ...semantics.number import Literal, Number, Operation, Reference, is_whole, references, spelled
 from .initial import Scheme
 from .layout import WIDTH, fit
 from .names import safe_name

@@ -34,7 +34,8 @@ from ...ir.graph import (
 from ...layers.base import Code, Layer
 from ...layers.side import hole
 from ...scalars.expression import ScalarFunction
-from ...semantics.number import MATHS, Number, references
+from ...semantics.arithmetic import MATHS
+from ...semantics.number import Number, references
 from ...semantics.tensor import Tensor
 from .expression import HOLE, Expression, fill, infix
 from .lending import Lent, handed_on, module_text

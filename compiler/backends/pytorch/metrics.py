@@ -81,8 +81,8 @@ class _Counting:
     def __init__(
         self, plan: TrainPlan, metrics: Sequence[Measured], names: Mapping[str, str], function: Function
     ) -> None:
-        lost = {term.true.source for term in plan.terms if term.loss.counts_classes}
-        classes = [m.true for m in metrics if m.metric.counts_classes and m.true.source in lost]
+        lost = {term.true.source for term in plan.terms if term.asks_class}
+        classes = [m.true for m in metrics if m.asks_class and m.true.source in lost]
         self._names, self._function = names, function
         self._ignored = mask_ignored(function, classes, plan.ignored, names)
         self.masks: dict[str, str] = {}

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ...semantics.number import Number, spell
+from ...semantics.arithmetic import spell
+from ...semantics.number import Number
 from ...training.lengths import Length
 from ...training.schedule import Schedule
 from ...training.spelling import grouped, is_plain, real_text, whole_text

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from ...ir.graph import Graph
 from ...ir.weights import parameter_count
-from ...semantics.number import Reference, spell, written
+from ...semantics.arithmetic import spell
+from ...semantics.number import Reference, written
 from .figure import Figure, Flow
 from .fold import fold_blocks, fold_runs
 from .sketch import sketch

@@ -31,7 +31,8 @@ from ...ir.graph import (
 from ...ir.text import layer_text
 from ...ir.weights import module_weights
 from ...layers.registry import stem
-from ...semantics.number import MATHS, Literal, Number, Operation, Reference, written
+from ...semantics.arithmetic import MATHS
+from ...semantics.number import Literal, Number, Operation, Reference, written
 from .figure import Flow, Item, Source, Wire
 from .fold import AGAIN, common, look
 from .kinds import kind_of

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..augmentation import Fields, pictures
-from ..dataset import DataError
+from ..faults import DataError
 
 # How bright the three channels look (ITU-R BT.601).
 BRIGHTNESS = (0.299, 0.587, 0.114)

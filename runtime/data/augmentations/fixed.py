@@ -9,7 +9,7 @@ from ... import picture_steps
 from ...picture_steps import Step
 from ..augmentation import Fields, PictureAugmentation, pictures
 from ..chance import Draws
-from ..dataset import DataError
+from ..faults import DataError
 
 
 class Fixed(PictureAugmentation):

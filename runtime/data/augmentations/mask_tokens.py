@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ..augmentation import Augmentation, Batch, Fields
 from ..chance import Draws
-from ..dataset import IGNORED, DataError, Field
+from ..dataset import IGNORED, Field
+from ..faults import DataError
 
 TOKENS, TARGETS = "tokens", "targets"
 

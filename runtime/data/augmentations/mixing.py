@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ..augmentation import Augmentation, Batch, Fields, Ragged, pictures
-from ..dataset import DataError
+from ..faults import DataError
 
 LABEL = "label"
 

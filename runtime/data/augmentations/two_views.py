@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..augmentation import IMAGE, Augmentation, Batch, Fields, pictures
 from ..chance import Draws
-from ..dataset import DataError
+from ..faults import DataError
 from ..flow import Flow
 
 VIEWS = ("view1", "view2")
