@@ -41,10 +41,19 @@ def _facts(path: Path) -> dict[str, Any]:
     for record in _last_records(path / "metrics.jsonl"):
         facts["step"] = record.get("step", facts["step"])
         key = "loss" if record.get("split") == "train" else "validation"
-        facts[key] = record.get("loss", facts[key])
+        loss = _loss(record)
+        facts[key] = facts[key] if loss is None else loss
     if finished:
         return {**facts, "step": finished["step"], "state": "finished"}
     return {**facts, "state": "training" if _is_held(path / "lock") else "stopped"}
+
+
+def _loss(record: dict[str, Any]) -> dict[str, Any] | float | None:
+    """The loss of a record, or those of its phases by their names."""
+    if "loss" in record:
+        return record["loss"]
+    ending = "_loss"
+    return {name.removesuffix(ending): value for name, value in record.items() if name.endswith(ending)} or None
 
 
 def _last_records(path: Path) -> list[dict[str, Any]]:
@@ -85,4 +94,6 @@ def _is_held(path: Path) -> bool:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
     return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -294,3 +294,18 @@ def test_runs_where_there_are_none_or_a_damaged_one(
     (tmp_path / "runs" / "a-1" / "manifest.json").write_text("{")
     assert main(["runs", "--json"]) == 0
     assert [run["state"] for run in json_of(capsys)["runs"]] == ["damaged"]
+
+
+def test_runs_with_phases_have_a_loss_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "gan-1").mkdir(parents=True)
+    (tmp_path / "runs" / "gan-1" / "manifest.json").write_text('{"recipe": "Gan", "finished": null}')
+    losses = '"judge_loss": 0.0, "forge_loss": 2.5'
+    records = f'{{"step": 4, "split": "train", {losses}, "lr": 1}}\n{{"step": 4, "split": "validation", {losses}}}\n'
+    (tmp_path / "runs" / "gan-1" / "metrics.jsonl").write_text(records)
+    assert main(["runs"]) == 0
+    assert "4  judge 0.0000, forge 2.5000  judge 0.0000, forge 2.5000" in capsys.readouterr().out
+    assert main(["runs", "--json"]) == 0
+    assert json_of(capsys)["runs"][0]["loss"] == {"judge": 0, "forge": 2.5}

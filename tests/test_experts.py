@@ -222,6 +222,17 @@ def test_half_precision_and_copies_run() -> None:
         assert model_of(text())(torch.randn(2, 3, 6)).shape == (2, 3, 5)
 
 
+def test_a_model_is_copied_after_a_pass_too() -> None:
+    """The loss that keeps the router even stands in a graph, which a copy cannot take along."""
+    model = model_of(text())
+    x = torch.randn(2, 3, 6)
+    said = model(x)
+    assert model.moe.balance_loss.requires_grad
+    copied = copy.deepcopy(model)
+    assert copied.moe.balance_loss is None and model.moe.balance_loss is not None
+    assert torch.equal(copied(x), said) and copied.moe.balance_loss.requires_grad
+
+
 def test_an_expert_that_gets_no_token_gets_no_gradient_but_zero() -> None:
     model = model_of(text(dims="B", top=1))
     model(torch.randn(1, 6)).sum().backward()

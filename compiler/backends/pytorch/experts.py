@@ -48,6 +48,7 @@ def _source(module: Experts, code: Code, *, draws: bool) -> str:
         "",
         "    def init_weights(self, generator: torch.Generator | None) -> None:",
         *(f"        {line}" for line in fill),
+        *(["", *(f"    {line}" for line in _getstate())] if balanced else []),
     ]
     return "\n".join(lines) + "\n"
 
@@ -76,6 +77,15 @@ def _balance() -> list[str]:
         f"    # {_BALANCED}: 1 where all experts are equally busy.",
         "    imbalance = (counts * chances.mean(0)).sum() / chosen.numel() * len(self.experts)",
         "    self.balance_loss = self.balance * imbalance",
+    ]
+
+
+def _getstate() -> list[str]:
+    """A tensor that stands in a graph of autograd cannot be copied."""
+    return [
+        "def __getstate__(self) -> dict[str, object]:",
+        '    """What a pass left behind is neither copied nor pickled."""',
+        '    return {**self.__dict__, "balance_loss": None}',
     ]
 
 
