@@ -49,7 +49,7 @@ def dcgan(folder: Path, quick: bool) -> Tensor:
     pictures = read_idx(folder / "train-images-idx3-ubyte.gz")[:count]
     (folder / "faces" / "all").mkdir(parents=True)
     for number, picture in enumerate(pictures):
-        large = Image.fromarray(picture).resize((64, 64), Image.Resampling.BILINEAR).convert("RGB")
+        large = Image.fromarray(picture).resize((64, 64), Image.Resampling.BILINEAR)
         large.save(folder / "faces" / "all" / f"{number:05}.png")
     model = trained("dcgan", folder, f"width={width}", f"train.epochs={1 if quick else 10}", "train.batch=64")
     noise = torch.randn(SIDE * SIDE, 100, generator=torch.Generator().manual_seed(0))

@@ -257,14 +257,18 @@ def width_of_attention(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def global_pooling(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """`GlobalAveragePooling2D()`: the mean over the axes behind the channels."""
-    call, found = (
-        innermost(nodes, tree.Stage),
-        re.fullmatch(r"Global(?:Average|Avg)Pool(?:ing)?([123])[dD]", finding.span.text),
-    )
+    """`GlobalAveragePooling2D()`: the mean over the axes behind the channels. Of their maximum one has to say how many
+    entries there are."""
+    call = innermost(nodes, tree.Stage)
+    found = re.fullmatch(r"Global(Average|Avg|Max)Pool(?:ing)?([123])[dD]", finding.span.text)
     if call is None or found is None or call.path.span != finding.span or call.body is not None:
         return None
-    axes = ", ".join(f"-{i}" for i in range(int(found[1]), 0, -1))
+    count = int(found[2])
+    if found[1] == "Max":
+        size = f"[{', '.join(['7'] * count)}]" if count > 1 else "7"
+        help = f"it is `max_pool({size}) -> flatten` where each axis has 7 entries"
+        return replace(finding, help=help, fixes=())
+    axes = ", ".join(f"-{i}" for i in range(count, 0, -1))
     return instead(finding, f"mean(over = [{axes}])", call.span)
 
 
