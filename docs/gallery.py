@@ -45,7 +45,7 @@ SHEETS = {
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    reached = {**_classics(), **_baby_gpt(), **_probe()}
+    reached = {**_classics(), **_baby_gpt(), **_probe(), **_multi30k()}
     lines = ["# Gallery", "", _INTRODUCTION, ""]
     for family, names in FAMILIES.items():
         rows = []
@@ -118,6 +118,16 @@ def _probe() -> dict[str, str]:
     for one in _records("probe"):
         probe = "under a linear probe with 1,000 labels of Fashion-MNIST"
         found["simclr"] = f"{one['features']:.2%} {probe}, a quarter as wide; pixels give {one['pixels']:.2%}"
+    return found
+
+
+def _multi30k() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in _records("multi30k"):
+        size = "with 256 channels and three blocks on either side"
+        minutes = f"{one['minutes']['training']:g} minutes on {one['machine']}"
+        score = f"a sacrebleu of {one['sacrebleu']:g} on the 2016 test set of Multi30k, German to English"
+        found["transformer"] = f"{score}, {size}, in {minutes}"
     return found
 
 
