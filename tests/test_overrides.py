@@ -75,6 +75,43 @@ def test_a_stage_of_a_flow_is_no_place(override: str, help: str) -> None:
         assert not analyse(spec(), [setting]).failed
 
 
+def phases(*overrides: str) -> dict[str, dict]:
+    """Those of the DCGAN, by their names."""
+    found = compile(spec("dcgan"), overrides).settings
+    assert found is not None
+    return {phase["name"]: phase for phase in found["phases"]}
+
+
+def test_a_path_goes_through_a_phase() -> None:
+    as_it_stands = phases()
+    assert [phase["times"] for phase in as_it_stands.values()] == [1, 1]
+    assert [phase["times"] for phase in phases("train.forge.times=2").values()] == [1, 2]
+    smoothed = "train.judge.loss=binary_cross_entropy_with_logits(on_real, 0.9)"
+    recipe = compile(spec("dcgan"), [smoothed]).recipe_code
+    assert recipe is not None and "torch.full_like(on_real, 0.9)" in recipe and "torch.zeros_like" not in recipe
+
+
+def test_an_option_of_an_optimizer_that_a_phase_shares_is_changed_for_it_alone() -> None:
+    recipe = compile(spec("dcgan"), ["train.forge.optimizer.lr=1e-3"]).recipe_code
+    assert recipe is not None
+    judge, forge = recipe.split("def forge_optimizer")
+    assert "lr=2e-4, betas=(0.5, 0.999)" in judge and "lr=1e-3, betas=(0.5, 0.999)" in forge
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "help"),
+    [
+        ("train.forge=2", "bad-override", "--set train.forge.update=..."),
+        ("train.forge.tims=2", "unknown-name", "write `times`"),
+        ("train.forg.times=2", "unknown-name", "write `forge`"),
+        ("train.forge.times.most=2", "bad-override", "--set train.forge.times=..."),
+    ],
+)
+def test_a_path_through_a_phase_that_leads_nowhere(override: str, code: str, help: str) -> None:
+    (found,) = analyse(spec("dcgan"), [override]).diagnostics
+    assert (found.code, found.help) == (code, help)
+
+
 def test_an_option_that_stands_by_position_is_replaced() -> None:
     code = compile(spec(), ["train.optimizer.lr=5e-4"]).recipe_code
     assert code is not None

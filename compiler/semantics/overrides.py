@@ -1,4 +1,5 @@
-"""`--set name=value`: a constant of the file, or a dotted path into a recipe (`train.optimizer.lr=3e-4`).
+"""`--set name=value`: a constant of the file, or a dotted path into a recipe (`train.optimizer.lr=3e-4`),
+through a phase where it has some (`train.judge.times=2`).
 
 An override rewrites the syntax tree before anything looks at it, so that all that is computed from a constant follows,
 and a fault in it is reported like one in the file, at `--set`.
@@ -122,6 +123,10 @@ def _recipe(file: tree.File, path: list[str], value: tree.Flow, span: tree.Span,
     if not recipes:
         report.error("bad-override", "this file has no `train` section", span, "nothing to set here")
         return file
+    phases = list(dict.fromkeys(phase.name.text for recipe in recipes for phase in _phases(recipe.body)))
+    if key in phases and key not in TRAIN_KEYS:
+        edit = _phase_setter(key, options, value, span, report)
+        return file if edit is None else _with_recipes(file, edit)
     if key not in TRAIN_KEYS:
         from ..training.language import ELSEWHERE  # only a mistake waits for it
 
@@ -131,17 +136,59 @@ def _recipe(file: tree.File, path: list[str], value: tree.Flow, span: tree.Span,
             message = f"`{key}` is no key of `train`, but an option of `{elsewhere.key}`"
             report.error("unknown-name", message, span, "not known here", help=f"write `{place}`")
             return file
-        report.unknown("key in `train` called", key, span, TRAIN_KEYS, TRAIN_SPELLINGS)
+        report.unknown("key in `train` called", key, span, [*TRAIN_KEYS, *phases], TRAIN_SPELLINGS)
         return file
-    edit = _setter(key, options, value, span, report)
+    return _with_recipes(file, _setter("train", key, options, value, span, report))
+
+
+def _with_recipes(file: tree.File, edit: Callable[[tree.Body], tree.Body]) -> tree.File:
     items = tuple(replace(i, body=edit(i.body)) if isinstance(i, tree.Train) else i for i in file.items)
     return replace(file, items=items)
 
 
+def _phases(body: tree.Body) -> list[tree.Phase]:
+    return [line for line in body.lines if isinstance(line, tree.Phase)]
+
+
+def _phase_setter(
+    phase: str, path: list[str], value: tree.Flow, span: tree.Span, report: Report
+) -> Callable[[tree.Body], tree.Body] | None:
+    """What puts the value into the phases of this name of a `train` body; None (reported) where no key is named."""
+    from ..training.language import PHASE_KEYS  # most overrides do not wait for it
+
+    if not path:
+        message = f"`{phase}` is a phase, and a path leads to one of its keys"
+        report.error("bad-override", message, span, "a phase", help=f"--set train.{phase}.{PHASE_KEYS[0]}=...")
+        return None
+    key, *options = path
+    if key not in PHASE_KEYS:
+        report.unknown("key in a phase called", key, span, list(PHASE_KEYS))
+        return None
+    edit = _setter(f"train.{phase}", key, options, value, span, report)
+
+    def inside(inner: tree.Body, outer: tree.Body) -> tree.Body:
+        # An option of an optimizer that the phase has from outside: its own is that one, but for the option.
+        own = any(isinstance(line, tree.Binding) and line.name.text == key for line in inner.lines)
+        shared = [line for line in outer.lines if isinstance(line, tree.Binding) and line.name.text == key]
+        return edit(replace(inner, lines=(*inner.lines, *shared)) if options and not own else inner)
+
+    def within(body: tree.Body) -> tree.Body:
+        lines = (
+            replace(line, body=inside(line.body, body))
+            if isinstance(line, tree.Phase) and line.name.text == phase
+            else line
+            for line in body.lines
+        )
+        return replace(body, lines=tuple(lines))
+
+    return within
+
+
 def _setter(
-    key: str, options: list[str], value: tree.Flow, span: tree.Span, report: Report
+    place: str, key: str, options: list[str], value: tree.Flow, span: tree.Span, report: Report
 ) -> Callable[[tree.Body], tree.Body]:
-    """What puts the value into a `train` body: over the whole key, or into an option of its call."""
+    """What puts the value into a body of `train` or of a phase, `place`: over the whole key, or into an option of its
+    call."""
 
     def edit(body: tree.Body) -> tree.Body:
         found = [line for line in body.lines if isinstance(line, tree.Binding) and line.name.text == key]
@@ -156,12 +203,12 @@ def _setter(
                 f"`{options[0]}` is a stage of `{key}`, and a path leads into options of its first stage",
                 span,
                 "a stage",
-                help=_other_paths(key, found[0].value, stage, options[1:], value),
+                help=_other_paths(f"{place}.{key}", found[0].value, stage, options[1:], value),
             )
             return body
         if not found or len(options) != 1:
-            problem = f"`{key}` is not in this section" if not found else "a path has at most three parts"
-            report.error("bad-override", problem, span, "nothing to set here", help=f"--set train.{key}=...")
+            problem = f"`{key}` is not in this section" if not found else "a path ends with an option of its key"
+            report.error("bad-override", problem, span, "nothing to set here", help=f"--set {place}.{key}=...")
             return body
         changed = replace(found[0], value=_with_option(found[0].value, options[0], value, span, report))
         return replace(body, lines=tuple(changed if old is found[0] else old for old in body.lines))
@@ -175,7 +222,7 @@ def _stage(flow: tree.Flow, word: str) -> tree.Stage | None:
     return next((stage for stage in stages if isinstance(stage, tree.Stage) and str(stage.path) == word), None)
 
 
-def _other_paths(key: str, flow: tree.Flow, stage: tree.Stage, options: list[str], value: tree.Flow) -> str:
+def _other_paths(path: str, flow: tree.Flow, stage: tree.Stage, options: list[str], value: tree.Flow) -> str:
     """What to set in place of an option of a stage: that of the first stage, or the flow as a whole."""
     args = stage.args or ()
     option = options[0] if options else "length"
@@ -185,9 +232,9 @@ def _other_paths(key: str, flow: tree.Flow, stage: tree.Stage, options: list[str
     written = f"{stage.path}({', '.join([given, *kept])})"
     text, start = flow.span.text, flow.span.start
     whole = f"{text[: stage.span.start - start]}{written}{text[stage.span.end - start :]}"
-    as_a_whole = f"--set {quote(f'train.{key}={whole}')}"
+    as_a_whole = f"--set {quote(f'{path}={whole}')}"
     begins = stage is (flow.stages[0] if isinstance(flow, tree.Then) else flow)
-    return f"--set train.{key}.{option}={value.span.text}, or {as_a_whole}" if begins else as_a_whole
+    return f"--set {path}.{option}={value.span.text}, or {as_a_whole}" if begins else as_a_whole
 
 
 def _with_option(flow: tree.Flow, option: str, value: tree.Flow, span: tree.Span, report: Report) -> tree.Flow:
