@@ -38,7 +38,8 @@ FAMILIES = {
 
 SHEETS = {
     "vae": "trained on Fashion-MNIST",
-    "dcgan": "a quarter as wide, after ten passes over 10,000 pictures of Fashion-MNIST",
+    "dcgan": "a quarter as wide, after fifteen passes over 10,000 pictures of Fashion-MNIST; the generator moved twice "
+    "for each move of the critic",
 }
 """The systems of which there is a sheet of pictures, and how they were trained for it."""
 

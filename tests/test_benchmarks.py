@@ -132,10 +132,10 @@ def test_generators_draw_sheets(folder: Path, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     done = run(folder / "samples.py", "--quick", "--threads", "1", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    for name, size, mode in (("vae", (224, 224), "L"), ("dcgan", (512, 512), "RGB")):
+    for name, size in (("vae", (224, 224)), ("dcgan", (512, 512))):
         with image.open(tmp_path / f"{name}.png") as sheet:
-            assert (sheet.size, sheet.mode) == (size, mode)
-            assert len(set(sheet.convert("L").tobytes())) > 10
+            assert (sheet.size, sheet.mode) == (size, "L")
+            assert len(set(sheet.tobytes())) > 10
 
 
 @pytest.mark.slow
