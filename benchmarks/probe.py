@@ -2,9 +2,10 @@
 
     python benchmarks/probe.py [--fashion FOLDER] [--threads N] [--record] [--quick]
 
-SimCLR (Chen et al. 2020) a quarter as wide as the spec says learns from 10,000 pictures of Fashion-MNIST without their
-labels. Then scikit-learn's logistic regression is fitted to 1,000 labelled pictures, once to the pixels and once to
-what the network makes of them, and asked for the 10,000 test pictures. Where pixels do as well the exit code is 1.
+SimCLR (Chen et al. 2020) a quarter as wide as the spec says learns from 20,000 pictures of Fashion-MNIST, blown up to
+56 x 56, without their labels. Then scikit-learn's logistic regression is fitted to 1,000 labelled pictures, once to the
+pixels and once to what the network makes of them, each as strongly regularised as is best for it in five folds of
+these, and asked for the 10,000 test pictures. Where pixels do as well the exit code is 1. Half an hour on one CPU core.
 """
 
 from __future__ import annotations
@@ -22,21 +23,23 @@ from PIL import Image
 from programs import SPECS, read_idx
 from record import machine, others_share, record, versions
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import dlspec
 from dlspec.runtime import open_display
 
-SEEN, LABELLED = 10_000, 1_000
+SEEN, LABELLED, SIZE = 20_000, 1_000, 56
 DATA = (
-    'train.data=images("pictures/", size = 32) -> two_views(random_resized_crop(32, scale = [0.3, 1]) -> random_flip'
-    " -> color_jitter(0.4) -> normalize([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]))"
+    # Without strong changes of brightness that alone tells the pictures apart, and nothing else is learned.
+    f'train.data=images("pictures/", size = {SIZE}) -> two_views(random_resized_crop({SIZE}, scale = [0.4, 1])'
+    " -> random_flip -> color_jitter(0.8) -> normalize([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]))"
 )
 OVERRIDES = (
     DATA,
     "width=16",
-    "train.batch=256",
+    "train.batch=128",
     "train.optimizer=AdamW(lr = 2e-3, decay = 1e-4)",
     "train.schedule=warmup(5%) -> cosine(to = 0)",
     "train.precision=fp32",
@@ -60,7 +63,7 @@ def features(folder: Path, pictures: np.ndarray, epochs: int) -> torch.nn.Module
 def seen_by(backbone: torch.nn.Module, pictures: np.ndarray) -> np.ndarray:
     """[count, 28, 28] -> [count, features], the pictures as the training saw them, whole."""
     large = torch.nn.functional.interpolate(
-        torch.from_numpy(pictures / 255.0).float()[:, None], size=(32, 32), mode="bilinear"
+        torch.from_numpy(pictures / 255.0).float()[:, None], size=(SIZE, SIZE), mode="bilinear"
     )
     coloured = ((large - 0.5) / 0.5).expand(-1, 3, -1, -1)
     return torch.cat([backbone(part) for part in coloured.split(500)]).numpy()
@@ -68,14 +71,15 @@ def seen_by(backbone: torch.nn.Module, pictures: np.ndarray) -> np.ndarray:
 
 def probed(known: np.ndarray, labels: np.ndarray, asked: np.ndarray, answers: np.ndarray) -> float:
     """The accuracy of a logistic regression that was fitted to `known`, [count, features]."""
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2_000))
-    return float(classifier.fit(known, labels).score(asked, answers))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2_000))
+    search = GridSearchCV(classifier, {"logisticregression__C": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]}, cv=5)
+    return float(search.fit(known, labels).score(asked, answers))
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fashion", type=Path, default=FASHION, help="where the files of Fashion-MNIST are")
-    parser.add_argument("--epochs", type=int, default=20, help="passes over the pictures (default: 20)")
+    parser.add_argument("--epochs", type=int, default=12, help="passes over the pictures (default: 12)")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: 2)")
     parser.add_argument("--record", action="store_true", help="append to results/probe.json")
     parser.add_argument("--quick", action="store_true", help="a pass over few made pictures, to see that it works")
