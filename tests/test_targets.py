@@ -54,10 +54,10 @@ YES_OR_NO = "binary_cross_entropy_with_logits"
     ("kind", "loss", "metric", "width", "told"),
     [
         # What counts classes is not for what is asked entry by entry.
-        ("column", YES_OR_NO, "f1", 1, "f1 takes a class for each row of out, and the loss compares it entry by entry"),
+        ("column", YES_OR_NO, "f1", 1, "`f1` takes a logit for each class, and `out` is one score"),
         ("answers", YES_OR_NO, "f1", 3, "of yes-or-no answers there is `auroc(out, data.y)`"),
-        ("numbers", "mse", "f1", 1, "f1 takes a class for each row of out"),
-        ("column", YES_OR_NO, "accuracy", 1, "accuracy takes a class for each row of out"),
+        ("numbers", "mse", "f1", 1, "`f1` takes a logit for each class"),
+        ("column", YES_OR_NO, "accuracy", 1, "`accuracy` takes a logit for each class"),
         ("numbers", "mse", "auroc", 1, "auroc takes targets of 1, and 0 or -1, and the field y holds"),
         ("classes", "cross_entropy", "r2", 3, "r2 compares them entry by entry"),
         ("classes", "cross_entropy", "mse", 3, "the output out is [3] for an example, and the field y is []"),
