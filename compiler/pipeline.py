@@ -34,7 +34,6 @@ from .ir.weights import parameter_count, weights
 from .passes import EXPORT_PASSES, PASSES, Pass
 from .semantics.imports import Imported, Importer, Reader, all_imported, kept_name, reader_of
 from .semantics.nearest import nearest
-from .semantics.overrides import apply_overrides
 from .semantics.report import Report
 from .semantics.resolve import FileScope, Spec, first_model, resolve
 from .semantics.tensor import UNKNOWN
@@ -140,7 +139,10 @@ def _analyse(
 ) -> Analysis:
     broken = report.failed
     imports = Importer(read or reader_of(source), report, allow_python).imports(source, file)
-    file, imports = apply_overrides(file, imports, overrides, report)
+    if overrides:
+        from .semantics.overrides import apply_overrides  # most checks have none, and do not wait for it
+
+        file, imports = apply_overrides(file, imports, overrides, report)
     spec = resolve(source, file, report, imports)
     if spec.scope.functions:
         spec.scope.scalars.read_all()

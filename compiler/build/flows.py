@@ -23,7 +23,6 @@ from . import (
     foreign,
     lines,
     maths,
-    momentum,
     placing,
     repeating,
     residuals,
@@ -437,6 +436,12 @@ def names_flow(flow: tree.Node, ctx: Context) -> bool:
     return True
 
 
+def _run_momentum_copy(*given: object) -> Flowing:
+    from . import momentum  # few models have one
+
+    return momentum.run_momentum_copy(*given)  # type: ignore[arg-type]  # as the table calls it
+
+
 _COMBINATORS: dict[str, Callable[[tree.Stage, Value, Context], Flowing]] = {
     "residual": residuals.run_residual,
     "repeat": repeating.run_repeat,
@@ -444,6 +449,6 @@ _COMBINATORS: dict[str, Callable[[tree.Stage, Value, Context], Flowing]] = {
     "dense": combinators.run_dense,
     "checkpoint": combinators.run_checkpoint,
     "experts": experts.run_experts,
-    "momentum_copy": momentum.run_momentum_copy,
+    "momentum_copy": _run_momentum_copy,
     "project": combinators.refuse_project,
 }

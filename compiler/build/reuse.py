@@ -28,7 +28,6 @@ from . import flows, placing
 from .context import Context, Flowing
 from .draft import UnitDraft
 from .further_inputs import further_inputs
-from .momentum import given_by
 
 if TYPE_CHECKING:
     from .env import Labelled
@@ -206,6 +205,8 @@ def _copy_again(
     """A momentum copy on another value of the shape that its module was made for."""
     x = inputs[0]
     assert isinstance(x.type, Tensor)
+    from .momentum import given_by  # few models have such a copy
+
     types = given_by(module.of, x.type)
     if types is None:
         return _made_for(module, module.of.inputs[0] if isinstance(module.of, LayerModule) else None, x, node, ctx)
