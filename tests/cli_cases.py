@@ -19,7 +19,15 @@ model Net: (x: [B, 8]) -> (y: [B, 4]) {
 }
 """
 BAD = GOOD.replace("Linear", "Liner").replace("[B, 4]", "[B, 5]")
-LATER = GOOD.replace("Linear(4)", "share(2) { experts(2) { Linear(8) } } -> Linear(4)")
+LATER = """dlspec 1
+model Net: (x: [B, T, 8]) -> (y: [B, 8]) {
+  mean(over = 1) -> repeat(2) {
+    Linear(8) as a
+    normal([B, T, 8]) -> mean(over = 1) as b
+    a + b
+  }
+}
+"""
 LEARNS = """dlspec 1
 classes = 10
 model MLP: (image: [B, 1, 8, 8]) -> (logits: [B, classes]) {

@@ -189,7 +189,7 @@ def test_what_cannot_be_emitted_yet_is_told_and_nothing_written(
     for words in (["plan", file], ["show", file]):  # what is known of it is told all the same
         assert main(words) == 0
         captured = capsys.readouterr()
-        assert "experts" in captured.out and "not-in-this-version" in captured.err
+        assert "linear" in captured.out and "not-in-this-version" in captured.err
 
 
 def test_emit_does_not_write_over_a_folder_or_through_a_file(

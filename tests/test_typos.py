@@ -22,7 +22,7 @@ WORD = re.compile(r'#[^\n]*|"[^"\n]*"|[A-Za-z_]\w*(?! *:)\b')
 
 def legal_words() -> set[str]:
     kinds = [kind for word in registry.words() if (kind := registry.find(word))]
-    options = {name for kind in kinds for name in (*kind.options, *kind.later)}
+    options = {name for kind in kinds for name in kind.options}
     others = {"pre", "post", "out", "drop", "index", "int", "bool", "text", "Adam", "AdamW", "lr", "onnx", "cosine"}
     return set(LAYERS | FUNCTIONS | COMBINATORS | RESERVED | TRAIN_KEYS) | options | others
 

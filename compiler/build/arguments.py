@@ -79,8 +79,7 @@ def given_to_layer(
         if misfits is not None:
             misfits += free
     required = {name for name, field in kind.options.items() if field.required}
-    later = kind.later | kind.by_name
-    return given_arguments(call, placed, report, later=later, misfits=misfits, required=required)
+    return given_arguments(call, placed, report, unplaced=kind.by_name, misfits=misfits, required=required)
 
 
 def _report_by_position(word: str, name: str, arg: tree.Node, report: Report) -> None:
@@ -100,7 +99,7 @@ def given_arguments(
     report: Report,
     *,
     by_name: Container[str] = (),
-    later: frozenset[str] = frozenset(),
+    unplaced: frozenset[str] = frozenset(),
     spellings: Mapping[str, str] = OPTION_SPELLINGS,
     misfits: list[str] | None = None,
     there_are: str = "",
@@ -111,9 +110,8 @@ def given_arguments(
     What `--set` has put into a call takes the place of what the file gives there, also by position.
 
     `names` are the options in the order in which they may stand without their name, which is reported of those that
-    are in `by_name` too; `later` are those that always have
-    it, among them what only a later version takes. `spellings` are other tools' words; one that holds a `{}` says how
-    the value is written too (`beta1` is `betas = [{}, 0.999]`).
+    are in `by_name` too; `unplaced` are those that always have it. `spellings` are other tools' words; one that holds a
+    `{}` says how the value is written too (`beta1` is `betas = [{}, 0.999]`).
 
     `there_are` says in a message what there is, in place of a list of `names`. An argument without its name, behind one
     that has one, is reported where its place is that of an option which is given, or one of those `required` before
@@ -155,11 +153,11 @@ def given_arguments(
             if given[name].place == (stage.args or (arg,))[0].span:
                 given[name] = Written(value, place)  # what stands first may be what is worked on
             unfit.append("")
-        elif name in names or name in later:
+        elif name in names or name in unplaced:
             given[name] = Written(value, place)
         else:
             assert isinstance(arg, tree.Keyword)
-            legal = [*names, *sorted(later)]
+            legal = [*names, *sorted(unplaced)]
             unfit.append(_unknown_option(arg, stage, legal, given, spellings, there_are, report))
     if misfits is not None:
         misfits += unfit

@@ -129,7 +129,7 @@ def _legal(line: tree.Default, file: FileScope, report: Report) -> list[str] | N
         return list(COMBINATOR_OPTIONS[word])
     kind = file.layer(word)
     if kind is not None:
-        return [name for name in (*kind.options, *sorted(kind.later)) if name != TIED]
+        return [name for name in kind.options if name != TIED]
     block = file.blocks.get(word)
     if block is not None:
         return [param.name.text for param in block.params or ()]

@@ -195,23 +195,13 @@ class ReadLayer(Frozen):
 
 
 def read_layer(kind: type[Layer], stage: tree.Stage, ctx: Context) -> ReadLayer | None:
-    """The options of a layer's call; None where one is wrong or needs a later version (reported)."""
+    """The options of a layer's call; None where one is wrong (reported)."""
     names = list(kind.options)
     misfits: list[str] = []
     given = given_to_layer(kind, stage, ctx.report, misfits) or {}
     if misfits:
         check_names(stage, ctx)  # what stands there is no less used
     defaults = defaults_for(kind.word, stage, ctx.env)
-    put_off = False
-    for name in sorted(kind.later):
-        option = given.get(name) or defaults.get(name)
-        if option is not None and not isinstance(option.flow, tree.Nothing):
-            ctx.report.later(f"the option `{name}` of `{kind.word}`", option.place)
-            check_names(option.flow, ctx)
-            put_off = True
-    if put_off:
-        return None
-    given = {name: option for name, option in given.items() if name not in kind.later}
     kept = {name: option for name, option in defaults.items() if name in names}
     tie = given.pop(ties.TIED, None) if ties.TIED in names else None
     sides = Sides(kind.word, ctx)

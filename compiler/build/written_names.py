@@ -150,7 +150,7 @@ def check_options_of_meant(stage: tree.Stage, ctx: Context) -> None:
     meant = None if word in SPELLINGS else nearest(word, {*layers(), *functions(), *file.blocks, *file.layers})
     layer, block = (file.layer(meant), file.blocks.get(meant)) if meant else (None, None)
     if layer is not None and not layer.keywords:  # where any name is an option, none is misspelt
-        legal = [*layer.options, *layer.later]
+        legal = list(layer.options)
     elif block is not None:
         legal = [name for name, _ in parameters(block)]
     else:
@@ -195,7 +195,7 @@ def _meant(path: tree.Path, name: str, ctx: Context) -> str:
     file, word = ctx.env.file, str(path)
     layer, block = file.layer(word), file.blocks.get(word)
     if layer is not None:
-        legal: list[str] = [*layer.options, *layer.later, *((name,) if layer.keywords else ())]
+        legal: list[str] = [*layer.options, *((name,) if layer.keywords else ())]
     elif block is not None:
         legal = [param for param, _ in parameters(block)]
     elif word in COMBINATOR_OPTIONS:

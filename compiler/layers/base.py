@@ -138,8 +138,6 @@ class Layer(OptionSet):
     """Further inputs that the example names: `{"memory": "[B, S, 16]"}`."""
     example_outputs: ClassVar[int] = 1
     """How many values the example gives."""
-    later: ClassVar[frozenset[str]] = frozenset()
-    """Options that the language has and this version has not."""
     holds_modules: ClassVar[bool] = False
     """Whether modules that are made in its arguments lie inside it: its emitted class takes them (`Code.held`)."""
     taken: ClassVar[frozenset[str]] = frozenset()
@@ -166,8 +164,6 @@ class Layer(OptionSet):
     of numbers, whatever comes in."""
     autocast: ClassVar[Autocast] = "same"
     """What it computes in with bf16 and fp16: in these, as matrices are; in float32, as norms are; in what comes in."""
-    not_emitted: ClassVar[str] = ""
-    """What this version cannot emit: empty where PyTorch text is there for all options."""
 
     def __hash__(self) -> int:
         return id(self)

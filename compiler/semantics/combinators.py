@@ -91,7 +91,7 @@ ENTRIES: Mapping[str, Combinator] = {
             "top": "How many of them a token goes through.",
             "balance": "The weight of a loss that joins the training loss (Fedus et al. 2022): `n` times the sum, over "
             "the copies, of the share of choices that fell on a copy times its mean softmax; 1 where all are equally "
-            "busy. 0 is none.",
+            "busy. Where they run several times in a pass, each run adds its own. 0 is none.",
         },
     ),
     "momentum_copy": Combinator(

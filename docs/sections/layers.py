@@ -50,7 +50,7 @@ def _entry(word: str) -> str:
         word,
         "" if found.runs else LATER,
         page.text,
-        option_table(page, kind.later, _spread(kind)),
+        option_table(page, spread=_spread(kind)),
         _example_text(kind, found),
     )
 

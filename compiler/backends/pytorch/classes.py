@@ -13,7 +13,7 @@ from ...layers.held import Held
 from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, outward, real, references
 from ...semantics.tensor import Tensor
-from .experts import construct_experts
+from .experts import FORGET_BALANCE, construct_experts
 from .file import FileText, python
 from .following import write_update_copies
 from .forward import Forward, ForwardText
@@ -262,7 +262,7 @@ def write_class(
     names, lent = input_names(unit), lent_to(unit)
     running = ForwardCode(code, names)
     forward = Forward(unit, names, lent, running, item_name).write()
-    forward = [*(f"{local} = {size}" for size, local in running.sizes.items()), *forward]
+    forward = [*_beginning(unit, running), *forward]
     fill = [line for module in unit.modules for line in _initialise(module, inner, running)]
     fill += _shrink(unit, running)
     views = [part for view in _views(unit, running, names, lent) for part in ("", *view)]
@@ -301,13 +301,23 @@ def _method(name: str, unit: Unit, names: dict[Value, str], lent: dict[Lent, str
     return [f"    def {name}(self, {parameters}) -> {result}:", *(f"        {line}".rstrip() for line in body)]
 
 
+def _beginning(unit: Unit, code: ForwardCode) -> list[str]:
+    """What a `forward` does before anything else."""
+    file = code.made.file
+    lines = [f"{name} = {size}" for size, name in code.sizes.items()]
+    if unit.kind == "model" and file.balance is not None and file.balance.adds_up:
+        file.functions["forget_balance"] = FORGET_BALANCE
+        return ["forget_balance(self)", *lines]
+    return lines
+
+
 def _views(unit: Unit, running: ForwardCode, names: dict[Value, str], lent: dict[Lent, str]) -> Iterator[list[str]]:
     """The methods that give some of a model's outputs."""
     for name, places in running.made.file.views.items() if unit.kind == "model" else ():
         part = view(unit, places)
         code = ForwardCode(running.made, names, running.attributes)
         body = Forward(part, names, lent, code, item_name).write()
-        body = [*(f"{local} = {size}" for size, local in code.sizes.items()), *body]
+        body = [*_beginning(unit, code), *body]
         given = " and ".join(unit.outputs[place].name or "" for place in places)
         doc = f'"""What the phase `{name.removeprefix("forward_")}` asks for: {given}."""'
         yield _method(name, part, names, lent, [doc, *body])
@@ -418,7 +428,8 @@ def _made(module: Module, inside: dict[str, list[Module]], inner: dict[Unit, Cla
         case Momentum(of=of):
             return _made(of, inside, inner, code)
         case Experts(count=count, units=units):
-            return construct_experts(module, f"[{_copies(count, units, inner, code)}]", code)
+            made = f"[{_copies(count, units, inner, code)}]"
+            return construct_experts(module, made, code, code.file.balance)
         case UnitModule(unit=unit):
             return make_unit(unit, inner, code)
         case Copies(count=count, units=units):

@@ -19,6 +19,7 @@ from .views import Views
 
 if TYPE_CHECKING:
     from ..triton.file import KernelFile
+    from .experts import Balance
 
 _IMPORTS = (
     (r"\bmath\.", "import math"),
@@ -46,12 +47,15 @@ class FileText:
         exporting: bool,
         kernels: KernelFile | None = None,
         views: Views = MappingProxyType({}),
+        balance: Balance | None = None,
     ) -> None:
         self.views = views
         """The methods of the model that give some of its outputs."""
         self.source_name, self.scheme, self.exporting = source_name, scheme, exporting
         self.kernels = kernels
         """Where the model's kernels are written; None where it runs without."""
+        self.balance = balance
+        """The losses of experts; None where the file is not for training."""
         self.constants = {c.name: c for c in constants}
         self.used: set[str] = set()
         self.library: dict[str, str] = {}

@@ -27,7 +27,6 @@ from ...ir.graph import (
     RunCopies,
     RunExperts,
     Unit,
-    UnitModule,
     Value,
     input_type,
 )
@@ -193,7 +192,7 @@ class Forward:
                     return self._layer(node, of.layer, of.inputs[0])
                 operands = self._operands(node.inputs, [True] * len(node.inputs))
                 reads = frozenset[str]().union(*(o.reads for o in operands))
-                handed = handed_on(of.unit, self.lent) if isinstance(of, UnitModule) else []
+                handed = handed_on(of, self.lent)
                 arguments = ", ".join([*(o.text for o in operands), *handed])
                 return Expression(f"{self._module(node)}({arguments})", reads, 1)
 
@@ -302,7 +301,7 @@ class Forward:
         _, *further = self._operands(node.inputs, [True] * len(node.inputs))
         self.left[node.inputs[0]] += 1
         extras = [value.text for value in further]
-        extras += handed_on(copies.units[0], self.lent)
+        extras += handed_on(copies, self.lent)
         start = self._start(node)
         name = start.text
         item = self.item_name(copies)
@@ -315,7 +314,7 @@ class Forward:
         assert isinstance(copies, Copies)
         _, *further = self._operands(node.inputs, [True] * len(node.inputs))
         self.left[node.inputs[0]] += 1
-        extras = [*(value.text for value in further), *handed_on(copies.units[0], self.lent)]
+        extras = [*(value.text for value in further), *handed_on(copies, self.lent)]
         stream = self._start(node).text
         self._hold(node.output, stream)
         branch = self._free(node.outputs[1])
@@ -412,7 +411,7 @@ class Forward:
             self.left[body.output] -= 1
             self.left[body.input] -= 1
             module = self.unit.module(single.module or "")
-            handed = handed_on(module.unit, self.lent) if isinstance(module, UnitModule) else []
+            handed = handed_on(module, self.lent)
             arguments = ", ".join([self._module(single), x.text, *handed])
             self._settle(node, Expression(f"checkpoint({arguments}, use_reentrant=False)", x.reads, 1))
             return
@@ -460,7 +459,7 @@ class Forward:
             if not runs or not in_line or len(node.outputs) != 1 or node.output.name is not None:
                 return None
             module = self.unit.module(node.module or "")
-            handed = handed_on(module.unit, self.lent) if isinstance(module, UnitModule) else []
+            handed = handed_on(module, self.lent)
             holes = [hole(place) for place in range(len(node.inputs))]
             template = f"{self._module(node)}({', '.join([*holes, *handed])})"
             if isinstance(node.op, Apply):

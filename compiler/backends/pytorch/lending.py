@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ...ir.graph import Borrowed, Copies, Experts, LayerModule, Unit, UnitModule
+from ...ir.graph import Borrowed, Copies, Experts, LayerModule, Module, Unit, UnitModule
 
 
 @dataclass(frozen=True)
@@ -44,34 +44,36 @@ def _needs(unit: Unit) -> Iterator[Lent]:
         match module:
             case Borrowed(up=up, path=path) if up:
                 yield Lent(up, path)
-            case UnitModule(unit=inner):
-                yield from (Lent(need.up - 1, need.path) for need in _needs(inner) if need.up > 1)
-            case Copies(units=units) | Experts(units=units):
-                for inner in dict.fromkeys(units):
+            case _:
+                for inner in dict.fromkeys(inside(module)):
                     yield from (Lent(need.up - 1, need.path) for need in _needs(inner) if need.up > 1)
+
+
+def inside(module: Module | None) -> tuple[Unit, ...]:
+    """The units that a module runs."""
+    match module:
+        case UnitModule(unit=unit):
+            return (unit,)
+        case Copies(units=units) | Experts(units=units):
+            return units
+    return ()
 
 
 def lends(unit: Unit) -> str | None:
     """A module that some unit inside is handed, or None where each runs its own."""
     for module in unit.modules:
-        match module:
-            case UnitModule(unit=inner):
-                inside = (inner,)
-            case Copies(units=units) | Experts(units=units):
-                inside = tuple(dict.fromkeys(units))
-            case _:
-                continue
-        for each in inside:
+        for each in dict.fromkeys(inside(module)):
             name = next(iter(lent_to(each).values()), None) or lends(each)
             if name is not None:
                 return name
     return None
 
 
-def handed_on(inner: Unit, own: dict[Lent, str]) -> list[str]:
-    """What a unit hands to one inside it, as arguments: its own modules, and what it was handed itself."""
+def handed_on(module: Module, own: dict[Lent, str]) -> list[str]:
+    """What a unit hands to a module of it, as arguments: its own modules, and what it was handed itself."""
     arguments: list[str] = []
-    for lent in lent_to(inner):
+    inner = inside(module)
+    for lent in lent_to(inner[0]) if inner else ():  # what copies are handed is one
         further_out = Lent(lent.up - 1, lent.path)
         arguments.append(further_out.text if further_out.up == 0 else own[further_out])
     return arguments

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ...ir.beside import files_beside, python_layers
 from ...ir.graph import Copies, Experts, Graph, Unit, UnitModule
 from .classes import ClassText, write_class
+from .experts import balance_of
 from .file import FileText
 from .initial import Scheme
 from .names import class_name, free_class
@@ -32,7 +33,15 @@ def emit_module(
     With `kernels` the model calls those where there are some, and they are written there. `views` are methods that give
     some of the outputs.
     """
-    file = FileText(source_name, graph.constants, scheme, exporting=exporting, kernels=kernels, views=views)
+    file = FileText(
+        source_name,
+        graph.constants,
+        scheme,
+        exporting=exporting,
+        kernels=kernels,
+        views=views,
+        balance=None if exporting else balance_of(graph.model, views),
+    )
     units = _units(graph.model)
     written: dict[Unit, ClassText] = {}
     classes: list[str] = []

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ...ir.graph import Apply, Call, Copies, Graph, LayerModule, Pointwise, Run, Unit, UnitModule, Value
 from ...ir.weights import module_paths
 from ...training.modules import ModuleName
-from .experts import are_balanced
+from .experts import balance_of
 from .lending import attribute
 from .names import singular
 
@@ -73,7 +73,7 @@ def parts_of(graph: Graph) -> Parts:
         tensors=tensors,
         outer=tuple(dict.fromkeys([*tables, *heads])),
         recurrent=tuple(path for path, module in layers.items() if module.layer.word in _RECURRENT),
-        balanced=are_balanced(graph),
+        balanced=bool(balance_of(graph.model).runs),
     )
 
 
