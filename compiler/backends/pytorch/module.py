@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ...ir.beside import files_beside, python_layers
 from ...ir.graph import Copies, Experts, Graph, Unit, UnitModule
-from .classes import ClassText, write_class
+from .classes import write_class
+from .construct import ClassText
 from .experts import balance_of
 from .file import FileText
 from .initial import Scheme
