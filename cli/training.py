@@ -57,7 +57,8 @@ def tell_result(result: Result, console: Console) -> None:
     }
     console.document(event="end", **figures)
     measured = ", ".join(f"{name} {figure(value)}" for name, value in result.validation.items())
-    console.say(f"{result.run}: step {result.step:,} of {result.steps:,}{f'; {measured}' if measured else ''}")
+    early = ", stopped early" if result.finished == "early_stop" else ""
+    console.say(f"{result.run}: step {result.step:,} of {result.steps:,}{early}{f'; {measured}' if measured else ''}")
 
 
 def tell_kernels(prepared: Prepared, options: Namespace, console: Console) -> None:

@@ -253,6 +253,10 @@ class Learner:
                 if str(error).startswith("Expected more than 1"):
                     raise _has_no_variance() from error
                 raise
+            except IndexError as error:
+                if str(error).startswith("index out of range"):
+                    raise _has_no_row() from error
+                raise
 
     def loss_of(self, values: Mapping[str, Any], phase: Phase) -> Tensor:
         return getattr(self.program.recipe, phase.function("loss"))(**take(phase.loss, values))
@@ -404,6 +408,13 @@ def _has_no_variance() -> Refused:
     return Refused(
         "a norm learns from the variance of each channel, and a channel has one entry in what is computed at once",
         "Take a larger `batch` or a smaller `accumulate`; LayerNorm and GroupNorm need no batch.",
+    )
+
+
+def _has_no_row() -> Refused:
+    return Refused(
+        "a whole number that comes in picks a row that an Embedding of the model has not",
+        "Number them from 0, or give the Embedding a row for each.",
     )
 
 

@@ -118,7 +118,8 @@ def _stored(port: Port, metadata: Metadata) -> dict[str, Any]:
     symbols = [symbol for dim in port.dims for symbol in symbols_of(dim)]
     bounds = {"limits": metadata.limits, "least": metadata.least}
     said = {word: {symbol: sizes[symbol] for symbol in symbols if symbol in sizes} for word, sizes in bounds.items()}
-    return {"name": port.name, "dtype": port.dtype, "dims": list(port.dims), **said}
+    rows = {} if port.rows is None else {"rows": port.rows}
+    return {"name": port.name, "dtype": port.dtype, "dims": list(port.dims), **rows, **said}
 
 
 def _preparation(stored: Mapping[str, Any]) -> Preparation:
@@ -130,4 +131,4 @@ def _preparation(stored: Mapping[str, Any]) -> Preparation:
 
 
 def _port(stored: Mapping[str, Any]) -> Port:
-    return Port(stored["name"], stored["dtype"], tuple(stored["dims"]))
+    return Port(stored["name"], stored["dtype"], tuple(stored["dims"]), stored.get("rows"))

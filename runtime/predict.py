@@ -146,7 +146,7 @@ def _from_numpy(path: Path, metadata: Metadata) -> Arrays:
             return {_only_input(metadata).name: stored}
         with stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise Refused(f"{path.name} cannot be read as arrays of numbers: {error}") from None
     if len(arrays) == 1 and len(metadata.inputs) == 1:  # there is no doubt what is meant
         return {metadata.inputs[0].name: next(iter(arrays.values()))}

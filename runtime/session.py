@@ -91,7 +91,11 @@ def _typed(port: Port, array: NDArray) -> NDArray:
     kinds = {"float": "fiu", "int": "iu", "bool": "b"}[port.dtype]
     if array.dtype.kind not in kinds:
         raise Refused(f"the input {shown(port)} was given {array.dtype}")
-    return np.ascontiguousarray(array, TYPES[port.dtype])
+    array = np.ascontiguousarray(array, TYPES[port.dtype])
+    if port.rows is not None and array.size and not 0 <= array.min() <= array.max() < port.rows:
+        unfit = array[(array < 0) | (array >= port.rows)].flat[0]
+        raise Refused(f"the input {shown(port)} was given {unfit:,}, and it takes 0 to {port.rows - 1:,}")
+    return array
 
 
 def _shape(port: Port, array: NDArray) -> tuple[int, ...]:

@@ -272,7 +272,9 @@ def _parameters(training: Training) -> int:
 def _finished_before(run: Run, options: Settings, display: Display) -> Result:
     finished = run.manifest.finished
     assert finished is not None
-    step, why = finished["step"], "early stopping" if finished["why"] == "early_stop" else "all steps are done"
-    key = "epochs" if options.steps is None else "steps"
-    display.note(f"{run.path} is finished at step {step}: {why}. Train on with `--set train.{key}=...`.")
-    return Result(run.path, step, step, finished["why"], finished["validation"])
+    why, onward = "all steps are done", f"train.{'epochs' if options.steps is None else 'steps'}=..."
+    if finished["why"] == "early_stop":
+        # More steps would be no reason to go on: what stopped it would stop it again.
+        why, onward = "early stopping", "train.early_stop=none"
+    display.note(f"{run.path} is finished at step {finished['step']}: {why}. Train on with `--set {onward}`.")
+    return Result(run.path, finished["step"], finished["step"], finished["why"], finished["validation"])

@@ -16,11 +16,13 @@ Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of the model; a text among `dims` is a symbolic dim or an expression of such."""
+    """An input or output of the model; a text among `dims` is a symbolic dim or an expression of such. Whole numbers
+    that pick from a table are below its `rows`."""
 
     name: str
     dtype: str
     dims: tuple[int | str, ...]
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
 
 def read_port(port: Mapping[str, Any]) -> Port:
     """An input or output, as the compiler describes it."""
-    return Port(port["name"], port["dtype"], tuple(port["dims"]))
+    return Port(port["name"], port["dtype"], tuple(port["dims"]), port.get("rows"))
 
 
 def _measure(measure: Mapping[str, Any]) -> Measure:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .errors import Refused
 from .metadata import Metadata
 from .session import Arrays, Session
 
@@ -28,9 +29,20 @@ class TorchSession(Session):
         try:
             inputs = [torch.from_numpy(np.asarray(feeds[port.name])).to(place) for port in self.metadata.inputs]
             results: Tensor | tuple[Tensor, ...] = self._model(*inputs)
+        except ValueError as error:
+            if str(error).startswith("Expected more than 1"):
+                raise _nothing_to_compare() from error
+            raise
         finally:
             self._model.train(training)
         outputs = results if isinstance(results, tuple) else (results,)
         arrays = [output.float() if output.is_floating_point() else output for output in outputs]
         names = [port.name for port in self.metadata.outputs]
         return {name: array.cpu().numpy() for name, array in zip(names, arrays, strict=True)}
+
+
+def _nothing_to_compare() -> Refused:
+    return Refused(
+        "a norm takes the variance over the entries of each channel, and in what comes in a channel has one",
+        "Give it longer or larger inputs.",
+    )

@@ -66,6 +66,31 @@ SPECS = {
           (identity ^ 2 + 1e-3) / 2
         }
     """,
+    "a group used at other lengths": """
+        model M: (x: [B, 5, 12], z: [B, T, 12]) -> (y: [B, 7, 12], u: [B, T + 2, 12]) {
+          x -> g: { pad(1, after = 0, over = 1) -> SelfAttention(2) -> repeat(2) { Linear(12) -> silu } } -> g as y
+          z -> h: { inner: { pad(1, after = 0, over = 1) -> SelfAttention(2) } } -> h as u
+        }
+    """,
+    "zeros around what is pooled": """
+        model M: (x: [B, 3, 9, 9]) -> (a: [B, 3, 5, 5], b: [B, 3, 6, 6]) {
+          x -> -abs(identity) -> pad(1) as around
+          around -> max_pool(3, stride = 2) as a
+          around -> avg_pool(2, ceil = true) as b
+        }
+    """,
+    "an axis of one that is rolled": """
+        model M: (x: [B, 1, 8], z: [B, T, 8]) -> (y: [B, 1, 8], u: [B, T, 8]) {
+          x -> roll(1, over = 1) as y
+          z -> roll(-2, over = 1) as u
+        }
+    """,
+    "copies inside copies and experts": """
+        model M: (x: [B, 8]) -> (y: [B, 8], z: [B, 8]) {
+          x -> g: { h: Linear(8) -> momentum_copy(h, 0.9) } as y
+          x -> momentum_copy(g, 0.9) -> experts(2, top = 1) { h: Linear(8) -> momentum_copy(h, 0.9) } as z
+        }
+    """,
     "comparisons": """
         model M: (x: int[B, T], e: [B, T, 8]) -> (y: [B, T, 8], m: bool[B, T]) {
           m = x != 0

@@ -199,7 +199,7 @@ def test_an_early_stopped_run_says_so_and_one_before_it_keeps_its_patience(tmp_p
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
     notes = Notes()
     assert go_on(program, tmp_path / "parts", display=notes).finished == "early_stop"
-    assert "early stopping" in notes.lines[0]
+    assert "early stopping. Train on with `--set train.early_stop=none`" in notes.lines[0]
 
 
 def test_a_validation_that_was_interrupted_is_made_up_for(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ..ir.graph import Region, Residual, Value
 from ..layers import registry
-from ..layers.base import Layer
+from ..layers.base import Layer, ShapeFault
 from ..layers.gains import Gain, LayerScale
 from ..semantics.evaluate import FAULT, Recipe, evaluate, is_number
 from ..semantics.number import Literal, Number, Operation, number, operation
@@ -199,6 +199,12 @@ class _Made:
         if stem not in self.parts or not isinstance(x.type, Tensor):
             return x
         layer = kind(**{option: self.parts[stem]})
+        try:
+            layer.infer(x.type)
+        except ShapeFault as fault:
+            place = self.written[stem].place if stem in self.written else self.stage.span
+            ctx.report.error(fault.code, fault.message, place, f"{x.type} comes in", help=fault.help)
+            return ctx.unknown()
         name = ctx.free_name(f"{self.base}_{stem}" if self.base else stem)
         return placing.put(layer, name, x, self.stage.span, ctx)
 

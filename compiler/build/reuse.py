@@ -23,9 +23,9 @@ from ..ir.graph import (
 from ..ir.weights import unit_weights
 from ..semantics.number import equal
 from ..semantics.report import Unheard
-from ..semantics.tensor import Tensor, Type, same, seen_outside
+from ..semantics.tensor import Tensor, same, seen_outside
 from . import flows, placing
-from .context import Context, Flowing
+from .context import Context, Flowing, Placed
 from .draft import UnitDraft
 from .further_inputs import further_inputs
 
@@ -90,35 +90,36 @@ def _run(
     expected = first.inputs[0].type
     if not isinstance(expected, Tensor):
         return ctx.unknown()
-    types: tuple[Type, ...] | None = tuple(o.type for o in last.outputs)
+    types, units = tuple(o.type for o in last.outputs), ()
     if not same(expected, x.type):
-        types = _types_on(module, unit, path, x, node, ctx)
-        if types is None:
+        placed = _placed_on(module, unit, path, x, node, ctx)
+        if placed is None:
             return ctx.unknown()
+        types, units = placed.types, tuple(placed.units)
     else:
         for scope in [last.scope, *scopes]:
             types = tuple(seen_outside(t, scope) for t in types)
-    op = Run() if isinstance(module, UnitModule) else RunCopies()
+    op = Run(units) if isinstance(module, UnitModule) else RunCopies(units)
     outputs = ctx.emit(op, inputs, types, node.span, name)
     if len(outputs) == 1:
         return outputs[0]
     return unit.results(path)(outputs)
 
 
-def _types_on(
+def _placed_on(
     module: UnitModule | Copies,
     unit: UnitDraft,
     path: Sequence[str],
     x: Value,
     node: tree.Stage | tree.Label,
     ctx: Context,
-) -> tuple[Type, ...] | None:
-    """What the module gives for another shape: it is built once more for it, and must come to the same weights."""
+) -> Placed | None:
+    """The module for another shape: it is built once more for it, and must come to the same weights."""
     build = unit.builder(path[0]) if len(path) == 1 else None
     placed = None if build is None else build(x, ctx.within(nodes=[], opened=None, report=Unheard()))
     known = placed is not None and all(isinstance(type_, Tensor) for type_ in placed.types)
     if placed is not None and known and _alike(_units(module), placed.units):
-        return placed.types
+        return placed
     first = _units(module)[0].inputs[0].type
     ctx.report.error(
         "shape-mismatch",

@@ -65,11 +65,19 @@ class Call(Frozen, eq=False):
 
 
 class Run(Frozen):
-    """Run the unit that `Node.module` names: a block or a labelled group."""
+    """Run the unit that `Node.module` names: a block or a labelled group.
+
+    `units` is that unit with the types that it has here, where another shape comes in than it was made for.
+    """
+
+    units: tuple[Unit, ...] = ()
 
 
 class RunCopies(Frozen):
-    """Run the copies that `Node.module` names, one after the other; inputs after the first go to each of them."""
+    """Run the copies that `Node.module` names, one after the other; inputs after the first go to each of them.
+    `units` as in `Run`."""
+
+    units: tuple[Unit, ...] = ()
 
 
 class RunCarrying(Frozen):

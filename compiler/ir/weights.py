@@ -40,18 +40,24 @@ def unit_weights(unit: Unit, prefix: str) -> Iterator[Weight]:
 def buffers(graph: Graph) -> Iterator[Weight]:
     """Every tensor that the checkpoint holds and nothing trains, under its key: running statistics, momentum copies."""
     yield from _statistics(_layers(graph.model, ("",)))
-    for copy, way in _copies_of_modules(graph.model, ("",)):
+    yield from _copied(graph.model, ("",))
+
+
+def _copied(unit: Unit, way: tuple[str, ...]) -> Iterator[Weight]:
+    """What the momentum copies of a unit hold: those that what they copy has inside, too."""
+    for copy, around in _copies_of_modules(unit, way):
         match copy.of:
             case LayerModule() as of:
                 own = replace(of, name=copy.name, tie=None)
-                yield from layer_weights(own, way)
-                yield from _statistics([(own, way)])
-            case UnitModule(unit=unit):
-                for module, inside in _layers(unit, (f"{way[-1]}{copy.name}.",)):
+                yield from layer_weights(own, around)
+                yield from _statistics([(own, around)])
+            case UnitModule(unit=inner):
+                for module, inside in _layers(inner, (f"{around[-1]}{copy.name}.",)):
                     is_outer = module.tie is not None and module.tie.up >= len(inside)
                     # What is shared with what is not copied is the copy's own.
                     yield from layer_weights(replace(module, tie=None) if is_outer else module, inside)
-                yield from _statistics(_layers(unit, (f"{way[-1]}{copy.name}.",)))
+                yield from _statistics(_layers(inner, (f"{around[-1]}{copy.name}.",)))
+                yield from _copied(inner, (f"{around[-1]}{copy.name}.",))
 
 
 def momentum_copies(graph: Graph) -> dict[str, str]:
@@ -95,6 +101,9 @@ def _copies_of_modules(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[Momen
             case Copies(name=name, units=units):
                 for i, inner in enumerate(units):
                     yield from _copies_of_modules(inner, (*way, f"{way[-1]}{name}.{i}."))
+            case Experts(name=name, units=units):
+                for i, inner in enumerate(units):
+                    yield from _copies_of_modules(inner, (*way, f"{way[-1]}{name}.experts.{i}."))
 
 
 def module_weights(module: LayerModule, prefix: str) -> Iterator[Weight]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..semantics.number import Number, number
 from ..semantics.tensor import Tensor
-from .base import Code, Layer, Parameter
+from .base import Code, Layer, Parameter, ShapeFault
 from .options import Real
 
 if TYPE_CHECKING:
@@ -59,6 +59,14 @@ class LayerScale(_Factor):
     """`residual(layer_scale = 1e-4)` (Touvron et al. 2021): a learned number a channel times the branch."""
 
     word: ClassVar[str] = "residual.layer_scale"
+
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        if x.channels.value is None:
+            raise ShapeFault(
+                f"`layer_scale` has a number for each channel, and how many channels {x} has is open",
+                "`gain` is one number for all; or write the size in the place of the open dim",
+            )
+        return super().infer(x)
 
     def shape(self, x: Tensor) -> tuple[Number, ...]:
         # Ones behind the channels, where they are not the last axis, so that the factor stretches over those.

@@ -39,6 +39,12 @@ class GroupNorm(ChannelNorm):
                 "the number of channels must be a multiple of `groups`",
                 "groups",
             )
+        if x.rank == 2 and x.dims[1].value is not None and x.dims[1].value == self.groups.value:
+            raise ShapeFault(
+                f"each of the {written(self.groups)} groups of {x} is one number, and the norm of one number is 0",
+                "take fewer groups, or LayerNorm",
+                "groups",
+            )
         return (x,)
 
     def parameters(self, x: Tensor) -> dict[str, Parameter]:

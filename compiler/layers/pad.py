@@ -74,12 +74,14 @@ class Pad(Layer):
         nothing = (number(0), number(0))
         # PyTorch lists the last axis first.
         listed = [n for axis in range(x_type.rank - 1, min(pads) - 1, -1) for n in pads.get(axis, nothing)]
-        value = "" if self.value.value == 0 else f", value={code.number(self.value)}"
+        value = "" if self.value.value == 0 else f", value={code.real(self.value)}"
         return f"F.pad({x}, ({', '.join(map(code.number, listed))}){value})"
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
         pads = self._pads(x_type)
-        ends = [[whole(pads[axis][end]) if axis in pads else 0 for axis in range(x_type.rank)] for end in (0, 1)]
+        ends = [whole(pads[axis][end]) for end in (0, 1) for axis in pads]
         value = g.number(real(self.value)) if x_type.dtype == "float" else g.scalar(whole(self.value))
         (type_,) = self.infer(x_type)
-        return (g.op("Pad", [x, g.wholes(ends[0] + ends[1]), value], type_, name),)
+        # Without its axes ONNX Runtime 1.31 takes a Pad into the pooling behind it, where -inf is put around for a
+        # maximum, and a mean leaves out what is put around.
+        return (g.op("Pad", [x, g.wholes(ends), value, g.wholes(list(pads))], type_, name),)

@@ -67,11 +67,12 @@ class Roll(Layer):
         length = x_type.dims[axis]
         vector = Tensor("int", (number(1),))
         if length.value is not None:
-            cut = g.whole(-shift % whole(length))
             tail = number(shift % whole(length))
+            cut = g.whole(whole(length) - whole(tail))
         else:
-            moved = g.op("Mod", [g.whole(-shift), g.length(x, x_type, axis)], vector, f"{name}.cut")
-            cut, tail = moved, operation("%", number(shift), length)
+            tail = operation("%", number(shift), length)
+            moved = g.op("Mod", [g.whole(shift), g.length(x, x_type, axis)], vector, f"{name}.moved")
+            cut = g.op("Sub", [g.length(x, x_type, axis), moved], vector, f"{name}.cut")
         end = g.length(x, x_type, axis)
         tail_type = x_type.with_dim(axis, tail)
         head_type = x_type.with_dim(axis, operation("-", length, tail))

@@ -46,6 +46,8 @@ class Split(Layer):
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         axis = x_type.channel_axis
+        if self.n.value == 1:
+            return x  # what is in no parts is no tuple of one
         return f"{x}.chunk({code.number(self.n)}, {1 if axis == 1 else -1})"
 
     def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..ir.graph import Graph
 from ..ir.least import least_sizes
+from ..ir.rows import rows_of_inputs
 from ..ir.weights import momentum_copies
 from ..semantics.bounds import limit
 from ..semantics.number import is_whole, real, spelled, whole
@@ -113,11 +114,14 @@ def _plateau(plan: TrainPlan) -> dict[str, Any]:
 
 def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:
     """The section about the model: what flows in and out, and how large and how small open dims may get."""
-    unit, copies = graph.model, momentum_copies(graph)
+    unit, copies, rows = graph.model, momentum_copies(graph), rows_of_inputs(graph)
     outputs = [_port(name, value.type) for name, value in zip(graph.outputs, unit.outputs, strict=True)]
     return {
         "class": unit.name,
-        "inputs": [_port(value.name or "", value.type) for value in unit.inputs],
+        "inputs": [
+            _port(value.name or "", value.type) | ({"rows": rows[value.name or ""]} if value.name in rows else {})
+            for value in unit.inputs
+        ],
         "outputs": outputs,
         "limits": {name: int(limit(most) or 0) for name, most in graph.limits.items()},
         "least": least_sizes(graph),

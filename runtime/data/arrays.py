@@ -86,7 +86,7 @@ def _read(file: FoundFile, stored: np.lib.npyio.NpzFile, name: str) -> NDArray:
             f"the array {name} of {file.name} holds Python objects, which are not loaded: they could run code",
             "store numbers: array.astype(numpy.float32), or numpy.stack(list) where the rows have one shape",
         ) from None
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise DataError(f"the array {name} of {file.name} is damaged: {error}") from None
     if array.ndim == 0:
         raise DataError(f"the array {name} of {file.name} is a single number, without an axis of examples")

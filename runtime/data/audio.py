@@ -22,6 +22,8 @@ from .rows import kept_back
 from .wav import UnreadableRecording, decode_wav
 
 CONVERT = "take it out, or make it one: ffmpeg -i 1.flac 1.wav"
+HIGHEST_RATE = 768_000
+"""Samples a second: the highest that converters of sound have. A filter for more would not fit into memory."""
 RECORDINGS = Sort("recording", "recordings", (".wav",), "commands/yes/1.wav", CONVERT)
 KEPT_BYTES = 1 << 30
 """So much of a set of recordings stays decoded in memory."""
@@ -42,6 +44,11 @@ class Shape:
             raise DataError(f"{file.name} cannot be read: {fault}", "write it anew as .wav, or take it out") from None
         if not len(channels):
             raise DataError(f"{file.name} holds no sample", "take it out")
+        if rate > HIGHEST_RATE:
+            raise DataError(
+                f"{file.name} says that it has {rate:,} samples a second: its header is damaged, or it is no sound",
+                f"write it anew, with at most {HIGHEST_RATE:,}",
+            )
         heard = resampled(channels.mean(1), rate, self.rate)[: self.samples]
         return np.pad(heard, (0, self.samples - len(heard)))
 

@@ -100,7 +100,7 @@ def _rows_of_jsonl(file: FoundFile, text: str) -> Cells:
             continue
         try:
             row = json.loads(line, parse_constant=lambda word: None)  # NaN is no value
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{file.name}, line {number:,} is no JSON: {error}") from None
         if not isinstance(row, dict):
             raise DataError(

@@ -11,6 +11,7 @@ from ..dims import Dim, broken_bound, evaluate, is_symbol, solved, symbols_of
 from ..settings import Port, Settings, Target
 from ..text import TokenizerError
 from .dataset import Data, Field
+from .rows import Rows
 from .targets import unfit_numbers
 
 
@@ -45,8 +46,23 @@ def _inputs(settings: Settings, data: Data) -> list[Message]:
         elif name not in data.fields:
             found.append(_no_field(name, data, f"the input {port.name} of the model"))
         else:
-            found += _port(port, name, data.fields[name], bindings, settings)
+            found += _port(port, name, data.fields[name], bindings, settings) or _rows(port, name, data)
     return found
+
+
+def _rows(port: Port, name: str, data: Data) -> list[Message]:
+    """Numbers that pick no row of the model's table, where all of the data lies in memory."""
+    for split in (data.train, data.validation):
+        numbers = split.column(name) if isinstance(split, Rows) and port.rows is not None else None
+        if numbers is None or not len(numbers) or numbers.dtype.is_floating_point:
+            continue
+        least, most = int(numbers.min()), int(numbers.max())
+        if least < 0 or most >= port.rows:  # type: ignore[operator]
+            help = f"number them from 0; `Embedding({most + 1}, ...)` has a row for {most:,}"
+            facts = f"the input {port.name} picks from a table of {port.rows:,} rows, 0 to {port.rows - 1:,}"  # type: ignore[operator]
+            held = f"the field {name} holds {least if least < 0 else most:,}"
+            return [Message("error", f"{facts}, and {held}", help)]
+    return []
 
 
 def _port(port: Port, name: str, field: Field, bindings: dict[str, int], settings: Settings) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Real
 
@@ -25,6 +26,8 @@ def numbers(cells: Cells, name: str, words_help: str = "") -> NDArray[np.float64
         found = np.array(column if all(map(_is_number, column)) else list(map(_read, column)), np.float64)
     except (TypeError, ValueError):
         raise _no_number(cells, name, column, words_help) from None
+    except OverflowError:  # a whole number of JSON that is larger than all floats
+        found = np.array(list(map(_read, column)), np.float64)
     _require_finite(cells, name, found)
     return found
 
@@ -95,7 +98,10 @@ def _is_number(cell: Cell) -> bool:
 def _read(cell: Cell) -> float:
     """The number in a cell; underscores, which Python takes, belong to none."""
     if _is_number(cell):
-        return float(cell)
+        try:
+            return float(cell)
+        except OverflowError:
+            return math.inf if cell > 0 else -math.inf
     if not isinstance(cell, str) or "_" in cell:
         raise ValueError
     return float(cell)

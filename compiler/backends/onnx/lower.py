@@ -99,10 +99,10 @@ class _Body:
                 return (x,)
             case Checkpoint(body=body):
                 return (self._region(body, inputs[0]),)
-            case Run():
-                return self._run(node, inputs)
-            case RunCopies():
-                return self._run_copies(node, inputs)
+            case Run(units=units):
+                return self._run(node, inputs, units)
+            case RunCopies(units=units):
+                return self._run_copies(node, inputs, units)
             case RunExperts():
                 return (self._experts(node, inputs[0]),)
             case RunMomentum():
@@ -157,18 +157,19 @@ class _Body:
         self.write(region.nodes)
         return self._values[region.output]
 
-    def _run(self, node: Node, inputs: tuple[OnnxValue, ...]) -> tuple[OnnxValue, ...]:
+    def _run(self, node: Node, inputs: tuple[OnnxValue, ...], units: Sequence[Unit]) -> tuple[OnnxValue, ...]:
         module = self._module(node)
         assert isinstance(module, UnitModule)
-        return lower(self._g, module.unit, inputs, f"{self._name(node, '')}.", self._inside(node))
+        (unit,) = units or (module.unit,)
+        return lower(self._g, unit, inputs, f"{self._name(node, '')}.", self._inside(node))
 
-    def _run_copies(self, node: Node, inputs: tuple[OnnxValue, ...]) -> tuple[OnnxValue, ...]:
+    def _run_copies(self, node: Node, inputs: tuple[OnnxValue, ...], units: Sequence[Unit]) -> tuple[OnnxValue, ...]:
         module = self._module(node)
         assert isinstance(module, Copies)
         place, way = self._name(node, ""), self._inside(node)
         x, *others = inputs
         found: tuple[OnnxValue, ...] = (x,)
-        for i, unit in enumerate(module.units):
+        for i, unit in enumerate(units or module.units):
             found = lower(self._g, unit, [found[0], *others], f"{place}.{i}.", (*way[:-1], f"{way[-1]}{i}."))
         return found
 

@@ -46,7 +46,7 @@ def _made(module: Module, within: dict[str, list[Module]], inner: dict[Unit, Cla
             return _made(of, within, inner, code)
         case Experts(count=count, units=units):
             made = f"[{_copies(count, units, inner, code)}]"
-            return construct_experts(module, made, code, code.file.balance)
+            return construct_experts(module, made, code, code.file.balance, draws=inner[units[0]].initialises)
         case UnitModule(unit=unit):
             return _make_unit(unit, inner, code)
         case Copies(count=count, units=units):

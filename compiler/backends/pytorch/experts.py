@@ -40,20 +40,20 @@ class Balance:
     adds_up: bool
 
 
-def construct_experts(module: Experts, made: str, code: Code, balance: Balance | None) -> str:
-    """The call that makes the module; `made` is the list of its experts. Without `balance` it has no loss: what is
-    exported is not trained."""
+def construct_experts(module: Experts, made: str, code: Code, balance: Balance | None, *, draws: bool) -> str:
+    """The call that makes the module; `made` is the list of its experts, and `draws` says whether they have initial
+    weights. Without `balance` it has no loss: what is exported is not trained."""
     options = [] if whole(module.top) == 1 else [f"top={code.number(module.top)}"]
     lines = _balance(module, balance) if balance is not None and real(module.balance) != 0 else []
     if lines:
         options.append(f"balance={code.real(module.balance)}")
-    name = code.library("Experts", _source(module, code, lines))
+    name = code.library("Experts", _source(module, code, lines, draws=draws))
     return f"{name}({', '.join([code.number(module.router.inputs[0].dims[-1]), made, *options])})"
 
 
-def _source(module: Experts, code: Code, balance: list[str]) -> str:
-    one, unit = whole(module.top) == 1, module.units[0]
-    shares = bool(lent_to(unit))  # runs modules from around the experts
+def _source(module: Experts, code: Code, balance: list[str], *, draws: bool) -> str:
+    one = whole(module.top) == 1
+    shares = bool(lent_to(module.units[0]))  # runs modules from around the experts
     given = ", *shared: nn.Module" if shares else ""
     parameters = ["dim: int", "experts: list[nn.Module]", *([] if one else ["top: int"])]
     make = [] if one else ["self.top = top"]
@@ -62,7 +62,7 @@ def _source(module: Experts, code: Code, balance: list[str]) -> str:
         make += ["self.balance = balance", "self.balance_loss: Tensor | None = None"]
     make += ["self.router = nn.Linear(dim, len(experts), bias=False)", "self.experts = nn.ModuleList(experts)"]
     fill = module.router.layer.initialise("self.router", module.router.inputs[0], code)
-    if unit.modules:
+    if draws:
         fill += ["for expert in self.experts:", "    expert.init_weights(generator)"]
     lines = [
         "class Experts(nn.Module):",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...ir.graph import Copies, Momentum, Unit, UnitModule
+from ...ir.graph import Copies, Experts, Momentum, Unit, UnitModule
 from ...layers.base import Code
 from .names import item_name
 
@@ -34,6 +34,8 @@ def _body(unit: Unit, code: Code) -> list[str]:
                 ]
             case UnitModule(name=name, unit=inner) if _has_copies(inner):
                 lines.append(f"self.{name}.update_copies()")
+            case Experts(name=name, units=units) if _has_copies(units[0]):
+                lines += [f"for expert in self.{name}.experts:", "    expert.update_copies()"]
             case Copies(name=name, units=units):
                 having = [i for i, inner in enumerate(units) if _has_copies(inner)]
                 if len(having) == len(units):
@@ -51,7 +53,7 @@ def _has_copies(unit: Unit) -> bool:
             case UnitModule(unit=inner):
                 if _has_copies(inner):
                     return True
-            case Copies(units=units):
+            case Copies(units=units) | Experts(units=units):
                 if any(map(_has_copies, dict.fromkeys(units))):
                     return True
     return False

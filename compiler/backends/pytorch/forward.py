@@ -39,7 +39,7 @@ from ...semantics.tensor import Tensor
 from .expression import HOLE, Expression, fill, infix
 from .lending import Lent, handed_on, module_text
 from .names import safe_name
-from .reads import captured, named_values, uses
+from .reads import all_nodes, captured, named_values, uses
 
 _FRESH = ("x", "h", "y", "z", "u", "v", "w")
 _CHAIN = 3
@@ -72,6 +72,8 @@ class Forward:
         self.locals: Counter[str] = Counter()
         self.given = set(map(safe_name, named_values(unit)))
         self.left = uses(unit)
+        self.discards = any(self.left[v] == 0 for n in all_nodes(unit.nodes) if len(n.outputs) > 1 for v in n.outputs)
+        """Whether `_` is a tensor somewhere: TorchScript has no variable of two types, and a loop's is a number."""
         self.known: dict[Value, Expression] = {v: Expression(n, frozenset({n})) for v, n in names.items()}
         self.holders: dict[str, Value] = {n: v for v, n in names.items()}
 
@@ -271,9 +273,11 @@ class Forward:
             # TorchScript has no floor division of a number by a tensor.
             dtype = ", dtype=torch.float32" if _turns_float(node) else ""
             left = Expression(f"torch.full_like({right.text}, {left.text}{dtype})", right.reads)
-        return Expression(
-            infix(left.text, operator, right.text), left.reads | right.reads, left.modules + right.modules
-        )
+        reads, modules = left.reads | right.reads, left.modules + right.modules
+        if operator == "//" and isinstance(node.output.type, Tensor) and node.output.type.dtype == "float":
+            # PyTorch's operator has no derivative.
+            return Expression(fill(f'{HOLE}.div({right.text}, rounding_mode="floor")', left.text), reads, modules)
+        return Expression(infix(left.text, operator, right.text), reads, modules)
 
     def _of_two(self, op: Pointwise, left: Expression, right: Expression) -> Expression:
         """`max`, `min` and `round_up`: of two values, or of one and a number."""
@@ -375,8 +379,13 @@ class Forward:
             self.lines.append(f"{start.text} = {result.text}")
         self.left.subtract(around)
         self.left[body.input] -= 1
+        if not self.lines:  # what the body did only in training is not exported
+            self.lines = outside
+            self._hold(node.output, start.text)
+            return
         number = self._number(count)
-        self.lines = [*outside, f"for _ in range({number.text}):", *(f"    {line}" for line in self.lines)]
+        turn = "turn" if self.discards else "_"
+        self.lines = [*outside, f"for {turn} in range({number.text}):", *(f"    {line}" for line in self.lines)]
         self._hold(node.output, start.text)
 
     def _inline(self, node: Node, body: Region) -> None:
