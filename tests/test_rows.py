@@ -1,0 +1,78 @@
+"""Whole numbers that pick from a table: told where none of its rows has them, before training and in prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dlspec
+from dlspec.cli.main import main
+from dlspec.compiler.ir.rows import rows_of_inputs
+from dlspec.compiler.pipeline import analyse
+from dlspec.grammar import Source
+
+SPEC = """\
+dlspec 1
+model M: (tokens: int[B, T]) -> (y: [B, 3]) {
+  Embedding(40, 8) -> mean(over = 1) -> Linear(3)
+}
+train M {
+  data      = arrays("tokens.npz")
+  loss      = cross_entropy(y, data.label)
+  optimizer = SGD(lr = 0.1)
+  steps     = 2
+  batch     = 4
+}
+"""
+
+
+def folder_with(path: Path, most: int, least: int = 0) -> Path:
+    tokens = np.full((20, 5), least)
+    tokens[3, 2] = most
+    np.savez(path / "tokens.npz", tokens=tokens, label=np.arange(20) % 3)
+    (path / "m.dlspec").write_text(SPEC)
+    return path / "m.dlspec"
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ("tokens -> Embedding(40, 8)", {"tokens": 40}),
+        ("tokens -> embed: { Embedding(30, 8) -> tanh }", {"tokens": 30}),
+        ("tokens -> Embedding(40, 8) as a\n  tokens -> Embedding(20, 8) + a", {"tokens": 20}),
+        ("tokens -> checkpoint { Embedding(50, 8) }", {"tokens": 50}),
+        ("tokens + 1 -> Embedding(40, 8)", {}),
+    ],
+)
+def test_the_rows_of_what_reads_an_input(body: str, rows: dict[str, int]) -> None:
+    spec = f"dlspec 1\nmodel M: (tokens: int[B, T]) -> (y: [B, T, 8]) {{\n  {body}\n}}\n"
+    assert rows_of_inputs(analyse(Source("m.dlspec", spec)).graphs["M"]) == rows
+
+
+@pytest.mark.parametrize(
+    ("most", "least", "says"),
+    [(40, 0, "picks from a table of 40 rows, 0 to 39, and the field tokens holds 40"), (3, -1, "holds -1")],
+)
+def test_the_data_is_told_before_training(
+    tmp_path: Path, most: int, least: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = folder_with(tmp_path, most, least)
+    assert main(["check", str(spec), "--data"]) == 1
+    assert says in capsys.readouterr().out
+    assert main(["train", str(spec), "--run", str(tmp_path / "run"), "--device", "cpu"]) != 0
+    assert "bug" not in capsys.readouterr().err
+
+
+def test_a_prediction_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = folder_with(tmp_path, 39)
+    dlspec.train(spec, run=tmp_path / "run")
+    dlspec.export(tmp_path / "run", tmp_path / "out", formats=["onnx"])
+    for what in (tmp_path / "run", next((tmp_path / "out").glob("*.onnx"))):
+        for row, fits in (([1, 2, 39], True), ([1, 2, 40], False), ([1, -1], False)):
+            (tmp_path / "rows.json").write_text(f"[{row}]")
+            code = main(["predict", str(what), "--input", str(tmp_path / "rows.json")])
+            said = capsys.readouterr()
+            assert (code == 0) == fits and "bug" not in said.err
+            assert fits or "and it takes 0 to 39" in said.err
