@@ -31,7 +31,10 @@ def open_session(options: Namespace, console: Console) -> Session:
 
         return open_onnx(path)
     if path.is_file():
-        raise Refused(f"{path} is neither a run directory nor an .onnx file")
+        help = "Give the run that it was exported from; an application loads it with torch.jit.load."
+        raise Refused(
+            f"{path} is neither a run directory nor an .onnx file", help if path.suffix in (".pt", ".ts") else ""
+        )
     trained = open_told(path, options, console)
     from ..api.trained import metadata_of
     from ..runtime import load_model

@@ -75,6 +75,14 @@ def test_a_stage_of_a_flow_is_no_place(override: str, help: str) -> None:
         assert not analyse(spec(), [setting]).failed
 
 
+def test_the_number_of_a_patience_has_its_own_name() -> None:
+    stops = 'train.early_stop=patience(3, on = "validation.loss")'
+    (found,) = analyse(spec(), [stops, "train.early_stop.patience=5"]).diagnostics
+    ways = [shlex.split(way)[1] for way in found.help.split(", or ")]
+    assert ways == ["train.early_stop.validations=5", 'train.early_stop=patience(5, on = "validation.loss")']
+    assert not any(analyse(spec(), [stops, way]).failed for way in ways)
+
+
 def phases(*overrides: str) -> dict[str, dict]:
     """Those of the DCGAN, by their names."""
     found = compile(spec("dcgan"), overrides).settings

@@ -222,11 +222,16 @@ def _stage(flow: tree.Flow, word: str) -> tree.Stage | None:
     return next((stage for stage in stages if isinstance(stage, tree.Stage) and str(stage.path) == word), None)
 
 
+_LEADING = {"patience": "validations", "plateau": "patience"}
+"""What calls of one number have for the name of it, where that is not `length`."""
+
+
 def _other_paths(path: str, flow: tree.Flow, stage: tree.Stage, options: list[str], value: tree.Flow) -> str:
     """What to set in place of an option of a stage: that of the first stage, or the flow as a whole."""
     args = stage.args or ()
-    option = options[0] if options else "length"
-    first = option == "length" and bool(args) and not isinstance(args[0], tree.Keyword)
+    leading = _LEADING.get(str(stage.path), "length")
+    option = options[0] if options else leading
+    first = option == leading and bool(args) and not isinstance(args[0], tree.Keyword)
     given = value.span.text if first or not options else f"{option} = {value.span.text}"
     kept = [a.span.text for a in args[first:] if not (isinstance(a, tree.Keyword) and a.name.text == option)]
     written = f"{stage.path}({', '.join([given, *kept])})"

@@ -46,6 +46,7 @@ class Patience(Options):
 
     word: ClassVar[str] = "patience"
     example: ClassVar[str] = 'patience(5, on = "validation.loss")'
+    spellings: ClassVar[dict[str, str]] = {"monitor": "on", "patience": "validations"}
 
     validations: Whole
     on: Text = "validation.loss"
