@@ -2,7 +2,8 @@
 
     max |exported - r|  <=  4 * max |fp32 - r|  +  1e-5 * max |r|          r: the trained model in fp64
 
-and what a language model writes is compared token by token. NaN and infinity never pass.
+and what a language model writes is compared token by token. NaN and infinity never pass. What a model draws is the
+same on both sides.
 Initial weights hide faults: a gain of one, a bias of zero and a branch that starts at zero look the same wherever they
 stand. So an export of such weights is proved a second time, with weights that were shaken.
 """
@@ -23,6 +24,7 @@ from ..errors import ProofFailed, Refused
 from ..metadata import Metadata
 from ..session import Arrays, language_ports
 from .bound import FACTOR, RELATIVE, allowed, distance, largest
+from .drawing import drawing_alike
 from .greedy import Greedy, greedy_agreement
 from .reference import Reference
 from .trials import Sizes, random_inputs, shown_sizes, trial_sizes
@@ -210,7 +212,8 @@ def _stage(
 
 def _compare(run: Runner, inputs: Arrays, exact: Arrays, single: Arrays, sizes: Sizes) -> list[Comparison]:
     try:
-        given: Mapping[str, NDArray] = run(inputs)
+        with drawing_alike():
+            given: Mapping[str, NDArray] = run(inputs)
         failure = ""
     except Exception as error:  # whatever the runner's library raises: the exported model does not run here
         given, failure = {}, f"it does not run: {first_line(error)}"

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..metadata import Metadata
 from ..session import Arrays
+from .drawing import SingleDraws, drawing_alike
 
 
 class Reference:
@@ -31,7 +32,8 @@ class Reference:
     @torch.no_grad()
     def _run(self, model: nn.Module, inputs: Arrays, kind: torch.dtype) -> Arrays:
         tensors = [torch.from_numpy(np.ascontiguousarray(inputs[port.name])) for port in self.metadata.inputs]
-        results = model(*(tensor.to(kind) if tensor.is_floating_point() else tensor for tensor in tensors))
+        with drawing_alike(), SingleDraws():
+            results = model(*(tensor.to(kind) if tensor.is_floating_point() else tensor for tensor in tensors))
         outputs = results if isinstance(results, tuple) else (results,)
         names = [port.name for port in self.metadata.outputs]
         return {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
