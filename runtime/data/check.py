@@ -65,6 +65,23 @@ def _rows(port: Port, name: str, data: Data) -> list[Message]:
     return []
 
 
+def _of_words(names: Sequence[str]) -> str:
+    """What to do with a column of words where numbers are wanted."""
+    words = [name for name in names if not _is_written_number(name)]
+    if 2 * len(words) > len(names):
+        return "its words are classes: take them as int"
+    shown = ", ".join(f"`{word}`" for word in words[:3]) + (", ..." if len(words) > 3 else "")
+    return f"its other cells are numbers, and {shown} {'is' if len(words) == 1 else 'are'} none: write one in its place"
+
+
+def _is_written_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def _port(port: Port, name: str, field: Field, bindings: dict[str, int], settings: Settings) -> list[Message]:
     wanted = port.dims[1:]  # the first is the batch
     facts = (
@@ -72,7 +89,7 @@ def _port(port: Port, name: str, field: Field, bindings: dict[str, int], setting
     )
     if (port.dtype, field.dtype) == ("float", "int") and (settings.data["source"] != "table" or field.names):
         help = f"store {name} as float32; pictures of bytes divided by 255"
-        return [Message("error", facts, "its words are classes: take them as int" if field.names else help)]
+        return [Message("error", facts, _of_words(field.names) if field.names else help)]
     if port.dtype != field.dtype and (port.dtype, field.dtype) != ("float", "int"):
         return [Message("error", facts)]
     if len(wanted) != len(field.dims):
