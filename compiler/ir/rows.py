@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..semantics.number import whole
-from .graph import Apply, Copies, Graph, Node, Run, RunCopies, Unit, UnitModule, Value, regions
+from .graph import Apply, Graph, Node, Run, RunCopies, Unit, Value, regions
+from .units import inside
 
 
 def rows_of_inputs(graph: Graph) -> dict[str, int]:
@@ -35,7 +36,5 @@ def _read_by(node: Node, place: int, unit: Unit) -> Iterator[int]:
     if isinstance(node.op, Apply) and isinstance(node.op.layer, Embedding) and place == 0:
         yield whole(node.op.layer.count)
     if isinstance(node.op, Run | RunCopies) and node.module is not None:
-        module = unit.module(node.module)
-        inner = (module.unit,) if isinstance(module, UnitModule) else module.units if isinstance(module, Copies) else ()
-        for first in inner[:1]:
+        for first in inside(unit.module(node.module))[:1]:
             yield from _rows(first.inputs[place], first, first.nodes)

@@ -8,6 +8,16 @@ from dataclasses import replace
 from .graph import Borrowed, Copies, Experts, Graph, Module, Momentum, Unit, UnitModule
 
 
+def inside(module: Module | None) -> tuple[Unit, ...]:
+    """The units that a module runs."""
+    match module:
+        case UnitModule(unit=unit):
+            return (unit,)
+        case Copies(units=units) | Experts(units=units):
+            return units
+    return ()
+
+
 def units_in(unit: Unit) -> Iterator[Unit]:
     """The unit and those inside it; copies that do not differ once."""
     yield unit

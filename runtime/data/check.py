@@ -10,6 +10,7 @@ from typing import Literal
 from ..dims import Dim, broken_bound, evaluate, is_symbol, solved, symbols_of
 from ..settings import Port, Settings, Target
 from ..text import TokenizerError
+from .columns import reads
 from .dataset import Data, Field
 from .rows import Rows
 from .targets import unfit_numbers
@@ -67,19 +68,11 @@ def _rows(port: Port, name: str, data: Data) -> list[Message]:
 
 def _of_words(names: Sequence[str]) -> str:
     """What to do with a column of words where numbers are wanted."""
-    words = [name for name in names if not _is_written_number(name)]
+    words = [name for name in names if not reads(name)]
     if 2 * len(words) > len(names):
         return "its words are classes: take them as int"
     shown = ", ".join(f"`{word}`" for word in words[:3]) + (", ..." if len(words) > 3 else "")
     return f"its other cells are numbers, and {shown} {'is' if len(words) == 1 else 'are'} none: write one in its place"
-
-
-def _is_written_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _port(port: Port, name: str, field: Field, bindings: dict[str, int], settings: Settings) -> list[Message]:

@@ -88,7 +88,7 @@ def is_whole(column: Sequence[Cell]) -> bool:
 
 def is_words(column: Sequence[Cell]) -> bool:
     """Whether a column has text that is no number."""
-    return any(isinstance(cell, str) and not _reads(cell) and not _is_missing(cell) for cell in column)
+    return any(isinstance(cell, str) and not reads(cell) and not _is_missing(cell) for cell in column)
 
 
 def _is_number(cell: Cell) -> bool:
@@ -107,7 +107,8 @@ def _read(cell: Cell) -> float:
     return float(cell)
 
 
-def _reads(cell: str) -> bool:
+def reads(cell: str) -> bool:
+    """Whether a cell is written as a number."""
     try:
         _read(cell)
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir.graph import Copies, Experts, LayerModule, Module, Momentum, Residual, Unit, UnitModule, Value, layer_around
+from ...ir.units import inside
 from ...ir.weights import module_weights, unit_weights
 from ...semantics.number import Reference, is_whole
 from .class_code import ClassCode, ForwardCode, argument_names
@@ -16,7 +17,7 @@ from .forward import Forward
 from .initial import (
     init_bias_source,
 )
-from .lending import Lent, attribute, inside, lent_to, ties, tying
+from .lending import Lent, attribute, lent_to, ties, tying
 from .names import item_name, safe_name
 from .reads import all_nodes
 from .views import view

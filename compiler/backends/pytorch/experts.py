@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ...ir.graph import Experts, Loop, Node, Unit, regions
+from ...ir.units import inside
 from ...layers.base import Code
 from ...semantics.number import real, whole
-from .lending import inside, lent_to
+from .lending import lent_to
 from .views import Views
 
 _CITED = "Shazeer et al. 2017"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...ir.graph import Borrowed, Copies, Experts, LayerModule, Module, Unit, UnitModule
+from ...ir.units import inside
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,6 @@ def _needs(unit: Unit) -> Iterator[Lent]:
             case _:
                 for inner in dict.fromkeys(inside(module)):
                     yield from (Lent(need.up - 1, need.path) for need in _needs(inner) if need.up > 1)
-
-
-def inside(module: Module | None) -> tuple[Unit, ...]:
-    """The units that a module runs."""
-    match module:
-        case UnitModule(unit=unit):
-            return (unit,)
-        case Copies(units=units) | Experts(units=units):
-            return units
-    return ()
 
 
 def lends(unit: Unit) -> str | None:

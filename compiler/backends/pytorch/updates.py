@@ -251,7 +251,7 @@ def _muon(muon: Muon, parts: Parts, learning: _Learning) -> list[Lines]:
             f"def {learning.name('matrix_groups')}(model: nn.Module) -> list[dict[str, Any]]:",
             '    """The matrices that Muon is for, a group for each rate."""',
             "    factors = rate_factors(model)",
-            "    groups: dict[float, list[nn.Parameter]] = {1.0: []}",
+            "    groups: dict[float, list[nn.Parameter]] = {1.0: []}  # no optimizer is made of no group",
             f"    for p in {learning.call('hidden_matrices')}:",
             "        groups.setdefault(factors[p], []).append(p)",
             "    return [",
