@@ -43,7 +43,6 @@ VERBS = {
 SHORT = frozenset({"new", "check", "fmt", "show", "plan", "emit", "runs", "diff", "explain"})
 USAGE = 2
 BUG = 70
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     collecting = gc.isenabled()
     gc.disable()  # a short command makes little garbage, and looking for it takes a tenth of its time
     try:
-        return _main(words)
+        return _main(words, whole_process=argv is None)
     finally:
         if argv is None:
             gc.freeze()  # the process ends: nothing is looked through once more
@@ -63,9 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             gc.enable()
 
 
-def _main(words: list[str]) -> int:
+def _main(words: list[str], *, whole_process: bool) -> int:
     console = Console.of_process(json="--json" in words, quiet="--quiet" in words)
     try:
+        if whole_process and words and words[0] not in SHORT:
+            from .interrupts import end_while_loading
+
+            end_while_loading(console)
         code = _run(words, console)
     except SpecError as error:
         console.spec_error(error)
@@ -73,10 +76,7 @@ def _main(words: list[str]) -> int:
     except RuntimeFault as fault:
         console.fault(fault)
         code = fault.exit_code
-    except KeyboardInterrupt:
-        console.fault(RuntimeFault("stopped; there was nothing to save", exit_code=INTERRUPTED))
-        code = INTERRUPTED
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         code = _told(error, console)
     return console.close(code)
 
@@ -115,8 +115,13 @@ def _overview() -> str:
     )
 
 
-def _told(error: Exception, console: Console) -> int:
+def _told(error: BaseException, console: Console) -> int:
     """What the system refused is the user's to mend; whatever else is a bug of ours."""
+    from .interrupts import INTERRUPTED, is_interrupt, stopped
+
+    if is_interrupt(error):
+        console.fault(stopped())
+        return INTERRUPTED
     if is_disk_full(error):
         console.fault(RuntimeFault(f"the disk is full: {error}", "Free some space and try again.", exit_code=4))
         return 4

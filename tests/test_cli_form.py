@@ -224,6 +224,19 @@ def test_stopped_by_the_keyboard(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_stopped_by_the_keyboard_while_a_class_is_made(
+    write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python 3.11 says then: RuntimeError: Error calling __set_name__."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise RuntimeError("Error calling __set_name__ on 'Field'") from KeyboardInterrupt()
+
+    monkeypatch.setattr("dlspec.compiler.pipeline.analyse", stop)
+    assert main(["check", write(GOOD)]) == 130
+    assert capsys.readouterr().err == "error: stopped; there was nothing to save\n"
+
+
 def test_garbage_collection_is_put_back(write: Write) -> None:
     import gc
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import torch
@@ -258,6 +259,25 @@ def test_a_signal_before_there_is_anything_to_save(place: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT), err.decode()  # the latter: before there was a main
     assert not (place / "fresh").exists() and not list(place.glob(".*tmp*"))
+
+
+def test_a_signal_while_torch_is_loaded(place: Path) -> None:
+    """Its C++ half aborts where an exception comes up in what it calls: none does."""
+    (place / "torch").mkdir()
+    text = """
+        import os, signal
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000): pass
+        except KeyboardInterrupt:
+            os.abort()
+    """
+    (place / "torch" / "__init__.py").write_text(dedent(text))
+    words = [sys.executable, "-m", "dlspec", "train", "story.dlspec", "--run", "fresh"]
+    path = os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
+    assert (done.returncode, done.stderr) == (130, "error: stopped; there was nothing to save\n")
+    assert not (place / "fresh").exists()
 
 
 def test_a_command_leaves_torch_as_it_was(place: Path) -> None:
