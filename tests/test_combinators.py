@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from cli_cases import Write, write
 from torch import Tensor
 
+from dlspec.cli.main import main
 from dlspec.compiler.backends.pytorch.lending import lends
 from dlspec.compiler.pipeline import Artefact, compile
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
 
 torch.set_num_threads(1)
+__all__ = ["write"]  # a fixture
 
 
 def emitted(body: str, before: str = "", ports: str = "(x: [B, T, 8]) -> (y: [B, T, 8])") -> tuple[Any, Artefact]:
@@ -64,6 +67,19 @@ def test_a_residual_is_its_formula(chosen: tuple[bool, ...]) -> None:
     side = model.mlp_skip(X) if "skip" in given else X
     side = 0.5 * side if "scale" in given else side
     same(model(X), norm("post", side + h))
+
+
+@pytest.mark.parametrize(("shape", "code"), [("B, C", 1), ("B, T, C", 1), ("B, 1", 0), ("B, T, 8", 0)], ids=str)
+def test_a_number_for_each_channel_wants_their_count(
+    write: Write, capsys: pytest.CaptureFixture[str], shape: str, code: int
+) -> None:
+    text = "dlspec 1\nmodel M: (x: [S]) -> (y: [S]) {\n  residual(FACTOR = 0.1) { tanh }\n}\n".replace("S", shape)
+    assert main(["check", write(text.replace("FACTOR", "layer_scale"))]) == code
+    said = capsys.readouterr()
+    asked = f"`layer_scale` has a number for each channel, and how many channels [{shape}] has is open"
+    assert (asked in said.out + said.err) == (code != 0)
+    assert ("`gain` is one number for all" in said.out + said.err) == (code != 0)
+    assert main(["check", write(text.replace("FACTOR", "gain"))]) == 0
 
 
 def test_a_gate_weighs_both_sides() -> None:

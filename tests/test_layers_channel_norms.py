@@ -222,6 +222,20 @@ def test_it_is_scripted_compiled_copied_and_runs_in_bfloat16(word: str, options:
             "the number of channels must be a multiple of `groups`",
         ),
         (
+            "GroupNorm",
+            (B, 8),
+            {"groups": 8},
+            "each of the 8 groups of [B, 8] is one number, and the norm of one number is 0",
+            "take fewer groups, or LayerNorm",
+        ),
+        (
+            "GroupNorm",
+            (B, 8, 1, 1),
+            {"groups": 8},
+            "each of the 8 groups of [B, 8, 1, 1] is one number, and the norm of one number is 0",
+            "take fewer groups, or LayerNorm",
+        ),
+        (
             "SqueezeExcite",
             (B, 8, H, W),
             {"hidden": 4, "act": Split(n=2)},
@@ -238,6 +252,19 @@ def test_what_does_not_fit_is_refused_with_both_sides(
         _ = OneLayer.make(word, type_of("float", *dims), **options).types
     assert fault.value.message == message
     assert fault.value.help == help
+
+
+@pytest.mark.parametrize(
+    ("dims", "sizes", "groups"),
+    [((B, 8), (3, 8), 4), ((B, 8, 1), (3, 8, 1), 4), ((B, 8, 2), (3, 8, 2), 8), ((B, 8, T), (3, 8, 2), 8)],
+    ids=str,
+)
+def test_groups_of_two_numbers_are_enough(dims: tuple[Dim, ...], sizes: tuple[int, ...], groups: int) -> None:
+    """Of two numbers one becomes 1 and the other -1."""
+    layer = OneLayer.make("GroupNorm", type_of("float", *dims), groups=groups, eps=1e-12)
+    found = layer.module()(random(*sizes))
+    assert found.shape == sizes
+    torch.testing.assert_close(found.abs(), torch.ones(sizes), rtol=1e-4, atol=1e-4)
 
 
 def test_an_act_may_be_a_function_of_the_file_and_name_constants(tmp_path: Path) -> None:

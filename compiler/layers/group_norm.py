@@ -39,7 +39,7 @@ class GroupNorm(ChannelNorm):
                 "the number of channels must be a multiple of `groups`",
                 "groups",
             )
-        if x.rank == 2 and x.dims[1].value is not None and x.dims[1].value == self.groups.value:
+        if x.dims[1].value == self.groups.value and all(dim.value == 1 for dim in x.dims[2:]):
             raise ShapeFault(
                 f"each of the {written(self.groups)} groups of {x} is one number, and the norm of one number is 0",
                 "take fewer groups, or LayerNorm",
