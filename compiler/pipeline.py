@@ -189,6 +189,11 @@ def _analyse(
         plan = read_export(export, spec.scope, report)
         if plan is not None:
             exports[name] = plan
+        if plan is not None and name in graphs:
+            from .backends.not_exported import check_exported
+
+            for written, line in zip(plan.files, export.body.lines, strict=True):
+                check_exported(written, line.span, graphs[name], report)
     check_used(spec.scope, report)
     said = report.diagnostics
     if any(finding.severity != "note" for finding in said):

@@ -32,6 +32,9 @@ RESHAPES = [
     (Case("reshape([B, latent, 1, 1])", {"x": "[B, latent]"}, "latent = 6"), "x.reshape(-1, self.latent, 1, 1)"),
     (Case("reshape([B, 2 * H, -1])", {"x": "[B, 8 * H, 3]"}), "x.reshape(B, 2 * H, -1)"),
     (Case("reshape([B, 4 * H / 2, 6])", {"x": "[B, 4 * H, 3]"}), "x.reshape(B, 4 * H // 2, 6)"),
+    (Case("reshape([2 * B, 3 * T, 2])"), "x.reshape(2 * B, 3 * T, 2)"),
+    (Case("reshape([B * T, 2 * T, 6])", {"x": "[B, T, T, 12]"}), "x.reshape(B * T, 2 * T, 6)"),
+    (Case("reshape([2 * B, H, H])", {"x": "[B, 2 * H, H]"}), "x.reshape(2 * B, H, H)"),
 ]
 
 

@@ -153,6 +153,8 @@ class Layer(OptionSet):
     """The option (`Sizes`) that takes all that is given by a name that is no option's: `rearrange("...", p = 7)`."""
     sides_nest: ClassVar[bool] = False
     """Whether side inputs may stand written out in its call, as those of an operator do: else each is a variable."""
+    no_onnx: ClassVar[str] = ""
+    """Why it has no ONNX form, with its name; empty where it has one."""
     by_name: ClassVar[frozenset[str]] = frozenset()
     """Options that do not stand without their name."""
     python: ClassVar[Source | None] = None

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ..semantics.tensor import Tensor
-from .base import Code, Layer, NoOnnxForm
+from .base import Code, Layer
 from .kept import Gives
 from .options import Dims
 from .reshape import names_of
-
-if TYPE_CHECKING:
-    from ..backends.onnx.builder import OnnxBuilder, OnnxValue
 
 
 class Normal(Layer):
@@ -24,6 +21,7 @@ class Normal(Layer):
     example: ClassVar[str] = "normal([4, 64])"
     gives: ClassVar[Gives] = "table"
     takes_running: ClassVar[bool] = False
+    no_onnx: ClassVar[str] = "`normal`, whose numbers differ at each run"
 
     dims: Dims
 
@@ -32,6 +30,3 @@ class Normal(Layer):
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"torch.randn({', '.join([*map(code.number, self.dims), *code.placed_like()])})"
-
-    def onnx(self, g: OnnxBuilder, x: OnnxValue, x_type: Tensor, name: str, module: str) -> tuple[OnnxValue, ...]:
-        raise NoOnnxForm("`normal`, whose numbers differ at each run")

@@ -10,6 +10,7 @@ from .base import Code, Layer, ShapeFault
 from .kept import Device, Kept
 from .lengths import divided
 from .options import PerAxis
+from .reshape import onnx_reshape
 from .sliding import check_picture, per_axis, spelled_out
 
 if TYPE_CHECKING:
@@ -75,6 +76,6 @@ class Patchify(Layer):
         split = (batch, channels, counts[0], sizes[0], counts[1], sizes[1])
         y = g.op("Reshape", [x, shape], Tensor("float", split), f"{name}.split")
         order = (0, 2, 4, 1, 3, 5)
-        y = g.op("Transpose", [y], Tensor("float", tuple(split[i] for i in order)), f"{name}.patches", perm=order)
-        width = whole(type_.dims[2])
-        return (g.op("Reshape", [y, g.wholes([0, -1, width])], type_, name),)
+        apart = Tensor("float", tuple(split[i] for i in order))
+        y = g.op("Transpose", [y], apart, f"{name}.patches", perm=order)
+        return (onnx_reshape(g, y, apart, type_, name),)

@@ -13,6 +13,7 @@ from ..semantics.number import (
     Reference,
     divides,
     equal,
+    is_whole,
     number,
     operation,
     product,
@@ -120,20 +121,18 @@ def _factors(dim: Number) -> list[Number]:
 
 
 def onnx_reshape(g: OnnxBuilder, x: OnnxValue, x_type: Tensor, type: Tensor, name: str) -> OnnxValue:
-    """`x` in the shape of `type`. Raises NoOnnxForm where more than one dim is open and no axis of `x`."""
+    """`x` in the shape of `type`. Raises NoOnnxForm where several dims are open and the axes of `x` do not say them."""
     entries: list[int | OnnxValue] = []
+    left = _left_over(x_type, type)
     for place, dim in enumerate(type.dims):
         if dim.value is not None:
             entries.append(whole(dim))
         elif place < x_type.rank and equal(dim, x_type.dims[place]):
             entries.append(0)  # as it is in `x`
-        elif -1 not in entries and not _along(x_type, dim):
+        elif place == left:
             entries.append(-1)
         else:
-            axes = _along(x_type, dim)
-            if not axes:
-                raise NoOnnxForm("reshape to several dims that are only known at run time")
-            entries.append(g.length(x, x_type, axes[0]))
+            entries.append(_onnx_size(g, x, x_type, dim, f"{name}.size"))
     if all(isinstance(entry, int) for entry in entries):
         shape = g.wholes([entry for entry in entries if isinstance(entry, int)])
     else:
@@ -142,9 +141,47 @@ def onnx_reshape(g: OnnxBuilder, x: OnnxValue, x_type: Tensor, type: Tensor, nam
     return g.op("Reshape", [x, shape], type, name)
 
 
+def _left_over(x_type: Tensor, type: Tensor) -> int | None:
+    """The place of the dim that is written as -1: of those that are no axis of `x`, one that these do not say."""
+    new = [place for place, dim in enumerate(type.dims) if dim.value is None and not _along(x_type, dim)]
+    return next((place for place in new if not _said(type.dims[place], x_type)), next(iter(new), None))
+
+
 def _along(x: Tensor, dim: Number) -> list[int]:
     """The axes of `x` that are as long."""
     return [axis for axis, other in enumerate(x.dims) if equal(dim, other)]
+
+
+_ONNX_OPERATORS = {"+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "//": "Div"}
+
+
+def _said(dim: Number, x: Tensor) -> bool:
+    """Whether a dim is a whole number, an axis of `x`, or worked out from these."""
+    match dim:
+        case _ if dim.value is not None:
+            return is_whole(dim)
+        case _ if _along(x, dim):
+            return True
+        case Reference(target=Literal() | Reference() | Operation() as target):
+            return _said(target, x)
+        case Operation(operator, operands):
+            return operator in _ONNX_OPERATORS and all(_said(operand, x) for operand in operands)
+    return False
+
+
+def _onnx_size(g: OnnxBuilder, x: OnnxValue, x_type: Tensor, dim: Number, name: str) -> OnnxValue:
+    """A dim at run time, as a list of one. Raises NoOnnxForm where the axes of `x` do not say it."""
+    if not _said(dim, x_type):
+        raise NoOnnxForm(f"a reshape to `{written(dim)}` and other dims that are only known at run time")
+    if dim.value is not None:
+        return g.whole(whole(dim))
+    if axes := _along(x_type, dim):
+        return g.length(x, x_type, axes[0])
+    if isinstance(dim, Operation):
+        sizes = [_onnx_size(g, x, x_type, operand, name) for operand in dim.operands]
+        return g.op(_ONNX_OPERATORS[dim.operator], sizes, Tensor("int", (number(1),)), name)
+    assert isinstance(dim, Reference) and isinstance(dim.target, Literal | Reference | Operation)
+    return _onnx_size(g, x, x_type, dim.target, name)
 
 
 def _entries(dims: Sequence[Number]) -> str:

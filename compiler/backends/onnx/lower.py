@@ -114,6 +114,8 @@ class _Body:
     def _layer(self, node: Node, inputs: tuple[OnnxValue, ...], name: str, path: str) -> tuple[OnnxValue, ...]:
         assert isinstance(node.op, Apply)
         layer = node.op.layer
+        if layer.no_onnx:
+            raise NoOnnxForm(layer.no_onnx)
         if not layer.takes_running:
             inputs = (self._g.nothing, *inputs)
         with self._g.beside(inputs):

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ...ir.graph import Graph
+from ...ir.view import view
 from .builder import OnnxBuilder
 from .lower import lower, tensor_type
 from .outputs import keep_outputs
@@ -31,13 +32,14 @@ def build(
 
     `metadata` is written into the file as it is. Raises WeightFault where the weights are not those of the model.
     """
-    model = graph.model
+    asked = graph.outputs if outputs is None else tuple(name for name in graph.outputs if name in outputs)
+    model = view(graph.model, [graph.outputs.index(name) for name in asked])
     sources = {name: ArrayWeight(w) if isinstance(w, np.ndarray) else w for name, w in weights.items()}
     known = parameters(graph)
     entering = [(value.name or "", tensor_type(value)) for value in model.inputs]
     g = OnnxBuilder(OPSET, known, known.match(sources), {*(name for name, _ in entering), *graph.outputs})
     inputs = [g.input(name, type) for name, type in entering]
-    for name, value, made in zip(graph.outputs, model.outputs, lower(g, model, inputs), strict=True):
+    for name, value, made in zip(asked, model.outputs, lower(g, model, inputs), strict=True):
         g.output(name, made, tensor_type(value))
     result = ir.Model(
         g.graph, ir_version=IR_VERSION, producer_name="dlspec", metadata_props=dict(sorted(metadata.items()))

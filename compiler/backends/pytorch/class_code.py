@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ...build.labels import TAKEN
 from ...ir.graph import Unit, Value
+from ...ir.reads import named_values
 from ...layers.base import Code, Layer
 from ...layers.held import Held
 from ...scalars.expression import ScalarFunction
@@ -24,7 +25,6 @@ from .initial import (
 )
 from .names import numbered_names, safe_name
 from .places import first_weight, size_text
-from .reads import named_values
 
 
 @dataclass

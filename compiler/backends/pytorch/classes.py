@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir.graph import Copies, Experts, LayerModule, Module, Momentum, Residual, Unit, UnitModule, Value, layer_around
+from ...ir.reads import all_nodes
 from ...ir.units import inside
+from ...ir.view import view
 from ...ir.weights import module_weights, unit_weights
 from ...semantics.number import Reference, is_whole
 from .class_code import ClassCode, ForwardCode, argument_names
@@ -19,8 +21,6 @@ from .initial import (
 )
 from .lending import Lent, attribute, lent_to, ties, tying
 from .names import item_name, safe_name
-from .reads import all_nodes
-from .views import view
 
 
 def _order(argument: Reference) -> tuple[int, int]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...ir.graph import Graph, Node, Unit, Value, regions
-from .reads import captured
+from ...ir.graph import Graph
 
 if TYPE_CHECKING:
     from ...training.plan import TrainPlan
@@ -24,18 +22,3 @@ def views_of(graph: Graph, plan: TrainPlan | None) -> dict[str, tuple[int, ...]]
         if len(places) < len(graph.outputs):
             found[f"forward_{phase}"] = places
     return found
-
-
-def view(unit: Unit, places: Sequence[int]) -> Unit:
-    """The unit with these outputs alone, and the nodes that they need."""
-    outputs = tuple(unit.outputs[place] for place in places)
-    needed: set[Value] = set(outputs)
-    kept: list[Node] = []
-    for node in reversed(unit.nodes):
-        if needed.isdisjoint(node.outputs):
-            continue
-        kept.append(node)
-        needed.update(node.inputs)
-        for region in regions(node.op):
-            needed.update(captured(region))
-    return replace(unit, nodes=tuple(reversed(kept)), outputs=outputs)

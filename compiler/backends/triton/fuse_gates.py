@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ...ir.graph import Apply, Graph, Node, Pointwise, Region, Unit, Value, with_regions
+from ...ir.reads import uses
 from ...ir.units import with_units
 from ...layers.side import Side
 from ...layers.split import Split
 from ...semantics.tensor import Tensor, same
-from ..pytorch.reads import uses
 from .entry_functions import named_function, settled
 from .gated import Gated
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ...ir.graph import Apply, Graph, LayerModule, Node, Unit, Value
+from ...ir.reads import named_values, uses
 from ...layers.linear import Linear
 from ...layers.side import Side
 from ...scalars.expression import Expression
@@ -23,7 +24,6 @@ from ...training.losses.cross_entropy import CrossEntropy
 from ...training.objective import LossTerm
 from ...training.plan import TrainPlan
 from ..pytorch.names import numbered_names, safe_name
-from ..pytorch.reads import named_values, uses
 from .cross_entropy_features import CrossEntropyFeatures
 from .entry_functions import EntryFunction, function_before, settled
 from .linear_cross_entropy import LinearCrossEntropyFeatures

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir.graph import Copies, Region, Residual, Unit
+from ...ir.reads import all_nodes
 from ...layers.dropout import Dropout
 from ...semantics.number import references
-from ..pytorch.reads import all_nodes
 from .sums_before_norms import SumsBeforeNorms, is_sum
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ...ir.graph import Apply, Graph, Node, Region, Run, Unit, UnitModule, Value, with_regions
+from ...ir.reads import all_nodes, uses
 from ...ir.units import with_units
-from ..pytorch.reads import all_nodes, uses
 from .added_norm import AddedNorm
 from .loss_head import LossHead
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ...ir.graph import Apply, LayerModule, Momentum, Node, Region, Residual, RunCopies, Unit, Value
+from ...ir.reads import all_nodes
 from ...layers.dropout import Dropout
 from ...layers.layer_norm import LayerNorm
 from ...layers.rms_norm import RMSNorm
 from ...semantics.tensor import Tensor
-from ..pytorch.reads import all_nodes
 from .norm_features import norm_features
 from .variant import NoKernel
 
