@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -257,6 +258,22 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path) -> None:
     tensors = drawn() | {"head.weight": torch.zeros(10, 16, dtype=torch.int8)}
     said = refusal(tmp_path, 'weights("m.safetensors")', tensors)
     assert "head.weight is I8 in the file, and head.weight is float32 in the model" in said
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, 1e39], ids=str)
+def test_weights_that_are_not_finite_are_refused_before_a_step(tmp_path: Path, number: float) -> None:
+    """3e38 is a float32 yet."""
+    head = torch.zeros(10, 16, dtype=torch.float64)
+    head[3, 5] = 3e38
+    state = start_from(tmp_path, 'weights("m.safetensors")', drawn() | {"head.weight": head})
+    assert state["head.weight"][3, 5] == torch.tensor(3e38)
+    head[4, 7] = head[9, 0] = number
+    said = refusal(tmp_path, 'weights("m.safetensors")', drawn() | {"head.weight": head})
+    facts = "head.weight of m.safetensors holds numbers that are not finite as float32: 2 of them"
+    assert said.splitlines()[0] == f"{facts}, the first at [4, 7] of head.weight"
+    assert "leave it out with `skip`" in said
+    kept = start_from(tmp_path, 'weights("m.safetensors", skip = [head])')
+    assert kept["head.weight"].isfinite().all()
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

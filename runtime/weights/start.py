@@ -76,6 +76,13 @@ class StartingWeights:
         """Where several names are one weight (`weight = wte.weight`), all of them have to say the same."""
         name, source = own.first_names[target], " and ".join(move.sources)
         tensor = tensor.to(own.tensors[name].dtype)
+        odd = (~torch.isfinite(tensor)).nonzero()
+        if len(odd):
+            facts = f"{source} of {self.files.shown} holds numbers that are not finite as float32: {len(odd):,} of them"
+            place = f", the first at {odd[0].tolist()} of {name}" if tensor.ndim else ""
+            raise Refused(
+                facts + place, "Save the weights anew from where they are sound, or leave it out with `skip`."
+            )
         if name in filled and not torch.equal(own.tensors[name].cpu(), tensor):
             message = (
                 f"{filled[name]} and {source} of {self.files.shown} differ, and are one weight in the model: {name}"
