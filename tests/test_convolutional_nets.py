@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_cases import Write, json_of, write
 
@@ -169,6 +170,45 @@ def test_one_entry_has_no_variance(write: Write, capsys: pytest.CaptureFixture[s
     err = capsys.readouterr().err
     assert "a channel has one entry in what is computed at once" in err
     assert "Take a larger `batch` or a smaller `accumulate`" in err
+
+
+SOUNDS = """dlspec 1
+model Net: (x: [B, 2, T]) -> (y: [B, 3]) {
+  NORM -> mean(over = 2) -> Linear(3)
+}
+train Net {
+  data      = arrays("sounds.npz")
+  loss      = cross_entropy(y, data.label)
+  optimizer = SGD(lr = 0.1)
+  steps     = 1
+  batch     = 4
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("norm", "refused"), [("InstanceNorm", [(1, 1), (2, 1)]), ("GroupNorm(2)", [(1, 1)]), ("BatchNorm", [])]
+)
+def test_a_prediction_of_one_entry_has_no_variance_either(
+    write: Write, capsys: pytest.CaptureFixture[str], tmp_path: Path, norm: str, refused: list[tuple[int, int]]
+) -> None:
+    """In evaluation a BatchNorm has that of the training; PyTorch's GroupNorm looks at the whole batch."""
+    np.savez(tmp_path / "sounds.npz", x=np.arange(96, dtype=np.float32).reshape(8, 2, 6), label=np.arange(8) % 3)
+    assert main(["train", write(SOUNDS.replace("NORM", norm)), "--run", "run", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    for count, length in ((1, 1), (2, 1), (1, 2), (2, 2)):
+        np.save(tmp_path / "in.npy", np.ones((count, 2, length), np.float32))
+        code = main(["predict", "run", "--input", "in.npy"])
+        said = capsys.readouterr()
+        if (count, length) in refused:
+            assert code == 1
+            assert said.err.splitlines() == [
+                "error: a norm takes the variance over the entries of each channel, "
+                "and in what comes in a channel has one",
+                "  = help: Give it longer or larger inputs.",
+            ]
+        else:
+            assert code == 0 and len(said.out.splitlines()) == count, said.err
 
 
 def test_statistics_lie_in_the_checkpoint_and_in_the_onnx_file(write: Write, tmp_path: Path) -> None:

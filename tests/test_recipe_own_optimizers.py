@@ -153,7 +153,11 @@ def test_what_schedule_free_evaluates_is_the_mean_of_its_fast_weights() -> None:
 
 def muon_of(optimizer: str, rates: str | None = None) -> tuple[nn.Module, Any]:
     """A model with two inner matrices, and its recipe."""
-    made = compile(spec("pictures", {"optimizer": optimizer, "rates": rates}, model=PARTS))
+    return learned_by(optimizer, rates, PARTS)
+
+
+def learned_by(optimizer: str, rates: str | None, of: str) -> tuple[nn.Module, Any]:
+    made = compile(spec("pictures", {"optimizer": optimizer, "rates": rates}, model=of))
     model: Any = load_text("parts", made.model_code).MLP()
     model.init_weights(torch.Generator().manual_seed(0))
     assert made.recipe_code is not None
@@ -257,6 +261,35 @@ def test_parts_have_their_rates(optimizer: str) -> None:
     factors = {"stem": 1, "blocks.0.mlp": 0.5, "blocks.1.mlp": 2, "head": 8}
     assert rates == {f"{part}.{kind}": f * 0.25 for part, f in factors.items() for kind in ("weight", "bias")}
     assert made.defaults["lr"] == 0.25
+
+
+NO_MATRIX = """dlspec 1
+model MLP: (image: [B, 1, 8, 8]) -> (logits: [B, 10]) {
+  norm: LayerNorm -> flatten -> head: Linear(10)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rates", "factors"),
+    [
+        (None, {"norm": 1, "head": 1}),
+        ("[head = 8]", {"norm": 1, "head": 8}),
+        ("[norm = 0.5, head = 8]", {"norm": 0.5, "head": 8}),
+    ],
+)
+def test_where_no_matrix_is_inside_all_learns_by_the_others(rates: str | None, factors: dict[str, float]) -> None:
+    model, recipe = learned_by("Muon(0.25, others = SGD(0.5))", rates, NO_MATRIX)
+    assert recipe.hidden_matrices(model) == []
+    made = recipe.optimizer(model)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    made.step()
+    assert {name.partition(".")[0] for name in before} == factors.keys()
+    for name, p in model.named_parameters():
+        step = torch.full_like(p, 0.5 * factors[name.partition(".")[0]])
+        torch.testing.assert_close(before[name] - p.detach(), step, msg=name)
 
 
 # --- as code -------------------------------------------------------------------------------------------------------
