@@ -62,7 +62,7 @@ LOSS_MISTAKES = [
         "missing-input",
         "kl_normal(a)",
         "takes two inputs first, and this has one",
-        "write `kl_normal(mean, logvar)`",
+        "write `kl_normal(a, b)`",
         loss="kl_normal(a)",
         case="table",
         model=VECTORS,

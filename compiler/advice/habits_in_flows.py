@@ -26,6 +26,12 @@ _WIDTH = ("d_model", "embed_dim", "dim", "hidden_size", "n_embd"), 0
 _HEADS = ("nhead", "num_heads", "n_heads", "n_head", "heads"), 1
 _HIDDEN = ("dim_feedforward", "d_ff", "hidden_dim"), 2
 
+_GLOBAL_POOLING = re.compile(r"Global_?(Average|Avg|Mean|Max)_?Pool(?:ing)?_?(?:([123])d)?", re.IGNORECASE)
+_EXPERTS = re.compile(r"(?:Sparse)?(?:MoE|MixtureOfExperts)(?:Layer|Block)?|mixture_of_experts|moe", re.IGNORECASE)
+_COPIES = ("num_experts", "n_experts", "experts", "n", "num_local_experts")
+_CHOSEN = ("top_k", "top", "k", "num_experts_per_tok", "num_selected")
+_WIDTH_NAMES = ("dim", "d_model", "width", "hidden", "hidden_size", "n_embd", "embed_dim")
+
 
 def own_flow_called(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`embed(x)`, where `embed` is a flow, a value or a module of this body."""
@@ -260,16 +266,45 @@ def global_pooling(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`GlobalAveragePooling2D()`: the mean over the axes behind the channels. Of their maximum one has to say how many
     entries there are."""
     call = innermost(nodes, tree.Stage)
-    found = re.fullmatch(r"Global(Average|Avg|Max)Pool(?:ing)?([123])[dD]", finding.span.text)
+    found = _GLOBAL_POOLING.fullmatch(finding.span.text)
     if call is None or found is None or call.path.span != finding.span or call.body is not None:
         return None
-    count = int(found[2])
-    if found[1] == "Max":
+    count = int(found[2]) if found[2] else _axes_behind_channels(nodes[0])
+    if not count:
+        return None if found[1].lower() == "max" else instead(finding, "mean(over = 1)", call.span)
+    if found[1].lower() == "max":
         size = f"[{', '.join(['7'] * count)}]" if count > 1 else "7"
         help = f"it is `max_pool({size}) -> flatten` where each axis has 7 entries"
         return replace(finding, help=help, fixes=())
     axes = ", ".join(f"-{i}" for i in range(count, 0, -1))
     return instead(finding, f"mean(over = [{axes}])", call.span)
+
+
+def _axes_behind_channels(item: tree.Node) -> int:
+    """How many axes a layer without a number in its name is to pool, as the text around it has it; 0 for vectors in a
+    sequence, whose channels come last."""
+    written = re.search(r"\bConv(?:Transpose)?([123])[dD]\b", item.span.text)
+    if written:
+        return int(written[1])
+    signature = item.signature if isinstance(item, tree.Model | tree.Block) else None
+    rank = len(signature.inputs[0].shape.dims) if signature and signature.inputs else 4
+    return rank - 2 if rank > 3 else 0
+
+
+def mixture_of_experts(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`MixtureOfExperts(8, top_k = 2)`: copies of a body, which stands in braces."""
+    call = innermost(nodes, tree.Stage)
+    if call is None or call.path.span != finding.span or call.body is not None:
+        return None
+    if not _EXPERTS.fullmatch(str(call.path)):
+        return None
+    count, top = _given(call, _COPIES, 0) or "8", _given(call, _CHOSEN, -1) or "2"
+    constants = re.findall(r"^(\w+)[ \t]*=", call.span.source.text, re.M)
+    width = _given(call, _WIDTH[0], -1) or next((name for name in _WIDTH_NAMES if name in constants), "64")
+    hidden = _given(call, _HIDDEN[0], -1) or (f"{4 * int(width)}" if width.isdecimal() else f"4 * {width}")
+    better = f"experts({count}, top = {top}) {{ Linear({hidden}) -> gelu -> Linear({width}) }}"
+    message = f"{finding.message}: each expert is a copy of a body in braces"
+    return instead(finding, better, call.span, message=message)
 
 
 def transformer_layer(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -287,10 +322,13 @@ def transformer_layer(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def _given(call: tree.Stage | None, names: tuple[str, ...], at: int) -> str:
-    """What a call gives for an option of several names that stands at a place; empty where it gives none."""
+    """What a call gives for an option of several names that stands at a place (-1: at none); empty where it gives
+    none."""
     args = () if call is None else call.args or ()
     by_name = (arg.value.span.text for arg in args if isinstance(arg, tree.Keyword) and arg.name.text in names)
-    by_place = (arg.span.text for arg in args[at : at + 1] if isinstance(arg, tree.Number) or is_name(arg))
+    by_place = (
+        arg.span.text for arg in (args[at : at + 1] if at >= 0 else ()) if isinstance(arg, tree.Number) or is_name(arg)
+    )
     return next(by_name, next(by_place, ""))
 
 
@@ -365,9 +403,16 @@ def _paths_of_labels(node: tree.Node, around: tuple[str, ...] = ()) -> Iterator[
 
 
 FLOWS: dict[str, tuple[Rule, ...]] = {
-    "unknown-function": (own_flow_called,),
-    "unknown-name": (own_flow_called, inner_label, lowercase_axis),
-    "unknown-layer": (width_of_attention, activation_layer, global_pooling, transformer_layer, dim_of_nothing),
+    "unknown-function": (own_flow_called, global_pooling, mixture_of_experts),
+    "unknown-name": (own_flow_called, inner_label, lowercase_axis, global_pooling, mixture_of_experts),
+    "unknown-layer": (
+        width_of_attention,
+        activation_layer,
+        global_pooling,
+        mixture_of_experts,
+        transformer_layer,
+        dim_of_nothing,
+    ),
     "unknown-import": (python_package,),
     "wrong-value": (three_inputs, body_in_parentheses, flow_in_parentheses, value_by_place),
     "missing-option": (three_inputs, value_by_place),

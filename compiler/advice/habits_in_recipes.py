@@ -193,6 +193,26 @@ def quoted_recipe(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, call, message=message, help=help_)
 
 
+def published_pictures(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`data = mnist`: its files lie where they were put, and are read under their own names."""
+    line, call = innermost(nodes, tree.Binding), innermost(nodes, tree.Stage)
+    if line is None or call is None or line.name.text != "data" or call.path.span != finding.span:
+        return None
+    word = finding.span.text.lower().replace("_", "")
+    if not re.fullmatch(r"(?:fashion|k|q)?mnist", word):
+        return None
+    files = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
+    train, test = (", ".join(f'"{name}"' for name in some) for some in (files[:2], files[2:]))
+    return instead(finding, f"idx({train}, validation = [{test}])", call.span)
+
+
+def measure_of_classes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`mae(logits, data.label)`, where the labels are classes."""
+    found = re.fullmatch(r"for classes write `([^`]+)`", finding.help)
+    call = next((node for node in reversed(nodes) if isinstance(node, tree.Stage) and node.args), None)
+    return None if found is None or call is None else also(finding, found[1], call.span)
+
+
 def added_schedule(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`warmup(100) + cosine`."""
     added = innermost(nodes, tree.Binary)
@@ -245,7 +265,8 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 RECIPES: dict[str, tuple[Rule, ...]] = {
     "unknown-option": (factor_of_each_step, lowest_rate, whole_wave, both_betas, length, falling_rate),
-    "unknown-name": (wave_of_another_tool, epoch_of_epochs),
+    "shape-mismatch": (measure_of_classes,),
+    "unknown-name": (published_pictures, wave_of_another_tool, epoch_of_epochs),
     "unknown-key": (precision,),
     "wrong-value": (factor_of_each_step, mixed, quoted_recipe, added_schedule),
     "missing-option": (factor_of_each_step, sampled),

@@ -8,7 +8,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..layers import registry
-from ..semantics.language import FUNCTIONS, LAYERS, SPELLINGS
+from ..semantics.language import FUNCTIONS, LAYERS, OPTION_SPELLINGS, SPELLINGS
 from ..semantics.nearest import nearest
 from .around import Nodes, Rule, also, call_of, innermost, instead, out_of_call, value_of, whole_line, with_comma
 
@@ -26,6 +26,10 @@ NEEDLESS = {
 }
 """Options that are to be left out, and why."""
 
+PADDINGS = {"same": "same", "valid": "0"}
+"""What TensorFlow calls a padding -> what it is here."""
+
+_INITIALS = {"he_": "he", "kaiming_": "he", "glorot_": "xavier", "xavier_": "xavier", "orthogonal_": "orthogonal"}
 _ACTIVATIONS = ("activation", "act", "act_fn", "nonlinearity")
 _OPEN_DIMS = "BTSHWNMK"
 
@@ -106,12 +110,29 @@ def _call_in_words_of_here(call: tree.Stage, word: str) -> str | None:
     ends = [arg for arg in kept if isinstance(arg, tree.Keyword) and arg.name.text in _ACTIVATIONS]
     after = nearest(_written(ends[0]), FUNCTIONS, SPELLINGS) if len(ends) == 1 else None
     kept = [arg for arg in kept if after is None or arg not in ends]
-    if len(kept) == len(args):
+    words = [_argument_in_words_of_here(arg, word) for arg in kept]
+    if words == [arg.span.text for arg in args]:
         return None
-    options = ", ".join(arg.span.text for arg in kept)
+    options = ", ".join(words)
     before = text[call.path.span.end : args[0].span.start]
     better = f"{word}{before}{options})" if options else word
     return better if after is None else f"{better} -> {after}"
+
+
+def _argument_in_words_of_here(arg: tree.Flow | tree.Keyword, word: str) -> str:
+    """`kernel_size = 3` of a `Conv2d` as `kernel = 3`, `padding = "SAME"` as `pad = same`; else as it stands."""
+    kind = registry.find(word)
+    if not isinstance(arg, tree.Keyword) or kind is None:
+        return arg.span.text
+    name, value, options = arg.name.text, arg.value.span.text, kind.options
+    meant = name if name in options else OPTION_SPELLINGS.get(name)
+    if meant not in options:
+        return arg.span.text
+    if meant == "pad" and isinstance(arg.value, tree.String):
+        value = PADDINGS.get(arg.value.value.lower(), value)
+    if meant == "init":
+        value = _initial(value) or value
+    return f"{meant} = {value}" if (meant, value) != (name, arg.value.span.text) else arg.span.text
 
 
 def chain(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -244,6 +265,28 @@ def usual_base(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 def _is_size(node: tree.Node) -> bool:
     return isinstance(node, tree.Number | tree.Binary) or (isinstance(node, tree.Stage) and node.args is None)
+
+
+def padding(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`pad = "valid"`, `pad = SAME`."""
+    option = innermost(nodes, tree.Keyword)
+    better = PADDINGS.get(finding.span.text.strip('"').lower())
+    if option is None or better is None or option.name.text != "pad" or option.value.span != finding.span:
+        return None
+    return instead(finding, better, help=f"write `pad = {better}`")
+
+
+def initial(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`init = "he_normal"`, `init = glorot_uniform`."""
+    option = innermost(nodes, tree.Keyword)
+    better = _initial(finding.span.text)
+    if option is None or better is None or option.name.text != "init" or option.value.span != finding.span:
+        return None
+    return instead(finding, better)
+
+
+def _initial(written: str) -> str | None:
+    return next((word for start, word in _INITIALS.items() if written.strip('"').startswith(start)), None)
 
 
 def decimal_comma(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -404,15 +447,15 @@ def path_without_quotes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 IDIOMS: dict[str, tuple[Rule, ...]] = {
-    "unknown-name": (whole_call, remark, chain, package, method, compared_option, lowercase_dim),
-    "unknown-layer": (whole_call, package, chain),
+    "unknown-name": (whole_call, padding, initial, remark, chain, package, method, compared_option, lowercase_dim),
+    "unknown-layer": (whole_call, padding, package, chain),
     "unknown-function": (package, method, chain),
     "unknown-option": (needless, activation, named_by_option),
     "repeated-name": (reassigned,),
     "unused-name": (open_flow,),
     "shape-mismatch": (flow_called_like_the_output,),
     "too-many-arguments": (nested_call, decimal_comma),
-    "wrong-value": (width_in, width_of_norm, usual_base, package, quoted, path_without_quotes),
+    "wrong-value": (width_in, width_of_norm, usual_base, padding, initial, package, quoted, path_without_quotes),
     "not-a-flow": (quoted,),
     "bad-dim": (open_dim,),
     "foreign-sign": (open_dim,),

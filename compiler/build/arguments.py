@@ -211,10 +211,11 @@ def _unknown_option(
     word, name, place = str(stage.path), arg.name.text, arg.name.span
     free = {n: None for n in legal if n not in given}
     if not legal:
-        fixes = () if stage.span.text.endswith("}") else (Fix(stage.span, word),)
-        report.error(
-            "unknown-option", f"`{word}` takes no options", arg.span, "here", help=f"write `{word}`", fixes=fixes
-        )
+        # What a loss or metric compares stands before its options, and stays.
+        alone = stage.span.source.text[stage.path.span.end : (stage.args or (arg,))[0].span.start].strip() == "("
+        fixes = (Fix(stage.span, word),) if alone and not stage.span.text.endswith("}") else ()
+        help = f"write `{word}`" if alone else "leave it out"
+        report.error("unknown-option", f"`{word}` takes no options", arg.span, "here", help=help, fixes=fixes)
         return ""
     written = _spelling(name, spellings)
     if "{}" in written:

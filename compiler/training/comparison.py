@@ -54,9 +54,32 @@ def _inputs(measure: type[Measure], stage: tree.Stage, names: Names) -> tuple[tu
         return (*first, *(side.value for side in sides)), rest
     counts = ["none", "one", "two", "three"]
     message = f"`{measure.word}` takes {counts[wanted]} inputs first, and this has {counts[len(first)]}"
-    help = f"write `{measure.word}({', '.join(measure.takes)})`"
+    better = [*_meant(measure, first, names), *(arg.span.text for arg in args[len(first) :])]
+    help = f"write `{measure.word}({', '.join(better)})`"
     names.report.error("missing-input", message, stage.span, "what to compare?", help=help)
     return None, rest
+
+
+def _meant(measure: type[Measure], first: tuple[tree.Flow, ...], names: Names) -> list[str]:
+    """The inputs as they may be written: those that are there, and for the others outputs and a field of the data that
+    there are."""
+    given = [flow.span.text for flow in first]
+    fields, outputs = names.fields or {}, [name for name in names.ports.outputs if name not in given]
+    asked = [name for name in ("targets", "label", "target", "y") if name in fields]
+    meant: list[str] = []
+    for name in measure.takes:
+        of_data, field = name.startswith("data."), name.removeprefix("data.")
+        fitting = next((one for one in given if one.startswith("data.") == of_data), None)
+        fitting = given[0] if fitting is None and given and not measure.one_sided else fitting
+        if fitting is not None:
+            meant.append(fitting)
+            given.remove(fitting)
+        elif of_data:
+            meant.append(f"data.{asked[0]}" if asked and field not in fields else name)
+        else:
+            meant.append(name if name in outputs or not outputs else outputs[0])
+            outputs = [one for one in outputs if one != meant[-1]]
+    return meant
 
 
 def _swapped(measure: type[Measure], values: tuple[Value, ...], inputs: tuple[tree.Flow, ...], names: Names) -> None:

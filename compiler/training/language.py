@@ -136,7 +136,6 @@ SOURCES = Vocabulary(
         "jsonl": "table",
         "ImageFolder": "images",
         "image_folder": "images",
-        "mnist": "idx",
         "bin": "tokens",
         "synthetic": "task",
     },

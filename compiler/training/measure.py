@@ -233,8 +233,9 @@ def averaged(function: str, arguments: Sequence[str], reduce: str, said: Operand
 # --- entries alike: one number asked for each that is said -----------------------------------------------------
 
 
-def check_alike(word: str, said: Value, true: Value) -> None:
-    """Both have the same dims; nothing is stretched, since [B] against [B, 1] would compare all with all."""
+def check_alike(word: str, said: Value, true: Value, *, of_classes: str = "") -> None:
+    """Both have the same dims; nothing is stretched, since [B] against [B, 1] would compare all with all. `of_classes`
+    is what compares classes in place of it."""
     if isinstance(said.type, Tensor) and said.type.dtype != "float" and said.origin == "output":
         raise Misfit("shape-mismatch", f"`{word}` takes float, and `{said.shown}` is {said.type}", said, "not float")
     if not isinstance(said.type, Tensor) or not isinstance(true.type, Tensor):
@@ -246,8 +247,8 @@ def check_alike(word: str, said: Value, true: Value) -> None:
     if _is_column(said.type, true.type):
         shape = without_type(true.type)
         help = f"{help}: write `-> reshape({shape})` behind its last layer, and promise {shape}"
-    if true.type.dtype == "int" and true.type.rank < said.type.rank and word in ("mse", "mae"):
-        help = "for classes there is `cross_entropy`"
+    if true.type.dtype == "int" and true.type.rank < said.type.rank and of_classes:
+        help = f"for classes write `{of_classes}({said.shown}, {true.shown})`"
     raise Misfit("shape-mismatch", message, true, f"{true.type} here", help)
 
 

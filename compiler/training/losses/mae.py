@@ -24,7 +24,7 @@ class MAE(Loss):
     reduce: Reduce = "mean"
 
     def check(self, values: Sequence[Value]) -> None:
-        check_alike(self.word, *values)
+        check_alike(self.word, *values, of_classes="cross_entropy")
 
     def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands

@@ -17,7 +17,7 @@ class MAE(MeanMetric):
     one_sided: ClassVar[bool] = False
 
     def check(self, values: Sequence[Value]) -> None:
-        check_alike(self.word, *values)
+        check_alike(self.word, *values, of_classes="accuracy")
 
     def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:
         return str(Call("F.l1_loss", (said.text, target_like(said, true))))

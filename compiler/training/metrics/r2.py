@@ -23,7 +23,7 @@ class R2(SetMetric):
     }
 
     def check(self, values: Sequence[Value]) -> None:
-        check_alike(self.word, *values)
+        check_alike(self.word, *values, of_classes="accuracy")
 
     def kept(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> Sequence[str]:
         y = before.assign("wanted", f"{target_like(said, true)}.double()")
