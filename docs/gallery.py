@@ -6,6 +6,7 @@ What it reached is read from benchmarks/results/; nothing is said where nothing 
 from __future__ import annotations
 
 import json
+import re
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dlspec.compiler.backends.plan import plan
 from dlspec.compiler.backends.svg import svg_text
 from dlspec.compiler.ir.graph import Graph
 from dlspec.compiler.pipeline import analyse
-from dlspec.grammar import Source
+from dlspec.grammar import Source, tree
 
 HERE = Path(__file__).resolve().parent
 SPECS = Path(dlspec.__file__).parent / "specs"
@@ -51,10 +52,10 @@ def main(folder: Path) -> None:
     for family, names in FAMILIES.items():
         rows = []
         for name in names.split():
-            graph, text = _system(name)
+            graph, text, recipe = _system(name)
             size = f"{plan(graph).parameters:,}"
             _write(folder / f"{name}.svg", svg_text(graph))
-            _write(folder / f"{name}.md", _page(name, text, size, reached.get(name, "")))
+            _write(folder / f"{name}.md", _page(name, text, recipe, size, reached.get(name, "")))
             rows.append((f"[{name}]({name}.md)", _headline(text), size, reached.get(name, "")))
         lines += [f"## {family}", "", table(("spec", "what it is", "parameters", "reached"), rows), ""]
     lines += _norm_placement(folder)
@@ -66,13 +67,13 @@ is what `dlspec plan` counts, and the tests hold it to the published one. What a
 scripts in `benchmarks/`; where nothing stands, tests train it for some steps at a reduced size, and no more."""
 
 
-def _system(name: str) -> tuple[Graph, str]:
-    """The model that the last recipe of a spec trains, and the spec's text."""
+def _system(name: str) -> tuple[Graph, str, tree.Train]:
+    """The model that the last recipe of a spec trains, the spec's text, and the recipe."""
     text = (SPECS / f"{name}.dlspec").read_text(encoding="utf-8")
     found = analyse(Source(f"{name}.dlspec", text))
     assert found.spec is not None and not found.failed, [d.message for d in found.diagnostics]
     *_, recipe = found.spec.scope.recipes.values()
-    return found.graphs[recipe.model.text], text
+    return found.graphs[recipe.model.text], text, recipe
 
 
 def _headline(text: str) -> str:
@@ -81,8 +82,21 @@ def _headline(text: str) -> str:
     return comment.partition(":")[0].partition(", about")[0].rstrip(".")
 
 
-def _page(name: str, text: str, size: str, reached: str) -> str:
-    lines = [f"# {name}", "", f"{_headline(text)}: {size} parameters.", ""]
+def _training(name: str, recipe: tree.Train) -> str:
+    """How one trains it, and the files that it looks for."""
+    keys = {line.name.text: line.span.text for line in recipe.body.lines if isinstance(line, tree.Binding)}
+    alone = " --set train.parallel=none" if "parallel" in keys else ""
+    says = [f"`dlspec train {name}.dlspec{alone}` trains it{' on one device' if alone else ''}"]
+    named = {key: [f"`{file}`" for file in re.findall('"([^"]+)"', keys.get(key, ""))] for key in ("data", "start")}
+    if named["data"]:
+        says.append(f"reads {', '.join(named['data'])} beside the spec")
+    if named["start"]:
+        says.append(f"starts from {named['start'][0]}")
+    return f"{says[0]}{': it ' if says[1:] else ''}{', and '.join(says[1:])}."
+
+
+def _page(name: str, text: str, recipe: tree.Train, size: str, reached: str) -> str:
+    lines = [f"# {name}", "", f"{_headline(text)}: {size} parameters.", "", _training(name, recipe), ""]
     lines += [f"Reached: {reached}.", ""] if reached else []
     if name in SHEETS and (HERE / "gallery" / f"{name}.png").exists():
         lines += [f"What it draws, {SHEETS[name]} (`benchmarks/samples.py`):", ""]
@@ -97,10 +111,14 @@ def _records(benchmark: str) -> list[dict[str, Any]]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
+def _minutes(number: float) -> str:
+    return f"{number:g} minute{'' if number == 1 else 's'}"
+
+
 def _classics() -> dict[str, str]:
     found: dict[str, str] = {}
     for one in _records("classics"):
-        minutes = f"{one['minutes']:g} minutes on {one['machine']}"
+        minutes = f"{_minutes(one['minutes'])} on {one['machine']}"
         found[one["spec"]] = f"{one['accuracy']:.2%} in {minutes}; {one['published']:.1%} is {one['by']}"
     return found
 
@@ -126,7 +144,7 @@ def _multi30k() -> dict[str, str]:
     found: dict[str, str] = {}
     for one in _records("multi30k"):
         size = "with 256 channels and three blocks on either side"
-        minutes = f"{one['minutes']['training']:g} minutes on {one['machine']}"
+        minutes = f"{_minutes(one['minutes']['training'])} on {one['machine']}"
         score = f"a sacrebleu of {one['sacrebleu']:g} on the 2016 test set of Multi30k, German to English"
         found["transformer"] = f"{score}, {size}, in {minutes}"
     return found

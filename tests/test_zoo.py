@@ -6,6 +6,7 @@ Its data is made here, in the form that the spec reads.
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -285,6 +286,9 @@ def test_every_system_is_here() -> None:
 def test_it_learns_and_is_exported_with_proof(name: str, tmp_path: Path) -> None:
     case = SYSTEMS[name]
     case.data(tmp_path)
+    page = (ROOT / "docs" / "gallery" / f"{name}.md").read_text(encoding="utf-8")
+    wanted = re.search("it reads (.+) beside the spec", page)
+    assert all([*tmp_path.glob(file)] for file in re.findall("`(.+?)`", wanted[1])) if wanted else case.data is nothing
     spec = tmp_path / f"{name}.dlspec"
     spec.write_bytes((SPECS / spec.name).read_bytes())
     result = dlspec.train(spec, tmp_path / "run", set=case.overrides, device="cpu")
