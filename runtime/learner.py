@@ -196,10 +196,10 @@ class Learner:
         if update is not None:
             update()
 
-    def update_average(self) -> None:
-        """Let the average of the weights, where one is kept, follow an update."""
+    def update_average(self, step: int) -> None:
+        """Let the average of the weights, where one is kept, follow update `step`, counted from 0."""
         if self.average is not None:
-            self.program.recipe.update_average(self.average, self.model)
+            self.program.recipe.update_average(self.average, self.model, step)
 
     def _optimization(self, phase: Phase) -> Optimization:
         return self.optimizations[self.options.phases.index(phase)]

@@ -120,7 +120,7 @@ def update(training: Training) -> None:
             if not gradients.finite:
                 raise report_divergence(training.run, learner, portion, position.step, passes[phase.name])
         learner.update_copies()
-        learner.update_average()
+        learner.update_average(position.step)
     position.step += 1
     position.pending = True
     position.rate = next(iter(passes.values())).rate

@@ -85,11 +85,12 @@ KEY_PAGES: Mapping[str, KeyPage] = {
         "Whether only operations are used that give the same bits in every run.", "deterministic = true", flag=True
     ),
     "ema": KeyPage(
-        "A moving average of the weights, which validation, samples, evaluation and export use; buffers are copied.",
+        "A moving average of the weights, which validation, samples, evaluation and export use; buffers are copied. "
+        "After n updates it keeps at most (1 + n) / (10 + n), so that it soon forgets the weights it began from.",
         "ema = 0.999",
     ),
     "early_stop": KeyPage(
-        "Ends the run after so many validations without a new best. It needs `validate`.",
+        "Ends the run after so many validations without a new best.",
         'early_stop = patience(5, on = "validation.loss")',
     ),
     "validate": KeyPage("How often loss and metrics are measured on the validation data.", "validate = every(500)"),

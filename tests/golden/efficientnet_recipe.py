@@ -40,11 +40,12 @@ def optimizer(model: nn.Module) -> torch.optim.Optimizer:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module) -> None:
-    """To be called after each update: `average`, a copy of the model that is validated
-    and exported, keeps 0.9999 of its weights and takes the rest, and all buffers, from
-    the model."""
-    lerp = get_ema_multi_avg_fn(0.9999)
+def update_average(average: nn.Module, model: nn.Module, step: int) -> None:
+    """To be called after update `step`, counted from 0: `average`, a copy of the model
+    that is validated and exported, keeps 0.9999 of its weights, less after few updates
+    so that it forgets where it began, and takes the rest, and all buffers, from the
+    model."""
+    lerp = get_ema_multi_avg_fn(min(0.9999, (1 + step) / (10 + step)))
     lerp(list(average.parameters()), list(model.parameters()), 0)
     for kept, buffer in zip(average.buffers(), model.buffers()):
         kept.copy_(buffer)

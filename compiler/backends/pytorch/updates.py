@@ -296,14 +296,15 @@ def _hidden_matrices(parts: Parts, learning: _Learning) -> Lines:
 
 def _update_average(stays: str) -> Lines:
     doc = (
-        f"To be called after each update: `average`, a copy of the model that is validated and exported, keeps {stays} "
-        "of its weights and takes the rest, and all buffers, from the model."
+        f"To be called after update `step`, counted from 0: `average`, a copy of the model that is validated and "
+        f"exported, keeps {stays} of its weights, less after few updates so that it forgets where it began, and takes "
+        "the rest, and all buffers, from the model."
     )
     return [
         "@torch.no_grad()",
-        "def update_average(average: nn.Module, model: nn.Module) -> None:",
+        "def update_average(average: nn.Module, model: nn.Module, step: int) -> None:",
         *docstring(doc, "    "),
-        f"    lerp = get_ema_multi_avg_fn({stays})",
+        f"    lerp = get_ema_multi_avg_fn(min({stays}, (1 + step) / (10 + step)))",
         "    lerp(list(average.parameters()), list(model.parameters()), 0)",
         "    for kept, buffer in zip(average.buffers(), model.buffers()):",
         "        kept.copy_(buffer)",
