@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import zipfile
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .array_file import UnreadableArray, open_array_file, read_array
 from .errors import Refused
 from .given_file import require_file
+from .json_text import UnreadableJson, decode_json
 from .metadata import Metadata
 from .picture_file import SUFFIXES as PICTURES
 from .picture_file import decode_picture
@@ -21,6 +23,7 @@ from .session import Arrays, Session, fitted, shown
 from .settings import Port
 from .table_inputs import SUFFIXES as TABLES
 from .table_inputs import inputs_of_rows, named_columns, read_rows
+from .whole import LEAST, MOST, told
 
 TEXT = ".txt"
 AT_ONCE = 64
@@ -52,6 +55,10 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
     examples = fitted(metadata, whole)
     if not all(len(array) for array in examples.values()):
         raise Refused(f"{path.name} holds no example")
+    for name, array in examples.items():
+        if not np.isfinite(array).all():
+            row = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise Refused(f"{name} in {path.name} holds a number that is not finite as float32, in example {row + 1:,}")
     return examples
 
 
@@ -89,9 +96,11 @@ def _said(output: NDArray, names: tuple[str, ...] | None) -> Any:
 
 def _from_json(path: Path, metadata: Metadata) -> Arrays:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        content = decode_json(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, OSError) as error:
         raise Refused(f"{path.name} is no JSON: {error}") from None
+    except UnreadableJson as fault:
+        raise Refused(f"{path.name} {fault}") from None
     rows = _named_rows(content, metadata)
     if rows:
         return inputs_of_rows(rows, path.name, metadata.inputs, metadata.columns)
@@ -100,10 +109,7 @@ def _from_json(path: Path, metadata: Metadata) -> Arrays:
     ports = {port.name: port for port in metadata.inputs}
     arrays = {}
     for name, value in content.items():
-        try:
-            arrays[name] = np.array(value)
-        except ValueError:
-            raise Refused(f"the rows of {name} in {path.name} differ in length") from None
+        arrays[name] = _array(value, f"{name} in {path.name}", ports.get(name))
         if arrays[name].dtype.kind not in "fiub":
             wanted = f": {shown(ports[name])} is made of numbers" if name in ports else ""
             named = isinstance(value, list) and any(isinstance(row, dict) for row in value)
@@ -112,6 +118,32 @@ def _from_json(path: Path, metadata: Metadata) -> Arrays:
     if not arrays.keys() & ports.keys() and _rows_help(metadata):
         raise Refused(f"{path.name} has no {metadata.inputs[0].name}, which the model takes", _rows_help(metadata))
     return arrays
+
+
+def _array(value: Any, shown: str, port: Port | None) -> NDArray:
+    """Nested lists as an array: of Python objects where they hold what is no number. Raises Refused."""
+    try:
+        array = np.array(value)
+    except ValueError as error:
+        if "number of dimension" in str(error):
+            raise Refused(f"{shown} has too many brackets inside brackets") from None
+        raise Refused(f"the rows of {shown} differ in length") from None
+    # Of whole numbers that int64 does not hold numpy makes floats or leaves them Python's.
+    if port is not None and port.dtype == "int" and array.dtype != np.int64:
+        cells = np.array(value, object).flat
+        beyond = next((one for one in cells if isinstance(one, int) and not LEAST <= one <= MOST), None)
+        if beyond is not None:
+            raise Refused(f"{shown} holds {told(beyond)}")
+    if array.dtype.kind == "O" and all(isinstance(one, int | float) for one in array.flat):
+        return np.array(list(map(_float, array.flat))).reshape(array.shape)
+    return array
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _named_rows(content: Any, metadata: Metadata) -> list[dict[str, Any]]:
@@ -141,13 +173,13 @@ def _rows_help(metadata: Metadata) -> str:
 
 def _from_numpy(path: Path, metadata: Metadata) -> Arrays:
     try:
-        stored = np.load(path, allow_pickle=False)
+        stored = open_array_file(path)
         if isinstance(stored, np.ndarray):
             return {_only_input(metadata).name: stored}
         with stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise Refused(f"{path.name} cannot be read as arrays of numbers: {error}") from None
+            arrays = {name: read_array(stored, name) for name in stored.files}
+    except UnreadableArray as fault:
+        raise Refused(f"{path.name} cannot be read as arrays of numbers: {fault}") from None
     if len(arrays) == 1 and len(metadata.inputs) == 1:  # there is no doubt what is meant
         return {metadata.inputs[0].name: next(iter(arrays.values()))}
     return arrays

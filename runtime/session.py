@@ -12,6 +12,7 @@ from .dims import broken_bound, evaluate, is_symbol, solved, symbols_of
 from .errors import Refused
 from .metadata import Metadata
 from .settings import Port
+from .whole import first_beyond, told
 
 Arrays = dict[str, NDArray]
 
@@ -91,11 +92,14 @@ def _typed(port: Port, array: NDArray) -> NDArray:
     kinds = {"float": "fiu", "int": "iu", "bool": "b"}[port.dtype]
     if array.dtype.kind not in kinds:
         raise Refused(f"the input {shown(port)} was given {array.dtype}")
-    array = np.ascontiguousarray(array, TYPES[port.dtype])
     if port.rows is not None and array.size and not 0 <= array.min() <= array.max() < port.rows:
         unfit = array[(array < 0) | (array >= port.rows)].flat[0]
         raise Refused(f"the input {shown(port)} was given {unfit:,}, and it takes 0 to {port.rows - 1:,}")
-    return array
+    beyond = first_beyond(array) if port.dtype == "int" else None
+    if beyond is not None:
+        raise Refused(f"the input {shown(port)} was given {told(beyond[1])}")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, TYPES[port.dtype])
 
 
 def _shape(port: Port, array: NDArray) -> tuple[int, ...]:

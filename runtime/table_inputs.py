@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .data.cells import Cells, cells_of, listed, read_cells
-from .data.columns import class_words, is_whole, numbered, numbers, side_by_side
+from .data.columns import class_words, is_whole, numbered, numbers, side_by_side, whole_numbers
 from .data.files import FoundFile
 from .errors import Refused
 from .settings import Port
@@ -56,4 +55,4 @@ def _input(cells: Cells, port: Port, columns: Columns) -> NDArray:
     for row, cell in enumerate(cells.column(name)):
         if not is_whole([cell]):
             raise Refused(f'{cells.place(row)}: "{name}" is {cell}, and the model takes whole numbers')
-    return found.astype(np.int64)
+    return whole_numbers(cells, name)

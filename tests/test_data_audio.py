@@ -142,6 +142,18 @@ def test_parts(tmp_path: Path) -> None:
     [
         ("a/no/2.wav", b"RIFF", {}, "a/no/2.wav cannot be read: it is no .wav: it does not begin with RIFF and WAVE"),
         ("a/no/2.wav", riff(PCM, 16, b""), {}, "a/no/2.wav holds no sample"),
+        (
+            "a/no/2.wav",
+            riff(PCM, 16, bytes(8), rate=768_001),
+            {},
+            "a/no/2.wav says that it has 768,001 samples a second: its header is damaged, or it is no sound",
+        ),
+        (
+            "a/no/2.wav",
+            riff(PCM, 16, bytes(8), rate=2**32 - 1),
+            {},
+            "a/no/2.wav says that it has 4,294,967,295 samples a second: its header is damaged, or it is no sound",
+        ),
         ("a/no/2.flac", b"fLaC", {}, "a/no/2.flac is no recording: those end in .wav"),
         ("a/2.wav", b"", {}, "a/2.wav lies beside the folders of classes, in none of them"),
         ("b/x", b"", {"classes": 3}, "`classes` is 3, and a has 2 folders: no, yes"),
@@ -164,6 +176,19 @@ def test_what_is_wrong_names_its_file(
     with pytest.raises(DataError) as raised:
         audio(tmp_path, **options)
     assert raised.value.message == message
+
+
+def test_the_highest_rate_is_heard(tmp_path: Path) -> None:
+    for name in ("no", "yes"):
+        path = tmp_path / f"a/{name}/1.wav"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(riff(PCM, 16, bytes(2 * 96_000), rate=768_000))
+    data = audio(tmp_path)
+    assert heard(data) == {0: [0.0] * 8, 1: [0.0] * 8}
+    path.write_bytes(riff(PCM, 16, bytes(8), rate=768_001))
+    with pytest.raises(DataError) as raised:
+        audio(tmp_path)
+    assert raised.value.help == "write it anew, with at most 768,000"
 
 
 # --- a model that hears

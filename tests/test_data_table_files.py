@@ -252,12 +252,84 @@ def test_what_is_wrong_names_its_line(tmp_path: Path, case: str) -> None:
         ('{"x": [1, 2]}\n{"x": [1]}\n', 'a.jsonl, line 2: "x" is [1], and [2] in the first row'),
         ('{"x": [1, 2]}\n{"x": [1, "b"]}\n', "a.jsonl, line 2: \"x\" is [1, 'b'], which is no list of numbers"),
         ("\n", "a.jsonl holds no row"),
+        (
+            '{"x": 1}\n{"x": 1e999}\n',
+            'a.jsonl, line 2: "x" is inf, which float32 does not hold',
+        ),
+        (
+            f'{{"x": 1}}\n{{"x": {"9" * 4300}}}\n',
+            f'a.jsonl, line 2: "x" is {"9" * 37}..., which float32 does not hold',
+        ),
+        (f'{{"x": 1}}\n{{"x": {"9" * 4301}}}\n', "a.jsonl, line 2 holds a whole number of more than 4,300 digits"),
+        (
+            f'{{"x": [1]}}\n{{"x": [{"9" * 400}]}}\n',
+            f'a.jsonl, line 2: "x" is [{"9" * 36}..., which float32 does not hold',
+        ),
+        (
+            f'{{"x": [1]}}\n{{"x": {"[" * 100}1{"]" * 100}}}\n',
+            f'a.jsonl, line 2: "x" is {"[" * 37}..., which is no list of numbers',
+        ),
+        (f'{{"x": [1]}}\n{{"x": {"[" * 99_999}\n', "a.jsonl, line 2 has too many brackets inside brackets"),
     ],
 )
 def test_what_is_wrong_with_lines_of_json(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(DataError) as raised:
         table(tmp_path, content, "a.jsonl", features="x")
     assert raised.value.message.startswith(message)
+
+
+WHOLE = "whole numbers end at 9,223,372,036,854,775,807"
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (2**53 + 1, None),  # which float64 does not hold
+        (2**63 - 1, None),
+        (-(2**63), None),
+        (2**63, f"is 9223372036854775808, and {WHOLE}"),
+        (-(2**63) - 1, "is -9223372036854775809, and whole numbers begin at -9,223,372,036,854,775,808"),
+        (10**400, f"is 1{'0' * 36}..., and {WHOLE}"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+@pytest.mark.parametrize("file", ["a.csv", "a.jsonl"])
+def test_whole_numbers_of_any_size_are_kept_or_told(
+    tmp_path: Path, number: int, message: str | None, file: str
+) -> None:
+    content = f"x,y\n3,1.5\n{number},2\n" if file == "a.csv" else f'{{"x": 3}}\n{{"x": {number}}}\n'
+    if message is None:
+        assert {row["x"] for row in rows(table(tmp_path, content, file).train)} == {3, number}
+        return
+    with pytest.raises(DataError) as raised:
+        table(tmp_path, content, file)
+    assert raised.value.message == f'{file}, line {3 if file == "a.csv" else 2}: "x" {message}'
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "message"),
+    [
+        ("1e999", {}, 'a.jsonl, line 2: "x" is inf, which float32 does not hold'),
+        ("-1e999", {}, 'a.jsonl, line 2: "x" is -inf, which float32 does not hold'),
+        (
+            "1e999",
+            {"target": "x", "classes": 2},
+            'the column "x" of a.jsonl has 3 different words, and `classes` is 2',
+        ),
+        (
+            "9" * 4300,
+            {"target": "x", "classes": 2},
+            f'a.jsonl, line 2: "x" is {"9" * 37}..., and 2 classes are numbered 0 to 1',
+        ),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_a_column_with_a_number_that_has_no_end(
+    tmp_path: Path, cell: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError) as raised:
+        table(tmp_path, f'{{"x": 1}}\n{{"x": {cell}}}\n{{"x": 0}}\n', "a.jsonl", **options)
+    assert raised.value.message == message
 
 
 def test_what_is_wrong_with_parquet(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import struct
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,10 @@ from hypothesis import strategies as st
 from dlspec.runtime.data import Data, DataError, Field, Message, Split, check_data, open_data
 from dlspec.runtime.data.draws import parts_of, permutation, scatter
 from dlspec.runtime.dims import evaluate, symbols_of
-from dlspec.runtime.errors import RuntimeFault
-from dlspec.runtime.settings import Settings, read_settings
+from dlspec.runtime.errors import Refused, RuntimeFault
+from dlspec.runtime.metadata import Metadata
+from dlspec.runtime.predict import read_examples
+from dlspec.runtime.settings import Port, Settings, read_settings
 
 
 def arrays(base: Path, **options: Any) -> Data:
@@ -164,6 +168,93 @@ def test_what_arrays_refuse(tmp_path: Path, stored: dict[str, Any], message: str
     with pytest.raises(DataError, match=message) as fault:
         arrays(tmp_path)
     assert help in fault.value.help
+
+
+HEADERS = {
+    "more than there is": ("{'descr': '<f8', 'fortran_order': False, 'shape': (11,)}", "expected 88 bytes got 80"),
+    "more than memory": (
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000000,)}",
+        "Unable to allocate",
+    ),
+    "more than memory addresses": (
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (9223372036854775807,)}",
+        "array is too big",
+    ),
+    "a negative length": ("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}", "negative dimensions"),
+    "too many axes": (
+        f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({'1,' * 99})}}",
+        "maximum supported dimension",
+    ),
+    "a length that is a bool": ("{'descr': '<f8', 'fortran_order': True, 'shape': (True,)}", "header cannot be read"),
+    "keys of two types": ("{'descr': '<f8', 1: False, 'shape': (10,)}", "header cannot be read"),
+    "a set of a dict": ("{{}}", "header cannot be read"),
+    "cut off": ("{'descr': ", "header cannot be read"),
+    "nested": ("(" * 300, "header cannot be read"),
+    "deeply nested": ("-" * 9000 + "1", "header cannot be read"),
+    "long": ("{" + " " * 10_000, "Header info length (10001) is large"),
+    "other keys": ("{'a': 1}", "does not contain the correct keys"),
+    "a number of many digits": ("{'shape': (" + "9" * 5000 + ",)}", "Cannot parse header"),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_arrays_with_a_damaged_header(tmp_path: Path, case: str) -> None:
+    """The same of data and of what a model is to predict, in one line that is not too long to read."""
+    header, reason = HEADERS[case]
+    npy = b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode() + bytes(80)
+    (tmp_path / "in.npy").write_bytes(npy)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as out:
+        out.writestr("x.npy", npy)
+    with pytest.raises(DataError) as fault:
+        arrays(tmp_path)
+    message = fault.value.message
+    assert message.startswith("the array x of a.npz is damaged: ") and reason in message
+    assert len(message) < 220 and "\n" not in message
+    model = Metadata("", "", (Port("x", "float", ("B",)),), ())
+    for name in ("a.npz", "in.npy"):
+        with pytest.raises(Refused) as refused:
+            read_examples(tmp_path / name, model)
+        assert refused.value.message.startswith(f"{name} cannot be read as arrays of numbers: ")
+        assert len(refused.value.message) < 220 and "\n" not in refused.value.message
+
+
+def test_a_header_that_claims_what_is_there(tmp_path: Path) -> None:
+    header = "{'descr': '<f8', 'fortran_order': False, 'shape': (10,)}"
+    npy = b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode() + np.arange(10.0).tobytes()
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as out:
+        out.writestr("x.npy", npy)
+    assert sorted(everything(arrays(tmp_path, split=[1.0, 0.0]).train)["x"].tolist()) == [*range(10)]
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as out:
+        out.writestr("x.npy", b"no array")
+    with pytest.raises(DataError, match=r"^the array x of a\.npz is damaged: it is no \.npy$"):
+        arrays(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(2**63, "9223372036854775808"), (2**64 - 100, "18446744073709551516"), (2**64 - 1, "18446744073709551615")],
+)
+@pytest.mark.parametrize("order", "<>")
+def test_labels_beyond_the_whole_numbers_are_told_as_they_are(
+    tmp_path: Path, number: int, shown: str, order: str
+) -> None:
+    """int64 would hold another number, below 0."""
+    labels = np.zeros(8, f"{order}u8")
+    np.savez(tmp_path / "a.npz", x=np.zeros(8), label=labels)
+    labels[[5, 6]] = number
+    for settings, file in (({}, "a.npz"), ({"validation": "b.npz"}, "b.npz")):
+        np.savez(tmp_path / file, x=np.zeros(8), label=labels)
+        with pytest.raises(DataError) as fault:
+            arrays(tmp_path, **settings)
+        ends = "whole numbers end at 9,223,372,036,854,775,807"
+        assert fault.value.message == f"the array label of {file} holds, in example 5, {shown}, and {ends}"
+        assert fault.value.help == "number classes from 0; -100, which does not count, is stored as int64"
+        np.savez(tmp_path / "a.npz", x=np.zeros(8), label=np.zeros(8, np.uint64))
+
+
+def test_the_largest_whole_number_is_one(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", label=np.array([2**63 - 1, 0], np.uint64))
+    assert sorted(everything(arrays(tmp_path, split=[1.0, 0.0]).train)["label"].tolist()) == [0, 2**63 - 1]
 
 
 def test_files_that_are_no_arrays(tmp_path: Path) -> None:

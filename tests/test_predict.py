@@ -124,6 +124,75 @@ def test_what_is_refused(tmp_path: Path, name: str, content: str, metadata: Meta
         read_examples(tmp_path / name, metadata)
 
 
+WHOLE = Metadata("", "", (Port("ids", "int", ("B",)),), (Port("z", "float", ("B",)),))
+REAL = replace(WHOLE, inputs=(Port("x", "float", ("B",)),))
+END = "and whole numbers end at 9,223,372,036,854,775,807"
+
+
+@pytest.mark.parametrize(
+    ("content", "metadata", "message"),
+    [
+        ("9" * 4301, REAL, "a.json holds a whole number of more than 4,300 digits"),
+        ("9" * 4300, REAL, "x in a.json holds a number that is not finite as float32, in example 1"),
+        ("0, 1e999", REAL, "x in a.json holds a number that is not finite as float32, in example 2"),
+        ("0, 1e39", REAL, "x in a.json holds a number that is not finite as float32, in example 2"),
+        ("NaN", REAL, "x in a.json holds a number that is not finite as float32, in example 1"),
+        (str(2**63), WHOLE, f"ids in a.json holds 9223372036854775808, {END}"),
+        (f"-1, {2**63}", WHOLE, f"ids in a.json holds 9223372036854775808, {END}"),
+        (str(2**64), WHOLE, f"ids in a.json holds 18446744073709551616, {END}"),
+        ("9" * 4300, WHOLE, f"ids in a.json holds {'9' * 37}..., {END}"),
+        (
+            str(-(2**63) - 1),
+            WHOLE,
+            "ids in a.json holds -9223372036854775809, and whole numbers begin at -9,223,372,036,854,775,808",
+        ),
+        ("1e999", WHOLE, "the input ids int[B] was given float64"),
+        ("[" * 100 + "1" + "]" * 100, REAL, "x in a.json has too many brackets inside brackets"),
+        ("[" * 99_999, REAL, "a.json has too many brackets inside brackets"),
+        ('{"x":' * 99_999, REAL, "a.json has too many brackets inside brackets"),
+    ],
+    ids=lambda value: value[:24] if isinstance(value, str) else "",
+)
+def test_numbers_without_end_and_brackets_without_end(
+    tmp_path: Path, content: str, metadata: Metadata, message: str
+) -> None:
+    (tmp_path / "a.json").write_text(f"[{content}]")
+    with pytest.raises(Refused) as refused:
+        read_examples(tmp_path / "a.json", metadata)
+    assert refused.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("content", "metadata", "value"),
+    [
+        (str(2**63 - 1), WHOLE, 2**63 - 1),
+        (str(-(2**63)), WHOLE, -(2**63)),
+        (str(2**64), REAL, 2.0**64),
+        (f"{2**64}, 1.5", REAL, 2.0**64),
+        ("3e38", REAL, float(np.float32(3e38))),
+    ],
+)
+def test_large_numbers_are_what_they_are(tmp_path: Path, content: str, metadata: Metadata, value: float) -> None:
+    (tmp_path / "a.json").write_text(f"[{content}]")
+    (found,) = read_examples(tmp_path / "a.json", metadata).values()
+    assert found[0] == value
+
+
+@pytest.mark.parametrize(("number", "refused"), [(2**63 - 1, False), (2**63, True), (2**64 - 1, True)])
+def test_uint64_is_no_negative_number(tmp_path: Path, number: int, refused: bool) -> None:
+    np.save(tmp_path / "a.npy", np.array([1, number], np.uint64))
+    if not refused:
+        assert read_examples(tmp_path / "a.npy", WHOLE)["ids"].tolist() == [1, number]
+        return
+    with pytest.raises(Refused) as fault:
+        read_examples(tmp_path / "a.npy", WHOLE)
+    assert fault.value.message == f"the input ids int[B] was given {number}, {END}"
+    few = replace(WHOLE, inputs=(Port("ids", "int", ("B",), 40),))
+    with pytest.raises(Refused) as fault:
+        read_examples(tmp_path / "a.npy", few)
+    assert fault.value.message == f"the input ids int[B] was given {number:,}, and it takes 0 to 39"
+
+
 ROWS = Metadata("", "", (Port("features", "float", ("B", 3)),), (Port("logits", "float", ("B", 2)),))
 
 

@@ -65,6 +65,19 @@ def test_the_data_is_told_before_training(
     assert "bug" not in capsys.readouterr().err
 
 
+def test_numbers_that_are_no_rows_at_all_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = folder_with(tmp_path, 39)
+    tokens = np.zeros((20, 5), np.uint64)
+    tokens[3, 2] = 2**63
+    np.savez(tmp_path / "tokens.npz", tokens=tokens, label=np.arange(20) % 3)
+    for command in (["check", str(spec), "--data"], ["train", str(spec), "--run", str(tmp_path / "run")]):
+        assert main(command) == 1
+        said = capsys.readouterr()
+        facts = "the array tokens of tokens.npz holds, in example 3, 9223372036854775808, and whole numbers end at"
+        assert facts in said.out + said.err and "Traceback" not in said.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_prediction_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = folder_with(tmp_path, 39)
     dlspec.train(spec, run=tmp_path / "run")
@@ -76,3 +89,12 @@ def test_a_prediction_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             said = capsys.readouterr()
             assert (code == 0) == fits and "bug" not in said.err
             assert fits or "and it takes 0 to 39" in said.err
+        for content, says in (
+            ("[" * 99_999, "rows.json has too many brackets inside brackets"),
+            (f"[[1, {'9' * 5000}]]", "rows.json holds a whole number of more than 4,300 digits"),
+            (f"[[1, {2**63}]]", "tokens in rows.json holds 9223372036854775808, and whole numbers end at"),
+        ):
+            (tmp_path / "rows.json").write_text(content)
+            assert main(["predict", str(what), "--input", str(tmp_path / "rows.json")]) == 1
+            said = capsys.readouterr().err
+            assert says in said and "bug" not in said and "Traceback" not in said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..array_file import UnreadableArray, open_array_file, read_array
+from ..whole import first_beyond, told
 from . import options
 from .dataset import IGNORED, Data, Field, Split
 from .faults import DataError
@@ -48,8 +49,8 @@ def open_arrays(settings: Options, base: Path) -> Data:
 def load(file: FoundFile) -> Arrays:
     """The arrays of a file, each float32, int64 or bool, finite and of the same length. Raises DataError."""
     try:
-        stored = np.load(file.path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        stored = open_array_file(file.path)
+    except UnreadableArray:
         raise DataError(
             f"{file.name} is no .npz file", "write one with numpy.savez(path, image=..., label=...)"
         ) from None
@@ -78,16 +79,14 @@ def rows_of(arrays: Arrays) -> int:
 
 def _read(file: FoundFile, stored: np.lib.npyio.NpzFile, name: str) -> NDArray:
     try:
-        array = stored[name]
-    except ValueError as error:
-        if "pickle" not in str(error) and "Object" not in str(error):
-            raise DataError(f"the array {name} of {file.name} is damaged: {error}") from None
+        array = read_array(stored, name)
+    except UnreadableArray as fault:
+        if not fault.objects:
+            raise DataError(f"the array {name} of {file.name} is damaged: {fault}") from None
         raise DataError(
             f"the array {name} of {file.name} holds Python objects, which are not loaded: they could run code",
             "store numbers: array.astype(numpy.float32), or numpy.stack(list) where the rows have one shape",
         ) from None
-    except (OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise DataError(f"the array {name} of {file.name} is damaged: {error}") from None
     if array.ndim == 0:
         raise DataError(f"the array {name} of {file.name} is a single number, without an axis of examples")
     if array.dtype.kind == "f":
@@ -103,6 +102,13 @@ def _read(file: FoundFile, stored: np.lib.npyio.NpzFile, name: str) -> NDArray:
             )
         return array
     if array.dtype.kind in "iu":
+        beyond = first_beyond(array)
+        if beyond is not None:
+            row, number = beyond
+            raise DataError(
+                f"the array {name} of {file.name} holds, in example {row:,}, {told(number)}",
+                "number classes from 0; -100, which does not count, is stored as int64",
+            )
         return array.astype(np.int64, copy=False)
     if array.dtype.kind == "b":
         return array

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from ..json_text import UnreadableJson, decode_json
 from .faults import DataError
 from .files import FoundFile, read_file
 from .utf8 import decoded
@@ -99,9 +99,9 @@ def _rows_of_jsonl(file: FoundFile, text: str) -> Cells:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_constant=lambda word: None)  # NaN is no value
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{file.name}, line {number:,} is no JSON: {error}") from None
+            row = decode_json(line, constants=False)  # NaN is no value
+        except UnreadableJson as fault:
+            raise DataError(f"{file.name}, line {number:,} {fault}") from None
         if not isinstance(row, dict):
             raise DataError(
                 f"{file.name}, line {number:,} is no JSON object", 'write a row as {"rooms": 3, "price": 250.0}'

@@ -9,6 +9,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
+from ..whole import LEAST, MOST, told
 from .cells import Cell, Cells, listed
 from .faults import DataError
 
@@ -32,6 +33,16 @@ def numbers(cells: Cells, name: str, words_help: str = "") -> NDArray[np.float64
     return found
 
 
+def whole_numbers(cells: Cells, name: str) -> NDArray[np.int64]:
+    """A column that `is_whole`. Raises DataError for a number that int64 does not hold."""
+    found = list(map(_whole, cells.column(name)))
+    for row, number in enumerate(found):
+        if not LEAST <= number <= MOST:
+            help = "write it with a decimal point for a float, or take the row out"
+            raise DataError(f'{cells.place(row)}: "{name}" is {told(number)}', help)
+    return np.array(found, np.int64)
+
+
 def side_by_side(cells: Cells, names: Sequence[str]) -> NDArray[np.float64]:
     """Columns of numbers, [rows, columns]. Raises DataError, for lists of numbers too."""
     columns = [numbers(cells, name) for name in names]
@@ -52,7 +63,8 @@ def class_numbers(cells: Cells, name: str, classes: int) -> NDArray[np.int64] | 
         return None
     for row, number in enumerate(found):
         if not 0 <= number < classes:
-            message = f'{cells.place(row)}: "{name}" is {number}, and {classes} classes are numbered 0 to {classes - 1}'
+            numbered = f"{classes} classes are numbered 0 to {classes - 1}"
+            message = f'{cells.place(row)}: "{name}" is {_shown(number)}, and {numbered}'
             raise DataError(message, "number them from 0, or write words")
     return np.array(found, np.int64)
 
@@ -121,7 +133,7 @@ def _whole(cell: Cell) -> int:
         if "_" in cell:
             raise ValueError
         return int(cell)
-    if not _is_number(cell) or cell != int(cell):
+    if not _is_number(cell) or cell % 1 != 0:  # of infinity that is no number
         raise ValueError
     return int(cell)
 
@@ -168,7 +180,11 @@ def _require_finite(cells: Cells, name: str, found: NDArray[np.float64]) -> None
     column = cells.column(name)
     if _is_missing(column[row]):
         raise _missing(cells, name, column, row)
-    raise DataError(f'{cells.place(row)}: "{name}" is {_shown(column[row])}, which float32 does not hold', _FILL)
+    raise _too_large(cells, name, column[row], row)
+
+
+def _too_large(cells: Cells, name: str, cell: Cell, row: int) -> DataError:
+    return DataError(f'{cells.place(row)}: "{name}" is {_shown(cell)}, which float32 does not hold', _FILL)
 
 
 def _lists(cells: Cells, name: str, column: Sequence[Cell]) -> NDArray[np.float64]:
@@ -178,6 +194,8 @@ def _lists(cells: Cells, name: str, column: Sequence[Cell]) -> NDArray[np.float6
             raise _missing(cells, name, column, row)
         try:
             rows.append(np.array(cell, np.float64))
+        except OverflowError:
+            raise _too_large(cells, name, cell, row) from None
         except (TypeError, ValueError):
             message = f'{cells.place(row)}: "{name}" is {_shown(cell)}, which is no list of numbers'
             raise DataError(message, "write as many numbers in all of its lists") from None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import options
 from .cells import Cells, listed, read_cells
-from .columns import class_numbers, class_words, is_whole, is_words, numbered, numbers, side_by_side
+from .columns import class_numbers, class_words, is_whole, is_words, numbered, numbers, side_by_side, whole_numbers
 from .dataset import Data, Field
 from .faults import DataError
 from .files import Fingerprint, find_file, fingerprint_file
@@ -126,7 +126,7 @@ def _by_name(both: Sequence[Cells]) -> tuple[list[Columns], dict[str, Field]]:
             found, names = _words(both, name)
             fields[name] = Field("int", (), len(names), names)
         elif all(map(is_whole, columns)):
-            found = [np.array(numbers(cells, name), np.int64) for cells in both]
+            found = [whole_numbers(cells, name) for cells in both]
             top = max(int(column.max()) for column in found)
             fields[name] = Field("int", (), top + 1 if min(int(column.min()) for column in found) >= 0 else None)
         else:
