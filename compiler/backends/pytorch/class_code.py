@@ -14,7 +14,6 @@ from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number, Reference, is_whole, real, references
 from ...semantics.tensor import Tensor
 from .file import FileText, python
-from .forward import ForwardText
 from .initial import (
     INIT_AS_MADE,
     init_conv_source,
@@ -25,6 +24,7 @@ from .initial import (
 )
 from .names import numbered_names, safe_name
 from .places import first_weight, size_text
+from .statements import ForwardText
 
 
 @dataclass

@@ -15,7 +15,7 @@ from .construct import ClassText, construct
 from .experts import FORGET_BALANCE
 from .file import FileText
 from .following import write_update_copies
-from .forward import Forward
+from .forward import write_forward
 from .initial import (
     init_bias_source,
 )
@@ -39,7 +39,7 @@ def write_class(
     tied = [f"{weight} = {parameter}" for weight, parameter in ties(unit)]
     names, lent = input_names(unit), lent_to(unit)
     running = ForwardCode(code, names)
-    forward = Forward(unit, names, lent, running, item_name).write()
+    forward = write_forward(unit, names, lent, running)
     forward = [*_beginning(unit, running), *forward]
     fill = [line for module in unit.modules for line in _initialise(module, inner, running)]
     fill += _shrink(unit, running)
@@ -94,7 +94,7 @@ def _views(unit: Unit, running: ForwardCode, names: dict[Value, str], lent: dict
     for name, places in running.made.file.views.items() if unit.kind == "model" else ():
         part = view(unit, places)
         code = ForwardCode(running.made, names, running.attributes)
-        body = Forward(part, names, lent, code, item_name).write()
+        body = write_forward(part, names, lent, code)
         body = [*_beginning(unit, code), *body]
         given = " and ".join(unit.outputs[place].name or "" for place in places)
         doc = f'"""What the phase `{name.removeprefix("forward_")}` asks for: {given}."""'

@@ -9,6 +9,8 @@ from ...layers.side import hole
 
 HOLE = hole(0)
 """Stands for an operand while it is not known how it will be written."""
+LONG = 84
+"""A nested expression longer than this is taken apart."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ def infix(left: str, operator: str, right: str) -> str:
             if _same(text, template.replace(HOLE, f"({left})").replace("_y_", f"({right})")):
                 return text
     raise AssertionError((left, operator, right))
+
+
+def joined(left: Expression, operator: str, right: Expression) -> Expression:
+    """`left operator right`, of expressions."""
+    return Expression(infix(left.text, operator, right.text), left.reads | right.reads, left.modules + right.modules)
 
 
 def _same(a: str, b: str) -> bool:
