@@ -54,11 +54,14 @@ def tell_result(result: Result, console: Console) -> None:
         "steps": result.steps,
         "finished": result.finished,
         "validation": dict(result.validation),
+        "best": result.best,
     }
     console.document(event="end", **figures)
     measured = ", ".join(f"{name} {figure(value)}" for name, value in result.validation.items())
     early = ", stopped early" if result.finished == "early_stop" else ""
     console.say(f"{result.run}: step {result.step:,} of {result.steps:,}{early}{f'; {measured}' if measured else ''}")
+    if result.best not in (None, result.step):
+        console.say(f"the best validation was at step {result.best:,}: `--checkpoint {result.best}` takes its weights")
 
 
 def tell_kernels(prepared: Prepared, options: Namespace, console: Console) -> None:

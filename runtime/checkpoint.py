@@ -71,8 +71,9 @@ class Checkpoint:
     path: Path
 
 
-def save_checkpoint(folder: Path, step: int, contents: Contents, keep: int) -> Checkpoint:
-    """Commit `contents` below `folder`, then delete the oldest beyond `keep` (never leaving fewer than two).
+def save_checkpoint(folder: Path, step: int, contents: Contents, keep: int, *, spared: int | None = None) -> Checkpoint:
+    """Commit `contents` below `folder`, then delete the oldest beyond `keep` (never leaving fewer than two), but for
+    that of the step `spared`.
 
     Raises DiskFull, after which nothing of the new one is left and all others are as they were.
     """
@@ -90,7 +91,8 @@ def save_checkpoint(folder: Path, step: int, contents: Contents, keep: int) -> C
         sync(folder)
         replace_file(folder / LATEST, f"{path.name}\n".encode())
         for old in committed(folder)[: -max(keep, FEWEST_KEPT)]:
-            delete_checkpoint(old)
+            if old.step != spared:
+                delete_checkpoint(old)
     return Checkpoint(step, path)
 
 

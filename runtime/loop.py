@@ -185,7 +185,7 @@ def follow_up(training: Training) -> None:
         if options.plateau is not None:
             watch_for_plateau(training, options.plateau, values)
         if options.early_stop is not None:
-            position.patience = position.patience.after(options.early_stop, values)
+            position.patience = position.patience.after(options.early_stop, values, position.step)
             if position.patience.waited >= options.early_stop.patience:
                 position.finished = "early_stop"
     if options.sample is not None and training.due(options.sample.every):
@@ -193,7 +193,7 @@ def follow_up(training: Training) -> None:
     if last:
         position.finished = "steps"
     position.pending = False
-    if position.finished or training.due(options.checkpoint_every):
+    if position.finished or position.patience.at == position.step or training.due(options.checkpoint_every):
         save(training)
 
 
@@ -203,7 +203,7 @@ def watch_for_plateau(training: Training, plateau: Plateau, values: Mapping[str,
     before = sum(length.in_steps(training.order.per_epoch, training.steps) for length in plateau.after)
     if position.step <= before:
         return
-    position.plateau = position.plateau.after(plateau, values)
+    position.plateau = position.plateau.after(plateau, values, position.step)
     if position.plateau.waited > plateau.patience:
         position.plateau = replace(position.plateau, waited=0)
         position.falls += 1
@@ -236,7 +236,8 @@ def save(training: Training) -> None:
     }
     trained, kept = learner.trained_tensors(), learner.kept_tensors()
     contents = Contents(learner.model_tensors(), learner.optimizer_tensors(), state, trained, kept)
-    save_checkpoint(training.run.checkpoints, step, contents, training.options.keep)
+    best = training.position.patience.at
+    save_checkpoint(training.run.checkpoints, step, contents, training.options.keep, spared=best)
     training.saved = step
     training.display.saved(step)
 

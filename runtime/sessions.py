@@ -44,7 +44,8 @@ from .stopping import Patience
 class Result:
     """How a training ended: `finished` is "steps" or "early_stop", None where it was only to go as far as it did.
 
-    `validation` is what the last validation gave; None stands for what is not finite.
+    `validation` is what the last validation gave; None stands for what is not finite. `best` is the step of the best
+    one, whose checkpoint is kept, where the recipe stops early.
     """
 
     run: Path
@@ -52,6 +53,7 @@ class Result:
     steps: int
     finished: str | None
     validation: Mapping[str, float | None]
+    best: int | None = None
 
 
 @dataclass(frozen=True)
@@ -213,9 +215,15 @@ def _go(stack: ExitStack, run: Run, prepared: Prepared, contents: Contents | Non
     company.request.defer()
     train_loop(training)
     if position.finished:
-        finished = {"why": position.finished, "step": position.step, "validation": position.validation}
+        finished = {
+            "why": position.finished,
+            "step": position.step,
+            "validation": position.validation,
+            "best": position.patience.at,
+        }
         write_manifest(run.path, replace(run.manifest, finished=finished))
-    return Result(run.path, position.step, training.steps, position.finished, position.validation)
+    best = position.patience.at
+    return Result(run.path, position.step, training.steps, position.finished, position.validation, best)
 
 
 def _restore(prepared: Prepared, contents: Contents) -> None:
@@ -277,4 +285,5 @@ def _finished_before(run: Run, options: Settings, display: Display) -> Result:
         # More steps would be no reason to go on: what stopped it would stop it again.
         why, onward = "early stopping", "train.early_stop=none"
     display.note(f"{run.path} is finished at step {finished['step']}: {why}. Train on with `--set {onward}`.")
-    return Result(run.path, finished["step"], finished["step"], finished["why"], finished["validation"])
+    step, best = finished["step"], finished.get("best")
+    return Result(run.path, step, step, finished["why"], finished["validation"], best)

@@ -14,13 +14,14 @@ MORE_IS_BETTER = frozenset({"accuracy", "auroc", "bleu", "f1", "r2"})
 
 @dataclass(frozen=True)
 class Patience:
-    """The best value so far, and how many validations in a row were no better."""
+    """The best value so far, the step `at` which it was measured, and how many validations in a row were no better."""
 
     best: float | None = None
     waited: int = 0
+    at: int | None = None
 
-    def after(self, rule: EarlyStop | Plateau, validation: Mapping[str, float | None]) -> Patience:
-        """The state after one more validation; what is not finite (None) is never better.
+    def after(self, rule: EarlyStop | Plateau, validation: Mapping[str, float | None], step: int) -> Patience:
+        """The state after one more validation, that of `step`; what is not finite (None) is never better.
 
         Raises Refused where there is no measure of the rule's name.
         """
@@ -31,5 +32,5 @@ class Patience:
         value = validation[name]
         more = not MORE_IS_BETTER.isdisjoint(name.split("_"))
         if value is not None and (self.best is None or (value > self.best if more else value < self.best)):
-            return Patience(value, 0)
-        return Patience(self.best, self.waited + 1)
+            return Patience(value, 0, step)
+        return Patience(self.best, self.waited + 1, self.at)

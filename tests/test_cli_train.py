@@ -16,8 +16,11 @@ import pytest
 import torch
 from story_cases import STORY, lines_of, place, trained
 
+from dlspec.cli.console import Console
 from dlspec.cli.main import main
+from dlspec.cli.training import tell_result
 from dlspec.grammar import Source, parse
+from dlspec.runtime import Result
 
 __all__ = ["place", "trained"]  # fixtures
 
@@ -219,6 +222,17 @@ def test_verify_resume(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify-resume", "story.dlspec", "--steps", "4", "--json"]) == 0
     (document,) = lines_of(capsys)
     assert document["equal"] is True and document["steps"] == 4 and document["restart"] == 2
+
+
+@pytest.mark.parametrize(("best", "told"), [(None, False), (12, False), (8, True)])
+def test_the_end_names_the_best_checkpoint(
+    best: int | None, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_result(
+        Result(tmp_path, 12, 40, "early_stop", {"loss": 0.5}, best), Console.of_process(json=False, quiet=False)
+    )
+    line = "the best validation was at step 8: `--checkpoint 8` takes its weights\n"
+    assert capsys.readouterr().out == f"{tmp_path}: step 12 of 40, stopped early; loss 0.5000\n{line if told else ''}"
 
 
 # --- the process: signals, and what a command leaves as it was

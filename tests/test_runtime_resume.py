@@ -13,6 +13,7 @@ from runtime_cases import ADAMW, SGD, digits, gpt, metrics, newest, open_windows
 from torch import nn
 
 from dlspec.runtime import Display, Program, Quiet, Refused, Result, evaluate, load_model, resume, train, verify_run
+from dlspec.runtime.checkpoint import committed
 
 # What follows has to hold with everything on that keeps a state or draws.
 OPTIMIZERS = {
@@ -200,6 +201,30 @@ def test_an_early_stopped_run_says_so_and_one_before_it_keeps_its_patience(tmp_p
     notes = Notes()
     assert go_on(program, tmp_path / "parts", display=notes).finished == "early_stop"
     assert "early stopping. Train on with `--set train.early_stop=none`" in notes.lines[0]
+
+
+def test_the_checkpoint_of_the_best_validation_is_kept(tmp_path: Path) -> None:
+    """Beside the newest ones, in a run that was interrupted after it too."""
+    rule = {"validate": {"steps": 2}, "early_stop": {"patience": 5, "on": "validation.loss"}, "steps": 40}
+    program = gpt({**rule, "checkpoint": {"every": {"steps": 1}, "keep": 2}}, rate="1e-3 if step < 4 else 0.0")
+    whole = start(program, tmp_path / "whole")
+    assert whole.finished == "early_stop" and whole.best is not None and whole.best < whole.step - 5
+    start(program, tmp_path / "parts", until=whole.best + 3)
+    assert go_on(program, tmp_path / "parts") == replace(whole, run=tmp_path / "parts")
+    for run in ("whole", "parts"):
+        steps = [one.step for one in committed(tmp_path / run / "checkpoints")]
+        assert steps == [whole.best, whole.step - 1, whole.step]
+    losses = {line["step"]: line["loss"] for line in metrics(tmp_path / "whole") if line["split"] == "validation"}
+    assert losses[whole.best] == min(losses.values())
+    best = evaluate(program, tmp_path / "whole", checkpoint=whole.best, open_data=open_windows)
+    assert best["loss"] == losses[whole.best]
+
+
+def test_without_early_stopping_none_is(tmp_path: Path) -> None:
+    result = start(gpt({"validate": {"steps": 2}, "checkpoint": {"every": {"steps": 1}, "keep": 2}}), tmp_path / "run")
+    assert result.best is None
+    steps = [one.step for one in committed(tmp_path / "run" / "checkpoints")]
+    assert steps == [result.step - 1, result.step]
 
 
 def test_a_validation_that_was_interrupted_is_made_up_for(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ KEY_PAGES: Mapping[str, KeyPage] = {
         "ema = 0.999",
     ),
     "early_stop": KeyPage(
-        "Ends the run after so many validations without a new best.",
+        "Ends the run after so many validations without a new best, whose checkpoint is kept besides the newest.",
         'early_stop = patience(5, on = "validation.loss")',
     ),
     "validate": KeyPage("How often loss and metrics are measured on the validation data.", "validate = every(500)"),
