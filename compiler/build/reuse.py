@@ -20,6 +20,7 @@ from ..ir.graph import (
     UnitModule,
     Value,
 )
+from ..ir.units import inside
 from ..ir.weights import unit_weights
 from ..semantics.number import equal
 from ..semantics.report import Unheard
@@ -86,7 +87,7 @@ def _run(
     if isinstance(module, Experts):
         return _experts_again(module, name, x, node, ctx)
     assert isinstance(module, UnitModule | Copies)
-    first, last = _units(module)[0], _units(module)[-1]
+    first, last = inside(module)[0], inside(module)[-1]
     expected = first.inputs[0].type
     if not isinstance(expected, Tensor):
         return ctx.unknown()
@@ -118,9 +119,9 @@ def _placed_on(
     build = unit.builder(path[0]) if len(path) == 1 else None
     placed = None if build is None else build(x, ctx.within(nodes=[], opened=None, report=Unheard()))
     known = placed is not None and all(isinstance(type_, Tensor) for type_ in placed.types)
-    if placed is not None and known and _alike(_units(module), placed.units):
+    if placed is not None and known and _alike(inside(module), placed.units):
         return placed
-    first = _units(module)[0].inputs[0].type
+    first = inside(module)[0].inputs[0].type
     ctx.report.error(
         "shape-mismatch",
         f"`{'.'.join(path)}` was made for {first}, and {x.type} comes in here",
@@ -130,10 +131,6 @@ def _placed_on(
         help="a module used twice has one set of weights; make a second one for another shape",
     )
     return None
-
-
-def _units(module: UnitModule | Copies) -> tuple[Unit, ...]:
-    return (module.unit,) if isinstance(module, UnitModule) else module.units
 
 
 def _alike(a: Sequence[Unit], b: Sequence[Unit]) -> bool:
@@ -151,7 +148,7 @@ def _axes_of_modules(unit: Unit) -> Iterator[int | None]:
             case LayerModule(layer=layer, inputs=(first, *_)):
                 yield layer.axes_of_module(first)
             case UnitModule() | Copies():
-                for inner in _units(module):
+                for inner in inside(module):
                     yield from _axes_of_modules(inner)
 
 
@@ -159,9 +156,9 @@ def _scopes(unit: UnitDraft, path: tuple[str, ...]) -> list[object]:
     """The scopes of the units that a path leads through, innermost first: their names mean nothing outside."""
     scopes: list[object] = []
     for end in range(1, len(path)):
-        inside = unit.descend(path[:end])
-        if isinstance(inside, UnitModule):
-            scopes.append(inside.unit.scope)
+        module = unit.descend(path[:end])
+        if isinstance(module, UnitModule):
+            scopes.append(module.unit.scope)
     return scopes[::-1]
 
 
@@ -178,17 +175,16 @@ def _not_made(label: Labelled, path: tuple[str, ...], stage: tree.Stage, ctx: Co
         return  # what it labels was reported
     for end in range(2, len(path) + 1):
         if label.unit.descend(path[:end]) is None:
-            inside = label.unit.descend(path[: end - 1])
-            if not _has_fault(inside):
+            around = label.unit.descend(path[: end - 1])
+            if not _has_fault(around):
                 where = f" in `{'.'.join(path[: end - 1])}`"
-                ctx.report.unknown("module", path[end - 1], stage.path.span, _parts(inside), where=where)
+                ctx.report.unknown("module", path[end - 1], stage.path.span, _parts(around), where=where)
             return
 
 
 def _has_fault(module: Module | None) -> bool:
     """Whether some of what is inside could not be made: then what is missing was told."""
-    units = _units(module) if isinstance(module, UnitModule | Copies) else ()
-    return any(not isinstance(o.type, Tensor) for unit in units for o in unit.outputs)
+    return any(not isinstance(o.type, Tensor) for unit in inside(module) for o in unit.outputs)
 
 
 def _parts(module: Module | None) -> list[str]:

@@ -8,7 +8,9 @@ from fractions import Fraction
 from ..semantics.bounds import value_at
 from ..semantics.number import Number, opened, whole
 from ..semantics.tensor import Tensor
-from .graph import Copies, Experts, Graph, Module, Momentum, Node, Unit, UnitModule, regions
+from .graph import Graph, Unit
+from .reads import all_nodes
+from .units import units_in
 
 LARGEST = 4096
 """A dim that has to be larger than this is not looked for."""
@@ -35,31 +37,14 @@ def _least(dim: Number, start: int) -> int:
     return start
 
 
-def _dims(unit: Unit) -> Iterator[Number]:
-    """The open dims of all that flows in a unit and in those inside it."""
-    yield from _of_types(value.type for value in unit.inputs)
-    yield from _of_nodes(unit.nodes)
-    for inner in {id(inner): inner for module in unit.modules for inner in _units(module)}.values():
-        yield from _dims(inner)
-
-
-def _of_nodes(nodes: Iterable[Node]) -> Iterator[Number]:
-    for node in nodes:
-        yield from _of_types(value.type for value in node.outputs)
-        for region in regions(node.op):
-            yield from _of_nodes(region.nodes)
+def _dims(model: Unit) -> Iterator[Number]:
+    """The open dims of all that flows in a model."""
+    for unit in units_in(model):
+        yield from _of_types(value.type for value in unit.inputs)
+        yield from _of_types(value.type for node in all_nodes(unit.nodes) for value in node.outputs)
 
 
 def _of_types(types: Iterable[object]) -> Iterator[Number]:
     for type_ in types:
         if isinstance(type_, Tensor):
             yield from (dim for dim in type_.dims if dim.value is None)
-
-
-def _units(module: Module) -> tuple[Unit, ...]:
-    match module:
-        case UnitModule(unit=unit) | Momentum(of=UnitModule(unit=unit)):
-            return (unit,)
-        case Copies(units=units) | Experts(units=units):
-            return units
-    return ()
