@@ -11,6 +11,7 @@ from ...grammar.diagnostics import Diagnostic
 from ...grammar.source import Span
 from ..semantics.nearest import nearest
 from .around import Nodes, Rule, also, bindings, call_of, innermost, instead, out_of_call, value_of
+from .names_in_quotes import name_in_quotes
 
 _WORDS = "one of `false`, `none`, `true`"
 _LOSS = re.compile(r"[ \t]*loss[ \t]*=[ \t]*((?:\w+\.)*(\w+)\(\)\(([^()\n]*)\))")
@@ -266,7 +267,7 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 RECIPES: dict[str, tuple[Rule, ...]] = {
     "unknown-option": (factor_of_each_step, lowest_rate, whole_wave, both_betas, length, falling_rate),
     "shape-mismatch": (measure_of_classes,),
-    "unknown-name": (published_pictures, wave_of_another_tool, epoch_of_epochs),
+    "unknown-name": (published_pictures, wave_of_another_tool, name_in_quotes, epoch_of_epochs),
     "unknown-key": (precision,),
     "wrong-value": (factor_of_each_step, mixed, quoted_recipe, added_schedule),
     "missing-option": (factor_of_each_step, sampled),
