@@ -83,6 +83,32 @@ def test_the_number_of_a_patience_has_its_own_name() -> None:
     assert not any(analyse(spec(), [stops, way]).failed for way in ways)
 
 
+@pytest.mark.parametrize(
+    ("line", "override", "ways"),
+    [
+        ("schedule=plateau(3)", "schedule.plateau=5", ["schedule.patience=5", "schedule=plateau(5)"]),
+        ("schedule=plateau(patience = 3)", "schedule.plateau=5", ["schedule.patience=5", "schedule=plateau(5)"]),
+        ("schedule=warmup(9) -> plateau(3)", "schedule.plateau=5", ["schedule=warmup(9) -> plateau(5)"]),
+        (
+            "schedule=step_decay(0.1, at = [50%])",
+            "schedule.step_decay=0.5",
+            ["schedule.factor=0.5", "schedule=step_decay(0.5, at = [50%])"],
+        ),
+        ("optimizer=AdamW(lr = 1e-3)", "optimizer.AdamW=3e-4", ["optimizer.lr=3e-4", "optimizer=AdamW(3e-4)"]),
+        ("validate=every(50)", "validate.every=25", ["validate.length=25", "validate=every(25)"]),
+    ],
+)
+def test_a_number_for_a_stage_is_that_of_its_first_option(line: str, override: str, ways: list[str]) -> None:
+    (found,) = analyse(spec(), [f"train.{line}", f"train.{override}"]).diagnostics
+    assert [shlex.split(way)[1] for way in found.help.split(", or ")] == [f"train.{way}" for way in ways]
+    assert not any(analyse(spec(), [f"train.{line}", f"train.{way}"]).failed for way in ways)
+
+
+def test_a_loss_has_no_first_option() -> None:
+    (found,) = analyse(spec(), ["train.loss.cross_entropy=0.1"]).diagnostics
+    assert (found.code, found.help) == ("bad-override", "--set train.loss=...")
+
+
 def phases(*overrides: str) -> dict[str, dict]:
     """Those of the DCGAN, by their names."""
     found = compile(spec("dcgan"), overrides).settings
@@ -149,3 +175,53 @@ def test_a_fault_is_told_where_it_was_written(override: str, code: str, help: st
     if code != "wrong-value":
         assert found[0].span.source.name.startswith("--set")
         assert 0 <= found[0].span.start <= found[0].span.end <= len(override)
+
+
+DIGITS = spec("digits").text
+INTO_THE_RECIPE = [
+    ("digits", DIGITS, "batch=16", "train.batch=16"),
+    ("digits", DIGITS, "batch_size=16", "train.batch=16"),
+    ("digits", DIGITS, "lr=1e-3", "train.optimizer.lr=1e-3"),
+    ("digits", DIGITS, "optimizer.lr=1e-3", "train.optimizer.lr=1e-3"),
+    ("digits", DIGITS, "optimizer.learning_rate=1e-3", "train.optimizer.lr=1e-3"),
+    ("digits", DIGITS, "MLP.batch=16", "train.batch=16"),
+    ("digits", DIGITS, "train.MLP.batch=16", "train.batch=16"),
+    ("digits", DIGITS, "train.patience=3", "train.early_stop=patience(3)"),
+    ("digits", DIGITS, "train.steps=100", "train.epochs=none train.steps=100"),
+    ("digits", DIGITS, "steps=100", "train.epochs=none train.steps=100"),
+    ("chargpt", spec().text, "train.epochs=2", "train.steps=none train.epochs=2"),
+    ("chargpt", spec().text, 'train.data="x.txt"', 'train.data.files="x.txt"'),
+    ("digits", DIGITS.replace("= digits", '= idx("a.gz", "b.gz")'), "train.data=x.gz", 'train.data.images="x.gz"'),
+    ("dcgan", spec("dcgan").text, "train.phase.judge.times=2", "train.judge.times=2"),
+    ("dcgan", spec("dcgan").text, "judge.times=2", "train.judge.times=2"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "override", "ways"), INTO_THE_RECIPE, ids=[case[2] for case in INTO_THE_RECIPE]
+)
+def test_what_leads_nowhere_is_shown_the_way_into_the_recipe(name: str, text: str, override: str, ways: str) -> None:
+    source = Source(f"{name}.dlspec", text)
+    (found,) = analyse(source, [override]).diagnostics
+    words = shlex.split(found.help.removeprefix("write `").removesuffix("`"))
+    assert (words[::2], words[1::2]) == (["--set"] * len(ways.split(" train.")), shlex.split(ways, posix=False))
+    assert not analyse(source, words[1::2]).failed
+
+
+@pytest.mark.parametrize("overrides", [["train.epochs=none"], ["train.epochs=none", "train.steps=none"]])
+def test_a_run_without_a_length_is_told(overrides: list[str]) -> None:
+    (found,) = analyse(spec("digits"), overrides).diagnostics
+    assert (found.code, found.message) == ("missing-key", "`train MLP` needs `steps` or `epochs`")
+
+
+@pytest.mark.parametrize(
+    ("value", "call"),
+    [
+        ("x.gz", 'idx("x.gz", "train-labels.gz")'),
+        ('"x.csv"', 'table("x.csv", features = ["a", "b"], target = "c")'),
+        ("x.npz", 'arrays("x.npz")'),
+    ],
+)
+def test_a_file_is_shown_a_source_that_reads_it(value: str, call: str) -> None:
+    (found,) = analyse(spec("digits"), [f"train.data={value}"]).diagnostics
+    assert (found.code, found.help) == ("wrong-value", f"such as `{call}`")

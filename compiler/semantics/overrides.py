@@ -14,6 +14,7 @@ from shlex import quote
 from ...grammar import Source, parse, tree
 from .imports import Imported, all_imported
 from .language import TRAIN_KEYS, TRAIN_SPELLINGS
+from .nearest import nearest
 from .report import Report
 
 
@@ -46,6 +47,10 @@ def _apply(
     if not rest:
         return _constant(file, imports, head, value, span, report)
     if head != "train":
+        if nearest(head, ["train"]) is None and (way := _way(file, [head, *rest], value)):
+            message = f"there is no place for `--set` `{head}`: a dotted path begins with `train`"
+            report.error("unknown-name", message, span, "not known here", help=f"write `{way}`")
+            return file, imports
         report.unknown("place for `--set`", head, span, ["train"], where=": a dotted path begins with `train`")
         return file, imports
     return _recipe(file, rest, value, span, report), imports
@@ -92,6 +97,11 @@ def _constant(
     brought = list(all_imported(imports))
     names = [constant for each in (file, *(one.file for one in brought)) for constant in _constants(each)]
     if name not in names:
+        way = _way(file, [name], value, exactly=nearest(name, names) is not None)
+        if way:
+            message = f"there is no constant `{name}` in this file: it is the recipe's"
+            report.error("unknown-name", message, span, "not known here", help=f"write `{way}`")
+            return file, imports
         report.unknown("constant", name, span, names, where=" in this file")
         return file, imports
     changed: dict[int, Imported] = {}
@@ -104,6 +114,12 @@ def _constant(
         return changed[id(imported)]
 
     return _with(file, name, value), tuple(map(within, imports))
+
+
+def _way(file: tree.File, parts: list[str], value: tree.Flow, *, exactly: bool = False) -> str:
+    from .meant_paths import way_into_recipe  # only a mistake waits for it
+
+    return way_into_recipe(file, parts, value.span.text, exactly=exactly)
 
 
 def _constants(file: tree.File) -> list[str]:
@@ -134,7 +150,16 @@ def _recipe(file: tree.File, path: list[str], value: tree.Flow, span: tree.Span,
         if elsewhere is not None and elsewhere.name:
             place = f"train.{elsewhere.key}.{elsewhere.name}"
             message = f"`{key}` is no key of `train`, but an option of `{elsewhere.key}`"
-            report.error("unknown-name", message, span, "not known here", help=f"write `{place}`")
+            way = _way(file, path, value) if not options else ""
+            report.error("unknown-name", message, span, "not known here", help=f"write `{way or place}`")
+            return file
+        if key not in TRAIN_SPELLINGS and (way := _way(file, path, value)):
+            message = f"there is no key in `train` called `{key}`"
+            if key in {name.text for recipe in recipes for name in (recipe.model, recipe.recipe) if name is not None}:
+                message = f"{message}: a path is for all recipes of the file, and names none"
+            elif options and options[0] in phases:
+                message = f"{message}: a path names the phase itself"
+            report.error("unknown-name", message, span, "not known here", help=f"write `{way}`")
             return file
         report.unknown("key in `train` called", key, span, [*TRAIN_KEYS, *phases], TRAIN_SPELLINGS)
         return file
@@ -192,6 +217,10 @@ def _setter(
 
     def edit(body: tree.Body) -> tree.Body:
         found = [line for line in body.lines if isinstance(line, tree.Binding) and line.name.text == key]
+        if not options and key == "data" and found and (way := _way_to_file(found[0].value, value)):
+            message = "`data` takes a source of data, and this names a file"
+            report.error("wrong-value", message, value.span, "not a source of data", help=f"write `{way}`")
+            return body
         if not options:
             name = tree.Name(key, span=span)
             line = replace(found[0], value=value) if found else tree.Binding(name, value, span=span)
@@ -216,21 +245,32 @@ def _setter(
     return edit
 
 
+def _way_to_file(source: tree.Flow, value: tree.Flow) -> str:
+    """What sets the file of the source that a recipe has; empty where the value names none."""
+    if not isinstance(value, tree.String) and not (isinstance(value, tree.Stage) and len(value.path.parts) > 1):
+        return ""
+    from ..training.written_files import file_named, option_for_file  # only a mistake waits for it
+
+    option, name = option_for_file(source), file_named(value)
+    setting = f'train.data.{option}="{name}"'
+    return f"--set {quote(setting)}" if option and name else ""
+
+
 def _stage(flow: tree.Flow, word: str) -> tree.Stage | None:
     """The stage of a flow that is called so."""
     stages = flow.stages if isinstance(flow, tree.Then) else (flow,)
     return next((stage for stage in stages if isinstance(stage, tree.Stage) and str(stage.path) == word), None)
 
 
-_LEADING = {"patience": "validations", "plateau": "patience"}
-"""What calls of one number have for the name of it, where that is not `length`."""
-
-
 def _other_paths(path: str, flow: tree.Flow, stage: tree.Stage, options: list[str], value: tree.Flow) -> str:
     """What to set in place of an option of a stage: that of the first stage, or the flow as a whole."""
+    from ..training.leading import leading_option  # only a mistake waits for it
+
     args = stage.args or ()
-    leading = _LEADING.get(str(stage.path), "length")
+    leading = leading_option(path.rpartition(".")[2], str(stage.path))
     option = options[0] if options else leading
+    if option is None:
+        return f"--set {path}=..."
     first = option == leading and bool(args) and not isinstance(args[0], tree.Keyword)
     given = value.span.text if first or not options else f"{option} = {value.span.text}"
     kept = [a.span.text for a in args[first:] if not (isinstance(a, tree.Keyword) and a.name.text == option)]

@@ -75,6 +75,11 @@ def choose(
     stage = word_of(flow)
     if stage is None:
         label, help = f"not {vocabulary.one}", f"such as `{vocabulary.example}`"
+        if key == "data":
+            from .written_files import source_that_reads  # only a mistake waits for it
+
+            call = source_that_reads(flow)
+            help = f"such as `{call}`" if call else help
         report.error("wrong-value", f"`{key}` takes {vocabulary.one}", flow.span, label, help=help)
         return None
     word = stage.path.parts[0]

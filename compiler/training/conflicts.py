@@ -40,9 +40,18 @@ def check_lengths(lines: Lines, settings: Run | None, report: Report) -> None:
 def _either(first: str, second: str, message: str, lines: Lines, report: Report) -> None:
     if first not in lines or second not in lines:
         return
-    earlier, later = sorted((lines[first], lines[second]), key=lambda line: line.span.start)
-    labels = ((earlier.span, "and this here"),)
-    report.error("conflict", message, later.span, "one too many", help="take one of them out", labels=labels)
+    earlier, later = sorted((lines[first], lines[second]), key=lambda line: (_is_override(line.span), line.span.start))
+    labels, help = ((earlier.span, "and this here"),), "take one of them out"
+    if _is_override(later.span) and not _is_override(earlier.span):
+        from ..semantics.meant_paths import in_place_of  # only this mistake waits for it
+
+        help = f"write `{in_place_of(later.name.text, later.value.span.text)}`"
+    report.error("conflict", message, later.span, "one too many", help=help, labels=labels)
+
+
+def _is_override(span: Span) -> bool:
+    """Whether it stands in a `--set`."""
+    return span.source.name.startswith("--set ")
 
 
 def _divides(batch: int, parts: int, lines: Lines, report: Report) -> None:

@@ -62,8 +62,9 @@ def read_section(train: tree.Train, report: Report) -> Section:
                 meant |= TRAIN_KEYS & set(line.span.text.split())
             case _:
                 _no_line(line, "train", "batch = 64", report)
-    _require({*lines, *meant}, train, bool(phases), report)
-    none = [key for key, line in lines.items() if isinstance(line.value, tree.Nothing) and key not in REQUIRED]
+    empty = {key for key, line in lines.items() if isinstance(line.value, tree.Nothing)}
+    _require({*lines, *meant} - (empty & {"steps", "epochs"}), train, bool(phases), report)
+    none = [key for key in lines if key in empty and (key not in REQUIRED or key == "steps")]
     declined = {key: lines.pop(key) for key in none}
     return Section(lines, tuple(phases), declined, frozenset(meant))
 
