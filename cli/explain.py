@@ -45,7 +45,7 @@ def run(options: Namespace, console: Console) -> int:
 def _word(name: str, console: Console, folder: str | None = None) -> bool:
     """Tell what a word means: one of the language (in `folder` of training alone, where that is known), an option, or
     what an option takes; whether it means anything."""
-    from ..editor.documentation import call, options_named, options_taking, pages
+    from ..editor.documentation import call, calls_a_key, options_named, options_taking, pages
     from ..editor.keywords import KEYWORDS
 
     alone = None if folder is None else call(folder, name)
@@ -53,6 +53,11 @@ def _word(name: str, console: Console, folder: str | None = None) -> bool:
     if found:
         console.document(word=name, pages=[_json(page) for page in found])
         console.print("\n\n".join(map(_text, found)))
+        # A call of a key that goes by the name of an option elsewhere: the pages alone would hide the other.
+        others = [(page.word, o) for page, o in options_named(name)] if calls_a_key(name) else []
+        lines = [f"    {of}  {_option(o.default, o.takes, o.text)}" for of, o in others]
+        if lines:
+            console.print(f"\n{name} is an option too, of\n\n" + "\n".join(lines))
         return True
     if named := options_named(name):
         rows = [(page.word, page.word, option) for page, option in named]

@@ -150,6 +150,9 @@ _CALLS: Mapping[str, tuple[type[Options], ...]] = {
 }
 
 
+_CADENCES = tuple(kind for kinds in _CALLS.values() for kind in kinds)
+
+
 @cache
 def calls_of_key(word: str) -> tuple[Page, ...]:
     """All that a key may call, wherever in its value."""
@@ -177,8 +180,14 @@ _FOLDERS = (*dict.fromkeys(f for page in KEY_PAGES.values() for f in (page.folde
 def pages(word: str) -> tuple[Page, ...]:
     """All that a word of the language means: `mse` is a loss and a metric."""
     elsewhere = [call(folder, word) for folder in _FOLDERS]
-    found = [layer(word), maths(word), key(word), *elsewhere]
+    of_keys = [_of_class(kind.word, kind, kind.example) for kind in _CADENCES if kind.word == word]
+    found = [layer(word), maths(word), key(word), *elsewhere, *of_keys]
     return tuple(page for page in found if page is not None)
+
+
+def calls_a_key(word: str) -> bool:
+    """Whether a word is what a key of `train` takes, `patience` of `early_stop`."""
+    return any(kind.word == word for kind in _CADENCES)
 
 
 def options_named(name: str) -> tuple[tuple[Page, Option], ...]:
@@ -201,7 +210,8 @@ def _takes_word(entry: KeyPage, word: str) -> bool:
 def words() -> tuple[str, ...]:
     """Every word that has a page."""
     called = (word for folder in _FOLDERS for word in training.words(folder))
-    return tuple(dict.fromkeys((*layer_words(), *maths_words(), *KEY_PAGES, *called)))
+    of_keys = (kind.word for kind in _CADENCES)
+    return tuple(dict.fromkeys((*layer_words(), *maths_words(), *KEY_PAGES, *called, *of_keys)))
 
 
 @cache
@@ -316,4 +326,6 @@ def _spelled(value: Any) -> str:
             return spell(exact_value(value))
         case Layer():
             return value.word
+        case str() if not value.isidentifier():
+            return f'"{value}"'
     return str(getattr(value, "kind", value))

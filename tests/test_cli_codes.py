@@ -127,6 +127,16 @@ def test_options_and_the_words_of_other_tools_are_explained(capsys: pytest.Captu
     assert {"of": "Conv2d", "name": "kernel"}.items() <= json.loads(capsys.readouterr().out)["options"][1].items()
 
 
+def test_a_call_of_a_key_is_explained_and_the_option_of_its_name_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "patience"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith('patience(validations, on = "validation.loss")') and "early_stop = patience(5" in told
+    assert "patience is an option too, of\n\n    plateau  plateau(patience = 3" in told
+    assert main(["explain", "every"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"{key} = every(" in told for key in ("validate", "checkpoint", "sample"))
+
+
 def test_what_an_option_takes_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "deepnorm"]) == 0
     told = capsys.readouterr().out
