@@ -1,1 +1,0 @@
-from ...ir.reads import *  # noqa  temporary
