@@ -13,7 +13,7 @@ from ..grammar.diagnostics import in_source_order
 from ..grammar.source import Source, Span
 from .advice import with_advice
 from .semantics.follow_ups import without_follow_ups
-from .semantics.imports import Imported, all_imported, is_shipped
+from .semantics.imports import NO_RULE, Imported, all_imported, is_shipped
 
 
 def told(
@@ -40,6 +40,9 @@ def told(
             said += with_advice(without_follow_ups(inside, one.found, one.file), one.file, callers)
     for elsewhere in by_source.values():
         said += with_advice(elsewhere, file)
+    # A file of Python without any shape rule is told at the class of it that a spec uses.
+    used = {span.source.name for d in said if d.code == "unknown-layer" for span, _ in d.labels}
+    said = [d for d in said if not (d.span.source.name in used and d.message.endswith(NO_RULE))]
     return in_source_order(map(_without_edits_elsewhere, said))
 
 

@@ -30,6 +30,7 @@ from ..layers.options import VALUE
 from ..layers.side import Side
 from ..options import REQUIRED, Field, Kind
 from ..semantics.evaluate import is_number
+from ..semantics.imports import NO_RULE
 from ..semantics.number import is_whole, number
 
 IN_FILE = "python-file"
@@ -86,7 +87,7 @@ def read_signatures(source: Source) -> tuple[dict[str, Signature], list[Diagnost
             span = _span(fault.node, source)
             faults.append(Diagnostic(IN_FILE, fault.message, span, "not as a layer needs it", help=fault.help))
     if not found and not faults:
-        message = "this file has no layer: no class of it has a shape rule"
+        message = f"this file has no layer: {NO_RULE}"
         help = "give a class of `nn.Module` a static method `shape(input_shape, ...)` that returns the dims that leave"
         faults.append(Diagnostic(IN_FILE, message, line_span(source, 1), "the file begins here", help=help))
     return found, faults

@@ -23,6 +23,9 @@ from .report import Report
 if TYPE_CHECKING:
     from ..layers.base import Layer
 
+NO_RULE = "no class of it has a shape rule"
+"""What is said of a file of Python that has no layer."""
+
 STD = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "specs", "std")
 """The folder of the blocks that ship."""
 
