@@ -128,12 +128,12 @@ def test_a_class_without_a_rule_is_no_layer() -> None:
     found = used(text, "Part", allow=False)
     assert told(found) == ["net.dlspec:2 python-not-allowed", "net.dlspec:4 unknown-layer"]
     assert found.diagnostics[1].message == "`Part` has no shape rule, so it is no layer"
+    assert [(span.source.name, span.line) for span, _ in found.diagnostics[1].labels] == [("waves.py", 19)]
 
 
 def test_a_file_whose_one_class_has_no_rule_is_told_once() -> None:
     found = used("class Part(nn.Module):\n    pass\n", "Part", allow=True)
     assert told(found) == ["net.dlspec:4 unknown-layer"]
-    assert [(span.source.name, span.line) for span, _ in found.diagnostics[1].labels] == [("waves.py", 19)]
 
 
 def test_a_file_that_is_not_there(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
