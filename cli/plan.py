@@ -106,7 +106,19 @@ def _print(graph: Graph, recipe: TrainPlan | None, costs: Plan, console: Console
     alone = "" if recipe is not None else "; no recipe, so without an optimizer"
     console.print(f"training      batch {training.batch:,}{parts}, {training.precision}, {training.device}{alone}")
     for name, size in vars(need).items():
-        console.print(f"  {name:<11} {bytes_text(size):>10}")
+        besides = _besides_parameters(graph, costs) if name == "weights" else ""
+        console.print(f"  {name:<11} {bytes_text(size):>10}{besides}")
+
+
+def _besides_parameters(graph: Graph, costs: Plan) -> str:
+    """What is counted as weights besides those that the model computes with: copies of them."""
+    from ..compiler.backends.activations import FLOAT
+    from ..compiler.ir.weights import momentum_copies
+
+    average = f"{bytes_text(FLOAT * costs.parameters)} of it the moving average (`ema`)"
+    found = [average] if costs.training.averages else []
+    copies = ", ".join(f"`{name}`" for name in momentum_copies(graph))
+    return "".join(f", {text}" for text in [*found, *([f"with the momentum copies {copies}"] if copies else [])])
 
 
 def size_texts(sizes: Mapping[str, int]) -> list[str]:

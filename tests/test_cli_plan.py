@@ -155,6 +155,16 @@ def test_plan_says_what_is_frozen(write: Write, capsys: pytest.CaptureFixture[st
     assert "520 of them frozen" in capsys.readouterr().out
 
 
+def test_plan_says_which_copies_of_the_weights_it_counts(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digits = str(repo / "specs" / "digits.dlspec")
+    assert main(["plan", digits]) == 0
+    assert "weights        35.9 kB\n" in capsys.readouterr().out
+    assert main(["plan", digits, "--set", "train.ema=0.99"]) == 0
+    assert "weights        71.8 kB, 35.9 kB of it the moving average (`ema`)\n" in capsys.readouterr().out
+    assert main(["plan", str(repo / "specs" / "moco.dlspec")]) == 0
+    assert ", with the momentum copies `" in capsys.readouterr().out
+
+
 def test_plan_counts_with_what_is_set(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(LEARNS)
     assert main(["plan", file, "--json", "--batch", "8"]) == 0
