@@ -13,6 +13,7 @@ from ...grammar import tree
 from ...grammar.diagnostics import Diagnostic, Fix
 from .around import Around, Rule
 from .calls import CALLS
+from .constants import each_constant_once
 from .flows import FLOW_EDITS
 from .habits_in_flows import FLOWS
 from .habits_in_options import OPTIONS
@@ -39,7 +40,7 @@ def with_advice(found: Sequence[Diagnostic], file: tree.File, callers: Sequence[
     if not found:
         return []
     around = Around(file, callers)
-    advised = [with_origin(_advised(finding, around), around) for finding in found]
+    advised = each_constant_once([with_origin(_advised(finding, around), around) for finding in found])
     advised = without_edited_inputs([with_input_of_halves(finding, around) for finding in advised])
     return _each_once(each_word_once([with_uses(finding, around) for finding in advised], around))
 

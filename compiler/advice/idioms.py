@@ -246,6 +246,8 @@ def width_of_norm(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     found = call_of(finding, nodes)
     if found is None or found[1] or not str(found[0].path).endswith("Norm") or not found[0].args:
         return None
+    if found[0].path.parts == ("GroupNorm",):
+        return None  # which takes a number: that of its groups
     call, args = found[0], found[0].args
     if isinstance(args[0], tree.Keyword) or not _is_size(args[0]):
         return None

@@ -151,7 +151,7 @@ def promised_width(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if call is None or call is not last or len(outputs) != 1 or not outputs[0].shape.dims:
         return None
     width = outputs[0].shape.dims[-1].span.text
-    if not re.fullmatch(r"\d+|[a-z_]\w*", width):
+    if not re.fullmatch(r"\d+|[a-z_]\w*", width) or width in ("0", finding.span.text):
         return None
     if finding.code == "missing-option" and not call.args:
         better, end = f"Linear({width})", call.path.span.end if call.args is None else call.span.end

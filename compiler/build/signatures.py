@@ -115,7 +115,8 @@ def check_dim(value: object, dim: tree.Flow, report: Report) -> Number | None:
         return None
     else:
         what = f"this is {show_value(value)}"
-    report.error("bad-dim", "a dim is a whole number of at least 1", dim.span, what)
+    help = "write a number of at least 1" if isinstance(dim, tree.Number) else ""
+    report.error("bad-dim", "a dim is a whole number of at least 1", dim.span, what, help=help)
     return None
 
 

@@ -176,7 +176,11 @@ def _worked_out(
         result = operation(operator, *values)
         return bool(result.value) if operator in COMPARISONS and result.value is not None else result
     except NumberError as error:
-        report.error("no-value", f"this cannot be worked out: {error}", flow.span, str(error))
+        help = ""
+        if operator in ("/", "//", "%"):
+            divisor = sides[1].span.text
+            help = "divide by another number" if divisor == "0" else f"`{divisor}` is 0: give it another number"
+        report.error("no-value", f"this cannot be worked out: {error}", flow.span, str(error), help=help)
         return FAULT
     except TypeError:
         wanted, example = arguments_of(operator)
