@@ -19,7 +19,7 @@ from .metadata import Metadata
 from .picture_file import SUFFIXES as PICTURES
 from .picture_file import decode_picture
 from .picture_steps import Preparation, Step, apply
-from .session import Arrays, Session, fitted, shown
+from .session import Arrays, Session, fitted, form, shown
 from .settings import Port
 from .table_inputs import SUFFIXES as TABLES
 from .table_inputs import inputs_of_rows, named_columns, read_rows
@@ -51,10 +51,11 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
         kinds = ".npy, .npz, .json or a picture" if suffix == TEXT else ".npy, .npz, .json, a picture or lines as .txt"
         raise Refused(f"{path.name} is no kind of input: give {kinds}", hint)
     ports = {port.name: port for port in metadata.inputs}
+    empty = next((name for name, array in feeds.items() if name in ports and array.shape[:1] == (0,)), None)
+    if empty is not None:
+        raise Refused(f"{path.name} holds no example", _rows_help(metadata) or form(ports[empty]))
     whole = {name: _stacked(array, ports.get(name)) for name, array in feeds.items()}
     examples = fitted(metadata, whole)
-    if not all(len(array) for array in examples.values()):
-        raise Refused(f"{path.name} holds no example")
     for name, array in examples.items():
         if not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])

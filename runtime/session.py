@@ -104,8 +104,31 @@ def _typed(port: Port, array: NDArray) -> NDArray:
 
 def _shape(port: Port, array: NDArray) -> tuple[int, ...]:
     if array.ndim != len(port.dims):
-        raise Refused(f"the input {shown(port)} was given an array of shape {list(array.shape)}")
+        message = f"the input {shown(port)} was given an array of shape {list(array.shape)}"
+        raise Refused(message, _without_channels(port, array.shape) or form(port))
     return array.shape
+
+
+def form(port: Port) -> str:
+    """How examples of an input are given."""
+    if len(port.dims) < 2:
+        return "Give a list of numbers, one for each example."
+    one = ", ".join(map(str, port.dims[1:]))
+    return f"One example is [{one}], several are [N, {one}]: a pair of brackets for each axis."
+
+
+def _without_channels(port: Port, given: tuple[int, ...]) -> str:
+    """What is to be done with a picture, or with several, that lack the axis of channels; empty for anything else."""
+    if len(port.dims) != 4 or port.dims[1] not in (1, 3) or given[-2:] != port.dims[2:]:
+        return ""
+    one = ", ".join(map(str, port.dims[1:]))
+    if port.dims[1] == 3:
+        return (
+            f"One example is [{one}], a channel after the other: a gray one has three alike, numpy.stack([array] * 3)."
+        )
+    if len(given) == 2:
+        return f"One example is [{one}], its channel first: a pair of brackets around all its rows, or array[None]."
+    return f"Several are [N, {one}], channels first: a pair of brackets around the rows of each, or array[:, None]."
 
 
 def _require_fixed(port: Port, array: NDArray) -> None:
@@ -118,11 +141,13 @@ def _require_fixed(port: Port, array: NDArray) -> None:
     dim, size = unfit[0]
     if len(port.dims) == 2:
         raise Refused(f"a row has {size:,} numbers, and {port.name} takes {dim:,}")
-    last = len(port.dims) == 4 and array.shape[1] != port.dims[1] == array.shape[-1]
-    raise Refused(
-        f"the input {shown(port)} was given {list(array.shape[1:])} for an example: {size:,} where it takes {dim:,}",
-        "Channels come first: numpy.moveaxis(array, -1, -3), scaled as in training." if last else "",
+    message = (
+        f"the input {shown(port)} was given {list(array.shape[1:])} for an example: {size:,} where it takes {dim:,}"
     )
+    if len(port.dims) == 4 and array.shape[1] != port.dims[1] == array.shape[-1]:
+        raise Refused(message, "Channels come first: numpy.moveaxis(array, -1, -3), scaled as in training.")
+    # Several pictures without the axis of channels are taken for one with that many.
+    raise Refused(message, _without_channels(port, array.shape[1:]) if len(array) == 1 and len(unfit) == 1 else "")
 
 
 def _fit(port: Port, dim: int | str, size: int, bindings: dict[str, int], metadata: Metadata) -> None:

@@ -102,7 +102,8 @@ def test_several_inputs_come_by_name(tmp_path: Path) -> None:
         ("a.json", "[[1, 2], [3]]", ONE, "the rows of image in a.json differ in length"),
         ("a.json", '"cat"', ONE, r"image in a.json holds what is no number: image \[B, 1, 2, 3\]"),
         ("a.json", "[null]", ONE, "holds what is no number"),
-        ("a.json", "[]", ONE, r"the input image \[B, 1, 2, 3\] was given an array of shape \[0\]"),
+        ("a.json", "[]", ONE, "a.json holds no example"),
+        ("a.json", '{"x": [], "y": []}', TWO, "a.json holds no example"),
         ("a.json", "[1, 2]", ONE, r"was given an array of shape \[2\]"),
         ("a.json", "[[[1, 2, 3]]]", ONE, r"was given \[1, 1, 3\] for an example: 1 where it takes 2"),
         ("a.json", '{"picture": []}', ONE, "the model has no input picture"),
@@ -235,6 +236,42 @@ def test_channels_come_first(tmp_path: Path) -> None:
     with pytest.raises(Refused) as fault:
         read_examples(tmp_path / "a.npy", ONE)
     assert not fault.value.help
+
+
+@pytest.mark.parametrize(
+    ("channels", "shape", "help", "mend"),
+    [
+        (1, (2, 3), "One example is [1, 2, 3], its channel first: a pair of brackets around all its rows", [None]),
+        (
+            1,
+            (4, 2, 3),
+            "Several are [N, 1, 2, 3], channels first: a pair of brackets around the rows of each",
+            [0, None],
+        ),
+        (3, (2, 3), "One example is [3, 2, 3], a channel after the other: a gray one has three alike", [3]),
+        (1, (6,), "One example is [1, 2, 3], several are [N, 1, 2, 3]: a pair of brackets for each axis.", []),
+    ],
+)
+def test_a_picture_without_channels_is_told_where_they_go(
+    tmp_path: Path, channels: int, shape: tuple[int, ...], help: str, mend: list[int | None]
+) -> None:
+    taken = replace(ONE, inputs=(Port("image", "float", ("B", channels, 2, 3)),))
+    pixels = np.arange(math.prod(shape)).reshape(shape)
+    (tmp_path / "a.json").write_text(json.dumps(pixels.tolist()))
+    with pytest.raises(Refused, match="was given") as fault:
+        read_examples(tmp_path / "a.json", taken)
+    assert fault.value.help.startswith(help)
+    ways = {(None,): lambda a: a[None], (0, None): lambda a: a[:, None], (3,): lambda a: np.stack([a] * 3)}
+    if mend:
+        (tmp_path / "b.json").write_text(json.dumps(ways[tuple(mend)](pixels).tolist()))
+        assert read_examples(tmp_path / "b.json", taken)["image"].shape[1:] == (channels, 2, 3)
+
+
+def test_no_example_is_told_with_the_form_of_one(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(Refused, match=r"^a.json holds no example$") as fault:
+        read_examples(tmp_path / "a.json", ONE)
+    assert fault.value.help == "One example is [1, 2, 3], several are [N, 1, 2, 3]: a pair of brackets for each axis."
 
 
 def test_files_that_hold_no_example(tmp_path: Path) -> None:
