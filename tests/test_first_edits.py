@@ -120,7 +120,7 @@ def test_a_number_that_nothing_tells_is_not_made_up(line: str, code: str) -> Non
     ("line", "right"),
     [
         ("nn.Sequential(nn.Linear(8, 16, bias = false), nn.ReLU())", "Linear(16, bias = false) -> relu"),
-        ('Dense(16, activation = "relu", use_bias = false)', "Linear(16, use_bias = false) -> relu"),
+        ('Dense(16, activation = "relu", use_bias = false)', "Linear(16, bias = false) -> relu"),
         ("nn.ReLU(inplace = true)", "relu"),
         ("F.relu(x)", "x -> relu"),
         ("Linear(16.5)", "Linear(16)"),
