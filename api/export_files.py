@@ -260,7 +260,7 @@ class _TorchScript(_Writer):
         return self.write_other(path, self.model)
 
     def write_other(self, path: Path, other: nn.Module) -> Metadata:
-        from ..compiler.backends.pytorch.lending import lends
+        from ..compiler.training.exports import lends
         from ..runtime.export import write_torchscript
 
         lent = lends(self.artefact.graph.model)

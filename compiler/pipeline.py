@@ -37,7 +37,7 @@ from .semantics.nearest import nearest
 from .semantics.report import Report
 from .semantics.resolve import FileScope, Spec, first_model, resolve
 from .semantics.tensor import UNKNOWN
-from .training.exports import ExportPlan, read_export
+from .training.exports import ExportPlan, check_forms, read_export
 from .training.read import Ports, TrainPlan, read_train
 
 if TYPE_CHECKING:
@@ -190,10 +190,7 @@ def _analyse(
         if plan is not None:
             exports[name] = plan
         if plan is not None and name in graphs:
-            from .backends.not_exported import check_exported
-
-            for written, line in zip(plan.files, export.body.lines, strict=True):
-                check_exported(written, line.span, graphs[name], report)
+            check_forms(plan, export, graphs[name], report)
     check_used(spec.scope, report)
     said = report.diagnostics
     if any(finding.severity != "note" for finding in said):

@@ -13,8 +13,8 @@ from cli_cases import Write, write
 from torch import Tensor
 
 from dlspec.cli.main import main
-from dlspec.compiler.backends.pytorch.lending import lends
 from dlspec.compiler.pipeline import Artefact, compile
+from dlspec.compiler.training.exports import lends
 from dlspec.grammar import Source
 from dlspec.runtime.program import load_text
 

@@ -8,7 +8,7 @@ All of it is frozen; a pass returns new units. Values, nodes and modules are com
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -164,6 +164,14 @@ class Node(Frozen, eq=False):
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+
+def all_nodes(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes, and those of the flows inside them."""
+    for node in nodes:
+        yield node
+        for region in regions(node.op):
+            yield from all_nodes(region.nodes)
 
 
 def input_type(node: Node) -> Tensor:

@@ -8,8 +8,7 @@ from fractions import Fraction
 from ..semantics.bounds import value_at
 from ..semantics.number import Number, opened, whole
 from ..semantics.tensor import Tensor
-from .graph import Graph, Unit
-from .reads import all_nodes
+from .graph import Graph, Unit, all_nodes
 from .units import units_in
 
 LARGEST = 4096

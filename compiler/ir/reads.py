@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from .graph import Node, Region, Unit, Value, regions
+from .graph import Region, Unit, Value, all_nodes, regions
 
 
 def uses(unit: Unit) -> Counter[Value]:
@@ -15,14 +15,6 @@ def uses(unit: Unit) -> Counter[Value]:
         found.update(node.inputs)
         found.update(region.output for region in regions(node.op))
     return found
-
-
-def all_nodes(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The nodes, and those of the flows inside them."""
-    for node in nodes:
-        yield node
-        for region in regions(node.op):
-            yield from all_nodes(region.nodes)
 
 
 def captured(region: Region) -> list[Value]:

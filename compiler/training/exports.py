@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
+from ..ir.graph import Apply, Borrowed, Graph, Momentum, Unit, all_nodes
+from ..ir.units import inside, units_in
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
 from .calls import choose, read_call
@@ -85,3 +88,57 @@ def _is_output(name: str, place: Span, model: str, scope: FileScope, report: Rep
     if name not in outputs:
         report.unknown("output", name, place, outputs, where=f" of {model}", imported=False)
     return name in outputs
+
+
+def check_forms(plan: ExportPlan, export: tree.Export, graph: Graph, report: Report) -> None:
+    """Warns of each line that no file can be written for: the model trains all the same."""
+    for file, line in zip(plan.files, export.body.lines, strict=True):
+        _check_form(file, line.span, graph, report)
+
+
+def _check_form(file: Format, line: Span, graph: Graph, report: Report) -> None:
+    if type(file).word == "torchscript":
+        lent = lends(graph.model)
+        if lent is not None:
+            message = f"a TorchScript file cannot hold a module that another part of the model runs: `{lent}`"
+            _warn(message, line, '`onnx("model.onnx")` can', report)
+    elif type(file).word == "onnx" and next(_no_onnx(graph.model), None) is not None:
+        from ..ir.beside import files_beside  # most models have nothing of the kind, and their check is to be quick
+
+        if files_beside(graph):
+            return  # PyTorch's exporter writes those with layers in Python
+        asked = [name for name, _ in getattr(file, "outputs", None) or ()] or graph.outputs
+        missing = _needed(graph, asked)
+        if missing is not None:
+            able = ", ".join(name for name in graph.outputs if _needed(graph, [name]) is None)
+            help = f"`outputs = [{able}]` leaves it out" if able else '`torchscript("model.pt")` can'
+            _warn(f"an ONNX file cannot hold {missing}", line, help, report)
+
+
+def lends(unit: Unit) -> str | None:
+    """The name of a module that a unit inside is handed, which TorchScript cannot do; None where each runs its own."""
+    for inner in units_in(unit):
+        for module in inner.modules:
+            if isinstance(module, Borrowed) and module.up:
+                return next(part for part in reversed(module.path) if not part.isdecimal())
+    return None
+
+
+def _warn(message: str, line: Span, help: str, report: Report) -> None:
+    report.error("not-exportable", message, line, "cannot be written", help=help, severity="warning")
+
+
+def _needed(graph: Graph, outputs: Sequence[str]) -> str | None:
+    """What these outputs need and ONNX has not."""
+    from ..ir.view import view
+
+    return next(_no_onnx(view(graph.model, [graph.outputs.index(name) for name in outputs])), None)
+
+
+def _no_onnx(unit: Unit) -> Iterator[str]:
+    for node in all_nodes(unit.nodes):
+        if isinstance(node.op, Apply) and node.op.layer.no_onnx:
+            yield node.op.layer.no_onnx
+        module = unit.module(node.module) if node.module else None
+        for inner in dict.fromkeys(inside(module.of if isinstance(module, Momentum) else module)):
+            yield from _no_onnx(inner)

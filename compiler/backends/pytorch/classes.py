@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...ir.graph import Copies, Experts, LayerModule, Module, Momentum, Residual, Unit, UnitModule, Value, layer_around
-from ...ir.reads import all_nodes
+from ...ir.graph import (
+    Copies,
+    Experts,
+    LayerModule,
+    Module,
+    Momentum,
+    Residual,
+    Unit,
+    UnitModule,
+    Value,
+    all_nodes,
+    layer_around,
+)
 from ...ir.units import inside
 from ...ir.view import view
 from ...ir.weights import module_weights, unit_weights

@@ -50,16 +50,6 @@ def _needs(unit: Unit) -> Iterator[Lent]:
                     yield from (Lent(need.up - 1, need.path) for need in _needs(inner) if need.up > 1)
 
 
-def lends(unit: Unit) -> str | None:
-    """A module that some unit inside is handed, or None where each runs its own."""
-    for module in unit.modules:
-        for each in dict.fromkeys(inside(module)):
-            name = next(iter(lent_to(each).values()), None) or lends(each)
-            if name is not None:
-                return name
-    return None
-
-
 def handed_on(module: Module, own: dict[Lent, str]) -> list[str]:
     """What a unit hands to a module of it, as arguments: its own modules, and what it was handed itself."""
     arguments: list[str] = []

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from ...ir.graph import Node, Unit, Value
-from ...ir.reads import all_nodes, named_values, uses
+from ...ir.graph import Node, Unit, Value, all_nodes
+from ...ir.reads import named_values, uses
 from ...layers.base import Code
 from ...scalars.expression import ScalarFunction
 from ...semantics.number import Number

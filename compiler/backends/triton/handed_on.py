@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...ir.graph import Copies, Region, Residual, Unit
-from ...ir.reads import all_nodes
+from ...ir.graph import Copies, Region, Residual, Unit, all_nodes
 from ...layers.dropout import Dropout
 from ...semantics.number import references
 from .sums_before_norms import SumsBeforeNorms, is_sum

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ...ir.graph import Apply, Graph, Node, Region, Run, Unit, UnitModule, Value, with_regions
-from ...ir.reads import all_nodes, uses
+from ...ir.graph import Apply, Graph, Node, Region, Run, Unit, UnitModule, Value, all_nodes, with_regions
+from ...ir.reads import uses
 from ...ir.units import with_units
 from .added_norm import AddedNorm
 from .loss_head import LossHead

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from ...ir.graph import Apply, LayerModule, Momentum, Node, Region, Residual, RunCopies, Unit, Value
-from ...ir.reads import all_nodes
+from ...ir.graph import Apply, LayerModule, Momentum, Node, Region, Residual, RunCopies, Unit, Value, all_nodes
 from ...layers.dropout import Dropout
 from ...layers.layer_norm import LayerNorm
 from ...layers.rms_norm import RMSNorm
