@@ -50,6 +50,7 @@ class _Before:
     debug_mode: int
     fill: bool
     benchmark: bool
+    onednn: bool
     precisions: dict[str, str]
     cublas: str | None
 
@@ -126,6 +127,17 @@ def _fills() -> Any:
     return torch.utils.deterministic  # a module that is a property, which its stubs do not know
 
 
+def onednn_computes(precision: Precision) -> bool:
+    """Whether oneDNN has the precision on this CPU: bf16 and fp16 need AVX-512 and more.
+
+    Where it has not, PyTorch's own kernels compute all else, but its LSTM under autocast asks oneDNN and fails
+    (PyTorch 2.13, on a CPU with AVX2): there oneDNN is left out, and the LSTM computes in fp32.
+    """
+    operators = torch.ops.mkldnn
+    known = {"bf16": operators._is_mkldnn_bf16_supported, "fp16": operators._is_mkldnn_fp16_supported}
+    return precision not in known or bool(known[precision]())
+
+
 def _find() -> _Before:
     return _Before(
         random=torch.get_rng_state(),
@@ -133,6 +145,7 @@ def _find() -> _Before:
         debug_mode=torch.get_deterministic_debug_mode(),
         fill=_fills().fill_uninitialized_memory,
         benchmark=torch.backends.cudnn.benchmark,
+        onednn=torch.backends.mkldnn.enabled,
         precisions={path: _library(path).fp32_precision for path in (*CUDA_PRECISIONS, *CPU_PRECISIONS)},
         cublas=os.environ.get(CUBLAS),
     )
@@ -142,6 +155,8 @@ def _apply(wanted: Wanted) -> None:
     torch.set_deterministic_debug_mode("error" if wanted.deterministic else "default")
     _fills().fill_uninitialized_memory = False  # finds bugs of kernels, at the price of a write per tensor
     torch.backends.cudnn.benchmark = not wanted.deterministic
+    assert _before is not None
+    torch.backends.mkldnn.enabled = _before.onednn and onednn_computes(wanted.precision)
     on_cuda = wanted.device.type == "cuda"
     if on_cuda and wanted.deterministic:
         os.environ.setdefault(CUBLAS, ":4096:8")
@@ -159,6 +174,7 @@ def _put_back(before: _Before | None) -> None:
     torch.set_deterministic_debug_mode(before.debug_mode)
     _fills().fill_uninitialized_memory = before.fill
     torch.backends.cudnn.benchmark = before.benchmark
+    torch.backends.mkldnn.enabled = before.onednn
     for path, precision in before.precisions.items():
         _library(path).fp32_precision = precision
     if before.cublas is None:

@@ -11,6 +11,7 @@ from layer_examples import example, shape, tensor
 from torch import Tensor
 
 from dlspec.compiler.layers import registry
+from dlspec.runtime.isolation import onednn_computes
 from dlspec.runtime.program import load_text
 
 RANDOM = frozenset({"Dropout", "DropPath", "GaussianNoise", "normal", "sample_normal"})
@@ -88,9 +89,10 @@ def test_it_is_compiled_whole_and_equal_to_eager(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", registry.words())
-def test_it_runs_in_bfloat16_and_under_autocast(word: str) -> None:
+def test_it_runs_in_bfloat16_and_under_autocast(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, inputs = made(word)
     plain = outputs(model.eval(), inputs)
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", onednn_computes("bf16"))  # as in a training
     with torch.autocast("cpu", torch.bfloat16):
         mixed = outputs(model, inputs)
     half = outputs(model.to(torch.bfloat16), [x.bfloat16() if x.is_floating_point() else x for x in inputs])

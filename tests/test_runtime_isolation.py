@@ -17,6 +17,8 @@ from torch import Tensor
 from dlspec.runtime import Diverged, Refused, resume, train
 from dlspec.runtime.device import choose_device, device_faults_are_told
 from dlspec.runtime.isolation import CPU_PRECISIONS, CUBLAS, CUDA_PRECISIONS, Wanted, borrow
+from dlspec.runtime.learner import HALVES
+from dlspec.runtime.settings import Precision
 
 
 def state() -> dict[str, Any]:
@@ -31,6 +33,7 @@ def state() -> dict[str, Any]:
         "precision": torch.get_float32_matmul_precision(),
         "cuda": (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32),
         "mkldnn": backends.mkldnn.matmul.fp32_precision,  # pyright: ignore[reportAttributeAccessIssue]
+        "onednn": backends.mkldnn.enabled,
         "grad": torch.is_grad_enabled(),
         "autocast": torch.is_autocast_enabled("cpu"),
         "dtype": torch.get_default_dtype(),
@@ -95,6 +98,30 @@ def test_inside_a_turn_the_state_is_the_wanted_one() -> None:
     with borrow(Wanted(torch.device("cpu"), False, "fp32")) as turn, turn:
         assert not torch.are_deterministic_algorithms_enabled()
     assert CUBLAS not in os.environ
+
+
+@pytest.mark.parametrize("able", [True, False])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_onednn_is_left_out_where_it_lacks_the_precision(
+    precision: Precision, able: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlspec.runtime.isolation.onednn_computes", lambda asked: able or asked == "fp32")
+    before = torch.backends.mkldnn.enabled
+    with borrow(Wanted(torch.device("cpu"), True, precision)) as turn, turn:
+        assert torch.backends.mkldnn.enabled is (able or precision == "fp32")
+    assert torch.backends.mkldnn.enabled is before
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("kind", [torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN])
+def test_recurrent_layers_run_in_half_precision_on_any_cpu(kind: type[torch.nn.RNNBase], precision: Precision) -> None:
+    torch.manual_seed(0)
+    layer, x = kind(4, 8, bidirectional=True), torch.randn(5, 3, 4)
+    exact, _ = layer(x)
+    with borrow(Wanted(torch.device("cpu"), True, precision)) as turn, turn, torch.autocast("cpu", HALVES[precision]):
+        found, _ = layer(x)
+        found.float().sum().backward()
+    torch.testing.assert_close(found.float(), exact, rtol=0.05, atol=0.05)
 
 
 def in_threads(*works: Callable[[], object]) -> None:
