@@ -86,6 +86,7 @@ def test_a_spec_without_a_recipe_is_told_what_to_write(folder: Path, capsys: pyt
     assert "Write `train GPT { ... }`." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_commands_of_its_page_run(repo: Path, tmp_path: Path) -> None:
     page = (repo / "docs" / "reference" / "bench.md").read_text(encoding="utf-8")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

@@ -36,6 +36,7 @@ def interpreted() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_every_way_is_measured_and_what_is_refused_is_told(
     folder: Path, interpreted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ ATTENTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:flex_attention called without")
 @pytest.mark.parametrize("options", ATTENTIONS.values(), ids=ATTENTIONS.keys())
 def test_flex_attention_says_the_same(options: str) -> None:

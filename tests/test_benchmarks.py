@@ -59,6 +59,7 @@ SCRIPTS = sorted(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
 def test_every_script_says_what_it_does_and_does_nothing(script: Path, tmp_path: Path) -> None:
     command = [sys.executable, ROOT / script, "--help"]
@@ -96,6 +97,7 @@ def test_baby_gpt_says_that_the_text_is_missing(folder: Path) -> None:
     assert "there is no nowhere.txt" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_multi30k_is_trained_translated_and_held_against_the_truth(folder: Path) -> None:
     done = run(folder / "multi30k.py", "--quick", "--threads", "1")
     assert done.returncode == 0, done.stderr
@@ -148,6 +150,7 @@ def test_a_linear_probe_is_put_to_features_and_to_pixels(folder: Path) -> None:
     assert 0 <= features <= 1 and 0 <= pixels <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", [[], ["--torch"]], ids=["alone", "beside PyTorch's"])
 def test_the_export_is_timed(folder: Path, beside: list[str]) -> None:
     if beside and sys.version_info >= (3, 14):
@@ -163,6 +166,7 @@ def test_an_export_that_loads_torch_is_found_out(folder: Path) -> None:
     assert done.returncode == 1 and "torch was loaded" in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_the_sections_for_a_gpu_work_on_the_cpu(folder: Path, tmp_path: Path) -> None:
     done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--out", tmp_path / "found.json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -214,6 +218,7 @@ def test_no_section_begins_when_the_time_is_up(folder: Path, tmp_path: Path) -> 
     assert {tuple(one) for one in json.loads(out.read_text())["sections"].values()} == {("skipped",)}
 
 
+@pytest.mark.slow
 def test_some_sections_alone(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--only", "norms", "--out", out)
@@ -246,6 +251,7 @@ torch._C._cuda_clearCublasWorkspaces = lambda: None
 """
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_gpu_is_taken_apart(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     done = run_changed(
@@ -316,6 +322,7 @@ print(json.dumps(codes))
     return codes
 
 
+@pytest.mark.slow
 def test_the_loop_finds_out_another_training(folder: Path) -> None:
     assert codes_of(folder, FAULTS, "--quick") == dict.fromkeys(FAULTS, 1)
 

@@ -372,6 +372,7 @@ def test_a_wider_model_is_told_shortly(write: Write, capsys: pytest.CaptureFixtu
     assert len(out.splitlines()) < 45
 
 
+@pytest.mark.slow
 def test_any_two_specs_can_be_compared(diff: Differ) -> None:
     specs = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.dlspec"))]
     for before, after in pairwise([*specs, specs[0]]):

@@ -261,6 +261,7 @@ def test_a_phase_learns_from_the_losses_of_what_it_runs() -> None:
     assert found.loss == pytest.approx(total.item(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     verify_resume(program(DIGITS, "train.validate=every(2)", "train.accumulate=2"), tmp_path, 4, device="cpu")
 

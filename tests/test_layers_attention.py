@@ -297,6 +297,7 @@ def test_nothing_is_made_that_no_option_asks_for() -> None:
 MANY = [case for case in CASES if case.word == "SelfAttention" or len(case.given) > 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MANY, ids=str)
 def test_the_class_is_compiled_whole_and_scripted(case: Case) -> None:
     layer = case.layer()

@@ -69,6 +69,7 @@ def test_a_copy_is_the_same_and_its_own(word: str) -> None:
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", [word for word in registry.words() if word not in PACKED])
 def test_it_is_compiled_whole_and_equal_to_eager(word: str) -> None:
     model, inputs = made(word)

@@ -136,6 +136,7 @@ def test_an_item_more_or_less(number: int) -> None:
     check(GPT, GPT[:end] + GPT[start:])
 
 
+@pytest.mark.slow
 def test_every_spec_that_ships(repo: Path) -> None:
     for file in (repo / "specs").rglob("*.dlspec"):
         text = file.read_text(encoding="utf-8")

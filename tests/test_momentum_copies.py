@@ -130,6 +130,7 @@ def test_with_phases_a_copy_follows_once_a_step(tmp_path: Path) -> None:
     assert int(after["net_momentum.batch_norm.num_batches_tracked"]) == 2, "in the one phase that runs it, twice"
 
 
+@pytest.mark.slow
 def test_with_phases_a_restart_changes_nothing(tmp_path: Path) -> None:
     verify_resume(program(PHASES), tmp_path, 4, device="cpu")
 
@@ -140,6 +141,7 @@ SHARED = SLOW.replace(
 )
 
 
+@pytest.mark.slow
 def test_what_is_shared_inside_a_module_is_shared_inside_its_copy(tmp_path: Path) -> None:
     """Also where the memory of a model has been given to it after it was made, which parts them."""
     part = program(SHARED).make_model().get_submodule("net_momentum.part")
@@ -167,6 +169,7 @@ export Encoder { onnx("encoder.onnx") }
 """
 
 
+@pytest.mark.slow
 def test_copy_and_queue_come_back_from_a_restart(tmp_path: Path) -> None:
     verify_resume(program(MOCO, "train.validate=every(2)"), tmp_path, 6, device="cpu")
 

@@ -84,6 +84,7 @@ def caught(path: Path, most: int | None) -> Counter[str]:
     return codes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_slip_is_an_error_on_its_line(path: Path) -> None:
     assert caught(path, 20)
@@ -161,6 +162,7 @@ def refused(path: Path, most: int | None) -> Counter[str]:
     return told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_damage_to_a_line_is_refused_there(path: Path) -> None:
     assert refused(path, 40 if path.parent == CONTRACT else 20)

@@ -388,6 +388,7 @@ def test_an_edited_record_is_refused(trained: Path, tmp_path: Path) -> None:
         open_run(run, allow_python=True)
 
 
+@pytest.mark.slow
 def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     program = program_of(emit(analysed()))
     assert verify_resume(program, tmp_path, 6, device="cpu").restart == 3

@@ -62,6 +62,7 @@ def test_the_emitted_code_is_what_is_emitted(repo: Path) -> None:
     assert silu in layer
 
 
+@pytest.mark.slow
 def test_the_commands_run_as_they_stand(tmp_path: Path) -> None:
     """In an empty directory, one after the other, with the `dlspec` of this environment."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

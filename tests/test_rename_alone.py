@@ -34,6 +34,7 @@ def verdict(document: Document, offset: int, name: str) -> str:
     return "taken"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_as_the_analysis_says(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(seed)

@@ -301,6 +301,7 @@ VARIANTS += [
 NUMBERS = {"smoothing": 0.1, "z_loss": 1e-4, "ignore": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", VARIANTS, ids=str)
 def test_the_same_machine_code_as_the_template(features: CrossEntropyFeatures) -> None:
     own = specialised_module(ROOTS, features.constants(), "cross_entropy")  # with the template's own soft cap

@@ -261,6 +261,7 @@ def test_never_all_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestOperators:
+    @pytest.mark.slow
     @pytest.mark.parametrize("head", [HEADS["plain"], HEADS["without bias"]], ids=["bias", ""])
     @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
     def test_checks_of_pytorch(self, head: str, options: str) -> None:
@@ -294,6 +295,7 @@ class TestOperators:
             once.sum().backward()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
 def test_in_parallel(sharded: bool, tmp_path: Path) -> None:
     """The loss comes out of `forward`, where gradients are gathered and weights put together, of the head too."""
@@ -349,6 +351,7 @@ MORE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", MORE.values(), ids=MORE.keys())
 def test_trained_resumed_and_exported_without_a_gpu(more: str, tmp_path: Path) -> None:
     """The same losses as without kernels, bit for bit, in training and validation."""

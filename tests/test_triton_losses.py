@@ -229,6 +229,7 @@ def test_a_label_that_is_no_class_is_not_a_number(label: int, monkeypatch: pytes
 
 
 class TestOperators:
+    @pytest.mark.slow
     @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
     def test_checks_of_pytorch(self, options: str) -> None:
         _, kernels = loaded(compiled(spec(options)))
@@ -362,6 +363,7 @@ def test_model_and_recipe_have_one_module_of_kernels(tmp_path: Path) -> None:
     assert model.LayerNorm.__module__ == recipe.cross_entropy.__module__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_trained_resumed_and_verified_without_a_gpu(precision: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")

@@ -19,6 +19,7 @@ def templates() -> list[str]:
     return [path.stem for path in found if "import torch" not in path.read_text(encoding="utf-8")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", templates())
 def test_every_template_is_in_the_dialect(name: str, tmp_path: Path) -> None:
     """Whatever is fixed: nothing, when no comment is lost, or all that an `if` reads, to true or to false."""

@@ -105,6 +105,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tiles", "message"), WRONG.values(), ids=WRONG.keys())
 def test_tiles_that_kernels_cannot_have(tiles: Any, message: str) -> None:
     with pytest.raises(WrongTiles) as error:
