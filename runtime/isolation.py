@@ -145,7 +145,7 @@ def _find() -> _Before:
         debug_mode=torch.get_deterministic_debug_mode(),
         fill=_fills().fill_uninitialized_memory,
         benchmark=torch.backends.cudnn.benchmark,
-        onednn=torch.backends.mkldnn.enabled,
+        onednn=_library("mkldnn").enabled,
         precisions={path: _library(path).fp32_precision for path in (*CUDA_PRECISIONS, *CPU_PRECISIONS)},
         cublas=os.environ.get(CUBLAS),
     )
@@ -156,7 +156,7 @@ def _apply(wanted: Wanted) -> None:
     _fills().fill_uninitialized_memory = False  # finds bugs of kernels, at the price of a write per tensor
     torch.backends.cudnn.benchmark = not wanted.deterministic
     assert _before is not None
-    torch.backends.mkldnn.enabled = _before.onednn and onednn_computes(wanted.precision)
+    _library("mkldnn").enabled = _before.onednn and onednn_computes(wanted.precision)
     on_cuda = wanted.device.type == "cuda"
     if on_cuda and wanted.deterministic:
         os.environ.setdefault(CUBLAS, ":4096:8")
@@ -174,7 +174,7 @@ def _put_back(before: _Before | None) -> None:
     torch.set_deterministic_debug_mode(before.debug_mode)
     _fills().fill_uninitialized_memory = before.fill
     torch.backends.cudnn.benchmark = before.benchmark
-    torch.backends.mkldnn.enabled = before.onednn
+    _library("mkldnn").enabled = before.onednn
     for path, precision in before.precisions.items():
         _library(path).fp32_precision = precision
     if before.cublas is None:
