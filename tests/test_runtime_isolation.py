@@ -114,7 +114,9 @@ def test_onednn_is_left_out_where_it_lacks_the_precision(
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("kind", [torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN])
-def test_recurrent_layers_run_in_half_precision_on_any_cpu(kind: Callable[..., torch.nn.RNNBase], precision: Precision) -> None:
+def test_recurrent_layers_run_in_half_precision_on_any_cpu(
+    kind: Callable[..., torch.nn.RNNBase], precision: Precision
+) -> None:
     torch.manual_seed(0)
     layer, x = kind(4, 8, bidirectional=True), torch.randn(5, 3, 4)
     exact, _ = layer(x)
