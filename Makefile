@@ -4,8 +4,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= 2
-# A file stays on one worker, so that what its tests share is made once.
-PYTEST := $(RUN) -m pytest tests -q -n $(WORKERS) --dist loadfile
+# A file stays on one worker, so that what its tests share is made once; in the order of tests/conftest.py.
+PYTEST := $(RUN) -m pytest tests -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: all test test-all check fmt docs wheel demo clean
 all: test

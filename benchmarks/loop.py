@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--record", action="store_true", help="append to results/loop.json")
     parser.add_argument("--quick", action="store_true", help="a few updates, to see that it works")
     asked = parser.parse_args(arguments)
-    pairs, length = (2, 4) if asked.quick else (15, 25)
+    pairs, length = (1, 12) if asked.quick else (15, 25)
     torch.set_num_threads(asked.threads)
     batch = ("train.batch=2",) if asked.quick else ()
     program = program_of(compile_spec("chargpt", "train.validate=none", "train.checkpoint=none", *batch))

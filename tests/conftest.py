@@ -19,6 +19,9 @@ CACHES = (".venv/", ".hypothesis/", ".pytest_cache/", ".ruff_cache/", "__pycache
 # One test process runs on each core; torch reads this when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Files whose tests take minutes begin first, or one of them would be alone at the end while other workers wait.
+LONGEST = ("test_house_pythons.py", "test_zoo.py", "test_benchmarks.py")
+
 # The same examples on every run, so that what turns red is the change; no deadline, since cores are shared.
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("house")
@@ -107,6 +110,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     # Elsewhere than in CI somebody may have been writing files while the tests ran.
     if left and os.environ.get("CI") and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
