@@ -78,12 +78,14 @@ def test_there_are_scripts_to_ask() -> None:
 # --- they run -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_loop_is_measured_against_the_twin(folder: Path) -> None:
     done = run(folder / "loop.py", "--quick")
     assert done.returncode == 0, done.stderr
     assert "ratio:" in done.stdout and "target 0.98" in done.stdout and "recorded" not in done.stdout
 
 
+@pytest.mark.slow
 def test_baby_gpt_trains_and_validates(folder: Path) -> None:
     done = run(folder / "baby_gpt.py", "--quick", "--seeds", "1", "--threads", "1")
     assert done.returncode == 0, done.stderr
@@ -160,6 +162,7 @@ def test_the_export_is_timed(folder: Path, beside: list[str]) -> None:
     assert "PyTorch was not loaded" in done.stdout and ("PyTorch's exporter" in done.stdout) == bool(beside)
 
 
+@pytest.mark.slow
 def test_an_export_that_loads_torch_is_found_out(folder: Path) -> None:
     change = "import export_onnx as e; e.OURS = 'import torch\\n' + e.OURS; sys.exit(e.main(['--quick']))"
     done = run_changed(folder, change)
@@ -186,6 +189,7 @@ def test_the_sections_for_a_gpu_work_on_the_cpu(folder: Path, tmp_path: Path) ->
     assert str(tmp_path) not in json.dumps(found)
 
 
+@pytest.mark.slow
 def test_a_section_that_fails_is_told_and_the_others_run(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     done = run_changed(
@@ -211,6 +215,7 @@ sys.exit(gpu.main(["--device", "cpu", "--quick", "--out", {str(out)!r}]))
     assert "not good" in done.stdout
 
 
+@pytest.mark.slow
 def test_no_section_begins_when_the_time_is_up(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--minutes", "0", "--out", out)
@@ -279,6 +284,7 @@ sys.exit(memory.main(["--device", "cuda", "--quick", "--out", {str(out)!r}]))
     assert any("backward" in name for name in names), names
 
 
+@pytest.mark.slow
 def test_without_a_gpu_its_memory_is_not_measured(folder: Path, tmp_path: Path) -> None:
     hidden = {**ONE_THREAD, "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, folder / "memory.py", "--device", "cuda", "--out", tmp_path / "found.json"]

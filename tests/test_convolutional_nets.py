@@ -145,6 +145,7 @@ def test_it_is_emitted_as_one_would_write_it() -> None:
     assert re.search(r"nn\.Conv2d\(\s*in_features, out, kernel_size=3, stride=stride, padding=1, bias=False\s*\)", code)
 
 
+@pytest.mark.slow
 def test_running_statistics_are_trained_kept_proved_and_resumed(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

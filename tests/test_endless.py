@@ -112,6 +112,7 @@ def test_a_wrong_default_that_has_the_name_of_a_constant() -> None:
     assert [d.code for d in found] == ["wrong-value"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["c{i} = c{before} -> relu", "c{i} = c{before} + 0"])
 def test_names_that_lead_on_without_end_are_told(line: str) -> None:
     count = 6_000

@@ -74,6 +74,7 @@ def test_the_file_says_what_it_holds(run: Path, tmp_path: Path) -> None:
     assert list(result) == ["code"] and result["code"].shape == (2, 3)
 
 
+@pytest.mark.slow
 def test_so_does_the_file_of_a_model_with_layers_in_python(tmp_path: Path) -> None:
     """PyTorch's exporter writes that one."""
     pytest.importorskip("onnxscript")

@@ -208,6 +208,7 @@ def test_a_spec_with_anything_put_in_anywhere(draw: random.Random) -> None:
     check_findings(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(grammar_trees.files, st.randoms(use_true_random=False))
 def test_lines_without_a_fault_stay_in_the_tree(file: tree.File, draw: random.Random) -> None:

@@ -97,6 +97,7 @@ KNOWN: dict = {}
 """Filled by all examples of one test."""
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(grammar_trees.files, st.integers(0, 2**32))
 def test_what_was_laid_out_before_changes_nothing(file: tree.File, seed: int) -> None:

@@ -42,6 +42,7 @@ def test_a_tidy_test_passes(checkout: Path) -> None:
     assert "new files in the checkout" not in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_untidy_test_turns_ci_red(checkout: Path, workers: int) -> None:
     done = run(checkout, UNTIDY, ci=True, workers=workers)

@@ -79,6 +79,7 @@ block Other { Linear(8) }
 """
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.integers(9, len(BODY)), st.integers(0, 12), st.sampled_from([*PARTS, "(", ")", "-> ", "#", "}\n", "{\n"]))
 def test_any_edit_of_a_body(at: int, length: int, text: str) -> None:
@@ -87,6 +88,7 @@ def test_any_edit_of_a_body(at: int, length: int, text: str) -> None:
     check(edited, BODY)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(9, len(BODY) - 9), st.sampled_from([*PARTS, "(", ")", "->"])), max_size=6))
 def test_one_edit_after_the_other(edits: list[tuple[int, str]]) -> None:

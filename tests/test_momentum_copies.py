@@ -97,6 +97,7 @@ def test_training_is_that_of_a_loop_written_by_hand(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     verify_resume(program(SLOW, "train.validate=every(2)"), tmp_path, 4, device="cpu")
 

@@ -192,6 +192,7 @@ def test_one_rate_for_all_phases_is_one_function() -> None:
     assert not hasattr(shared, "judge_learning_rate")
 
 
+@pytest.mark.slow
 def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     """Each optimizer's state comes back as its own."""
     proof = verify_resume(program(GAN, "train.validate=every(2)"), tmp_path, 4, device="cpu")

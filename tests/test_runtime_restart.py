@@ -26,6 +26,7 @@ def with_forward(line: str, before: str = "") -> Program:
     return Program("digits", replace_all(model, changes) + before, recipe, {**settings, "validate": None})
 
 
+@pytest.mark.slow
 def test_a_state_that_no_checkpoint_holds_is_found(tmp_path: Path) -> None:
     forgetful = with_forward("CALLS.append(1); image = image * (1 + len(CALLS) / 1000)", "\n\nCALLS = []\n")
     with pytest.raises(ProofFailed, match=r"after a restart model\.safetensors is not") as caught:
@@ -49,6 +50,7 @@ def test_a_schedule_that_remembers_is_found(tmp_path: Path) -> None:
         verify_resume(replace(base, recipe_code=base.recipe_code + rate), tmp_path, 4)
 
 
+@pytest.mark.slow
 def test_a_fault_in_the_second_half_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever ends the other process is told here as it was there."""
     monkeypatch.setenv("PARENT", str(os.getpid()))

@@ -88,6 +88,7 @@ def test_twice_the_text_is_twice_the_work(make: Callable[[int], str]) -> None:
     assert first.failed == second.failed == (make in (foreign, unclosed))
 
 
+@pytest.mark.slow
 def test_thousands_of_misspelt_names_are_told() -> None:
     """Each is held against all names in sight, with no function called for most of them."""
     (short, _), (long, analysis) = work(misspelt(200)), work(misspelt(400))

@@ -84,6 +84,7 @@ SINGLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", SINGLE.values(), ids=SINGLE.keys())
 def test_each_option(options: Options) -> None:
     q, k, v, d_out = inputs(2, 40, 40, heads=4, kv_heads=2, width=16)

@@ -59,6 +59,7 @@ HIDING: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", [False, True], ids=["for all", "for each"])
 @pytest.mark.parametrize("hiding", HIDING.values(), ids=HIDING.keys())
 def test_what_nobody_sees_has_exactly_no_gradient(hiding: dict[str, Any], each: bool) -> None:
@@ -73,6 +74,7 @@ def test_what_nobody_sees_has_exactly_no_gradient(hiding: dict[str, Any], each: 
     assert (found[hidden] == 0).all() and (found[~hidden] != 0).float().mean() > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tiles", [Tiles(16, 32), Tiles(32, 16)])
 def test_one_for_all_examples_sums_theirs_in_their_order(tiles: Tiles) -> None:
     """To the bit, whatever else is asked for."""
@@ -82,6 +84,7 @@ def test_one_for_all_examples_sums_theirs_in_their_order(tiles: Tiles) -> None:
     assert torch.equal(gradient(Options(**options, bias=table), tiles, inputs(1)), sum(each.unbind(), torch.zeros(())))
 
 
+@pytest.mark.slow
 def test_infinity_hides_as_a_mask_does() -> None:
     """A tile of it, a row of it, and single keys."""
     visible = numbers(2, LENGTH, LENGTH, seed=5) > -0.5
@@ -99,6 +102,7 @@ def test_infinity_hides_as_a_mask_does() -> None:
         assert torch.isfinite(a).all() and (a - b).abs().max() <= 1e-5 * LENGTH**0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_bias", [torch.float32, None], ids=["bias in float32", "all alike"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["fp16", "bf16"])
 def test_at_most_twice_the_error_of_pytorch(dtype: torch.dtype, of_bias: torch.dtype | None) -> None:
@@ -125,6 +129,7 @@ class TestOperators:
     def given(self) -> list[Tensor]:
         return [*inputs()[:3], numbers(2, LENGTH, LENGTH, seed=9)]
 
+    @pytest.mark.slow
     def test_checks_of_pytorch(self, kernels: ModuleType) -> None:
         given, operators = self.given(), kernels.operators
         torch.library.opcheck(operators.attention_forward.default, tuple(given))
@@ -167,6 +172,7 @@ class TestOperators:
             assert f"{kernels.NAMESPACE}::attention_backward" in names
             assert (f"{kernels.NAMESPACE}::attention_backward_bias" in names) is needed
 
+    @pytest.mark.slow
     def test_compiled_whole(self, kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kernels, "fused", always)
         leaves = [one.requires_grad_() for one in self.given()]
@@ -205,6 +211,7 @@ def t5(repo: Path) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_t5_calls_kernels_that_compute_what_it_computes_without(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     artefact = compiled(t5(repo), name="t5")
     assert (

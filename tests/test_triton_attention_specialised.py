@@ -97,6 +97,7 @@ def hold_bits(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SOME, ids=shown)
 def test_the_same_bits_as_the_template(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hold_bits(case, tmp_path, monkeypatch)

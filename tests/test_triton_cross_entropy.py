@@ -213,6 +213,7 @@ def test_extreme_logits() -> None:
     assert (d_logits[0] == 0).all() and (d_logits[1, :90] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, *HALVES], ids=str)
 def test_a_soft_cap_of_logits_that_it_bends(dtype: torch.dtype) -> None:
     """Whole tiles and the last, and rows of which the cap has made all numbers alike."""

@@ -88,6 +88,7 @@ def interpreted() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
 def test_as_the_plain_form_and_as_the_model_without(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three ways: without kernels, with their plain form, and with the kernels. Weights start equal, keys agree."""
@@ -209,6 +210,7 @@ class TestOperators:
         assert getattr(torch.ops, namespace).attention_forward is modules[0].operators.attention_forward
 
 
+@pytest.mark.slow
 def test_without_triton_the_plain_form_runs(tmp_path: Path) -> None:
     """A machine without a GPU need not have Triton."""
     artefact = compiled(spec("causal = true"))
@@ -229,6 +231,7 @@ def test_the_file_is_as_ruff_has_it(options: str, tmp_path: Path) -> None:
     hold_to_ruff(compiled(spec(options)).files, tmp_path)
 
 
+@pytest.mark.slow
 def test_trained_resumed_and_exported_without_a_gpu(tmp_path: Path) -> None:
     """A recipe that asks for kernels runs their plain forms on a CPU: the same losses, and files that are proved."""
     (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")

@@ -182,6 +182,7 @@ def test_dropout_is_the_same_backward(monkeypatch: pytest.MonkeyPatch) -> None:
     assert abs(dropped - 0.4) < 0.06 and torch.allclose(total[total != 0], torch.tensor(1 / 0.6))
 
 
+@pytest.mark.slow
 def test_weights_start_as_without() -> None:
     for default, body, _ in BODIES.values():
         text = spec(default, body)
@@ -240,6 +241,7 @@ NARROW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("body", "narrow"), NARROW.values(), ids=NARROW.keys())
 def test_what_goes_into_products_is_as_they_round_it(body: str, narrow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under autocast, which leaves norms in float32."""
@@ -264,6 +266,7 @@ def test_what_goes_into_products_is_as_they_round_it(body: str, narrow: bool, mo
         assert (ours - true).abs().max() <= max(2 * (other - true).abs().max(), one_rounding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["LayerNorm", "LayerNorm(bias = false)", "RMSNorm", "RMSNorm(offset = 1)"])
 @pytest.mark.parametrize("drop", ["", ", drop = 0.1"], ids=["", "drop"])
 @pytest.mark.parametrize("around", ["{}", "repeat(2) {{ {} }}"], ids=["", "copies"])

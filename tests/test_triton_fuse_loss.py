@@ -71,6 +71,7 @@ def gradients(model: nn.Module, loss: Tensor) -> list[Tensor]:
     return [loss.detach(), *torch.autograd.grad(3 * loss, list(model.parameters()))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 def test_the_loss_of_the_plain_model(head: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
