@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .settings import Measure, Phase, Port, SetMetrics, Settings
+from .settings import Hits, Measure, Phase, Port, SetMetrics, Settings
 
 # Never counts, whatever `ignore` says: what data sources put where nothing is asked.
 IGNORED = -100
@@ -73,6 +73,17 @@ def counted(measure: Measure, batch: Mapping[str, Tensor]) -> float:
     if not measure.class_weights:
         return int(counts.sum())
     return float(torch.tensor(measure.class_weights, dtype=torch.float64)[targets[counts]].sum())
+
+
+def tried(hits: Hits, batch: Mapping[str, Tensor], values: Mapping[str, Any]) -> int:
+    """How many entries of a batch (on the CPU) may be hits, and all that is known of it on the device."""
+    if hits.targets is None:
+        return values[str(hits.scores)].numel()
+    targets = batch[hits.targets]
+    counts = targets != IGNORED
+    if hits.ignore is not None:
+        counts &= targets != hits.ignore
+    return int(counts.sum())
 
 
 def _targets(measure: Measure, batch: Mapping[str, Tensor]) -> Tensor | None:

@@ -46,8 +46,8 @@ class Measure:
 
     A mean is one over the targets of `classes` (or the field `targets`) that count, each as much as its class in
     `class_weights`; or where it is `per_example`, over examples; where it is `mixed`, one part of it over these and
-    another over those. Of metrics each may be another mean: `counts` then has a measure for each, by name. Sources of a
-    loss may be "model" and "state.NAME", too.
+    another over those. Of metrics each may be another mean: `counts` then has a measure for each, by name; `hits` has
+    those that are so many hits out of so many entries. Sources of a loss may be "model" and "state.NAME", too.
     """
 
     arguments: Mapping[str, str]
@@ -63,6 +63,17 @@ class Measure:
     class_weights: tuple[float, ...] = ()
     mixed: bool = False
     counts: Mapping[str, Measure] = field(default_factory=dict)
+    hits: Mapping[str, Hits] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What has the entries that may be hits: the field `targets`, but for those that are -100 or `ignore`, or all
+    entries of the source `scores`."""
+
+    targets: str | None = None
+    scores: str | None = None
+    ignore: int | None = None
 
 
 @dataclass(frozen=True)
@@ -290,6 +301,7 @@ def _measure(measure: Mapping[str, Any]) -> Measure:
         class_weights=tuple(measure.get("class_weights", ())),
         mixed=measure.get("mixed", False),
         counts={name: _counted(over) for name, over in measure.get("counts", {}).items()},
+        hits={name: Hits(**over) for name, over in measure.get("hits", {}).items()},
     )
 
 

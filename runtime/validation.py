@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .bindings import counted, take
+from .bindings import counted, take, tried
 from .isolation import Turn
 from .learner import Learner
 from .seeds import derive_seed
@@ -54,7 +54,11 @@ def measure_split(
 
 
 class Means:
-    """Means over all entries that count. Each batch weighs as much as it has such; sums are in double precision."""
+    """Means over all entries that count. Each batch weighs as much as it has such; sums are in double precision.
+
+    Hits are counted: with what single precision loses of the mean of a batch, as many hits in other batches would be
+    another number, and be taken for a better one.
+    """
 
     def __init__(self, learner: Learner) -> None:
         options = learner.options
@@ -69,13 +73,14 @@ class Means:
         for kind, measure in self._measures.items():
             all_of_it = counted(measure, batch)
             counts = {name: counted(over, batch) for name, over in measure.counts.items()}
+            counts |= {name: tried(hits, batch, values) for name, hits in measure.hits.items()}
             if not all_of_it and not any(counts.values()):
                 continue
             for name, mean in self._means(kind, measure, values).items():
                 count = counts.get(name, all_of_it)
                 if count:  # the mean over no entries is no number
                     self._weights[name] = self._weights.get(name, 0.0) + count
-                    share = mean.double() * count
+                    share = (mean.double() * count).round() if name in measure.hits else mean.double() * count
                     self._sums[name] = self._sums[name] + share if name in self._sums else share
 
     def values(self) -> dict[str, float]:

@@ -73,6 +73,7 @@ def test_everything_that_may_be_written() -> None:
             "names": ["perplexity", "accuracy_top_5"],
             "after": {"perplexity": "exp"},
             "ignore": 0,
+            "hits": {"accuracy_top_5": {"targets": "targets", "ignore": 0}},
         },
         "steps": None,
         "epochs": 1.5,

@@ -192,6 +192,8 @@ class MeanMetric(Metric):
 
     after: ClassVar[str | None] = None
     """The function that is applied to its mean over the validation set."""
+    of_hits: ClassVar[bool] = False
+    """Whether it is the part of the entries that are hits, so that over a set there is a whole number of them."""
 
     @abstractmethod
     def code(self, said: Operand, true: Operand, counted: str | None, before: Statements) -> str:

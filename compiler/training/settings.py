@@ -193,7 +193,26 @@ def _metrics(plan: TrainPlan) -> dict[str, Any] | None:
         }
         | ({} if ignored is None else {"ignore": ignored})
         | _counts(plan, ignored)
+        | _hits(plan, ignored)
     )
+
+
+def _hits(plan: TrainPlan, ignored: int | None) -> dict[str, Any]:
+    """Of metrics that are so many hits out of so many entries, what has these entries: the targets that count, or the
+    scores where a number stands for all targets."""
+    lost = {term.true.source for term in plan.terms if term.asks_class}
+    found: dict[str, dict[str, Any]] = {}
+    for measured in plan.mean_metrics:
+        true = measured.true
+        field = {"data": true.name, "input": plan.bind.get(true.name)}.get(true.origin)
+        if not (isinstance(measured.metric, MeanMetric) and measured.metric.of_hits):
+            continue
+        if field is not None:
+            also = {} if ignored is None or true.source not in lost else {"ignore": ignored}
+            found[measured.name] = {"targets": field} | also
+        elif not measured.asks_class:
+            found[measured.name] = {"scores": measured.said.source}
+    return {"hits": found} if found else {}
 
 
 def _counts(plan: TrainPlan, ignored: int | None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Accuracy(MeanMetric):
     counts_classes: ClassVar[bool] = True
     takes: ClassVar[tuple[str, ...]] = ("logits", "data.label")
     masks: ClassVar[bool] = True
+    of_hits: ClassVar[bool] = True
     target_numbers: ClassVar[Literal["unit", "signs", "flags"] | None] = "flags"
 
     top: Whole = 1
