@@ -67,7 +67,7 @@ PATTERN = "|".join(
     )
 )
 # A line of prose: two words side by side, which no expression has.
-_PROSE = re.compile(r"//[ \t]*[A-Za-z][\w']*[ \t]+(?!(?:if|else|as)\b)[A-Za-z]")
+_PROSE = re.compile(r"(?://|--)[ \t]*[A-Za-z][\w']*[ \t]+(?!(?:if|else|as)\b)[A-Za-z]")
 _TERNARY = re.compile(
     r"[ \t]*(?:\w+[ \t]*=[ \t]*)?(?P<condition>[^?:#={}]+?)[ \t]*(?P<sign>\?)[ \t]*(?P<then>[^?:#{}]+?)[ \t]*:[ \t]*"
     r"(?P<otherwise>[^?:#{}]+?)[ \t]*(?:#.*)?"
@@ -189,13 +189,14 @@ def character(source: Source, start: int) -> Diagnostic:
 
 
 def is_prose(text: str, start: int) -> bool:
-    """Whether a remark follows `//`, and no divisor."""
+    """Whether a remark follows `//` or `--`, and no number."""
     return _PROSE.match(text, start) is not None
 
 
 def comment(source: Source, start: int) -> Diagnostic:
     span = source.span(start, start + 2)
-    return rewrite("foreign-comment", "a comment begins with `#`", span, "`//` divides and rounds down", "#")
+    label = "`//` divides and rounds down" if span.text == "//" else "this takes a negative number away"
+    return rewrite("foreign-comment", "a comment begins with `#`", span, label, "#")
 
 
 def end_of_line(text: str, start: int) -> int:

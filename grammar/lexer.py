@@ -55,6 +55,10 @@ def tokens(source: Source) -> tuple[list[Token], list[Diagnostic]]:
                     resume = foreign.end_of_line(text, start)
                     findings.append(foreign.comment(source, start))
                     continue
+            elif word == "-" and foreign.is_prose(text, start):
+                resume = foreign.end_of_line(text, start)
+                findings.append(foreign.comment(source, start))
+                continue
             elif word in ("(", "[", "{"):
                 brackets.append(word)
             elif word in (")", "]", "}") and brackets:

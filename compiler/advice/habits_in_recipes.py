@@ -14,6 +14,7 @@ from .around import Nodes, Rule, also, bindings, call_of, innermost, instead, ou
 from .names_in_quotes import name_in_quotes
 
 _WORDS = "one of `false`, `none`, `true`"
+_WARMUPS = ("warmup", "warmup_steps", "num_warmup_steps", "warmup_iters", "warmup_ratio", "warmup_fraction")
 _LOSS = re.compile(r"[ \t]*loss[ \t]*=[ \t]*((?:\w+\.)*(\w+)\(\)\(([^()\n]*)\))")
 
 
@@ -89,6 +90,25 @@ def _beta(option: tree.Keyword) -> str:
     """`beta1` for `adam_beta1` and `beta_1`, `beta2` for those of the other; empty for any other option."""
     word = option.name.text.removeprefix("adam_").replace("_", "")
     return word if word in ("beta1", "beta2") else ""
+
+
+def warmed_up(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`cosine(warmup_steps = 100)`: the rise is a stage of its own, before the one that falls."""
+    found = call_of(finding, nodes)
+    args = () if found is None else found[0].args or ()
+    option = None if found is None else args[found[1]]
+    if found is None or not isinstance(option, tree.Keyword) or not isinstance(nodes[0], tree.Train):
+        return None
+    word = str(found[0].path)
+    if option.name.text not in _WARMUPS or word not in ("cosine", "linear", "polynomial"):
+        return None
+    others = [arg.span.text for i, arg in enumerate(args) if i != found[1]]
+    length, value = option.value.span.text, option.value
+    if isinstance(value, tree.Number) and 0 < value.value < 1 and not length.endswith("%"):
+        length = f"{float(value.value * 100):g}%"
+    better = f"warmup({length}) -> {word}({', '.join(others) or 'to = 0'})"
+    message = f"`{word}` has no option `{option.name.text}`: the rate rises in a stage before it"
+    return instead(finding, better, found[0].span, message=message)
 
 
 def length(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -265,7 +285,7 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 RECIPES: dict[str, tuple[Rule, ...]] = {
-    "unknown-option": (factor_of_each_step, lowest_rate, whole_wave, both_betas, length, falling_rate),
+    "unknown-option": (factor_of_each_step, lowest_rate, whole_wave, both_betas, warmed_up, length, falling_rate),
     "shape-mismatch": (measure_of_classes,),
     "unknown-name": (published_pictures, wave_of_another_tool, name_in_quotes, epoch_of_epochs),
     "unknown-key": (precision,),

@@ -369,17 +369,30 @@ def compared_option(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def remark(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """`relu  // wide`."""
+    """`relu  // wide`, `hidden = 64 // width`, `batch = 64 -- examples`: a word that nothing is called by, behind
+    what begins a comment elsewhere."""
     divided = innermost(nodes, tree.Binary)
-    if divided is None or divided.operator != "//" or divided.right.span != finding.span:
+    if divided is not None and divided.operator == "//" and divided.right.span != finding.span:
         return None
-    source = finding.span.source
-    gap = source.text[divided.left.span.end : finding.span.start]
-    at = divided.left.span.end + gap.index("//")
-    if not gap.startswith("  ") or "\n" in gap:
+    negated = None if divided is None else divided.right
+    if divided is None or (divided.operator == "-" and not isinstance(negated, tree.Negate)):
         return None
-    message, sign = "a comment begins with `#`", Span(source, at, at + 2)
-    return instead(finding, "#", sign, message=message, label="`//` divides and rounds down", code="foreign-comment")
+    source, left = finding.span.source, divided.left.span
+    gap = source.text[left.end : finding.span.start]
+    sign = gap.strip(" \t")
+    if sign not in ("//", "--") or source.text[finding.span.end :].partition("\n")[0].strip():
+        return None
+    # A number and a name that is like another are more likely a quotient, unless they stand far apart.
+    apart = gap.startswith("  ")
+    if finding.fixes and not apart:
+        return None
+    at = left.end + gap.index(sign)
+    label = "`//` divides and rounds down" if sign == "//" else "this takes a negative number away"
+    if not apart and not isinstance(divided.left, tree.Number):
+        help_ = "a comment begins with `#`; a number that stands here is given above, `name = ...`"
+        return replace(finding, help=help_)
+    message, place = "a comment begins with `#`", Span(source, at, at + 2)
+    return instead(finding, "#", place, message=message, label=label, code="foreign-comment")
 
 
 # --- dims ----------------------------------------------------------------------------------------------------------

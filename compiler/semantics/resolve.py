@@ -103,7 +103,8 @@ class FileScope:
         return self.layers.get(word) or registry.find(word)
 
     def names(self) -> Iterable[str]:
-        return self.constants.keys()
+        # One that is being worked out is no name for its own value.
+        return [name for name in self.constants if name not in self._open] if self._open else self.constants.keys()
 
     def flows(self) -> Container[str]:
         return ChainMap[str, Any](self.blocks, self.models, self.functions, self.layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable
 from fractions import Fraction
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from ..semantics.report import Report
 Unit = Literal["steps", "epochs", "part"]
 
 TAKES = "a length: steps (`500`), a part of the run (`5%`) or passes over the data (`3 * epoch`)"
+_LENGTH = re.compile(r"[1-9][0-9_]*|[0-9]+(?:\.[0-9]+)?%|[0-9]+ \* epoch")
 _EPOCH = Reference("epoch", "open", "train")
 
 
@@ -63,6 +65,10 @@ def read_length(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any
     if value is FAULT:
         return FAULT
     if not is_number(value):
+        if isinstance(flow, tree.String) and _LENGTH.fullmatch(flow.value):
+            fixes = (Fix(flow.span, flow.value),)
+            help = f"write `{flow.value}`, without quotes"
+            return _refuse(flow, name, "a length in quotes", report, help, fixes)
         return _refuse(flow, name, "not a length", report)
     if _is_part(value):
         if value.value is None or not 0 < value.value <= 1:

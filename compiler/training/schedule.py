@@ -158,7 +158,8 @@ def _doubtful_target(chosen: Chosen[ScheduleStage], peak: Number, report: Report
     to = getattr(chosen.options, "to", None)
     if not isinstance(to, Literal) or to.text.endswith("%") or not peak.value or not 0 < to.value < peak.value:
         return
-    percent = f"{spell(Fraction(to.value) / Fraction(peak.value) * 100)}%"
+    # Six digits are enough for a rate, and a third of the peak has no end.
+    percent = f"{float(Fraction(to.value) / Fraction(peak.value) * 100):g}%"
     literal = f"{spell(Fraction(to.value) * 100)}%"
     place = chosen.place("to")
     report.error(

@@ -93,7 +93,7 @@ class StageTo(ScheduleStage):
         if self.length is not None and self.to is None:
             word, length = self.word, self.length
             message = f"`{word}` with a length has to say where it goes: `{word}(10%)` could mean either"
-            help = f"write `{word}({length}, to = 0)`, or `{word}(to = {length})` for the rest of the run"
+            help = f"write `{word}({length}, to = 0)`, or `{word}(to = 0)` for the rest of the run"
             yield OptionFault("missing-option", message, "length", "a length, and no `to`", help)
 
     def leads_to(self, start: Fraction) -> Fraction:
