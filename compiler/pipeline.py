@@ -30,10 +30,12 @@ from .collector import no_collections
 from .depth import room_for_depth
 from .ir.beside import files_beside
 from .ir.graph import Graph
+from .ir.units import layers_in
 from .ir.weights import parameter_count, weights
 from .passes import EXPORT_PASSES, PASSES, Pass
 from .semantics.imports import Imported, Importer, Reader, all_imported, kept_name, reader_of
 from .semantics.nearest import nearest
+from .semantics.number import whole
 from .semantics.report import Report
 from .semantics.resolve import FileScope, Spec, first_model, resolve
 from .semantics.tensor import UNKNOWN
@@ -168,6 +170,8 @@ def _analyse(
                 plan = read_train(train, spec.scope, built.ports, report)
                 if plan is not None:
                     plans[recipe] = plan
+                if plan is not None and built.graph is not None:
+                    _hold_against_data(plan, built.graph, report)
                 if plan is not None and plan.rates and built.graph is not None:
                     from .training.factors import check_factors  # most recipes have one rate
 
@@ -230,6 +234,20 @@ def _ports_as_named(train: tree.Train) -> Ports:
 def _nothing_to_train(model: tree.Name, report: Report) -> None:
     message, label = f"`{model}` has no weights, so there is nothing to train", "no layer of it has weights"
     report.error("no-weights", message, model.span, label, help="give it one that has, such as `Linear`")
+
+
+def _hold_against_data(plan: TrainPlan, graph: Graph, report: Report) -> None:
+    """What layers say of the data that comes to them. What reports it is loaded where a layer may be wrong at all."""
+    fields = (plan.data.fields or {}).values()
+    values = [whole(field.classes) for field in fields if field.classes is not None and field.classes.value is not None]
+    layers = list(layers_in(graph.model))
+    if values and any(layer.word == "Embedding" for layer in layers):
+        from .layers.embedding import Embedding
+
+        if any(isinstance(layer, Embedding) and whole(layer.count) < max(values) for layer in layers):
+            from .training.small_tables import check_tables
+
+            check_tables(plan, graph, report)
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass]) -> Graph:

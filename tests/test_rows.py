@@ -98,3 +98,33 @@ def test_a_prediction_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             assert main(["predict", str(what), "--input", str(tmp_path / "rows.json")]) == 1
             said = capsys.readouterr().err
             assert says in said and "bug" not in said and "Traceback" not in said
+
+
+VOCABULARY = """\
+dlspec 1
+model L: (tokens: int[B, T]) -> (logits: [B, T, 9]) {{
+  Embedding({rows}, 4) -> Linear(9)
+}}
+train L {{
+  data      = text("a.txt", tokenizer = characters, window = 8)
+  loss      = cross_entropy(logits, data.targets)
+  optimizer = SGD(lr = 0.1)
+  steps     = 2
+  batch     = 2
+}}
+"""
+
+
+def test_a_vocabulary_that_only_the_data_knows_is_held_against_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("abcdefghi" * 40)
+    spec = tmp_path / "m.dlspec"
+    spec.write_text(VOCABULARY.format(rows=5))
+    says = "the input tokens picks from a table of 5 rows, and the tokenizer has 9 tokens"
+    assert main(["check", str(spec), "--data"]) == 1
+    assert says in capsys.readouterr().out
+    assert main(["train", str(spec), "--run", str(tmp_path / "run"), "--device", "cpu"]) == 1
+    assert says in capsys.readouterr().err
+    spec.write_text(VOCABULARY.format(rows=9))
+    assert main(["check", str(spec), "--data"]) == 0

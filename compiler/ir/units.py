@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from .graph import Borrowed, Copies, Experts, Graph, Module, Momentum, Unit, UnitModule
+from ..layers.base import Layer
+from .graph import Apply, Borrowed, Copies, Experts, Graph, Module, Momentum, Unit, UnitModule, all_nodes
 
 
 def inside(module: Module | None) -> tuple[Unit, ...]:
@@ -28,6 +29,14 @@ def units_in(unit: Unit) -> Iterator[Unit]:
             case Copies(units=units) | Experts(units=units):
                 for inner in dict.fromkeys(units):
                     yield from units_in(inner)
+
+
+def layers_in(unit: Unit) -> Iterator[Layer]:
+    """The layers and functions that run in a unit and those inside it."""
+    for inner in units_in(unit):
+        for node in all_nodes(inner.nodes):
+            if isinstance(node.op, Apply):
+                yield node.op.layer
 
 
 def with_units(graph: Graph, change: Callable[[Unit], Unit]) -> Graph:

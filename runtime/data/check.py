@@ -25,10 +25,12 @@ class Message:
 
 def check_data(settings: Settings, data: Data) -> list[Message]:
     """What does not fit between the settings of an artefact and its data; errors stop a run, warnings do not."""
+    classes = _classes(settings, data)
     return [
         *_inputs(settings, data),
         *_arguments(settings, data),
-        *_classes(settings, data),
+        *classes,
+        *(() if any(one.severity == "error" for one in classes) else _tables(settings, data)),
         *_alike(settings, data),
         *_targets(settings, data),
         *(Message("error", text, help) for text, help in unfit_numbers(settings, data)),
@@ -64,6 +66,20 @@ def _rows(port: Port, name: str, data: Data) -> list[Message]:
             held = f"the field {name} holds {least if least < 0 else most:,}"
             return [Message("error", f"{facts}, and {held}", help)]
     return []
+
+
+def _tables(settings: Settings, data: Data) -> list[Message]:
+    """Tables of the model that have no row for some token of the data. A head too narrow for them is told first."""
+    found: list[Message] = []
+    for port in settings.inputs if settings.data["source"] in ("pairs", "text", "tokens") else ():
+        field = data.fields.get(settings.bind.get(port.name, ""))
+        if field is None or port.rows is None or field.classes is None or field.classes <= port.rows:
+            continue
+        tokens = f"the largest token of the data is {field.classes - 1:,}"
+        held = tokens if data.tokenizer is None else f"the tokenizer has {field.classes:,} tokens"
+        text = f"the input {port.name} picks from a table of {port.rows:,} rows, and {held}"
+        found.append(Message("error", text, f"write `Embedding({field.classes}, ...)`, or more rows"))
+    return found
 
 
 def _of_words(names: Sequence[str]) -> str:
