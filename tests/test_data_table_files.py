@@ -78,6 +78,23 @@ def test_numbers_from_0_are_classes_without_names(tmp_path: Path) -> None:
     assert {row["features"]: row["target"] for row in rows(data.train)} == {1.5: 1, 2.5: 0, 3.5: 1}
 
 
+def test_classes_written_with_a_point_are_numbers(tmp_path: Path) -> None:
+    """As a column is written that had gaps once: 10.0 is the class 10, and not what comes behind 1.0."""
+    lines = "".join(f"{number},{number}{'.0' if number % 3 else ''}\n" for number in range(12))
+    data = table(tmp_path, f"x,y\n{lines}", features="x", target="y", classes=12, split=[1, 0])
+    assert data.fields["target"].names is None
+    assert {row["features"]: row["target"] for row in rows(data.train)} == {n: n for n in range(12)}
+    with pytest.raises(DataError, match="2 classes are numbered 0 to 1"):
+        table(tmp_path, "x,y\n1,1.0\n2,2.0\n", features="x", target="y", classes=2)
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(DataError, match="a directory, not a file") as fault:
+        open_data({"source": "table", "options": {"file": "a.csv"}}, base=tmp_path, seed=0)
+    assert fault.value.help == "write the name of a file in it"
+
+
 def test_every_column_is_a_field_where_none_is_named(tmp_path: Path) -> None:
     data = table(tmp_path, HOUSES)
     assert {name: (field.dtype, field.dims, field.classes) for name, field in data.fields.items()} == {

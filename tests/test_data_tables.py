@@ -160,7 +160,7 @@ def test_arrays_of_two_files(tmp_path: Path) -> None:
         ({"x": np.float32(1)}, "a single number", ""),
         ({"x": np.zeros((0, 3))}, "hold no example", ""),
         ({}, "holds no array", ""),
-        ({"x": np.zeros(1)}, "none is left for training", "split"),
+        ({"x": np.zeros(1)}, "has 1 example: none is left for training", "`split = [1, 0]` keeps none back"),
     ],
 )
 def test_what_arrays_refuse(tmp_path: Path, stored: dict[str, Any], message: str, help: str) -> None:
@@ -168,6 +168,15 @@ def test_what_arrays_refuse(tmp_path: Path, stored: dict[str, Any], message: str
     with pytest.raises(DataError, match=message) as fault:
         arrays(tmp_path)
     assert help in fault.value.help
+
+
+def test_what_is_said_to_write_where_a_split_leaves_nothing(tmp_path: Path) -> None:
+    for count, split, mended in ((1, [0.99, 0.01], [1, 0]), (2, [0.1, 0.9], [0.9, 0.1])):
+        np.savez(tmp_path / "a.npz", x=np.zeros(count))
+        with pytest.raises(DataError, match=f"has {count} example") as fault:
+            arrays(tmp_path, split=split)
+        assert f"`split = {mended}`" in fault.value.help
+        assert len(arrays(tmp_path, split=mended).train) == 1
 
 
 HEADERS = {

@@ -154,7 +154,7 @@ def _wide_enough(said: Value, true: Value, names: Names, report: Report) -> bool
         message,
         said.span,
         f"{said.type} here",
-        help=f"{whole(have) - whole(classes):,} entries of it will never be asked for"
+        help=f"{_entries(whole(have) - whole(classes))} of it will never be asked for"
         if rounded
         else f"write `{have.name} = {written(classes)}`"
         if isinstance(have, Reference) and have.kind == "constant"
@@ -163,3 +163,7 @@ def _wide_enough(said: Value, true: Value, names: Names, report: Report) -> bool
         severity="warning" if rounded else "error",
     )
     return rounded
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count:,} entries"

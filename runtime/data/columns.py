@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from numbers import Real
 
@@ -14,6 +15,7 @@ from .cells import Cell, Cells, listed
 from .faults import DataError
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
+_WITH_POINT = re.compile(r"([+-]?[0-9]+)\.0*")
 _FILL = "fill it in, or take the row out"
 
 
@@ -58,7 +60,7 @@ def class_numbers(cells: Cells, name: str, classes: int) -> NDArray[np.int64] | 
     of range, or missing."""
     column = _all_there(cells, name)
     try:
-        found = [_whole(cell) for cell in column]
+        found = [_class(cell) for cell in column]
     except (TypeError, ValueError):
         return None
     for row, number in enumerate(found):
@@ -136,6 +138,12 @@ def _whole(cell: Cell) -> int:
     if not _is_number(cell) or cell % 1 != 0:  # of infinity that is no number
         raise ValueError
     return int(cell)
+
+
+def _class(cell: Cell) -> int:
+    """The number of a class; a column that had gaps once is often written as `1.0`."""
+    written = _WITH_POINT.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    return _whole(cell if written is None else written[1])
 
 
 def _is_missing(cell: Cell) -> bool:

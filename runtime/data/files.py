@@ -35,7 +35,7 @@ def find_file(name: str, base: Path) -> FoundFile:
     """The one file `name`. Raises DataError with the nearest name that exists."""
     path = base / name
     if path.is_dir():
-        raise DataError(f"{name} is a directory, not a file", f"for all files in it write {glob_of(name)!r}")
+        raise DataError(f"{name} is a directory, not a file", "write the name of a file in it")
     if not path.exists():
         raise DataError(f"there is no file {name}", missing_help(name, base))
     return FoundFile(name, path)
@@ -108,6 +108,9 @@ def missing_help(name: str, base: Path) -> str:
 def _matches(pattern: str, base: Path) -> list[FoundFile]:
     # A file may really be called "a[1].txt".
     if not glob.has_magic(pattern) or (base / pattern).exists():
+        if (base / pattern).is_dir():
+            help = f"for all files in it write {glob_of(pattern)!r}"
+            raise DataError(f"{pattern} is a directory, not a file", help)
         return [find_file(pattern, base)]
     names = sorted(glob.glob(pattern, root_dir=base, recursive=True))
     files = [FoundFile(name.replace(os.sep, "/"), base / name) for name in names if (base / name).is_file()]

@@ -20,6 +20,7 @@ from .draws import parts_of, permutation
 from .faults import DataError
 from .files import Fingerprint, FoundFile, find_file, read_chunks, unreadable
 from .options import Options
+from .rows import none_for_training
 
 BYTES = 0x08
 KINDS = {0x09: "signed bytes", 0x0B: "16-bit numbers", 0x0C: "32-bit numbers", 0x0D: "floats", 0x0E: "doubles"}
@@ -68,7 +69,7 @@ def open_idx(settings: Options, base: Path) -> Data:
         order = permutation(0, len(pictures))
         train_end, validation_end = parts_of(len(order), options.split(settings))
         if not train_end:
-            raise DataError(f"{names[0]} has {len(order)} pictures: none is left for training", "write a larger split")
+            raise none_for_training(names[0], len(order), "picture")
         train = IdxRows(pictures, labels, order[:train_end])
         kept = order[train_end:validation_end]
         validation = IdxRows(pictures, labels, kept) if len(kept) else None

@@ -24,6 +24,7 @@ from .draws import parts_of, permutation
 from .faults import DataError
 from .files import Fingerprint, FoundFile, read_file
 from .options import Options
+from .rows import none_for_training
 
 KEPT_BYTES = 1 << 30
 """So much of a set of pictures stays decoded in memory."""
@@ -113,7 +114,7 @@ def open_images(settings: Options, base: Path) -> Data:
         order = permutation(0, count)
         train_end, validation_end = parts_of(count, options.split(settings))
         if not train_end:
-            raise DataError(f"{folder.name} has {count} pictures: none is left for training", "write a larger split")
+            raise none_for_training(folder.name, count, "picture")
         train = FolderRows(decoder, folder.labels, order[:train_end])
         kept = order[train_end:validation_end]
         validation = FolderRows(decoder, folder.labels, kept) if len(kept) else None

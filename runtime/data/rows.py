@@ -49,6 +49,15 @@ def kept_back(count: int, shares: tuple[float, float], what: str) -> tuple[NDArr
     """
     train_end, validation_end = parts_of(count, shares)
     if not train_end:
-        raise DataError(f"{what} has {count:,} examples: none is left for training", "write a larger split")
+        raise none_for_training(what, count, "example")
     order = permutation(0, count)
     return order[:train_end], order[train_end:validation_end]
+
+
+def none_for_training(what: str, count: int, thing: str) -> DataError:
+    """`what` has so few things, pictures or examples, that the split leaves none of them to learn from."""
+    counted = f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+    # Of two things the larger part of [0.9, 0.1] has one.
+    larger = "write a larger part for training: `split = [0.9, 0.1]`"
+    help = larger if count > 1 else f"add {thing}s: two parts take two or more; `split = [1, 0]` keeps none back"
+    return DataError(f"{what} has {counted}: none is left for training", help)

@@ -63,7 +63,8 @@ class Normalize(Augmentation):
         for channels, _, _ in pictures(self.word, fields).values():
             if channels.value not in (None, entries):
                 what = "`imagenet` is" if self.mean == IMAGENET else "these are"
-                message = f"{what} for {entries} channels, and the pictures have {channels.value}"
+                mine = "1 channel" if entries == 1 else f"{entries} channels"
+                message = f"{what} for {mine}, and the pictures have {channels.value}"
                 each = f"[{', '.join(['0.5'] * int(channels.value or 1))}]"
                 help = f"write `normalize({each}, {each})`, with numbers of your data"
                 raise Unfit("unfit-augmentation", message, f"{entries} here", help, "mean")

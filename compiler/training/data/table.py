@@ -20,10 +20,11 @@ class Table(DataSource):
 
     Fields: `features`, the columns of the list side by side, [2] here; one column in quotes is what its cells hold, a
     number or a list of them; and `target`, the column that is asked for. Where neither is given, every column is a
-    field of its name. `classes = n` says that the target is one of n classes: then it is a number from 0, or a word,
-    numbered in alphabetical order. A row without a value is an error, as is a class without a row to learn it from.
-    The validation part is a file of its own (`validation = "test.csv"`), or rows kept back by `split`, [0.9, 0.1]
-    where it is left out. The first line of a .csv names its columns; .parquet needs `pip install "dlspec[tables]"`.
+    field of its name. `classes = n` says that the target is one of n classes: then it is a number from 0 (`1.0` is
+    the class 1), or, where any of them is not, a word, numbered in alphabetical order. A row without a value is an
+    error, as is a class without a row to learn it from. The validation part is a file of its own
+    (`validation = "test.csv"`), or rows kept back by `split`, [0.9, 0.1] where it is left out. The first line of a .csv
+    names its columns; .parquet needs `pip install "dlspec[tables]"`.
     """
 
     word: ClassVar[str] = "table"
