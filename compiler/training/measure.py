@@ -254,6 +254,17 @@ def check_alike(word: str, said: Value, true: Value, *, of_classes: str = "") ->
     raise Misfit("shape-mismatch", message, true, f"{true.type} here", help)
 
 
+def is_class_of(said: Value, true: Value) -> bool:
+    """Whether what is true is known to be one of several classes, and not one of two, or one for each entry that is
+    said along the axis of classes."""
+    classes = None if true.field is None else true.field.classes
+    if classes is None or classes.value is None or not isinstance(said.type, Tensor):
+        return False
+    fewer = isinstance(true.type, Tensor) and true.type.rank < said.type.rank
+    have = width(said)
+    return fewer and (classes.value > 2 or (have is not None and equal(have, classes)))
+
+
 def _is_column(said: Tensor, true: Tensor) -> bool:
     """[B, 1] against [B]: one number for each row, on an axis of its own."""
     return said.rank == true.rank + 1 and said.dims[-1].value == 1 and all(map(equal, said.dims, true.dims))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, target_like
+from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, is_class_of, target_like
 from ..values import Reduce
 
 _UNBOUNDED = "Linear Conv1d Conv2d Conv3d LayerNorm RMSNorm BatchNorm relu gelu silu tanh log_softmax".split()
@@ -33,7 +33,7 @@ class BinaryCrossEntropy(Loss):
     reduce: Reduce = "mean"
 
     def check(self, values: Sequence[Value]) -> None:
-        check_alike(self.word, *values)
+        check_alike(self.word, *values, of_classes="cross_entropy" if is_class_of(*values) else "")
 
     def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from ...layers.options import PositiveOrNone
-from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, target_like
+from ..measure import Loss, Operand, Statements, Value, averaged, check_alike, is_class_of, target_like
 from ..spelling import real_text
 from ..values import Reduce
 
@@ -34,7 +34,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     reduce: Reduce = "mean"
 
     def check(self, values: Sequence[Value]) -> None:
-        check_alike(self.word, *values)
+        check_alike(self.word, *values, of_classes="cross_entropy" if is_class_of(*values) else "")
 
     def code(self, operands: Sequence[Operand], before: Statements) -> str:
         said, true = operands

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from ...semantics.number import Number, equal
 from ...semantics.tensor import Tensor
-from ..measure import Misfit, Operand, Value, check_alike, class_axis, target_like
+from ..measure import Misfit, Operand, Value, check_alike, class_axis, is_class_of, target_like
 from ..spelling import real_text
 
 
 def check_one_score(word: str, said: Value, true: Value, above: Number | None) -> bool:
     """Whether a score is said for each entry. Raises Misfit where that, and the lack of `above`, do not go together."""
     if above is not None:
+        if is_class_of(said, true):
+            message = f"`above` is of one score, and `{true.shown}` is a class for each row of `{said.shown}`"
+            help = f"for classes write `{word}({said.shown}, {true.shown})`"
+            raise Misfit("shape-mismatch", message, true, f"{true.type} here", help)
         check_alike(word, said, true)
         return True
     if not isinstance(said.type, Tensor) or said.type.dtype != "float":
