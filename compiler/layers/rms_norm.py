@@ -36,7 +36,10 @@ class RMSNorm(nn.Module):
 
 
 class RMSNorm(Layer):
-    """`RMSNorm` (Zhang and Sennrich 2019): [..., D] -> [..., D], `x / sqrt(mean(x^2) + eps) * (weight + offset)`."""
+    """`RMSNorm` (Zhang and Sennrich 2019): [..., D] -> [..., D], `x / sqrt(mean(x^2) + eps) * (weight + offset)`.
+
+    `eps` is 1e-6 where it is left out, as in most published models; PyTorch's is the machine epsilon of the dtype.
+    """
 
     word: ClassVar[str] = "RMSNorm"
     example: ClassVar[str] = "RMSNorm(eps = 1e-5)"

@@ -43,9 +43,11 @@ class InfoNce(Loss):
     example among others, by the cosine of their vectors over `temperature` (van den Oord et al. 2018; He et al. 2020
     for the queue).
 
-    `query` and `key` are [B, D]. The others are the keys of the `queue` examples before, to which no gradient goes: at
-    the start of a training there are none, and each batch brings its own. With `queue = 0` they are those of the batch.
-    What queries are held against hangs on the batch, which `accumulate` may not take apart.
+    `query` and `key` are [B, D]. With `queue = 0` the others are the keys of the batch. With a queue they are those of
+    the batches before, the last `queue` of them, to which no gradient goes, and none of the batch itself. A training
+    begins with an empty queue (He et al. begin with random vectors): the loss of its first batch is 0 and teaches
+    nothing, that of the second has as many others as a batch has examples. What queries are held against hangs on the
+    batch, which `accumulate` may not take apart.
     """
 
     word: ClassVar[str] = "info_nce"
