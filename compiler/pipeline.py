@@ -248,6 +248,10 @@ def _hold_against_data(plan: TrainPlan, graph: Graph, report: Report) -> None:
             from .training.small_tables import check_tables
 
             check_tables(plan, graph, report)
+    if plan.data.source.options.following and any(layer.sees_ahead for layer in layers):
+        from .training.seen_targets import check_unseen
+
+        check_unseen(plan, graph, report)
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass]) -> Graph:

@@ -73,6 +73,10 @@ class Attention(Layer):
         return self.width_of_head(x)
 
     @property
+    def sees_ahead(self) -> bool:
+        return not self.causal
+
+    @property
     def sequences(self) -> tuple[Side, ...]:
         """The side inputs that keys and values are made of."""
         return ()

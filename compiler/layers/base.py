@@ -216,6 +216,11 @@ class Layer(OptionSet):
         """Whether it does nothing with these options (dropout of 0)."""
         return False
 
+    @property
+    def sees_ahead(self) -> bool:
+        """Whether an entry of a sequence may see those behind it."""
+        return False
+
     def flops(self, x: Tensor) -> Number | None:
         """Floating-point operations of a forward pass over `x`, two a multiply-add; None where they do not count."""
         return None

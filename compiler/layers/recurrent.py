@@ -81,6 +81,10 @@ class Recurrent(Layer):
             )
         return x.with_last(self.width()), x.without([1]).with_last(self.width()), state
 
+    @property
+    def sees_ahead(self) -> bool:
+        return self.bidirectional
+
     def depth(self) -> int:
         return int(self.layers.value)
 

@@ -34,6 +34,9 @@ class DataSource(Options):
     vocabulary: ClassVar[bool] = False
     """Whether its classes are tokens: then a head may be wider than them, for speed, but not narrower."""
 
+    following: ClassVar[Mapping[str, str]] = {}
+    """Fields that hold the next entries of another: each is that field, one place further on."""
+
     beside: ClassVar[frozenset[str]] = frozenset({"split", "validation", "examples"})
     """Options that say nothing about the fields of an example."""
     naming: ClassVar[frozenset[str]] = frozenset()

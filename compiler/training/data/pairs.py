@@ -32,6 +32,7 @@ class Pairs(DataSource):
     word: ClassVar[str] = "pairs"
     example: ClassVar[str] = 'pairs("train.de", "train.en", tokenizer = bpe(8_000), window = 64)'
     vocabulary: ClassVar[bool] = True
+    following: ClassVar[Mapping[str, str]] = {"targets": "target"}
 
     source: Files
     target: Files

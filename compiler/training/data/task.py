@@ -26,6 +26,7 @@ class Task(DataSource):
 
     word: ClassVar[str] = "task"
     example: ClassVar[str] = "task(reverse, length = 16, vocab = 12)"
+    following: ClassVar[Mapping[str, str]] = {"targets": "tokens"}
 
     kind: Annotated[Word, word_option("task", "copy reverse sort addition")]
     length: Whole

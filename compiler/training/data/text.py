@@ -27,6 +27,7 @@ class Text(DataSource):
     word: ClassVar[str] = "text"
     example: ClassVar[str] = 'text("corpus/*.txt", tokenizer = characters, window = 64)'
     vocabulary: ClassVar[bool] = True
+    following: ClassVar[Mapping[str, str]] = {"targets": "tokens"}
 
     files: Files
     tokenizer: Annotated[Tokenizer, Kind(lambda value: value), ReadBy(read_tokenizer, TOKENIZERS.words)] = Tokenizer(

@@ -24,6 +24,7 @@ class Tokens(DataSource):
     word: ClassVar[str] = "tokens"
     example: ClassVar[str] = 'tokens("train.bin", window = 64, validation = "val.bin")'
     vocabulary: ClassVar[bool] = True
+    following: ClassVar[Mapping[str, str]] = {"targets": "tokens"}
 
     file: File
     window: Whole
