@@ -80,6 +80,7 @@ def save_checkpoint(folder: Path, step: int, contents: Contents, keep: int, *, s
     path = folder / _name(step)
     fresh = path.with_name(path.name + UNFINISHED)
     with failed_writes_are_told(f"the checkpoint of step {step}"):
+        folder.mkdir(exist_ok=True)  # what copies a run may leave an empty folder out
         _require_space(folder, contents)
         try:
             fresh.mkdir()

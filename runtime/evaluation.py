@@ -14,6 +14,7 @@ from .display import Display, Quiet
 from .errors import Refused
 from .isolation import borrow
 from .learner import Learner, restore_model
+from .lost import require_no_lost_checkpoints
 from .preparation import OpenData, open_fitting_data, wanted
 from .program import Program
 from .rundir import Run, find_data_base, verify_run
@@ -71,6 +72,7 @@ def load_model(
 
 
 def _read(run: Run, checkpoint: int | None) -> Contents:
+    require_no_lost_checkpoints(run)
     found = choose_checkpoint(run.checkpoints, checkpoint)
     if found is None:
         raise Refused(f"{run.path} has no checkpoint yet", f"Train first: `dlspec resume {run.path}`.")

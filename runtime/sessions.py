@@ -16,6 +16,7 @@ from .errors import Refused
 from .feed import Feed
 from .isolation import borrow
 from .loop import Position, Sampler, Training, train_loop, unit
+from .lost import require_no_lost_checkpoints
 from .manifest import Machine, Manifest, new_session, this_machine, with_session, write_manifest
 from .preparation import OpenData, Prepared, device_of, open_fitting_data, open_starting_weights, prepare, wanted
 from .program import Program
@@ -143,6 +144,7 @@ def resume(
         verify_run(run, trust_code=trust_code)
         stack.enter_context(locked(run))
         old = verify_run(run, trust_code=trust_code)
+        require_no_lost_checkpoints(old)
         if old.manifest.finished and checkpoint is None and program.hash == old.manifest.program:
             return _finished_before(old, program.options, show)
         _require_sampler(program, sampler)

@@ -386,6 +386,45 @@ def test_evaluate_and_load_the_trained_model(tmp_path: Path) -> None:
 
 def test_evaluating_before_a_checkpoint_is_refused(tmp_path: Path) -> None:
     start(gpt(), tmp_path / "run", until=1)
-    shutil.rmtree(newest(tmp_path / "run"))
+    for path in (tmp_path / "run/checkpoints").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(Refused, match="has no checkpoint yet"):
         evaluate(gpt(), tmp_path / "run", open_data=open_windows)
+
+
+@pytest.mark.parametrize("kept", ["nothing", "the folder", "latest"])
+@pytest.mark.parametrize("until", [None, 3])
+def test_a_run_whose_checkpoints_are_gone_is_left_as_it_is(tmp_path: Path, until: int | None, kept: str) -> None:
+    run = tmp_path / "run"
+    command = "dlspec train 'a b.dlspec' --run run --set train.seed=1"
+    start(gpt(), run, until=until, command=command)
+    if until is not None:
+        go_on(gpt(), run, until=5)
+    for path in (run / "checkpoints").iterdir():
+        if path.is_dir() or kept == "the folder":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if kept == "nothing":
+        shutil.rmtree(run / "checkpoints")
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    for call in (
+        lambda: go_on(gpt(), run),
+        lambda: go_on(gpt({"steps": 20}), run),
+        lambda: go_on(gpt(), run, checkpoint=1),
+        lambda: evaluate(gpt(), run, open_data=open_windows),
+        lambda: load_model(gpt(), run),
+    ):
+        with pytest.raises(
+            Refused, match=rf"was trained to step {12 if until is None else '[35]'}, .* are gone"
+        ) as told:
+            call()
+        assert told.value.exit_code == 1
+        assert f"`dlspec train 'a b.dlspec' --set train.seed=1 --run {run}-1`" in told.value.help
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
+def test_a_missing_folder_of_checkpoints_is_made(tmp_path: Path) -> None:
+    """As an empty one is left out by what copies a run."""
+    start(gpt(), tmp_path / "run", until=0)
+    (tmp_path / "run/checkpoints").rmdir()
+    assert go_on(gpt(), tmp_path / "run").finished == "steps"
+    assert newest(tmp_path / "run").name == "step-000012"
