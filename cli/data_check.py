@@ -44,8 +44,14 @@ def _check(analysis: Analysis, recipe: str, base: Path) -> Iterator[Diagnostic]:
     for message in messages:
         label = "does not fit" if message.severity == "error" else ""
         yield Diagnostic("unfit-data", message.text, place, label, help=message.help, severity=message.severity)
+        if message.told_as in told:
+            continue
 
 
 def _data_line(train: tree.Train) -> Span:
     lines = (line for line in train.body.lines if isinstance(line, tree.Binding) and line.name.text == "data")
     return next((line.value.span for line in lines), train.span)
+
+
+def _lies_in(span: Span, whole: Span) -> bool:
+    return span.source is whole.source and whole.start <= span.start and span.end <= whole.end

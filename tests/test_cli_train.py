@@ -138,6 +138,30 @@ def test_mistakes_of_users_are_told(
     assert left <= ({"runs"} if code == 3 else set())
 
 
+def test_what_a_check_says_is_not_said_again_of_the_data(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "p.txt").write_text("a line of text\n" * 40, encoding="utf-8")
+    spec = """dlspec 1
+model T: (source: int[B, S], target: int[B, T]) -> (logits: [B, T, 257]) {
+  told = source -> Embedding(256, 16)
+  target -> Embedding(256, 16)
+  residual { CrossAttention(2, memory = told) }
+  Linear(257)
+}
+train T {
+  data = pairs("p.txt", "p.txt", window = 16, tokenizer = bytes)
+  loss = cross_entropy(logits, data.targets)
+  optimizer = AdamW(lr = 1e-3)
+  steps = 10
+  batch = 8
+}
+"""
+    (place / "p.dlspec").write_text(spec, encoding="utf-8")
+    assert main(["check", "p.dlspec", "--data", "--json"]) == 0
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [found["code"] for found in line["diagnostics"]] == ["head-width"]
+    assert line["diagnostics"][0]["help"].startswith("1 entry of it")
+
+
 def test_the_data_can_be_checked_without_training(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "story.dlspec", "--data"]) == 0
     assert main(["check", "story.dlspec", "--data", "--set", "vocab=8", "--json"]) == 1

@@ -440,6 +440,29 @@ def test_classes_of_a_table_that_are_numbers(repo: Path) -> None:
     assert found.help == "write `classes = 10`"
 
 
+@pytest.mark.parametrize("kind", ["float32", "int64", "bool"])
+@pytest.mark.parametrize("case", ["one 1", "several", "a column"])
+def test_labels_with_an_axis_too_many(repo: Path, tmp_path: Path, kind: str, case: str) -> None:
+    """What is said to store in place of them fits."""
+    numbers = np.arange(40) % 10
+    label = {"one 1": np.eye(10)[numbers], "several": np.eye(10)[numbers] + np.eye(10)[0], "a column": numbers[:, None]}
+    stored = label[case].clip(0, 1 if case != "a column" else 9).astype(kind)
+    np.savez(tmp_path / "a.npz", image=np.zeros((40, 1, 8, 8), np.float32), label=stored)
+    known = settings(repo, "digits", data={"source": "arrays", "options": {"file": "a.npz"}})
+    found = check_data(known, arrays(tmp_path))
+    assert {message.severity for message in found} == {"error"}
+    help = found[0].help
+    if case == "several":
+        assert "`binary_cross_entropy_with_logits`" in help
+        return
+    said = help.removeprefix("store label")
+    cast = ".astype(numpy.int64)" if kind != "int64" else ""
+    assert said == (".argmax(1)" if case == "one 1" else f"[:, 0]{cast}")
+    better = stored.argmax(1) if case == "one 1" else numbers
+    np.savez(tmp_path / "a.npz", image=np.zeros((40, 1, 8, 8), np.float32), label=better)
+    assert check_data(known, arrays(tmp_path)) == []
+
+
 def test_every_misfit_is_told_at_once(repo: Path) -> None:
     found = texts(check_data(settings(repo, "digits"), data_of(image=Field("int", (2, 9)), label=Field("int", (), 3))))
     assert len(found) == 2

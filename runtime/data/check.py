@@ -21,6 +21,8 @@ class Message:
     severity: Literal["error", "warning"]
     text: str
     help: str = ""
+    told_as: str = ""
+    """The code of what a check says of the same without the data."""
 
 
 def check_data(settings: Settings, data: Data) -> list[Message]:
@@ -195,21 +197,41 @@ def _unfit_classes(user: str, output: str, name: str, settings: Settings, data: 
     field = data.fields[name]
     dims = next(port.dims for port in settings.outputs if port.name == output)
     axis = 1 if len(dims) in (4, 5) else len(dims) - 1
+    sizes = _sizes(settings, data)
+    wanted = [_evaluated(dim, sizes) for place, dim in enumerate(dims) if place not in (0, axis)]
+    flat = f"[{':, ' * len(field.dims)}0]" if field.dims[-1:] == (1,) and len(field.dims) == len(wanted) + 1 else ""
+    several = "for several yes-or-no answers to one example there is `binary_cross_entropy_with_logits`"
+    one_hot = _one_hot(field, name, wanted, _evaluated(dims[axis], sizes), data)
     if field.dtype != "int":
-        text = f"classes are ints, and the field {name} is {field.dtype}"
-        is_number = _is_number(name, settings)
-        return Message(
-            "error", text, f"write `classes = {dims[axis]}`" if is_number else f"store {name}.astype(numpy.int64)"
-        )
-    wanted = [_evaluated(dim, _sizes(settings, data)) for place, dim in enumerate(dims) if place not in (0, axis)]
+        longer = len(field.dims) > len(wanted)
+        text = f"classes are ints, and the field {name} is {field.dtype}{_dims(field.dims) if longer else ''}"
+        if _is_number(name, settings):
+            return Message("error", text, f"write `classes = {dims[axis]}`")
+        if longer and not flat:
+            return Message("error", text, one_hot or several)
+        return Message("error", text, f"store {name}{flat}.astype(numpy.int64)")
     if len(wanted) == len(field.dims) and all(w in (None, n) for w, n in zip(wanted, field.dims, strict=True)):
         return None
     shown = _dims(["..." if n is None else n for n in wanted])
     text = f"the field {name} is int{_dims(field.dims)}, and {user} takes int{shown}: a class for each row of {output}"
-    help = "for several yes-or-no answers to one example there is `binary_cross_entropy_with_logits`"
-    if field.dims[-1:] == (1,) and len(field.dims) == len(wanted) + 1:
-        help = f"store {name}[{':, ' * len(field.dims)}0]"
-    return Message("error", text, help)
+    return Message("error", text, f"store {name}{flat}" if flat else one_hot or several)
+
+
+def _one_hot(field: Field, name: str, wanted: Sequence[int | None], width: int | None, data: Data) -> str:
+    """What to store in place of rows of 0 that have one 1 at their class; nothing where they are no such rows."""
+    dims = list(field.dims)
+    places = [place for place in range(len(dims)) if dims[place] == width and width != 1]
+    for place in reversed(places):
+        others = dims[:place] + dims[place + 1 :]
+        if len(others) != len(wanted) or any(w not in (None, n) for w, n in zip(wanted, others, strict=True)):
+            continue
+        for split in (data.train, data.validation):
+            column = split.column(name) if isinstance(split, Rows) else None
+            # Of rows with several 1, or with none, the largest entry is no answer.
+            if column is not None and not bool(((column != 0).sum(place + 1) == 1).all()):
+                return ""
+        return f"store {name}.argmax({place + 1})"
+    return ""
 
 
 def _is_number(name: str, settings: Settings) -> bool:
@@ -308,7 +330,9 @@ def _vocabulary(facts: str, width: int, count: int, data: Data) -> list[Message]
     if width < count:
         return [Message("error", text, f"set the vocabulary of the model to {count:,}")]
     if width > count:
-        return [Message("warning", text, f"{width - count:,} entries of the output will never be asked for")]
+        more = width - count
+        entries = "1 entry" if more == 1 else f"{more:,} entries"
+        return [Message("warning", text, f"{entries} of the output will never be asked for", "head-width")]
     return []
 
 
