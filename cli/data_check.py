@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..grammar import tree
 from ..grammar.diagnostics import Diagnostic
 from ..grammar.source import Span
-from ..runtime.errors import RuntimeFault
+from ..runtime.errors import Refused, RuntimeFault
 
 if TYPE_CHECKING:
     from ..compiler.pipeline import Analysis
@@ -23,6 +23,7 @@ def check_recipes(analysis: Analysis, base: Path) -> list[Diagnostic]:
 def _check(analysis: Analysis, recipe: str, base: Path) -> Iterator[Diagnostic]:
     from ..compiler.pipeline import emit
     from ..runtime.data import check_data, open_data
+    from ..runtime.schedule_fit import check_schedule
     from ..runtime.settings import read_settings
 
     assert analysis.spec is not None
@@ -31,7 +32,7 @@ def _check(analysis: Analysis, recipe: str, base: Path) -> Iterator[Diagnostic]:
         return
     settings = emit(analysis, recipe).settings
     assert settings is not None
-    place = _data_line(train)
+    place = _line("data", train)
     try:
         options = read_settings(settings)
         data = open_data(dict(options.data), base=base, seed=options.seed)
@@ -41,15 +42,24 @@ def _check(analysis: Analysis, recipe: str, base: Path) -> Iterator[Diagnostic]:
         return
     for note in data.notes:
         yield Diagnostic("unfit-data", note, place, severity="note")
+    told = {found.code for found in analysis.diagnostics if _lies_in(found.span, train.span)}
     for message in messages:
-        label = "does not fit" if message.severity == "error" else ""
-        yield Diagnostic("unfit-data", message.text, place, label, help=message.help, severity=message.severity)
         if message.told_as in told:
             continue
+        label = "does not fit" if message.severity == "error" else ""
+        yield Diagnostic("unfit-data", message.text, place, label, help=message.help, severity=message.severity)
+    try:
+        check_schedule(options, len(data.train))
+    except Refused as fault:
+        labels = ((place, f"{len(data.train):,} examples are trained on"),)
+        schedule = _line("schedule", train)
+        yield Diagnostic(
+            "schedule-too-long", fault.message, schedule, "does not fit in", labels=labels, help=fault.help
+        )
 
 
-def _data_line(train: tree.Train) -> Span:
-    lines = (line for line in train.body.lines if isinstance(line, tree.Binding) and line.name.text == "data")
+def _line(key: str, train: tree.Train) -> Span:
+    lines = (line for line in train.body.lines if isinstance(line, tree.Binding) and line.name.text == key)
     return next((line.value.span for line in lines), train.span)
 
 

@@ -17,6 +17,7 @@ from .isolation import Turn, Wanted
 from .learner import Learner
 from .order import Order
 from .program import Program
+from .schedule_fit import check_schedule
 
 if TYPE_CHECKING:
     from .data import Data
@@ -76,6 +77,7 @@ def open_fitting_data(program: Program, base: Path, open_data: OpenData | None, 
     errors = [message for message in messages if message.severity == "error"]
     if errors:
         raise Refused("\n".join(one.text for one in errors), "\n".join(one.help for one in errors if one.help))
+    check_schedule(options, len(data.train))
     for note in data.notes:
         display.note(note)
     for message in messages:

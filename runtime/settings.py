@@ -168,6 +168,15 @@ class Plateau:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A stage of the schedule: how long it takes, None for the rest of the run, and the places of the run it names."""
+
+    word: str
+    takes: Length | None
+    points: tuple[Length, ...]
+
+
+@dataclass(frozen=True)
 class Sample:
     """Text generated from `prompt` once in `every`."""
 
@@ -211,6 +220,8 @@ class Settings:
     targets: tuple[Target, ...] = ()
     start: Mapping[str, Any] | None = None
     """Which weights the run begins with, where they are not drawn: `weights.open_start` reads it."""
+    stages: tuple[Stage, ...] = ()
+    """The stages of the schedule, where only the data says whether they fit into the run."""
 
     @property
     def loss(self) -> Measure:
@@ -277,6 +288,7 @@ def read_settings(data: Mapping[str, Any]) -> Settings:
         copies=dict(model.get("copies", {})),
         targets=tuple(Target(**target) for target in data.get("targets", ())),
         start=data.get("start"),
+        stages=tuple(map(_stage, data.get("stages", ()))),
     )
 
 
@@ -335,6 +347,11 @@ def _metrics(measure: Mapping[str, Any], loss: Measure) -> Measure:
 
 def _length(length: Mapping[str, Any] | None) -> Length | None:
     return Length(**length) if length else None
+
+
+def _stage(stage: Mapping[str, Any]) -> Stage:
+    points = tuple(Length(**point) for point in stage["points"])
+    return Stage(stage["word"], Length(**stage["takes"]) if stage["takes"] else None, points)
 
 
 def _plateau(plateau: Mapping[str, Any] | None) -> Plateau | None:

@@ -69,6 +69,7 @@ def settings(
         | _targets(plan, losses)
         | _start(plan)
         | _plateau(plan)
+        | _stages(plan)
     )
 
 
@@ -110,6 +111,20 @@ def _plateau(plan: TrainPlan) -> dict[str, Any]:
             after = [_length(one.takes) for one in plan.schedule.stages[:number]]
             return {"plateau": {"patience": whole(stage.patience), "on": stage.on, "after": after}}
     return {}
+
+
+def _stages(plan: TrainPlan) -> dict[str, Any]:
+    """The stages of a schedule in steps, of a run in passes: only the data says whether they fit in."""
+    stages = plan.schedule.stages
+    lengths = [length for stage in stages for length in (stage.takes, *stage.points) if length is not None]
+    if plan.run.unit != "epochs" or all(length.unit != "steps" for length in lengths):
+        return {}
+    return {
+        "stages": [
+            {"word": stage.word, "takes": _length(stage.takes), "points": [_length(point) for point in stage.points]}
+            for stage in stages
+        ]
+    }
 
 
 def model_settings(graph: Graph, parameters: int) -> dict[str, Any]:
