@@ -21,8 +21,8 @@ SCHEMA = 1
 @dataclass(frozen=True)
 class Record:
     """`name` is the spec's file name without its folder; `tokenizer` the text it was kept as; `classes` the names of
-    what an output scores; `columns` those of a table that an input is made of. All three were found in the data, which
-    a trained model has to do without.
+    what an output scores; `columns` those of a table that an input is made of; `picture` the height and width of its
+    pictures as they are read. All four were found in the data, which a trained model has to do without.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Record:
     tokenizer: str | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, Columns] = field(default_factory=dict)
+    picture: tuple[int, int] | None = None
     version: str = __version__
     imports: Mapping[str, str] = field(default_factory=dict)
     """The texts of the files that the spec imports."""
@@ -63,6 +64,7 @@ class Record:
             "python": self.python,
             "classes": {output: list(names) for output, names in self.classes.items()},
             "columns": {name: made.to_json() for name, made in self.columns.items()},
+            "picture": self.picture,
             "tiles": dict(self.tiles),
         }
         return {SPEC: self.text, FILE: json.dumps(stored, indent=2, ensure_ascii=False) + "\n"}
@@ -84,6 +86,7 @@ def read_record(texts: Mapping[str, str]) -> Record:
                 tokenizer=stored["tokenizer"],
                 classes={output: tuple(names) for output, names in stored["classes"].items()},
                 columns={name: columns_from_json(made) for name, made in stored["columns"].items()},
+                picture=_size(stored.get("picture")),
                 version=stored["dlspec"],
                 tiles=stored.get("tiles", {}),
             )
@@ -93,6 +96,10 @@ def read_record(texts: Mapping[str, str]) -> Record:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"{FILE} of this run cannot be read: {error!r}", "Train anew from the spec.") from None
     raise Refused(f"{FILE} has format {schema}, this dlspec reads format {SCHEMA}", "Use the dlspec that wrote it.")
+
+
+def _size(stored: list[int] | None) -> tuple[int, int] | None:
+    return None if stored is None else (stored[0], stored[1])
 
 
 def _hash(text: str) -> str:

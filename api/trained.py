@@ -81,7 +81,7 @@ def metadata_of(trained: Trained) -> Metadata:
         tokenizer=tokenizer_from_json(record.tokenizer) if record.tokenizer is not None else None,
         classes=record.classes,
         columns=record.columns,
-        pictures=preparation_of(options.data),
+        pictures=preparation_of(options.data, record.picture),
     )
 
 

@@ -65,7 +65,7 @@ def prepare_training(
     if tiles and not artefact.kernels:
         raise Refused("there are tiles, and no kernels to have them", "Say `--kernels triton` too, or leave them out.")
     from ..runtime import next_run_path
-    from ..runtime.metadata import class_names
+    from ..runtime.metadata import class_names, picture_size
     from ..runtime.rundir import require_new
     from ..runtime.table_columns import columns_of
 
@@ -84,6 +84,7 @@ def prepare_training(
         tokenizer=data.tokenizer.to_json() if data.tokenizer is not None else None,
         classes=class_names(program.options, data.fields),
         columns=columns_of(program.options, data.fields),
+        picture=picture_size(program.options, data),
     )
     warnings = tuple(d for d in artefact.diagnostics if d.severity == "warning")
     without = {**artefact.without_kernels, **_in_float32(artefact, program)}

@@ -18,7 +18,7 @@ from .table_columns import Columns, columns_from_json
 from .text import Tokenizer, tokenizer_from_json
 
 if TYPE_CHECKING:
-    from .data import Field
+    from .data import Data, Field
 
 FORMAT = "1"
 
@@ -57,6 +57,19 @@ def class_names(settings: Settings, fields: Mapping[str, Field]) -> dict[str, tu
     if head is None or labels is None or labels.classes is None or labels.dims:
         return {}  # where every place of an example has a class of its own, those are tokens
     return {head.output: labels.names or tuple(map(str, range(labels.classes)))}
+
+
+def picture_size(settings: Settings, data: Data) -> tuple[int, int] | None:
+    """Height and width of the pictures of a model's one input as they are read, where all have the same."""
+    from .data.augmentation import Ragged
+
+    if len(settings.inputs) != 1 or len(settings.inputs[0].dims) != 4:
+        return None
+    read = data.read or data.fields
+    field = read.get(settings.bind[settings.inputs[0].name]) or read.get("image")
+    if field is None or isinstance(field, Ragged) or len(field.dims) != 3:
+        return None
+    return field.dims[1], field.dims[2]
 
 
 def write_metadata(metadata: Metadata) -> dict[str, str]:
@@ -127,7 +140,10 @@ def _preparation(stored: Mapping[str, Any]) -> Preparation:
     unknown = [name for name, _ in steps if name not in STEPS]
     if unknown:
         raise ValueError(f"no step is called {unknown[0]}")
-    return Preparation(None if size is None else (size[0], size[1]), steps)
+    given = stored.get("given")  # files of before have none
+    return Preparation(
+        None if size is None else (size[0], size[1]), steps, None if given is None else (given[0], given[1])
+    )
 
 
 def _port(stored: Mapping[str, Any]) -> Port:

@@ -26,20 +26,34 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 AROUND = 8 / 7
 
 
+SIZING = ("resize", "cover", "pad", "center_crop")
+"""The steps that change a size."""
+CUTTING = ("pad", "center_crop")
+"""Those of them that scale nothing."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """What is done to a picture before a model sees it: `size`, [height, width], is what it is scaled and cut to when
-    it is read."""
+    it is read, `given` the one size that it has to have where the steps would cut something else out of a larger one
+    than they did in training."""
 
     size: tuple[int, int] | None
     steps: tuple[Step, ...]
+    given: tuple[int, int] | None = None
 
 
-def preparation_of(data: Mapping[str, Any]) -> Preparation | None:
-    """That of the pictures a model was trained on, from the section about the data; None where it is nothing."""
+def preparation_of(data: Mapping[str, Any], read: tuple[int, int] | None = None) -> Preparation | None:
+    """That of the pictures a model was trained on, from the section about the data; None where it is nothing. `read` is
+    the size that all of them had as they were read."""
     size = data["options"].get("size") if data["source"] == "images" else None
     steps = steps_of(data.get("augmentations") or ())
-    return Preparation(None if size is None else (size[0], size[1]), steps) if steps or size is not None else None
+    if not steps and size is None:
+        return None
+    if size is not None:
+        return Preparation((size[0], size[1]), steps)
+    sizing = next((name for name, _ in steps if name in SIZING), None)
+    return Preparation(None, steps, read if sizing in CUTTING else None)
 
 
 def steps_of(augmentations: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:

@@ -56,6 +56,8 @@ def read_examples(path: Path, metadata: Metadata) -> Arrays:
         raise Refused(f"{path.name} holds no example", _rows_help(metadata) or form(ports[empty]))
     whole = {name: _stacked(array, ports.get(name)) for name, array in feeds.items()}
     examples = fitted(metadata, whole)
+    if suffix in (".npy", ".npz"):
+        _require_floats(whole, path, metadata)
     for name, array in examples.items():
         if not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
@@ -186,6 +188,21 @@ def _from_numpy(path: Path, metadata: Metadata) -> Arrays:
     return arrays
 
 
+def _require_floats(feeds: Arrays, path: Path, metadata: Metadata) -> None:
+    """Raises Refused for pictures (or what else has more axes than a row) of whole numbers, as training does: those are
+    256 shades that nothing has scaled."""
+    for port in metadata.inputs:
+        array = feeds.get(port.name)
+        if array is None or port.dtype != "float" or len(port.dims) < 3 or array.dtype.kind not in "iu":
+            continue
+        steps = () if metadata.pictures is None else metadata.pictures.steps
+        scaled = ", then normalized as in training" if any(name == "normalize" for name, _ in steps) else ""
+        raise Refused(
+            f"{port.name} in {path.name} is {array.dtype}, and the model takes {shown(port)}",
+            f"Store {port.name} as float32; pictures of bytes divided by 255{scaled}.",
+        )
+
+
 def _from_picture(path: Path, metadata: Metadata) -> Arrays:
     port = _only_input(metadata)
     if port.dtype != "float" or len(port.dims) != 4 or port.dims[1] not in (1, 3):
@@ -196,19 +213,35 @@ def _from_picture(path: Path, metadata: Metadata) -> Arrays:
         raise Refused(f"{path.name} cannot be read: {error.strerror or error}") from None
     prepared = metadata.pictures or Preparation(None, ())
     pixels = decode_picture(content, path.name, port.dims[1], prepared.size).astype(np.float32) / 255
+    _require_size(prepared.given, path, pixels)
+    added = 0
     for step in prepared.steps:
-        _require_room(step, path, pixels)
+        _require_room(step, path, pixels, added)
         pixels = apply(step, pixels)
+        added += 2 * step[1]["pixels"] if step[0] == "pad" else 0
     return {port.name: pixels[None]}
 
 
-def _require_room(step: Step, path: Path, pixels: NDArray) -> None:
+def _require_size(wanted: tuple[int, int] | None, path: Path, pixels: NDArray) -> None:
+    """Of a larger picture the middle would be cut out, which is no picture as the model has seen any."""
+    height, width = pixels.shape[-2:]
+    if wanted is not None and wanted != (height, width):
+        size = " x ".join(map(str, wanted))
+        raise Refused(
+            f"{path.name} is {height} x {width} pixels, and the model learned from pictures of {size}",
+            f"Scale it to {size}.",
+        )
+
+
+def _require_room(step: Step, path: Path, pixels: NDArray, added: int) -> None:
+    """`added` are the pixels of a side that are no picture."""
     name, options = step
     height, width = pixels.shape[-2:]
     if name == "center_crop" and (options["size"][0] > height or options["size"][1] > width):
-        wanted = " x ".join(map(str, options["size"]))
+        wanted = " x ".join(str(side - added) for side in options["size"])
         raise Refused(
-            f"{path.name} is {height} x {width} pixels, and the model sees {wanted} of them", "Give a larger one."
+            f"{path.name} is {height - added} x {width - added} pixels, and the model sees {wanted} of them",
+            "Give a larger one.",
         )
 
 

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from picture_files import save_picture
 
 from dlspec.runtime.data import open_data
 from dlspec.runtime.errors import Refused
-from dlspec.runtime.metadata import Metadata, class_names, read_metadata, write_metadata
+from dlspec.runtime.metadata import Metadata, class_names, picture_size, read_metadata, write_metadata
 from dlspec.runtime.picture_steps import Preparation, preparation_of
 from dlspec.runtime.predict import AT_ONCE, predict, read_examples
 from dlspec.runtime.session import Arrays, Session
@@ -350,6 +351,72 @@ def test_what_is_done_to_pictures_is_carried_by_a_file(tmp_path: Path) -> None:
 def test_arrays_are_what_the_model_takes(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", PIXELS)
     assert np.array_equal(read_examples(tmp_path / "a.npy", PREPARED)["image"], PIXELS)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_pictures_of_bytes_are_refused_as_in_training(tmp_path: Path, name: str) -> None:
+    shades = (PIXELS * 20).astype(np.uint8)
+    if name == "a.npy":
+        np.save(tmp_path / name, shades)
+    else:
+        np.savez(tmp_path / name, image=shades)
+    with pytest.raises(Refused, match=rf"^image in {name} is uint8, and the model takes image \[B, 1, 2, 3\]$") as told:
+        read_examples(tmp_path / name, ONE)
+    assert told.value.help == "Store image as float32; pictures of bytes divided by 255."
+    with pytest.raises(Refused) as told:
+        read_examples(tmp_path / name, PREPARED)
+    assert told.value.help.endswith("divided by 255, then normalized as in training.")
+
+
+CUT = [{"word": "random_crop", "options": {"size": [8, 8], "pad": 2}}, {"word": "random_flip", "options": {}}]
+LEVELLED = [{"word": "resize", "options": {"size": [10, 10]}}, *CUT]
+
+
+def test_a_picture_of_another_size_is_not_cropped_in_silence(tmp_path: Path) -> None:
+    for side in (4, 8, 16):
+        save_picture(tmp_path / f"{side}.png", np.zeros((side, side + 1), np.uint8))
+    eight = Port("image", "float", ("B", 1, 8, 8))
+    steps = preparation_of({"source": "idx", "options": {}, "augmentations": CUT}, (8, 9))
+    cut = replace(ONE, inputs=(eight,), pictures=steps)
+    assert read_examples(tmp_path / "8.png", cut)["image"].shape == (1, 1, 8, 8)
+    for side in (4, 16):
+        message = rf"{side}\.png is {side} x {side + 1} pixels, and the model learned from pictures of 8 x 9"
+        with pytest.raises(Refused, match=message) as told:
+            read_examples(tmp_path / f"{side}.png", cut)
+        assert told.value.help == "Scale it to 8 x 9."
+    carried = read_metadata(write_metadata(cut), "a.onnx")
+    assert carried.pictures == cut.pictures
+    of_before = {k: v.replace(', "given": [8, 9]', "") for k, v in write_metadata(cut).items()}
+    assert read_metadata(of_before, "a.onnx").pictures == replace(steps or Preparation(None, ()), given=None)
+
+
+def test_a_picture_that_is_scaled_may_have_any_size(tmp_path: Path) -> None:
+    """Where the flow scales, or `size` of a folder of pictures does; and where the model takes any."""
+    scaled = {"source": "idx", "options": {}, "augmentations": LEVELLED}
+    folder = {"source": "images", "options": {"size": [8, 9]}, "augmentations": CUT}
+    neither = {"source": "idx", "options": {}, "augmentations": CUT[1:]}
+    for section in (scaled, folder, neither):
+        steps = preparation_of(section, (8, 9))
+        assert steps is None or steps.given is None
+
+
+def test_the_size_of_pictures_as_they_are_read(tmp_path: Path) -> None:
+    digits = {"source": "digits", "options": {}, "augmentations": [{"word": "resize", "options": {"size": [16, 12]}}]}
+    data = open_data(digits, base=tmp_path, seed=0)
+    inputs = (Port("picture", "float", ("B", 1, 16, 12)),)
+    options = cast(Any, SimpleNamespace(inputs=inputs, bind={"picture": "image"}))
+    assert data.fields["image"].dims == (1, 16, 12) and picture_size(options, data) == (8, 8)
+    for name, side in (("1.png", 8), ("2.png", 9)):
+        save_picture(tmp_path / "b" / "x" / name, np.zeros((side, side), np.uint8))
+    several = {"source": "images", "options": {"folder": "b", "split": [1, 0]}, "augmentations": CUT[:1]}
+    assert picture_size(options, open_data(several, base=tmp_path, seed=0)) is None
+
+
+def test_what_is_told_of_a_small_picture_is_its_own_size(tmp_path: Path) -> None:
+    save_picture(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    padded = (("pad", {"pixels": 1}), ("center_crop", {"size": [6, 6]}))
+    with pytest.raises(Refused, match=r"a\.png is 2 x 2 pixels, and the model sees 4 x 4 of them"):
+        read_examples(tmp_path / "a.png", replace(ONE, pictures=Preparation(None, padded)))
 
 
 def test_a_picture_that_is_smaller_than_what_the_model_sees(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def augmented(data: Data, written: Sequence[Written], seed: int) -> Data:
         train=Augmented(data.train, training, evaluation, seed),
         validation=None if data.validation is None else Augmented(data.validation, evaluation, evaluation, seed),
         fields=dict(training.fields),
+        read=data.fields,
     )
 
 

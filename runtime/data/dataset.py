@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -60,6 +60,8 @@ class Data:
     fingerprint: dict[str, Fingerprint] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What its reader has to know of it, such as what was left out; said once."""
+    read: Mapping[str, Field] = field(default_factory=dict)
+    """The fields as they are read, where a flow of augmentations changes them."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of tokens, of data that has a tokenizer."""
