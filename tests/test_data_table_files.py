@@ -95,6 +95,20 @@ def test_a_folder_is_no_table(tmp_path: Path) -> None:
     assert fault.value.help == "write the name of a file in it"
 
 
+@pytest.mark.parametrize(
+    ("file", "help"),
+    [
+        ("https://example.org/a.csv", "nothing is fetched"),
+        ("s3://a/a.csv", "nothing is fetched"),
+        ("~/a.csv", "`~` is no"),
+    ],
+)
+def test_a_file_that_lies_elsewhere(tmp_path: Path, file: str, help: str) -> None:
+    with pytest.raises(DataError, match="there is no file") as fault:
+        table(tmp_path, file=file)
+    assert help in fault.value.help
+
+
 def test_every_column_is_a_field_where_none_is_named(tmp_path: Path) -> None:
     data = table(tmp_path, HOUSES)
     assert {name: (field.dtype, field.dims, field.classes) for name, field in data.fields.items()} == {

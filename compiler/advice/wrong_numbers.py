@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from ...grammar import tree
@@ -57,6 +58,30 @@ def both_shares(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         return None
     rest = 1 - Fraction(text)
     return instead(finding, f"[{text}, {float(rest):g}]") if rest < 1 else None
+
+
+def shares_above_one(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`split = [80, 20]`, `split = [0.8, 0.3]`, `split = [0.8, 0.1, 0.1]`: it is their sum, or their number."""
+    written = innermost(nodes, tree.List)
+    if not finding.message.startswith("`split` takes two parts") or written is None or written.span != finding.span:
+        return None
+    entries = [one for one in written.entries if isinstance(one, tree.Number) and one.value >= 0]
+    if len(entries) != len(written.entries) or len(entries) < 2 or max(one.value for one in entries) > 10**9:
+        return None
+    shares = [Fraction(one.value) for one in entries]
+    total = sum(shares)
+    if len(shares) > 2:
+        label = f"these are {len(shares)} parts, and there is none to test on"
+    elif total > 1:
+        label = f"these come to {float(total):g}"
+    else:
+        return None
+    if total > 1 and max(shares) > 1:
+        shares = [share / total for share in shares]
+    train = float(shares[0])
+    if not 0 < train < 1 or f"{train:g}" == "1":
+        return replace(finding, label=label)
+    return instead(finding, f"[{train:g}, {float(1 - Fraction(f'{train:g}')):g}]", label=label)
 
 
 def second_beta(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -183,6 +208,7 @@ NUMBERS: dict[str, tuple[Rule, ...]] = {
         nothing_instead_of_zero,
         only_word,
         both_shares,
+        shares_above_one,
         second_beta,
     ),
     "missing-option": (promised_width,),

@@ -96,6 +96,10 @@ def missing_help(name: str, base: Path) -> str:
     """Where it was looked for, and the name that was probably meant."""
     folder = (base / name).parent
     where = f"looked in {folder}, since names are relative to the directory of the spec"
+    if "://" in name:
+        return "nothing is fetched: download it, and write where it lies"
+    if name.startswith("~"):
+        return f"`~` is no folder here: write `{os.path.expanduser(name)}`, or a path from the spec's directory"
     if Path(name).is_absolute():
         where = f"looked in {folder}"
     if not folder.is_dir():
