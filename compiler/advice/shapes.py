@@ -240,6 +240,10 @@ def dim_of_input(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     if place is None or place >= len(dims):
         return None
     name = re.match(r"\w+", dims[place].span.text)
+    if name is not None and place == 0 and name[0].isdigit():
+        # Of the batch the number is what is odd.
+        batch, put = dims[0].span, finding.span.text
+        return instead(finding, put, batch, help=f"write `{put}` in place of `{batch.text}` in the input")
     return None if name is None else instead(finding, name[0])
 
 

@@ -9,7 +9,7 @@ from ...grammar.diagnostics import Fix
 from ...grammar.source import Span
 from ..semantics.arithmetic import spell
 from ..semantics.bounds import least, limit
-from ..semantics.number import Number, whole, written
+from ..semantics.number import Number, Reference, equal, opened, valued, whole, written
 from ..semantics.report import Report
 from ..semantics.tensor import Tensor
 from .cadence import Patience
@@ -69,13 +69,17 @@ def _divides(batch: int, parts: int, lines: Lines, report: Report) -> None:
     )
 
 
-def check_batch(rows: Number, settings: Run | None, lines: Lines, report: Report) -> None:
-    """What goes through the model at once is within the bounds of its inputs' first dim, `[B <= 32, 8]`."""
-    if settings is None or "batch" not in lines or rows.value is not None:
+def check_batch(rows: Number, settings: Run | None, ports: Ports, lines: Lines, report: Report) -> None:
+    """What goes through the model at once is as its inputs' first dim says, `[32, 8]` or `[B <= 32, 8]`."""
+    if settings is None or "batch" not in lines:
         return
     at_once, uneven = divmod(whole(settings.batch), whole(settings.accumulate))
     if uneven:
         return  # told already
+    if rows.value is not None:
+        if at_once != whole(rows):
+            _fixed_batch(at_once, rows, ports, lines, report)
+        return
     low, high = least(rows), limit(rows)
     if low is not None and at_once < low:
         nearest, side, other = low, "least", "more"
@@ -87,6 +91,29 @@ def check_batch(rows: Number, settings: Run | None, lines: Lines, report: Report
     message = f"{at_once} examples go through the model at once, and `{written(rows)}` is {spell(nearest)} at {side}"
     help, fixes = f"write `batch = {batch}` or {other}", (Fix(place, batch),)
     report.error("conflict", message, place, f"{at_once} at once", help=help, fixes=fixes)
+
+
+def _fixed_batch(at_once: int, rows: Number, ports: Ports, lines: Lines, report: Report) -> None:
+    """A number where the dim of the batch stands: the model would take no other, in training or behind it."""
+    known = {name: t for name, t in (*ports.inputs.items(), *ports.outputs.items()) if isinstance(t, Tensor)}
+    of_batch = {name: t for name, t in known.items() if t.rank and equal(t.dims[0], rows)}
+    taken = {str(reference.name) for t in known.values() for dim in t.dims for reference in opened(dim)}
+    free = next(name for name in ("B", "N", "Batch", "Examples") if name not in taken)
+    dim = Reference(free, "open", "batch")
+    listed = ", ".join(f"`{name}: {Tensor(t.dtype, (dim, *t.dims[1:]))}`" for name, t in of_batch.items())
+    labels = tuple(
+        (ports.spans[name], f"takes {written(rows)} at once")
+        for name in ports.inputs
+        if name in of_batch and name in ports.spans
+    )
+    report.error(
+        "conflict",
+        f"{at_once} examples go through the model at once, and {ports.model} takes exactly {valued(rows)}",
+        lines["batch"].value.span,
+        f"{at_once} at once",
+        help=f"write `{free}` in place of `{written(rows)}`, for any number of examples: {listed}",
+        labels=labels[:1],
+    )
 
 
 # --- what looks at validations ---------------------------------------------------------------------------------------

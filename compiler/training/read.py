@@ -108,7 +108,7 @@ class _Reading(Frozen):
         if settings is not None:
             self._note(settings)
         conflicts.check_lengths(lines, settings, report)
-        conflicts.check_batch(fit.batch, settings, lines, report)
+        conflicts.check_batch(fit.batch, settings, ports, lines, report)
         objectives = [one for one in (loss, *(phase.loss for phase in phases or ())) if one is not None]
         check_losses(objectives, settings, lines, report)
         watched = self._watched(schedule)

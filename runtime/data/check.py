@@ -30,6 +30,7 @@ def check_data(settings: Settings, data: Data) -> list[Message]:
     classes = _classes(settings, data)
     return [
         *_inputs(settings, data),
+        *_last_batch(settings, data),
         *_arguments(settings, data),
         *classes,
         *(() if any(one.severity == "error" for one in classes) else _tables(settings, data)),
@@ -68,6 +69,22 @@ def _rows(port: Port, name: str, data: Data) -> list[Message]:
             held = f"the field {name} holds {least if least < 0 else most:,}"
             return [Message("error", f"{facts}, and {held}", help)]
     return []
+
+
+def _last_batch(settings: Settings, data: Data) -> list[Message]:
+    """A model that takes exactly so many examples at once gets no fewer in the last batch of a validation."""
+    port = next((port for port in settings.inputs if port.dims), None)
+    rows = port.dims[0] if port is not None else None
+    left = len(data.validation) % rows if data.validation is not None and isinstance(rows, int) else 0
+    if port is None or data.validation is None or not left:
+        return []
+    text = (
+        f"the model takes exactly {rows:,} examples at once, and the last batch of the {len(data.validation):,} for "
+        f"validation has {left:,}"
+    )
+    dims = _dims(["B", *port.dims[1:]])
+    help = f"write `B` in place of {rows:,}: `{port.name}: {'' if port.dtype == 'float' else port.dtype}{dims}`"
+    return [Message("error", text, f"{help}, and in what comes out")]
 
 
 def _tables(settings: Settings, data: Data) -> list[Message]:
