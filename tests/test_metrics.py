@@ -48,7 +48,18 @@ def test_f1(average: str) -> None:
     said, true = numbers(40, 4), classes(3, 40)  # the last class does not occur
     recipe = recipe_of("table", {"metrics": f"f1(output, data.y, average = {average})"}, SCORES)
     found = whole_set(recipe, said, true)
-    assert found == {"f1": pytest.approx(f1_score(true, said.argmax(-1), average=average), rel=1e-6)}
+    name = "f1" if average == "macro" else f"f1_{average}"
+    assert found == {name: pytest.approx(f1_score(true, said.argmax(-1), average=average), rel=1e-6)}
+
+
+def test_f1_of_several_averages() -> None:
+    said, true = numbers(40, 4), classes(3, 40)
+    ways = ["macro", "weighted", "micro"]
+    metrics = ", ".join(f"f1(output, data.y, average = {way})" for way in ways)
+    found = whole_set(recipe_of("table", {"metrics": f"[{metrics}]"}, SCORES), said, true)
+    assert list(found) == ["f1", "f1_weighted", "f1_micro"]
+    wanted = [f1_score(true, said.argmax(-1), average=way) for way in ways]
+    assert list(found.values()) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_f1_leaves_out_classes_that_neither_occur_nor_are_said() -> None:

@@ -267,6 +267,12 @@ MISTAKES = [
         metrics="[accuracy(logits, data.label), accuracy(logits, data.label)]",
         right="[accuracy(logits, data.label), accuracy(logits, data.label, top = 2)]",
     ),
+    wrong(
+        "repeated-metric",
+        "f1(logits, data.label, average = macro)",
+        metrics="[f1(logits, data.label), f1(logits, data.label, average = macro)]",
+        right="[f1(logits, data.label, average = weighted), f1(logits, data.label, average = micro)]",
+    ),
     wrong("wrong-value", "logits", "`top` is 11", metrics="[accuracy(logits, data.label, top = 11)]"),
     wrong(
         "wrong-value",

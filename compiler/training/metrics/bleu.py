@@ -13,7 +13,8 @@ from ..measure import Misfit, Operand, SetMetric, Statements, Value, check_class
 
 class Bleu(SetMetric):
     """`bleu(logits, data.targets, n = 4)`: the geometric mean of the precision of runs of 1 to `n` words, less a
-    penalty for what is too short, from 0 to 100, over the whole validation set (Papineni et al. 2002).
+    penalty for what is too short, from 0 to 100, over the whole validation set (Papineni et al. 2002). With
+    `n = 2` it is logged as `bleu_2`.
 
     The text of the most likely tokens, each after the true ones before it, is held against that of the targets. It is
     computed by sacrebleu (Post 2018), whose words are those of `mteval-v13a`: `pip install "dlspec[translation]"`.
@@ -28,6 +29,10 @@ class Bleu(SetMetric):
     decodes: ClassVar[bool] = True
 
     n: Whole = 4
+
+    @property
+    def name(self) -> str:
+        return "bleu" if whole(self.n) == 4 else f"bleu_{whole(self.n)}"
 
     def check(self, values: Sequence[Value]) -> None:
         check_classes(self.word, *values)

@@ -17,9 +17,9 @@ class F1(SetMetric):
     whole validation set: `2 * hits / (said + true)`.
 
     Shapes are those of `accuracy`. `average` is `macro` (every class counts alike, but for those that neither occur nor
-    are said), `weighted` (as often as it occurs), `micro` (every entry counts alike). With one score for each entry,
-    `f1(score, data.y, above = 0)`, it is that of what is true, and what is above is said to be. Targets that the loss
-    ignores do not count.
+    are said), `weighted` (as often as it occurs), `micro` (every entry counts alike); the latter two are logged as
+    `f1_weighted` and `f1_micro`. With one score for each entry, `f1(score, data.y, above = 0)`, it is that of what is
+    true, and what is above is said to be. Targets that the loss ignores do not count.
     """
 
     word: ClassVar[str] = "f1"
@@ -35,6 +35,10 @@ class F1(SetMetric):
 
     def asks_class(self, values: Sequence[Value]) -> bool:
         return self.above is None
+
+    @property
+    def name(self) -> str:
+        return "f1" if self.average == "macro" else f"f1_{self.average}"
 
     def check(self, values: Sequence[Value]) -> None:
         said, true = values
