@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ...grammar import tree
+from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
 from ..semantics.evaluate import Scope
@@ -91,6 +92,30 @@ def check_order(augmentations: Iterable[Chosen[Augmentation] | Faulty], report: 
             message = f"`{chosen.options.word}` is for pixels from 0 to 1, and `normalize` makes others of them"
             labels = ((normalized, "these are normalized"),)
             report.error("unfit-augmentation", message, chosen.span, "too late", help="put it first", labels=labels)
+
+
+def check_units(augmentations: Iterable[Chosen[Augmentation] | Faulty], source: Span, report: Report) -> None:
+    """Warns of a first `normalize` whose numbers are of pixels from 0 to 255, where those of the source are from 0 to
+    1."""
+    chosen = next((one for one in _flat(augmentations) if one.options.word == "normalize"), None)
+    if chosen is None:
+        return
+    from .augmentations.normalize import Normalize
+
+    better = chosen.options.of_0_to_1() if isinstance(chosen.options, Normalize) else None
+    if better is None:
+        return
+    mean, std = (f"[{', '.join(f'{number:.3g}' for number in numbers)}]" for numbers in better)
+    report.error(
+        "unfit-augmentation",
+        "`normalize` takes a mean and a deviation of pixels from 0 to 1, and these lie above 1",
+        chosen.span,
+        "of pixels from 0 to 255",
+        help=f"divide them by 255: write `normalize({mean}, {std})`",
+        labels=((source, "pixels from 0 to 1"),),
+        fixes=(Fix(chosen.span, f"normalize({mean}, {std})"),),
+        severity="warning",
+    )
 
 
 def _flat(augmentations: Iterable[Chosen[Augmentation] | Faulty]) -> Iterator[Chosen[Augmentation]]:

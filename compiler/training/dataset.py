@@ -19,6 +19,7 @@ from .augmentation import (
     Fields,
     Unfit,
     check_order,
+    check_units,
     fields_after,
     read_augmentations,
 )
@@ -73,6 +74,8 @@ def read_data(flow: tree.Flow, scope: Scope, report: Report) -> Data | None:
     check_order(augmentations, report)
     if source is None:
         return None
+    if fields is not None and "image" in fields:
+        check_units(augmentations, source.span, report)
     places: dict[str, Span] = {}
     perhaps: frozenset[str] = frozenset()
     done: list[Chosen[Augmentation]] = []

@@ -16,6 +16,9 @@ from ..values import NumbersOrNone
 
 IMAGENET = "imagenet"
 
+# Of pixels from 0 to 1 neither a mean nor a deviation lies above 1.
+_LARGEST = 1
+
 
 def _read_mean(flow: tree.Flow, name: str, scope: Scope, report: Report) -> Any:
     match flow:
@@ -57,6 +60,16 @@ class Normalize(Augmentation):
             yield OptionFault("conflict", message, "std", "not as many", "give each channel one of both")
         elif any(real(n) <= 0 for n in self.std):
             yield OptionFault("wrong-value", "a deviation lies above 0", "std", "not all of them do", "such as [0.5]")
+
+    def of_0_to_1(self) -> tuple[list[float], list[float]] | None:
+        """The numbers divided by 255 where they are of pixels from 0 to 255; None where they are of those from 0 to
+        1."""
+        if self.mean == IMAGENET or self.std is None:
+            return None
+        mean, std = [real(n) for n in self.mean], [real(n) for n in self.std]
+        if max(mean + std) <= _LARGEST:
+            return None
+        return [m / 255 for m in mean], [s / 255 for s in std]
 
     def after(self, fields: Fields) -> Fields:
         entries = 3 if self.mean == IMAGENET else len(self.mean)

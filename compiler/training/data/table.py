@@ -45,6 +45,10 @@ class Table(DataSource):
             message = f"`table` reads {', '.join(_ENDINGS)}: the name of the file says which"
             yield OptionFault("wrong-value", message, "file", "none of these", 'such as "houses.csv"')
         features = (self.features,) if isinstance(self.features, str) else self.features or ()
+        twice = next((name for i, name in enumerate(features) if name in features[:i]), None)
+        if twice is not None:
+            message = f'the column "{twice}" stands twice in `features`'
+            yield OptionFault("repeated-name", message, "features", "one of both says nothing new", "name it once")
         if self.target is not None and self.target in features:
             message = f'the column "{self.target}" is a feature and the target too: there is nothing to learn from it'
             yield OptionFault("conflict", message, "target", "among `features` too", "take it out of `features`")
