@@ -18,8 +18,9 @@ class Order:
 
     def __init__(self, seed: int, examples: int, batch: int) -> None:
         if batch > examples:
+            there = "is 1 training example" if examples == 1 else f"are {examples} training examples"
             raise Refused(
-                f"a batch of {batch} is larger than the data: there are {examples} training examples",
+                f"a batch of {batch} is larger than the data: there {there}",
                 f"Make `batch` at most {examples}." if examples else "Give training data.",
             )
         self.seed = seed

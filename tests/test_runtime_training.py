@@ -150,7 +150,8 @@ def test_a_target_to_ignore_does_not_count() -> None:
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 5))
 def test_every_pass_is_a_permutation(examples: int, batch: int, seed: int) -> None:
     if batch > examples:
-        with pytest.raises(Refused, match=f"a batch of {batch} is larger than the data: there are {examples}"):
+        there = "is 1 training example$" if examples == 1 else f"are {examples} training examples$"
+        with pytest.raises(Refused, match=f"a batch of {batch} is larger than the data: there {there}"):
             Order(seed, examples, batch)
         return
     order = Order(seed, examples, batch)
