@@ -29,8 +29,8 @@ class System:
 
 
 SMALL_PICTURE = 96
-"""The side at which ResNet's last maps are 3 x 3. Over smaller ones oneDNN, on a CPU with AVX2 but no AVX-512, takes four
-copies of a convolution's weights a thread while it computes their gradient (PyTorch 2.13), which no plan counts."""
+"""The side at which ResNet's last maps are 3 x 3. Over smaller ones oneDNN, on a CPU with AVX2 but no AVX-512, takes
+four copies of a convolution's weights a thread while it computes their gradient (PyTorch 2.13): no plan counts them."""
 
 _SMALL_GPT = ("vocab=300", "context=32", "dim=32", "heads=2", "depth=2")
 _SMALL_TRANSFORMER = ("vocab=300", "dim=32", "heads=2", "depth=2")
