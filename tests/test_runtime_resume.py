@@ -109,6 +109,7 @@ def test_a_run_without_a_checkpoint_starts_again(tmp_path: Path) -> None:
     start(gpt(), tmp_path / "whole")
     start(gpt(), tmp_path / "parts", until=5)
     shutil.rmtree(newest(tmp_path / "parts"))
+    (tmp_path / "parts/checkpoints/latest").unlink()  # which says that there was one
     result = go_on(gpt(), tmp_path / "parts")
     assert result.finished == "steps"
     assert same_weights(tmp_path / "whole", tmp_path / "parts")
