@@ -36,8 +36,9 @@ class Display(Protocol):
 
     def begin(self, title: Title) -> None: ...
 
-    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
-        """After every update; `losses` by name, one a phase; `speed` in the title's unit per second."""
+    def step(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float], speed: float) -> None:
+        """After every update; `losses` by name, one a phase; `rates` too, or one that all phases have; `speed` in the
+        title's unit per second."""
         ...
 
     def record(self, record: Mapping[str, Any]) -> None:
@@ -76,7 +77,7 @@ class Quiet:
 
     def begin(self, title: Title) -> None: ...
 
-    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None: ...
+    def step(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float], speed: float) -> None: ...
 
     def record(self, record: Mapping[str, Any]) -> None: ...
 
@@ -128,7 +129,7 @@ class PlainLines(Quiet):
         self._shown_at, self._shown_step = time.monotonic(), title.first
         self._out.line(heading(title))
 
-    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
+    def step(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float], speed: float) -> None:
         title = self._title
         assert title is not None
         now = time.monotonic()
@@ -138,7 +139,7 @@ class PlainLines(Quiet):
         left = duration((now - self._shown_at) / max(1, step - self._shown_step) * (title.steps - step))
         self._shown_at, self._shown_step = now, step
         self._out.line(
-            f"step {step:>{len(str(title.steps))}}/{title.steps}  {_listed(losses)}  lr {rate:.3g}"
+            f"step {step:>{len(str(title.steps))}}/{title.steps}  {_listed(losses)}  {_listed(rates, '.3g')}"
             f"  {speed:,.0f} {title.unit}/s  {left} left"
         )
 
@@ -205,14 +206,18 @@ def heading(title: Title) -> str:
 
 def measures(record: Mapping[str, Any]) -> str:
     """ "validation: loss 1.8930, accuracy 0.9694" """
-    hidden = ("step", "split", "lr")
-    shown = {key: value for key, value in record.items() if key not in hidden}
+    shown = {key: value for key, value in record.items() if key not in ("step", "split") and not _is_rate(key)}
     return f"{record['split']}: " + ", ".join(f"{key} {figure(value)}" for key, value in shown.items())
 
 
-def _listed(losses: Mapping[str, float]) -> str:
+def _is_rate(name: str) -> bool:
+    """Whether it is the name of a rate in a record: `lr`, or `judge_lr` of the phase `judge`."""
+    return name == "lr" or name.endswith("_lr")
+
+
+def _listed(values: Mapping[str, float], form: str = ".4f") -> str:
     """ "loss 1.8930", "judge loss 0.6931  forge loss 0.7012" """
-    return "  ".join(f"{name.replace('_', ' ')} {loss:.4f}" for name, loss in losses.items())
+    return "  ".join(f"{name.replace('_', ' ')} {value:{form}}" for name, value in values.items())
 
 
 def figure(value: float | None) -> str:

@@ -19,7 +19,7 @@ from .learner import Batch, Learner
 from .order import Order
 from .records import Records
 from .rundir import Run
-from .settings import Length, Plateau, Settings
+from .settings import Length, Phase, Plateau, Settings
 from .signals import StopRequest
 from .stopping import Patience
 from .validation import measure_split
@@ -137,7 +137,8 @@ def record_update(training: Training, portion: Portion, passes: Sequence[Pass]) 
     position = training.position
     speed = training.entries / max(training.seconds, 1e-9)
     losses = {one.phase.function("loss"): one.gradients.loss for one in passes}
-    training.display.step(position.step, losses, position.rate, speed)
+    rates = _rates([(one.phase, one.rate) for one in passes])
+    training.display.step(position.step, losses, rates, speed)
     every = max(1, training.steps // TRAIN_RECORDS)
     if position.step % every and position.step not in (1, training.steps):
         return
@@ -145,7 +146,7 @@ def record_update(training: Training, portion: Portion, passes: Sequence[Pass]) 
         "step": position.step,
         "split": "train",
         **losses,
-        **_rates(passes),
+        **rates,
         **{one.phase.function("gradient_norm"): _norm(one) for one in passes},
         "epoch": portion.epoch,
         f"{unit(training.options)}_per_second": round(speed, 1),
@@ -159,11 +160,19 @@ def _norm(one: Pass) -> float | None:
     return None if one.gradients.overflowed else one.gradients.norm
 
 
-def _rates(passes: Sequence[Pass]) -> dict[str, float]:
+def _rates(rates: Sequence[tuple[Phase, float]]) -> dict[str, float]:
     """The one rate of all phases, or one each."""
-    if len({one.phase.learning_rate for one in passes}) == 1:
-        return {"lr": passes[0].rate}
-    return {one.phase.function("lr"): one.rate for one in passes}
+    if len({phase.learning_rate for phase, _ in rates}) == 1:
+        return {"lr": rates[0][1]}
+    return {phase.function("lr"): rate for phase, rate in rates}
+
+
+def _rates_at(training: Training) -> dict[str, float]:
+    """Those of the last update, which a run that was stopped behind it has not made itself."""
+    position = training.position
+    known = (position.step - 1, training.steps, training.order.per_epoch)
+    rate_of = training.learner.program.learning_rate
+    return _rates([(phase, rate_of(*known, phase, falls=position.falls)) for phase in training.options.phases])
 
 
 def follow_up(training: Training) -> None:
@@ -181,7 +190,7 @@ def follow_up(training: Training) -> None:
         if values is None:
             return
         position.validation = values
-        log(training, {"step": position.step, "split": "validation", **values, "lr": position.rate})
+        log(training, {"step": position.step, "split": "validation", **values, **_rates_at(training)})
         if options.plateau is not None:
             watch_for_plateau(training, options.plateau, values)
         if options.early_stop is not None:

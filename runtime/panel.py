@@ -32,7 +32,7 @@ class Panel(Quiet):
         self._title: Title | None = None
         self._draws = outlet.encoding.lower().startswith("utf")
         self._curves: dict[str, Curve] = {}
-        self._last: tuple[int, Mapping[str, float], float, float] | None = None
+        self._last: tuple[int, Mapping[str, float], Mapping[str, float], float] | None = None
         self._validation: Mapping[str, Any] | None = None
         self._begun = self._drawn = 0.0
 
@@ -41,10 +41,10 @@ class Panel(Quiet):
         self._say(heading(title))
         self._live.start()
 
-    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
+    def step(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float], speed: float) -> None:
         for name, loss in losses.items() if self._draws else ():
             self._curves.setdefault(name, Curve()).add(loss)
-        self._last = step, losses, rate, speed
+        self._last = step, losses, rates, speed
         now = time.monotonic()
         if now - self._drawn >= SECONDS_BETWEEN_FRAMES:
             self._drawn = now
@@ -71,7 +71,7 @@ class Panel(Quiet):
     def _frame(self) -> RenderableType:
         title = self._title
         assert title is not None and self._last is not None
-        step, losses, rate, speed = self._last
+        step, losses, rates, speed = self._last
         taken = time.monotonic() - self._begun
         left = duration(taken / max(1, step - title.first) * (title.steps - step))
         table = Table.grid(padding=(0, 2))
@@ -79,7 +79,9 @@ class Panel(Quiet):
         for name, loss in losses.items():
             curve = self._curves[name].draw() if self._draws else ""
             table.add_row(name.replace("_", " "), f"{loss:.4f}", Text(curve, style="cyan"))
-        table.add_row("rate", f"{rate:.3g}", f"{speed:,.0f} {title.unit}/s")
+        speeds = [f"{speed:,.0f} {title.unit}/s"] + [""] * (len(rates) - 1)
+        for (name, rate), told in zip(rates.items(), speeds, strict=True):
+            table.add_row(f"{name.removesuffix('lr').replace('_', ' ')}rate", f"{rate:.3g}", told)
         rows = Table.grid(expand=True)
         rows.add_row(ProgressBar(title.steps, step))
         rows.add_row(table)

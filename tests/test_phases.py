@@ -181,6 +181,9 @@ def test_losses_rates_and_gradients_are_logged_by_phase(tmp_path: Path) -> None:
     }
     assert (first["judge_lr"], first["forge_lr"]) == (1e-2, 1e-3)
     assert last["split"] == "validation" and {"judge_loss", "forge_loss"} < set(last)
+    before = next(record for record in reversed(records) if record["split"] == "train")
+    assert "lr" not in last
+    assert [last[name] for name in ("judge_lr", "forge_lr")] == [before[name] for name in ("judge_lr", "forge_lr")]
     assert last["judge_loss"] != last["forge_loss"]
 
 

@@ -52,8 +52,20 @@ def test_plain_lines_are_few() -> None:
     display = PlainLines(out)
     display.begin(TITLE)
     for step in range(1, 1001):
-        display.step(step, {"loss": 2.5}, 1e-3, 1000.0)
+        display.step(step, {"loss": 2.5}, {"lr": 1e-3}, 1000.0)
     assert len(out.getvalue().splitlines()) == 1 + 20
+
+
+def test_rates_of_phases_are_told_apart() -> None:
+    losses, rates = {"judge_loss": 1.5, "forge_loss": 0.5}, {"judge_lr": 2e-4, "forge_lr": 1e-3}
+    out, terminal = io.StringIO(), Terminal()
+    for display in (PlainLines(out), Panel(terminal)):
+        display.begin(TITLE)
+        display.step(50, losses, rates, 1000.0)
+        display.end()
+    assert "judge loss 1.5000  forge loss 0.5000  judge lr 0.0002  forge lr 0.001  1,000 tokens/s" in out.getvalue()
+    assert re.search(r"judge rate +0\.0002 +1,000 tokens/s", terminal.getvalue())
+    assert re.search(r"forge rate +0\.001", terminal.getvalue())
 
 
 def test_slow_steps_are_shown_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +76,7 @@ def test_slow_steps_are_shown_every_ten_seconds(monkeypatch: pytest.MonkeyPatch)
     display.begin(TITLE)
     for step in range(1, 41):
         now[0] += 3.0
-        display.step(step, {"loss": 2.5}, 1e-3, 1000.0)
+        display.step(step, {"loss": 2.5}, {"lr": 1e-3}, 1000.0)
     lines = out.getvalue().splitlines()[1:]
     assert len(lines) == 10
     assert lines[0].endswith("49:48 left"), "996 steps of 3 s"

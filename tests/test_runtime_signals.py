@@ -34,7 +34,7 @@ from dlspec.runtime import Quiet, RuntimeFault, resume, train
 class Begun(Quiet):
     def begin(self, title):
         print("begun", flush=True)
-    def step(self, step, loss, rate, speed):
+    def step(self, step, losses, rates, speed):
         time.sleep({pause})
 
 def slow(*arguments, **options):
