@@ -53,7 +53,7 @@ class _Times(Quiet):
         self.losses: list[float] = []
         self.at: list[float] = []
 
-    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
+    def step(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float], speed: float) -> None:
         self.losses.append(losses["loss"])
         self.at.append(perf_counter())
 

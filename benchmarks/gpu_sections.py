@@ -217,7 +217,7 @@ class _Losses(Quiet):
     def __init__(self) -> None:
         self.found: list[float] = []
 
-    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
+    def step(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float], speed: float) -> None:
         self.found.append(losses["loss"])
 
 

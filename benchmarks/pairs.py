@@ -128,7 +128,7 @@ class _Turns(Quiet):
     def begin(self, title: Title) -> None:
         self._before = Took.now()
 
-    def step(self, step: int, losses: Mapping[str, float], rate: float, speed: float) -> None:
+    def step(self, step: int, losses: Mapping[str, float], rates: Mapping[str, float], speed: float) -> None:
         self.losses.append(losses["loss"])
         if step % self._length:
             return
