@@ -70,6 +70,7 @@ def test_train_load_and_export(capfd: pytest.CaptureFixture[str]) -> None:
     assert captured.out == "" and "error" not in captured.err
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_a_run_of_the_library() -> None:
     run = dlspec.train(NET, "first").run
     done = subprocess.run([sys.executable, "-m", "dlspec", "evaluate", str(run)], capture_output=True, text=True)

@@ -43,6 +43,7 @@ def test_every_tree_is_printed_as_a_text_that_reads_back_as_the_tree(file: tree.
     check_layout(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(grammar_trees.files, st.integers(0, 2**32))
 def test_spaces_line_breaks_and_comments_lose_nothing(file: tree.File, seed: int) -> None:

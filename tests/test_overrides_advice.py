@@ -21,6 +21,7 @@ KEYS = """
 VALUES = """40 -1 0 1e9 x foo(3) true none [1,2] "a" 5% relu AdamW(lr=1) data.x a.b Linear(3) 0.5 T vocab""".split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_any_value_of_any_name_is_told_or_taken(seed: int) -> None:
     draw = random.Random(seed)

@@ -197,11 +197,8 @@ ON_A_SPEC = {
 }
 
 
-QUICK = ("repeats", "numbers", "blocks")
-EACH = [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in DEPTHS]
-
-
-@pytest.mark.parametrize("kind", EACH)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DEPTHS)
 def test_every_verb_goes_two_hundred_deep(kind: str, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     text = DEPTHS[kind]
     write(text.replace("Scale", "Other"), "other.dlspec")

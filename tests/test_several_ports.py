@@ -59,6 +59,7 @@ def test_the_loss_is_that_of_all_of_them(folder: Path) -> None:
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.slow
 def test_it_is_trained_and_goes_on_from_a_restart(folder: Path) -> None:
     verify_resume(program_of(compile(Source("both.dlspec", SPEC))), folder, 4, device="cpu")
 

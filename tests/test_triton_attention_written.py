@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from triton_attention_cases import CAUSAL, CHOSEN_AT_LAUNCH, COVER, PLAIN, constants, file_text, kernels, roots
 from triton_files import hold_to_ruff
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
+@pytest.mark.slow
 def test_what_is_not_asked_for_is_not_there() -> None:
     words = {
         "softcap": ("tanh", "cap"),

@@ -124,6 +124,7 @@ def drawn(text: str) -> tuple[nn.Module, nn.Module, ModuleType, torch.Tensor]:
     return first, second, kernels, torch.randn(2, 5, 16, generator=generator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("default", "body", "fused"), BODIES.values(), ids=BODIES.keys())
 def test_computes_the_same(default: str, body: str, fused: int, monkeypatch: pytest.MonkeyPatch) -> None:
     text = spec(default, body)

@@ -252,6 +252,7 @@ class Largest(TorchFunctionMode):
         return made
 
 
+@pytest.mark.slow
 def test_never_all_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
     _, kernels = loaded(compiled(spec()))
     monkeypatch.setattr(kernels, "fused", always)

@@ -71,6 +71,7 @@ def close(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
         assert (a - b).abs().max().item() <= 2e-5 * (1 + b.abs().max().item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_computes_the_same(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, kernels, x = drawn(spec(body))

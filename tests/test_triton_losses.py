@@ -199,6 +199,7 @@ def test_weights_of_classes(options: str, dtype: torch.dtype, monkeypatch: pytes
     assert recipe.loss(logits, labels).isnan()
 
 
+@pytest.mark.slow
 def test_views_and_rows_that_lie_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, kernels = loaded(compiled(spec("")))
     logits, labels = drawn(4, 6, 48)

@@ -47,6 +47,7 @@ def run(model: nn.Module, x: Tensor) -> list[Tensor]:
     return [y, *torch.autograd.grad(y, [x, *model.parameters()], d)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
 @pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS.keys())
 def test_as_the_plain_form_and_as_the_model_without(norm: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ def interpreted() -> Iterator[None]:
 # --- tables ---
 
 
+@pytest.mark.slow
 def test_tables_are_found_and_stay_as_they_are_written() -> None:
     for text in (kernels_text(), kernels_text(WIDE)):
         tables = tables_in(text)
@@ -129,6 +130,7 @@ def uses(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Use], Any, di
     return list(watch.seen.values()), kernels, tunables(artefact, "net_kernels.py")
 
 
+@pytest.mark.slow
 def test_the_fastest_of_those_that_give_the_same_is_taken(monkeypatch: pytest.MonkeyPatch, interpreted: None) -> None:
     """In the interpreter, with times that are made up: some do not run, one gives something else."""
     found, kernels, tables = uses(TEXT, monkeypatch)
@@ -166,6 +168,7 @@ def test_the_fastest_of_those_that_give_the_same_is_taken(monkeypatch: pytest.Mo
     assert tuned_tables([(use, [tuned])]) == {"ATTENTION_FORWARD_2": {"8": {"4": list(some[1])}}}
 
 
+@pytest.mark.slow
 def test_what_is_hardly_faster_is_not_taken(monkeypatch: pytest.MonkeyPatch, interpreted: None) -> None:
     found, kernels, tables = uses(TEXT, monkeypatch)
     name = next(name for name in tables if "LayerNorm" in name)
@@ -187,6 +190,7 @@ def test_what_is_hardly_faster_is_not_taken(monkeypatch: pytest.MonkeyPatch, int
         assert tuned_tables([(use, [tuned])]) == {}
 
 
+@pytest.mark.slow
 def test_all_that_is_tried_of_norms_gives_the_same(monkeypatch: pytest.MonkeyPatch, interpreted: None) -> None:
     found, kernels, tables = uses(TEXT, monkeypatch)
     name = next(name for name in tables if "LayerNorm" in name)
@@ -213,6 +217,7 @@ train Lm {
 """
 
 
+@pytest.mark.slow
 def test_tuned_trained_and_kept_with_the_run(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
