@@ -38,7 +38,7 @@ class RMSNorm(nn.Module):
 class RMSNorm(Layer):
     """`RMSNorm` (Zhang and Sennrich 2019): [..., D] -> [..., D], `x / sqrt(mean(x^2) + eps) * (weight + offset)`.
 
-    `eps` is 1e-6 where it is left out, as in most published models; PyTorch's is the machine epsilon of the dtype.
+    `eps` is 1e-6 where it is left out, as T5 and Gemma have it; PyTorch's is the machine epsilon of the dtype.
     """
 
     word: ClassVar[str] = "RMSNorm"
