@@ -33,6 +33,9 @@ class AdaptiveAvgPool(Layer):
     def _sizes(self, x: Tensor) -> tuple[Number, ...]:
         return per_axis(self.word, "size", self.size, check_picture(self.word, x))
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return True
+
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"F.adaptive_avg_pool{x_type.rank - 2}d({x}, {spelled_out(self.size, code.number)})"
 

@@ -221,6 +221,11 @@ class Layer(OptionSet):
         """Whether an entry of a sequence may see those behind it."""
         return False
 
+    def keeps_places(self, x: Tensor) -> bool:
+        """Whether entries [b, t, ...] of what it gives, of a sequence [B, T, ...], come of those of `x` alone. False
+        also where that depends on more than is asked here."""
+        return False
+
     def flops(self, x: Tensor) -> Number | None:
         """Floating-point operations of a forward pass over `x`, two a multiply-add; None where they do not count."""
         return None
@@ -275,3 +280,6 @@ class Function(Layer):
                 f"{self.word} takes float, and {x} comes in", "an Embedding makes vectors of whole numbers"
             )
         return (x,)
+
+    def keeps_places(self, x: Tensor) -> bool:
+        return True

@@ -46,6 +46,9 @@ class DropPath(Layer):
     def idle(self) -> bool:
         return self.p.value == 0
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return True
+
     def keeps(self, x: Tensor, device: Device) -> Kept:
         return Kept(more=(Part(x.dims[:1]),))
 

@@ -28,6 +28,9 @@ class Dropout(Layer):
     def idle(self) -> bool:
         return self.p.value == 0
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return True
+
     def keeps(self, x: Tensor, device: Device) -> Kept:
         # The mask: PyTorch's own kernel for CUDA keeps truth values, elsewhere it is drawn as floats.
         return Kept(more=(Part(x.dims, 1 if device == "cuda" else 4),))

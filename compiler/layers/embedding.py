@@ -30,6 +30,9 @@ class Embedding(Layer):
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return {"weight": Parameter((self.count, self.dim))}
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return True
+
     @property
     def is_module(self) -> bool:
         return True

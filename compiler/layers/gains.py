@@ -29,6 +29,9 @@ class _Factor(Layer):
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return {"": Parameter(self.shape(x))}
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return True
+
     @property
     def is_module(self) -> bool:
         return True

@@ -38,6 +38,9 @@ class InstanceNorm(ChannelNorm):
             )
         return (x,)
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return True
+
     def keeps(self, x: Tensor, device: Device) -> Kept:
         statistics = Part(x.dims[:2])
         return Kept(input=True, more=(statistics, statistics))

@@ -35,6 +35,9 @@ class LayerNorm(Layer):
         bias = {"bias": Parameter((x.dims[-1],))} if self.bias else {}
         return {"weight": Parameter((x.dims[-1],))} | bias
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return x.rank > 2
+
     def flops(self, x: Tensor) -> Number | None:
         return product([*x.dims, _PER_ENTRY])
 

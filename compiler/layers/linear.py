@@ -49,6 +49,9 @@ class Linear(Layer):
         bias = {"bias": Parameter((self.features,))} if self.bias else {}
         return {"weight": Parameter((self.features, x.dims[-1]))} | bias
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return x.rank > 2
+
     def flops(self, x: Tensor) -> Number | None:
         return product([*x.dims, self.features, _TWO])
 

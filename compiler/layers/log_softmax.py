@@ -26,6 +26,9 @@ class LogSoftmax(Function):
         find_axis("log_softmax", self.axis, x)
         return super().infer(x)
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return find_axis("log_softmax", self.axis, x) > 1
+
     def keeps(self, x: Tensor, device: Device) -> Kept:
         return Kept(output=True)
 

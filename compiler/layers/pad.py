@@ -66,6 +66,9 @@ class Pad(Layer):
         after = before if self.after is None else per_axis(self.word, "after", self.after, len(axes))
         return dict(zip(axes, zip(before, after, strict=True), strict=True))
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return all(axis > 1 for axis in self._pads(x))
+
     def keeps(self, x: Tensor, device: Device) -> Kept:
         return Kept()
 

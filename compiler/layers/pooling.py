@@ -41,6 +41,9 @@ class Pooling(Layer):
         ]
         return (Tensor("float", (*x.dims[:2], *lengths), x.axes),)
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return True
+
     def _steps(self) -> Number | Sequence[Number]:
         return self.size if self.stride is None else self.stride
 

@@ -29,6 +29,9 @@ class Reduction(Layer):
             x = x.with_dim(axis, number(1))
         return (x,)
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return all(axis > 1 for axis in find_axes(self.word, self.over, x))
+
     def keeps(self, x: Tensor, device: Device) -> Kept:
         return Kept()
 

@@ -55,6 +55,9 @@ class RMSNorm(Layer):
     def parameters(self, x: Tensor) -> dict[str, Parameter]:
         return {"weight": Parameter((x.dims[-1],))}
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return x.rank > 2
+
     def flops(self, x: Tensor) -> Number | None:
         return product([*x.dims, _PER_ENTRY])
 

@@ -46,6 +46,9 @@ class Roll(Layer):
     def idle(self) -> bool:
         return all(shift.value == 0 for shift in self.n)
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return all(axis > 1 for axis, _ in self.moves(x))
+
     def keeps(self, x: Tensor, device: Device) -> Kept:
         return Kept()
 

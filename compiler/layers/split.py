@@ -44,6 +44,9 @@ class Split(Layer):
         out = x.with_dim(axis, part)
         return (out,) * whole(self.n)
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return x.channel_axis > 1
+
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         axis = x_type.channel_axis
         if self.n.value == 1:

@@ -48,6 +48,9 @@ class Upsample(Layer):
         lengths = [times(length, factor) for length, factor in zip(x.dims[2:], factors, strict=True)]
         return (Tensor("float", (*x.dims[:2], *lengths), x.axes),)
 
+    def keeps_places(self, x: Tensor) -> bool:
+        return True
+
     def _factors(self, x: Tensor) -> list[int]:
         return [whole(n) for n in per_axis(self.word, "factor", self.factor, check_picture(self.word, x))]
 

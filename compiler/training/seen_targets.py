@@ -25,7 +25,7 @@ from ..ir.graph import (
 from ..ir.units import inside
 from ..layers.attend import Attend
 from ..layers.attention import Attention
-from ..layers.base import Function, Layer
+from ..layers.base import Layer
 from ..layers.cross_attention import CrossAttention
 from ..layers.recurrent import Recurrent
 from ..layers.self_attention import SelfAttention
@@ -34,11 +34,6 @@ from ..semantics.report import Report
 from ..semantics.tensor import Tensor
 from .measure import Value as Compared
 from .plan import TrainPlan
-
-_KEEPS_PLACES = frozenset(
-    "Embedding Linear LayerNorm RMSNorm Dropout DropPath GaussianNoise residual.gain residual.layer_scale".split()
-)
-"""Layers that work on each place of a sequence alone, beside functions."""
 
 # The layers through which an entry sees later ones; None of a value that does not hold the tokens place by place, or
 # of which that is not certain.
@@ -104,6 +99,9 @@ class _Walk:
         inputs = [seen.get(value) for value in node.inputs]
         match node.op:
             case Apply(layer=layer):
+                entering = node.inputs[0].type if node.inputs else None
+                if isinstance(entering, Tensor) and layer.keeps_places(entering):
+                    return inputs[:1] * len(node.outputs)
                 return [_after(layer, node.span, inputs)]
             case Pointwise() | Call():
                 return [_together(inputs)]
@@ -148,7 +146,7 @@ def _after(layer: Layer, span: Span, inputs: Sequence[_Seen]) -> _Seen:
             sides = dict(zip(layer.sides(), inputs[1:], strict=False))
             over = [sides.get(side) for side in layer.sequences]
             return seen if None in over else _attended(layer, span, seen, _together(over))
-    return seen if isinstance(layer, Function) or layer.word in _KEEPS_PLACES else None
+    return None
 
 
 def _attended(layer: Attention, span: Span, seen: _Seen, over: _Seen) -> _Seen:
