@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, r2_score, roc_auc_score
-from training_cases import TABLE, TEXT, recipe_of
+from training_cases import TABLE, TEXT, plan_of, recipe_of
 
 SCORES = "dlspec 1\nmodel Net: (x: [B, 4]) -> (output: [B, 4]) {\n  Linear(4)\n}\n"
 GRID = "dlspec 1\nmodel Net: (x: [B, 4, 2, 3]) -> (output: [B, 4, 2, 3]) {\n  relu\n}\n"
@@ -95,6 +95,48 @@ def test_one_score_for_each_entry(above: str, kind: str) -> None:
     assert whole_set(recipe, said, field) == {"f1": pytest.approx(f1_score(true, predicted), rel=1e-12)}
     found = recipe.metrics(torch.from_numpy(said), torch.from_numpy(field))
     assert found["accuracy"].item() == pytest.approx(accuracy_score(true, predicted), rel=1e-6)
+
+
+def test_two_of_one_score_are_counted_apart_and_logged_by_what_is_above() -> None:
+    said, true = numbers(60, 1), classes(2, 60)
+    above = [0.5, -0.25, 0]
+    listed = [f"{word}(output, data.y, above = {number})" for word in ("accuracy", "f1") for number in above]
+    recipe = recipe_of("table", {"metrics": f"[{', '.join(listed)}]"}, TABLE)
+    field = true.astype(np.float32)
+    sets = whole_set(recipe, said, field)
+    assert list(sets) == ["f1_above_0.5", "f1_above_-0.25", "f1_above_0"]
+    wanted = [f1_score(true, said[:, 0] > number) for number in above]
+    assert list(sets.values()) == pytest.approx(wanted, rel=1e-12)
+    means = recipe.metrics(torch.from_numpy(said), torch.from_numpy(field))
+    assert list(means) == ["accuracy_above_0.5", "accuracy_above_-0.25", "accuracy_above_0"]
+    wanted = [accuracy_score(true, said[:, 0] > number) for number in above]
+    assert [value.item() for value in means.values()] == pytest.approx(wanted, rel=1e-6)
+    assert len({*wanted}) == 3
+
+
+@pytest.mark.parametrize(
+    ("metrics", "names"),
+    [
+        (["accuracy(a, data.y, above = 0)", "accuracy(b, data.y, above = 0.5)"], ["accuracy_a", "accuracy_b"]),
+        (["accuracy(a, data.y, above = 0)", "accuracy(a, data.z, above = 0)"], ["accuracy_y", "accuracy_z"]),
+        (
+            ["f1(a, data.y, above = 0)", "f1(a, data.y, above = 0.5)", "f1(b, data.y, above = 0)"],
+            ["f1_a_above_0", "f1_a_above_0.5", "f1_b_above_0"],
+        ),
+        (
+            ["f1(a, data.y, above = 0)", "f1(a, data.y, above = 0.5)", "f1(a, data.z, above = 0)"],
+            ["f1_y_above_0", "f1_y_above_0.5", "f1_z_above_0"],
+        ),
+        (["mse(a, 0)", "mse(a, 0.5)"], ["mse_0", "mse_0.5"]),
+        (["mse(a, x)", "mse(a, data.x)"], ["mse_output_a_input_x", "mse_output_a_data_x"]),
+        (["f1(a, data.y, above = 1e-5)"], ["f1"]),
+    ],
+)
+def test_what_is_measured_twice_has_names_of_its_own(metrics: list[str], names: list[str]) -> None:
+    model = "dlspec 1\nmodel Two: (x: [B, 1]) -> (a: [B, 1], b: [B, 1]) {\n  x -> Linear(1) as a\n  relu as b\n}\n"
+    changes: dict[str, str | None] = {"loss": "mse(a, data.y) + mse(b, data.y)"}
+    plan = plan_of("table", {**changes, "metrics": f"[{', '.join(metrics)}]"}, model)
+    assert [measured.name for measured in plan.metrics] == names
 
 
 def test_one_score_for_each_entry_that_counts() -> None:

@@ -273,6 +273,13 @@ MISTAKES = [
         metrics="[f1(logits, data.label), f1(logits, data.label, average = macro)]",
         right="[f1(logits, data.label, average = weighted), f1(logits, data.label, average = micro)]",
     ),
+    wrong(
+        "repeated-metric",
+        "f1(output, data.y, above = 0.5)",
+        case="table",
+        metrics="[f1(output, data.y, above = 50%), f1(output, data.y, above = 0.5)]",
+        right="[f1(output, data.y, above = 0.4), f1(output, data.y, above = 0.5)]",
+    ),
     wrong("wrong-value", "logits", "`top` is 11", metrics="[accuracy(logits, data.label, top = 11)]"),
     wrong(
         "wrong-value",

@@ -186,6 +186,11 @@ class Metric(Measure):
         """What it is called in the log."""
         return self.word
 
+    @property
+    def apart(self) -> str:
+        """What is put behind its name to tell it from another of that name and of the same inputs: `above_0.5`."""
+        return ""
+
 
 class MeanMetric(Metric):
     """A mean over all entries that count."""

@@ -14,6 +14,7 @@ from .language import METRICS
 from .measure import Metric, Value
 from .names import Names
 from .objective import Objective, terms
+from .spelling import value_text
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read_metrics(flow: tree.Flow, objective: Objective | None, names: Names) -> 
             read = None if compared is None else (compared[0], compared[1][0], _known(compared[1][1], objective))
         if read is None:
             fits = False
-        elif any(_alike(read, other) for other in found):
+        elif any(read[0].name == other[0].name and _told(read) == _told(other) for other in found):
             names.report.error(
                 "repeated-metric", "this metric is there already", entry.span, "once more", help="take it out"
             )
@@ -96,18 +97,23 @@ def _bare(stage: tree.Stage, objective: Objective | None, names: Names) -> None:
     )
 
 
-def _alike(a: tuple[Metric, Value, Value], b: tuple[Metric, Value, Value]) -> bool:
-    return a[0].name == b[0].name and a[1].source == b[1].source and a[2].source == b[2].source
-
-
 def _named(found: list[tuple[Metric, Value, Value]]) -> Iterator[Measured]:
     """Names by which metrics are told apart: `accuracy`, and where there are two of them `accuracy_coarse`."""
-    for metric, said, true in found:
-        twins = [(s, t) for m, s, t in found if m.name == metric.name]
-        name = metric.name
-        if len(twins) > 1:
-            by_said = len({s.name for s, _ in twins}) == len(twins)
-            by_true = len({t.name for _, t in twins}) == len(twins)
-            parts = [said.name] if by_said else [true.name] if by_true else [said.name, true.name]
-            name = "_".join([name, *filter(None, parts)])
-        yield Measured(metric, said, true, name)
+    for one in found:
+        twins = [_told(other) for other in found if other[0].name == one[0].name]
+        way = next(way for way in _WAYS if len({tuple(twin[part] for part in way) for twin in twins}) == len(twins))
+        parts = [_told(one)[part] for part in way] if len(twins) > 1 else []
+        yield Measured(*one, name="_".join([one[0].name, *filter(None, parts)]))
+
+
+# What may stand behind the name of a metric that there is more than once, the first that is another for each of them:
+# places in what `_told` gives. An output and an input may have one name, and so may an input and a field of the data.
+_WAYS = ((0,), (1,), (0, 1), (2,), (0, 2), (1, 2), (0, 1, 2), (3, 4, 2))
+
+
+def _told(one: tuple[Metric, Value, Value]) -> tuple[str, str, str, str, str]:
+    """What tells a metric from others of its name: what is said, what is true, its own part, and the two in full."""
+    metric, said, true = one
+    names = [value.name if value.number is None else value_text(value.number) for value in (said, true)]
+    said_, true_ = (f"{value.origin}_{name}" for value, name in zip((said, true), names, strict=True))
+    return names[0], names[1], metric.apart, said_, true_

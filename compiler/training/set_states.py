@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .measure import SetMetric
+from .spelling import variable
 
 if TYPE_CHECKING:
     from .metric_list import Measured
 
 
 def state_names(measured: Measured) -> list[str]:
-    """What they are called in the recipe and in settings: `f1_hits`."""
+    """What they are called in the recipe, as parameters, and in settings: `f1_hits`, `f1_above_0_5_hits`."""
     assert isinstance(measured.metric, SetMetric)
-    return [f"{measured.name}_{name}" for name in measured.metric.keeps]
+    return [variable(f"{measured.name}_{name}") for name in measured.metric.keeps]
 
 
 def ways(measured: Measured) -> Iterable[str]:

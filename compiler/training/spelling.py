@@ -21,8 +21,18 @@ def real_text(n: Number) -> str:
             return real_text(target)
         case Operation() if not _is_decimal(n):
             return spelled(n, lambda reference: real_text(reference.target or reference), python=True)
+    return value_text(n)
+
+
+def value_text(n: Number) -> str:
+    """The number itself, however it is written: `0.5` for 50%."""
     assert n.value is not None
     return spell(n.value)
+
+
+def variable(name: str) -> str:
+    """A name with a number in it, as Python takes it: `f1_above_0_5`."""
+    return name.replace(".", "_").replace("-", "minus_")
 
 
 def whole_text(n: Number) -> str:

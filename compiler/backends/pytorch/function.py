@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable
 from itertools import count
 from textwrap import wrap
 
+from ...training.spelling import variable
 from .layout import WIDTH
 
 DOC_WIDTH = 120
@@ -75,7 +76,7 @@ class Function:
         pairs: list[str] = []
         for name, value in entries:
             pair = f'"{name}": {value}'
-            pairs.append(pair if len(pair) + 9 <= WIDTH else f'"{name}": {self.assign(name, value)}')
+            pairs.append(pair if len(pair) + 9 <= WIDTH else f'"{name}": {self.assign(variable(name), value)}')
         line = f"return {{{', '.join(pairs)}}}"
         if len(pairs) == 1 and len(line) + 4 <= WIDTH:
             self.lines.append(line)

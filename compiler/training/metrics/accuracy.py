@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from ...layers.options import RealOrNone, Whole
 from ...semantics.number import whole, written
 from ..measure import MeanMetric, Misfit, Operand, Statements, Value, check_classes, width
-from .one_score import check_one_score, split_scores
+from .one_score import check_one_score, split_scores, told_above
 
 
 class Accuracy(MeanMetric):
@@ -16,8 +16,8 @@ class Accuracy(MeanMetric):
 
     With `top = 5` a class among the five largest counts; it is logged as `accuracy_top_5`. With one score for each
     entry, `accuracy(score, data.y, above = 0)`, what is above is said to be true; `y`, 1 for what is true and 0 or -1
-    for the rest, has the shape of the scores. That is 0 for a logit and 0.5 for a probability. Targets that the loss
-    ignores do not count.
+    for the rest, has the shape of the scores. That is 0 for a logit and 0.5 for a probability. Two of one score are
+    logged as `accuracy_above_0` and `accuracy_above_0.5`. Targets that the loss ignores do not count.
     """
 
     word: ClassVar[str] = "accuracy"
@@ -37,6 +37,10 @@ class Accuracy(MeanMetric):
     @property
     def name(self) -> str:
         return "accuracy" if whole(self.top) == 1 else f"accuracy_top_{whole(self.top)}"
+
+    @property
+    def apart(self) -> str:
+        return told_above(self.above)
 
     def check(self, values: Sequence[Value]) -> None:
         said, true = values

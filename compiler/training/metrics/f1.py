@@ -9,7 +9,7 @@ from ...layers.options import RealOrNone
 from ..measure import Misfit, Operand, SetMetric, Statements, Value, check_classes
 from ..values import Word
 from ..words import word_option
-from .one_score import check_one_score, split_scores
+from .one_score import check_one_score, split_scores, told_above
 
 
 class F1(SetMetric):
@@ -19,7 +19,8 @@ class F1(SetMetric):
     Shapes are those of `accuracy`. `average` is `macro` (every class counts alike, but for those that neither occur nor
     are said), `weighted` (as often as it occurs), `micro` (every entry counts alike); the latter two are logged as
     `f1_weighted` and `f1_micro`. With one score for each entry, `f1(score, data.y, above = 0)`, it is that of what is
-    true, and what is above is said to be. Targets that the loss ignores do not count.
+    true, and what is above is said to be; two of one score are logged as `f1_above_0` and `f1_above_0.5`. Targets that
+    the loss ignores do not count.
     """
 
     word: ClassVar[str] = "f1"
@@ -39,6 +40,10 @@ class F1(SetMetric):
     @property
     def name(self) -> str:
         return "f1" if self.average == "macro" else f"f1_{self.average}"
+
+    @property
+    def apart(self) -> str:
+        return told_above(self.above)
 
     def check(self, values: Sequence[Value]) -> None:
         said, true = values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...semantics.number import Number, equal
 from ...semantics.tensor import Tensor
 from ..measure import Misfit, Operand, Value, check_alike, class_axis, is_class_of, target_like
-from ..spelling import real_text
+from ..spelling import real_text, value_text
 
 
 def check_one_score(word: str, said: Value, true: Value, above: Number | None) -> bool:
@@ -29,6 +29,11 @@ def check_one_score(word: str, said: Value, true: Value, above: Number | None) -
 
 def _alike(said: Tensor, true: object) -> bool:
     return isinstance(true, Tensor) and said.rank == true.rank and all(map(equal, said.dims, true.dims))
+
+
+def told_above(above: Number | None) -> str:
+    """What tells a metric of one number from that of another: `above_0.5`."""
+    return "" if above is None else f"above_{value_text(above)}"
 
 
 def split_scores(said: Operand, true: Operand, counted: str | None, above: Number) -> tuple[str, str, str | None]:
