@@ -15,7 +15,7 @@ from .errors import Refused
 from .isolation import borrow
 from .learner import Learner, restore_model
 from .lost import require_no_lost_checkpoints
-from .preparation import OpenData, open_fitting_data, wanted
+from .preparation import OpenData, open_fitting_data, require_fit, wanted
 from .program import Program
 from .rundir import Run, find_data_base, verify_run
 from .validation import measure_split
@@ -39,6 +39,8 @@ def evaluate(
 
     Raises Refused where the run is damaged or the data has no such split, DataError where the data cannot be had.
     """
+    from .data import check_last_batch
+
     with ExitStack() as stack:
         whole = verify_run(run, trust_code=trust_code)
         contents = _read(whole, checkpoint)
@@ -51,6 +53,8 @@ def evaluate(
         splits |= {} if data.validation is None else {"validation": data.validation}
         if split not in splits:
             raise Refused(f"the data has no split {split}", f"There are: {', '.join(splits)}.")
+        if split == "train":  # what is for validation was looked at with the data
+            require_fit(check_last_batch(program.options, splits[split], "training"))
         turn = stack.enter_context(borrow(wanted(program, chosen)))
         stack.enter_context(device_faults_are_told())
         learner = Learner(program, chosen)

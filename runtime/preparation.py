@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from .program import Program
 from .schedule_fit import check_schedule
 
 if TYPE_CHECKING:
-    from .data import Data
+    from .data import Data, Message
     from .weights import StartingWeights
 
 OpenData = Callable[..., "Data"]
@@ -74,15 +74,20 @@ def open_fitting_data(program: Program, base: Path, open_data: OpenData | None, 
     options = program.options
     data = (open_data or standard)(dict(options.data), base=base, seed=options.seed)
     messages = check_data(options, data)
-    errors = [message for message in messages if message.severity == "error"]
-    if errors:
-        raise Refused("\n".join(one.text for one in errors), "\n".join(one.help for one in errors if one.help))
+    require_fit(messages)
     check_schedule(options, len(data.train))
     for note in data.notes:
         display.note(note)
     for message in messages:
         display.note(". ".join(part for part in (message.text, message.help) if part))
     return watched(options, data)
+
+
+def require_fit(messages: Sequence[Message]) -> None:
+    """Raises Refused with all that does not fit between a model and its data, where anything does not."""
+    errors = [message for message in messages if message.severity == "error"]
+    if errors:
+        raise Refused("\n".join(one.text for one in errors), "\n".join(one.help for one in errors if one.help))
 
 
 def wanted(program: Program, device: torch.device) -> Wanted:

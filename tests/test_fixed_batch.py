@@ -47,3 +47,20 @@ def test_so_is_a_last_batch_of_fewer(tmp_path: Path, capsys: pytest.CaptureFixtu
     whole = written(tmp_path, "32", "(split = [1, 0])")
     assert main(["check", whole, "--data"]) == 0
     assert main(["train", whole, "--run", run]) == 0
+
+
+def test_so_is_it_where_all_that_was_trained_on_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, run = written(tmp_path, "32", "(split = [1, 0])"), str(tmp_path / "run")
+    assert main(["train", spec, "--run", run]) == 0
+    assert main(["evaluate", run, "--split", "train"]) == 1
+    said = capsys.readouterr().err
+    assert "the model takes exactly 32 examples at once, and the last batch of the 1,797 for training has 5" in said
+    assert "write `B` in place of 32: `image: [B, 1, 8, 8]`" in said
+
+
+def test_what_comes_in_whole_batches_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, run = Path(written(tmp_path, "3", "(split = [1, 0])")), str(tmp_path / "run")
+    spec.write_text(spec.read_text().replace("32", "3").replace("[4, 8, 64]", "[3, 64]"))
+    assert main(["train", str(spec), "--run", run]) == 0
+    assert main(["evaluate", run, "--split", "train"]) == 0
+    assert "loss" in capsys.readouterr().out

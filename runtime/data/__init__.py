@@ -9,20 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .check import Message, check_data
+    from .check import Message, check_data, check_last_batch
     from .dataset import Data, Field, Split
     from .faults import DataError
     from .open import open_data
     from .targets import watched
 
 _HOMES = {
-    **dict.fromkeys(("Message", "check_data"), "check"),
+    **dict.fromkeys(("Message", "check_data", "check_last_batch"), "check"),
     **dict.fromkeys(("Data", "Field", "Split"), "dataset"),
     "DataError": "faults",
     "open_data": "open",
     "watched": "targets",
 }
-__all__ = ["Data", "DataError", "Field", "Message", "Split", "check_data", "open_data", "watched"]
+__all__ = ["Data", "DataError", "Field", "Message", "Split", "check_data", "check_last_batch", "open_data", "watched"]
 
 
 def __getattr__(name: str) -> object:

@@ -11,7 +11,7 @@ from ..dims import Dim, broken_bound, evaluate, is_symbol, solved, symbols_of
 from ..settings import Port, Settings, Target
 from ..text import TokenizerError
 from .columns import reads
-from .dataset import Data, Field
+from .dataset import Data, Field, Split
 from .rows import Rows
 from .targets import unfit_numbers
 
@@ -30,7 +30,7 @@ def check_data(settings: Settings, data: Data) -> list[Message]:
     classes = _classes(settings, data)
     return [
         *_inputs(settings, data),
-        *_last_batch(settings, data),
+        *(() if data.validation is None else check_last_batch(settings, data.validation, "validation")),
         *_arguments(settings, data),
         *classes,
         *(() if any(one.severity == "error" for one in classes) else _tables(settings, data)),
@@ -39,6 +39,23 @@ def check_data(settings: Settings, data: Data) -> list[Message]:
         *(Message("error", text, help) for text, help in unfit_numbers(settings, data)),
         *_prompt(settings, data),
     ]
+
+
+def check_last_batch(settings: Settings, split: Split, use: str) -> list[Message]:
+    """A model that takes exactly so many examples at once gets no fewer in the last batch of a split that is measured
+    whole; `use` is what that is for. Training leaves such a batch out."""
+    port = next((port for port in settings.inputs if port.dims), None)
+    rows = port.dims[0] if port is not None else None
+    left = len(split) % rows if isinstance(rows, int) else 0
+    if port is None or not left:
+        return []
+    text = (
+        f"the model takes exactly {rows:,} examples at once, and the last batch of the {len(split):,} for {use} has "
+        f"{left:,}"
+    )
+    dims = _dims(["B", *port.dims[1:]])
+    help = f"write `B` in place of {rows:,}: `{port.name}: {'' if port.dtype == 'float' else port.dtype}{dims}`"
+    return [Message("error", text, f"{help}, and in what comes out")]
 
 
 def _inputs(settings: Settings, data: Data) -> list[Message]:
@@ -69,22 +86,6 @@ def _rows(port: Port, name: str, data: Data) -> list[Message]:
             held = f"the field {name} holds {least if least < 0 else most:,}"
             return [Message("error", f"{facts}, and {held}", help)]
     return []
-
-
-def _last_batch(settings: Settings, data: Data) -> list[Message]:
-    """A model that takes exactly so many examples at once gets no fewer in the last batch of a validation."""
-    port = next((port for port in settings.inputs if port.dims), None)
-    rows = port.dims[0] if port is not None else None
-    left = len(data.validation) % rows if data.validation is not None and isinstance(rows, int) else 0
-    if port is None or data.validation is None or not left:
-        return []
-    text = (
-        f"the model takes exactly {rows:,} examples at once, and the last batch of the {len(data.validation):,} for "
-        f"validation has {left:,}"
-    )
-    dims = _dims(["B", *port.dims[1:]])
-    help = f"write `B` in place of {rows:,}: `{port.name}: {'' if port.dtype == 'float' else port.dtype}{dims}`"
-    return [Message("error", text, f"{help}, and in what comes out")]
 
 
 def _tables(settings: Settings, data: Data) -> list[Message]:
