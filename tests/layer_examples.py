@@ -21,21 +21,25 @@ def kind_of(word: str) -> type[Layer]:
     return kind
 
 
-def example(word: str) -> Artefact:
-    """The example alone in a model. What it gives is asked of a first try, which promises something else."""
+def example(word: str, *, recomputed: bool = False) -> Artefact:
+    """The example alone in a model, or in a `checkpoint`, which gives the first of its outputs. What it gives is asked
+    of a first try, which promises something else."""
     names = ["y", "z", "u", "v"][: kind_of(word).example_outputs]
     tried = analyse(Source("example.dlspec", _text(word, [f"{name}: [B]" for name in names])))
     assert tried.spec is not None
     found = build_model(tried.spec, tried.spec.scope.models["Example"], Report()).flows
-    return compile(Source("example.dlspec", _text(word, [f"{name}: {found[name]}" for name in names])))
+    names = names[:1] if recomputed else names
+    text = _text(word, [f"{name}: {found[name]}" for name in names], recomputed=recomputed)
+    return compile(Source("example.dlspec", text))
 
 
-def _text(word: str, outputs: list[str]) -> str:
+def _text(word: str, outputs: list[str], *, recomputed: bool = False) -> str:
     kind = kind_of(word)
     inputs = ({"x": kind.example_input} if kind.takes_running else {}) | kind.example_sides
     names = [output.partition(":")[0] for output in outputs]
     begin = "x -> " if kind.takes_running and len(inputs) > 1 else ""
-    lines = [f"{begin}{kind.example} as {', '.join(names)}"]
+    call = f"checkpoint {{ {kind.example} }}" if recomputed else kind.example
+    lines = [f"{begin}{call} as {', '.join(names)}"]
     if not inputs:  # a model takes something
         inputs, outputs = {"x": "[B, 8]"}, [*outputs, "rest: [B, 8]"]
         lines = ["x -> relu as rest", *lines]

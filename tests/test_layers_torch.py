@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from layer_examples import example, shape, tensor
+from layer_examples import example, kind_of, shape, tensor
 from torch import Tensor
 
 from dlspec.compiler.layers import registry
@@ -20,9 +20,13 @@ PACKED = frozenset({"RNN", "LSTM", "GRU"})
 """PyTorch's own recurrent modules, which its compiler leaves a graph for."""
 
 
-def made(word: str) -> tuple[torch.nn.Module, list[Tensor]]:
+ALONE = [word for word in registry.words() if kind_of(word).takes_running and word != "split"]
+"""What may stand in a flow of its own: two parts are no one value."""
+
+
+def made(word: str, *, recomputed: bool = False) -> tuple[torch.nn.Module, list[Tensor]]:
     """The example's module with drawn weights, and inputs that fit it."""
-    artefact = example(word)
+    artefact = example(word, recomputed=recomputed)
     with torch.device("meta"):
         model = load_text("example", artefact.model_code).Example()
     assert all(value.is_meta for value in (*model.parameters(), *model.buffers()))
@@ -67,6 +71,22 @@ def test_a_copy_is_the_same_and_its_own(word: str) -> None:
         parameter.data.zero_()
     for ours, theirs in zip(outputs(other, inputs), expected, strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("word", ALONE)
+def test_it_is_the_same_where_it_is_computed_twice(word: str) -> None:
+    model, inputs = made(word)
+    expected = outputs(model, inputs)
+    twice, _ = made(word, recomputed=True)
+    twice.load_state_dict(model.state_dict(), strict=True)
+    (given,) = outputs(twice, inputs)
+    assert torch.equal(given, expected[0])
+    if given.requires_grad:
+        given.sin().sum().backward()
+        expected[0].sin().sum().backward()
+    for ours, theirs in zip(twice.parameters(), model.parameters(), strict=True):
+        assert (ours.grad is None) == (theirs.grad is None)
+        assert ours.grad is None or theirs.grad is None or torch.equal(ours.grad, theirs.grad)
 
 
 @pytest.mark.slow

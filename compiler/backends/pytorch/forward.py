@@ -202,8 +202,7 @@ class _Forward(Statements):
             return
         x = self.operand(node.inputs[0], alone=True)
         outer = [x.text, *sorted({n for v in captured(body) for n in self.known[v].reads} - {x.text})]
-        runs = single is not None and isinstance(single.op, Apply | Run) and single.module is not None
-        if single is not None and runs and single.inputs == (body.input,) and single.output is body.output:
+        if single is not None and self._runs_module_alone(single, body):
             self.left[body.output] -= 1
             self.left[body.input] -= 1
             module = self.unit.module(single.module or "")
@@ -222,6 +221,18 @@ class _Forward(Statements):
         self.lines = [*outside, *blank, head, *(f"    {line}" for line in self.lines), ""]
         call = f"checkpoint({', '.join([name, *outer])}, use_reentrant=False)"
         self._settle(node, Expression(call, frozenset(outer), 1))
+
+    def _runs_module_alone(self, node: Node, body: Region) -> bool:
+        """Whether a flow is a module, called with what flows in, and what comes of it all that flows out."""
+        if node.module is None or node.inputs != (body.input,) or node.outputs != (body.output,):
+            return False
+        x, module = body.input.type, self.module_text(node)
+        match node.op:
+            case Apply(layer=layer) if isinstance(x, Tensor):
+                return layer.call(module, HOLE, x, self.code) == f"{module}({HOLE})"
+            case Run():
+                return True
+        return False
 
     def _local(self, stem: str) -> str:
         """A name for a function inside `forward`, numbered where there are several."""
