@@ -115,7 +115,7 @@ def test_a_linear_layer_with_its_loss_is_measured_by_its_products(monkeypatch: p
         assert (kind.unit, kind.forward_work(use, []), kind.backward_work(use, [])) == ("TFLOP/s", 480, 960)
         assert [rival.name for rival in kind.rivals(use, PLAIN)] == ([] if smoothing else ["Liger-Kernel"])
     plain_loss = CrossEntropyFeatures(smoothing=False, ignore=False)
-    for asked in ({"ignore": True}, {"z_loss": True}, {"function": Variable("x")}):
+    for asked in ({"ignore": True}, {"z_loss": True}, {"weights": True}, {"function": Variable("x")}, {"summed": True}):
         other = replace(use, entry=Entry("linear_cross_entropy", {"loss": replace(plain_loss, **asked)}))
         assert list(kind.rivals(other, PLAIN)) == []
     (rival,) = kind.rivals(replace(use, entry=Entry("", {"loss": plain_loss})), PLAIN)

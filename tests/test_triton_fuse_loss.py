@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -25,8 +26,17 @@ from dlspec.runtime.program import load_text
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 
 HEADS = {"plain": "", "without bias": ", bias = false", "tied": ", bias = false, weight = wte.weight"}
-OPTIONS = {"plain": "", "smoothing and ignore": ", smoothing = 0.1, ignore = 0", "z": ", z_loss = 0.01"}
 VOCAB = 256
+COUNTS = [(7 * i % 5) / 128 for i in range(VOCAB)]
+"""Of classes: so little that what a mean is divided by is less than 1, and nothing for some."""
+OPTIONS = {
+    "plain": "",
+    "smoothing and ignore": ", smoothing = 0.1, ignore = 0",
+    "z": ", z_loss = 0.01",
+    "weights": f", weight = {COUNTS}",
+    "sum": ", reduce = sum",
+    "all": f", smoothing = 0.1, ignore = 0, z_loss = 0.01, weight = {COUNTS}, reduce = sum",
+}
 
 
 def spec(head: str = "", options: str = "", more: str = "", loss: str = "") -> str:
@@ -95,6 +105,58 @@ def test_the_loss_of_the_plain_model(head: str, options: str, monkeypatch: pytes
         torch.testing.assert_close(c.double(), d, atol=1e-4, rtol=0)
 
 
+# Each pair of options is there with both, one and none of them: smoothing, ignore, weights, a sum, a bias.
+PAIRS = ["", "w b", "i r", "i w r b", "s r b", "s w r", "s i b", "s i w"]
+
+
+@pytest.mark.parametrize("asked", PAIRS)
+def test_pairs_of_options(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In three chunks, against F.cross_entropy in float64: the loss, and its gradients by all that is learned."""
+    smoothing, ignored, weighed, summed, biased = (letter in asked for letter in "siwrb")
+    V, width = 33, 4
+    counts = COUNTS[:V] if weighed else None
+    options = ", smoothing = 0.1" * smoothing + ", ignore = 0" * ignored + ", reduce = sum" * summed
+    options += f", weight = {counts}" if weighed else ""
+    text = spec("" if biased else ", bias = false", options).replace(f"T, {VOCAB}]", f"T, {V}]")
+    text = text.replace(f"head: Linear({VOCAB}", f"head: Linear({V}").replace(f"({VOCAB}, 16)", f"({VOCAB}, {width})")
+    _, kernels = loaded(compiled(text.replace('text("a.txt", tokenizer = bytes, window = 16)', 'arrays("a.npz")')))
+    generator = torch.Generator().manual_seed(3)
+    leaves = [torch.randn(shape, generator=generator) for shape in ((2, 20, width), (V, width), (V,))]
+    leaves = [leaf.requires_grad_() for leaf in leaves[: 2 + biased]]
+    targets = torch.randint(0, V, (2, 20), generator=generator)
+    targets[0, :2], targets[0, 2] = -100, 0
+    exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    labels = (targets.masked_fill(targets == 0, -100) if ignored else targets).flatten()
+    each = None if counts is None else torch.tensor(counts, dtype=torch.float64)
+    reduction = "sum" if summed else "mean"
+    rows = F.linear(*exact).flatten(0, 1)
+    want = F.cross_entropy(rows, labels, each, reduction=reduction, label_smoothing=0.1 * smoothing)
+    want = want / len(targets) if summed else want
+    monkeypatch.setattr(kernels, "fused", always)
+    numbers = [*([0.1] if smoothing else []), *([0] if ignored else [])]
+    given = [targets, *([] if each is None else [each.float()]), *numbers]
+    with Poisoned():
+        found = kernels.linear_cross_entropy(*leaves, *given)
+        gradients = torch.autograd.grad(3 * found, leaves)
+    torch.testing.assert_close(found.double(), want, atol=1e-5, rtol=1e-6)
+    for a, b in zip(gradients, torch.autograd.grad(3 * want, exact), strict=True):
+        torch.testing.assert_close(a.double(), b, atol=1e-5, rtol=1e-5)
+
+
+def test_what_classes_count_moves_and_is_no_state() -> None:
+    """A cast does not round it, and it is there where memory was given to a model anew."""
+    module, _ = loaded(compiled(spec(options=OPTIONS["weights"])))
+    model, counts = module.Lm(), torch.tensor(COUNTS)
+    assert list(model.state_dict()) == ["wte.weight", "head.weight", "head.bias"]
+    assert torch.equal(model.head.class_weights, counts)
+    assert torch.equal(copy.deepcopy(model).to(torch.bfloat16).double().head.class_weights, counts)
+    assert model.to("meta").head.class_weights.is_meta
+    assert torch.equal(model.to_empty(device="cpu").head.class_weights, counts)
+    with torch.device("meta"):
+        model = module.Lm()
+    assert torch.equal(model.to_empty(device="cpu").head.class_weights, counts)
+
+
 def test_weights_start_as_without() -> None:
     for head in HEADS.values():
         models = [load_text("net", compiled(spec(head), "torch").model_code).Lm(), loaded(compiled(spec(head)))[0].Lm()]
@@ -122,7 +184,6 @@ def test_what_the_files_say() -> None:
 NOT_FUSED = {
     "few classes": spec().replace("Embedding(256, 16)", "Embedding(256, 256)"),
     "a layer behind it": spec().replace("head: Linear(256)", "head: Linear(256) -> gelu + identity"),
-    "weights of classes": spec(options=f", weight = {[1] * VOCAB}"),
     "scaled": spec(loss="0.5 * cross_entropy(logits, data.targets)"),
     "a sum": spec(loss="cross_entropy(logits, data.targets) + mse(logits, 0)"),
     "another loss": spec(loss="mse(logits, 0)"),
@@ -198,9 +259,10 @@ def test_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(b, a, atol=2e-2 * a.abs().max().item(), rtol=0)
 
 
-def test_where_no_target_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean of nothing is no number, and its gradient 0, as PyTorch has it."""
-    module, kernels = loaded(compiled(spec()))
+@pytest.mark.parametrize("options", ["plain", "weights", "sum"])
+def test_where_no_target_counts(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of nothing is no number, its sum 0, and the gradient of both 0, as PyTorch has it."""
+    module, kernels = loaded(compiled(spec(options=OPTIONS[options])))
     model = drawn(module)
     tokens, targets = batch()
     targets = torch.full_like(targets, -100)
@@ -268,14 +330,17 @@ class TestOperators:
     @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
     def test_checks_of_pytorch(self, head: str, options: str) -> None:
         _, kernels = loaded(compiled(spec(head, options)))
-        numbers = [0.01] if "z_loss" in options else [0.1, 0] if options else []
+        weights = [torch.rand(33)] if "weight" in options else []
+        asked = {"smoothing": 0.1, "z_loss": 0.01, "ignore": 0}
+        numbers = [*weights, *(number for name, number in asked.items() if name in options)]
         learned = [torch.randn(33, 8), *([] if head else [torch.randn(33)])]
         for by_x, by_weight in ((True, True), (False, True), (True, False)):
             given = (torch.randn(10, 8), *learned, torch.arange(10), *numbers, by_x, by_weight)
             torch.library.opcheck(kernels.operators.linear_cross_entropy.default, given)
 
-    def test_compiled_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        module, kernels = loaded(compiled(spec("", OPTIONS["smoothing and ignore"])))
+    @pytest.mark.parametrize("options", ["smoothing and ignore", "all"])
+    def test_compiled_whole(self, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        module, kernels = loaded(compiled(spec("", OPTIONS[options])))
         monkeypatch.setattr(kernels, "fused", always)
         model = drawn(module)
         tokens, targets = batch()
@@ -351,6 +416,28 @@ MORE = {
     "bf16": "  precision = bf16\n",
     "in parts": "  accumulate = 2\n  clip = 0.1\n  metrics = [accuracy(logits, data.targets)]\n",
 }
+
+
+@pytest.mark.parametrize("options", [OPTIONS["weights"], OPTIONS["all"]], ids=["weights", "all"])
+def test_trained_by_what_classes_count(options: str, tmp_path: Path) -> None:
+    """In parts, with weights that each loads of the other: the same bits as without kernels."""
+    (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")
+    path = tmp_path / "lm.dlspec"
+    path.write_text(spec(HEADS["tied"], options, "  accumulate = 2\n"), encoding="utf-8")
+    losses, models = [], []
+    for kernels in ("triton", "torch"):
+        folder = tmp_path / kernels
+        dlspec.train(path, run=folder, set=[f"train.kernels={kernels}"])
+        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        losses.append([record["loss"] for record in records])
+        models.append(dlspec.load(folder))
+    first, second = (dict(model.state_dict()) for model in models)
+    assert losses[0] == losses[1]
+    assert list(first) == list(second)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    for model, other in zip(models, (second, first), strict=True):
+        model.load_state_dict(other, strict=True)
+    assert torch.equal(models[0].head.class_weights, torch.tensor(COUNTS))  # type: ignore[union-attr]
 
 
 @pytest.mark.slow

@@ -199,6 +199,36 @@ def test_weights_of_classes(options: str, dtype: torch.dtype, monkeypatch: pytes
     assert recipe.loss(logits, labels).isnan()
 
 
+@pytest.mark.parametrize(
+    "options",
+    ["", ", smoothing = 0.1", f", ignore = 0, weight = {[0.25 + 7 * i % 5 for i in range(32)]}, z_loss = 0.01"],
+    ids=["plain", "smoothing", "the rest"],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_sums_of_examples(options: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Divided by the examples, whatever counts, as the recipe without kernels has it: bit for bit where none run."""
+    text = text_spec(f"cross_entropy(logits, data.targets, reduce = sum{options})", vocab=32)
+    text = text.replace('text("a.txt", tokenizer = bytes,', 'tokens("a.bin",')
+    recipe, kernels = loaded(compiled(text))
+    without = load_text("net_recipe", compiled(text, "torch").recipe_code or "").loss
+    logits, labels = drawn(3, 5, 32)
+    logits = logits.to(dtype)
+    plain, same = (
+        run(recipe.loss, logits, labels),
+        run(lambda logits, labels: without(logits.float(), labels), logits, labels),
+    )
+    exact = run(without, logits.double(), labels)
+    monkeypatch.setattr(kernels, "fused", always)
+    with Poisoned():
+        found = run(recipe.loss, logits, labels)
+        nothing = run(recipe.loss, logits, torch.full_like(labels, -100))
+    tolerance = 1e-5 if dtype == torch.float32 else torch.finfo(dtype).eps
+    for a, b, c, d, none in zip(plain, same, exact, found, nothing, strict=True):
+        assert torch.equal(a, b)
+        torch.testing.assert_close(d.double(), c, atol=tolerance, rtol=tolerance)
+        assert not none.any()
+
+
 @pytest.mark.slow
 def test_views_and_rows_that_lie_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, kernels = loaded(compiled(spec("")))

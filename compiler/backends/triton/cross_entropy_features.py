@@ -31,6 +31,8 @@ class CrossEntropyFeatures(Variant):
     """Whether classes count unequally."""
     function: Expression | None = None
     """Of what comes in, `x`, that makes logits of it: a soft cap for one. None where logits come in."""
+    summed: bool = False
+    """Whether the losses of an example are summed, and the batch averaged; else it is the mean of all that count."""
 
     @property
     def entry(self) -> str:

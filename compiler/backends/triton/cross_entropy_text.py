@@ -148,22 +148,22 @@ class _Text:
     # --- what a recipe calls ---
 
     def function(self) -> list[str]:
-        tensors = ", ".join(self.tensors)
+        tensors, summed = ", ".join(self.tensors), self.features.summed
         return [
             "class CrossEntropy(torch.autograd.Function):",
             "    @staticmethod",
             f"    def forward(ctx, logits, {self.beside}):",
             f"        loss, lse = operators.cross_entropy_forward(logits, {self.beside})",
-            f"        count = {count('labels', self.features)}.sum()",
-            f"        ctx.save_for_backward(logits, {tensors}, lse, count)",
+            *([] if summed else [f"        count = {count('labels', self.features)}.sum()"]),
+            f"        ctx.save_for_backward(logits, {tensors}, lse{'' if summed else ', count'})",
             *self.numbers.keep,
-            "        return loss.sum() / count",
+            f"        return loss.sum(){'' if summed else ' / count'}",
             "",
             "    @staticmethod",
             "    @once_differentiable",
-            "    def backward(ctx, d_mean):",
-            f"        logits, {tensors}, lse, count = ctx.saved_tensors",
-            "        d_loss = d_mean / count",
+            f"    def backward(ctx, {'d_loss' if summed else 'd_mean'}):",
+            f"        logits, {tensors}, lse{'' if summed else ', count'} = ctx.saved_tensors",
+            *([] if summed else ["        d_loss = d_mean / count"]),
             f"        d_logits = operators.cross_entropy_backward(d_loss, logits, {tensors}, lse{self.numbers.kept})",
             f"        return d_logits{', None' * len(self.tensors)}{self.numbers.nothing}",
         ]
@@ -171,16 +171,25 @@ class _Text:
     def entry(self) -> list[str]:
         return [
             f"def cross_entropy(logits: Tensor, {self.typed}{self.numbers.parameters}) -> Tensor:",
-            '    """The mean of -log softmax(logits)[label], in float32, fused where there is a GPU.',
+            *self._told(),
             "",
             *self._said(),
             '    """',
+            *examples(self.features, "logits"),
             "    logits, labels = logits.flatten(0, -2), labels.flatten()",
             "    if not fused(logits, torch.float16, torch.bfloat16, torch.float32):",
             *plain(self.features),
             "    if logits.stride(1) != 1 or logits.stride(0) < logits.shape[1]:",
             "        logits = logits.contiguous()",
-            f"    return CrossEntropy.apply(logits, {self.beside})",
+            f"    return CrossEntropy.apply(logits, {self.beside}){' / examples' if self.features.summed else ''}",
+        ]
+
+    def _told(self) -> list[str]:
+        if not self.features.summed:
+            return ['    """The mean of -log softmax(logits)[label], in float32, fused where there is a GPU.']
+        return [
+            '    """-log softmax(logits)[label], in float32, fused where there is a GPU: the sum of each',
+            "    example, and the mean of these.",
         ]
 
     def _said(self) -> list[str]:
@@ -190,20 +199,24 @@ class _Text:
         if features.function is not None:
             lines.insert(0, f"    What comes in as logits goes through {_function(features.function)} first.")
         if features.weights:
-            lines += [
-                "    weights [V], float32, is what each class counts: the mean is divided by",
-                "    those of the labels.",
-            ]
+            counts = "    weights [V], float32, is what each class counts"
+            divided = [f"{counts}: the mean is divided by", "    those of the labels."]
+            lines += [f"{counts}."] if features.summed else divided
         if features.z_loss:
             lines.append("    z_loss * log(sum(exp(logits))) ^ 2 is added (Chowdhery et al. 2022).")
         return lines
 
 
-def count(labels: str, features: CrossEntropyFeatures) -> str:
+def examples(features: CrossEntropyFeatures, name: str) -> list[str]:
+    """What tells how many examples there are, where sums are divided by that; rows are more."""
+    return [f"    examples = len({name})"] if features.summed else []
+
+
+def count(labels: str, features: CrossEntropyFeatures, weights: str = "weights") -> str:
     """Which labels count, or how much each does."""
     counted = f"(({labels} != -100) & ({labels} != ignore))" if features.ignore else f"({labels} != -100)"
     # A label that is no class has made the loss no number already.
-    return f"({counted} * weights[{labels}.clamp(0, len(weights) - 1)])" if features.weights else counted
+    return f"({counted} * {weights}[{labels}.clamp(0, len({weights}) - 1)])" if features.weights else counted
 
 
 def _function(function: Expression) -> str:
@@ -222,14 +235,16 @@ def plain(features: CrossEntropyFeatures) -> list[str]:
     function: list[str] = []
     if features.function is not None:
         function = [f"        logits = {_function(features.function)}"]
-    last = [f"        return F.cross_entropy(logits, labels{options})"]
+    options += ', reduction="sum"' if features.summed else ""
+    share = " / examples" if features.summed else ""
+    last = [f"        return F.cross_entropy(logits, labels{options}){share}"]
     if features.z_loss:
         # As many as the labels count, which is what the mean is divided by.
         last = [
             "        squares = logits.logsumexp(-1).square()",
             f"        counted = {count('labels', replace(features, ignore=False))[1:-1]}",
-            f"        loss = F.cross_entropy(logits, labels{options})",
-            "        return loss + z_loss * (squares * counted).sum() / counted.sum()",
+            f"        loss = F.cross_entropy(logits, labels{options}){share}",
+            f"        return loss + z_loss * (squares * counted).sum(){share or ' / counted.sum()'}",
         ]
     return [
         *function,

@@ -23,6 +23,7 @@ from ...training.arguments import argument_names
 from ...training.losses.cross_entropy import CrossEntropy
 from ...training.objective import LossTerm
 from ...training.plan import TrainPlan
+from ...training.spelling import real_text
 from ..pytorch.names import numbered_names, safe_name
 from .cross_entropy_features import CrossEntropyFeatures
 from .entry_functions import EntryFunction, function_before, settled
@@ -65,7 +66,7 @@ def loss_in_model(graph: Graph, plan: TrainPlan) -> InModel | None:
     term, head = plan.loss, _head(graph.model)
     if not isinstance(term, LossTerm) or not isinstance(term.loss, CrossEntropy) or head is None:
         return None
-    if not any(one is term for one, _ in fused_losses(plan)) or term.loss.weight is not None:
+    if not any(one is term for one, _ in fused_losses(plan)):
         return None
     if term.said.origin != "output" or term.true.origin not in ("data", "input"):
         return None
@@ -73,7 +74,12 @@ def loss_in_model(graph: Graph, plan: TrainPlan) -> InModel | None:
     taken = set(map(safe_name, named_values(graph.model)))
     name = next(name for name in numbered_names(stem) if name not in taken)
     features = features_of(term.loss, ignored(plan), head.function)
-    return InModel(name, term.true.source, features, term.loss.numbers(ignored(plan)))
+    return InModel(name, term.true.source, features, _weights(term.loss) | term.loss.numbers(ignored(plan)))
+
+
+def _weights(loss: CrossEntropy) -> dict[str, str]:
+    """What classes count, which a recipe makes a tensor of and here the module does."""
+    return {} if loss.weight is None else {"class_weights": f"[{', '.join(map(real_text, loss.weight))}]"}
 
 
 def fuse_loss(graph: Graph, loss: InModel) -> Graph:

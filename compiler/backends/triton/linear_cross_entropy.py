@@ -9,7 +9,7 @@ from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
 from .common import SUMS_OF_PRODUCTS
 from .cross_entropy_features import CrossEntropyFeatures
-from .cross_entropy_text import OWN_NAMES, Numbers, count, named, not_counted
+from .cross_entropy_text import OWN_NAMES, Numbers, count, examples, named, not_counted
 from .specialise import Specialised
 from .variant import Variant
 
@@ -17,6 +17,17 @@ _OWN_NAMES = (
     *("launch_linear_cross_entropy", "linear_cross_entropy_shapes", "linear_cross_entropy"),
     *("ChunkedCrossEntropy", "LinearCrossEntropy"),
 )
+
+
+_MOVED = [
+    "",
+    "    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LinearCrossEntropy:",
+    '        """Move with the model; a cast does not round what classes count, and `to_empty` leaves it."""',
+    "        super()._apply(fn, recurse)",
+    "        device = self.class_weights.device",
+    "        self.class_weights = torch.tensor(self.listed, dtype=torch.float32, device=device)",
+    "        return self",
+]
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,9 @@ class _Text:
     def __init__(self, features: LinearCrossEntropyFeatures) -> None:
         self.features, self.numbers = features, Numbers(features.loss)
         self.learned = ["weight", *(["bias"] if features.bias else [])]
-        self.incoming = ["x", *self.learned, "labels"]
+        self.weights = ["class_weights"] if features.loss.weights else []
+        """Called so beside the weight of the layer."""
+        self.incoming = ["x", *self.learned, "labels", *self.weights]
         self.gradients = [f"d_{name}" for name in ["x", *self.learned]]
 
     def _tensors(self) -> str:
@@ -76,7 +89,7 @@ class _Text:
         product = (
             "torch.addmm(bias, some, weight.t(), out=logits)" if bias else "torch.mm(some, weight.t(), out=logits)"
         )
-        given = self.numbers.given
+        weights, numbers = "".join(f", {name}" for name in self.weights), self.numbers.given
         return [
             f"def launch_linear_cross_entropy({self._tensors()}{self.numbers.parameters}, by_x: bool, by_weight: bool) "
             f"-> tuple[{', '.join(['Tensor'] * (1 + len(self.gradients)))}]:",
@@ -99,12 +112,12 @@ class _Text:
             "        some, true = x[start : start + chunk], labels[start : start + chunk]",
             "        logits = room[: len(some)]",
             f"        {product}",
-            f"        loss, lse = launch_cross_entropy_forward(logits, true{given})",
+            f"        loss, lse = launch_cross_entropy_forward(logits, true{weights}{numbers})",
             "        total += loss.sum()",
             "        if not (by_x or by_weight):",
             "            continue",
             "        # As if the gradient by the sum were 1: small numbers would be lost in float16.",
-            f"        cross_entropy_gradient(one, logits, true, lse, logits{given})",
+            f"        cross_entropy_gradient(one, logits, true{weights}, lse, logits{numbers})",
             "        if by_x:",
             "            torch.mm(logits, weight, out=d_x[start : start + chunk])",
             "        if by_weight:",
@@ -136,9 +149,14 @@ class _Text:
 
     def function(self) -> list[str]:
         given = self._names()
-        cast = ", ".join(["x", *(f"{name}.to(x.dtype)" for name in self.learned), "labels"]) + self.numbers.given
+        learned = [f"{name}.to(x.dtype)" for name in self.learned]
+        cast = ", ".join(["x", *learned, "labels", *self.weights]) + self.numbers.given
         gradients = ", ".join(self.gradients)
         dtypes = ", ".join(f"{name}.dtype" for name in ["x", *self.learned])
+        nothing = ", None" * len(["labels", *self.weights]) + self.numbers.nothing
+        summed = self.features.loss.summed
+        # Where nothing counts; what does comes to less than 1 where classes count so little.
+        divisor = "count.masked_fill(count == 0, 1)" if self.weights else "count.clamp(min=1)"
         return [
             "class ChunkedCrossEntropy(torch.autograd.Function):",
             '    """Gradients are made in the forward pass, while logits are there; backward only scales."""',
@@ -146,21 +164,21 @@ class _Text:
             "    @staticmethod",
             f"    def forward(ctx, {given}, by_x, by_weight):",
             f"        total, *gradients = operators.linear_cross_entropy({cast}, by_x, by_weight)",
-            f"        count = {count('labels', self.features.loss)}.sum()",
-            "        ctx.save_for_backward(count, *gradients)",
+            *([] if summed else [f"        count = {count('labels', self.features.loss, 'class_weights')}.sum()"]),
+            f"        ctx.save_for_backward({'' if summed else 'count, '}*gradients)",
             f"        ctx.dtypes = {dtypes}",
-            "        return total / count",
+            f"        return total{'' if summed else ' / count'}",
             "",
             "    @staticmethod",
             "    @once_differentiable",
-            "    def backward(ctx, d_mean):",
-            "        count, *gradients = ctx.saved_tensors",
-            "        scale = d_mean / count.clamp(min=1)",
+            f"    def backward(ctx, {'scale' if summed else 'd_mean'}):",
+            f"        {'gradients' if summed else 'count, *gradients'} = ctx.saved_tensors",
+            *([] if summed else [f"        scale = d_mean / {divisor}"]),
             f"        {gradients} = (",
             "            (gradient.float() * scale).to(dtype) if needed else None",
             "            for gradient, dtype, needed in zip(gradients, ctx.dtypes, ctx.needs_input_grad)",
             "        )",
-            f"        return {gradients}, None{self.numbers.nothing}, None, None",
+            f"        return {gradients}{nothing}, None, None",
         ]
 
     def entry(self) -> list[str]:
@@ -168,34 +186,38 @@ class _Text:
         bias = ", bias" if features.bias else ""
         learned = " or ".join(f"{name}.requires_grad" for name in self.learned)
         learned = f"({learned})" if features.bias else learned
+        share = " / examples" if features.loss.summed else ""
+        weights = ", class_weights" if self.weights else ""
         return [
             f"def linear_cross_entropy({self._tensors()}{self.numbers.parameters}) -> Tensor:",
             '    """cross_entropy of a linear layer, which on a GPU never has all of its logits.',
             "",
             f"    x [..., {features.width}], labels [...]; {not_counted(features.loss)}",
+            *(f"    {name} [V], float32, is what each class counts." for name in self.weights),
             '    """',
             "    if not fused(x, torch.float16, torch.bfloat16, torch.float32):",
-            f"        return cross_entropy(F.linear(x, weight{bias}), labels{self.numbers.given})",
+            f"        return cross_entropy(F.linear(x, weight{bias}), labels{weights}{self.numbers.given})",
             "    if torch.is_autocast_enabled(x.device.type):",
             "        x = x.to(torch.get_autocast_dtype(x.device.type))",
+            *examples(features.loss, "x"),
             "    x, labels = x.flatten(0, -2).contiguous(), labels.flatten()",
             "    by_x = torch.is_grad_enabled() and x.requires_grad",
             f"    by_weight = torch.is_grad_enabled() and {learned}",
-            f"    return ChunkedCrossEntropy.apply({self._names()}, by_x, by_weight)",
+            f"    return ChunkedCrossEntropy.apply({self._names()}, by_x, by_weight){share}",
         ]
 
     def module(self) -> list[str]:
         features = self.features
-        numbers = self.numbers.parameters
+        listed = "".join(f", {name}: list[float]" for name in self.weights)
+        bias = "" if features.bias else ", bias: bool"
         given = ", ".join(
             [f"self.{name}" if name in self.learned else name for name in ("x", *self.learned, "targets")]
-            + [f"self.{name}" for name in self.numbers.names]
+            + [f"self.{name}" for name in [*self.weights, *self.numbers.names]]
         )
-        bias = ", bias=False" if not features.bias else ""
         made = [
-            f"    def __init__(self, inputs: int, outputs: int{'' if features.bias else ', bias: bool'}{numbers}) "
-            "-> None:",
-            f"        super().__init__(inputs, outputs{bias.replace('False', 'bias')})",
+            f"    def __init__(self, inputs: int, outputs: int{bias}{listed}{self.numbers.parameters}) -> None:",
+            f"        super().__init__(inputs, outputs{'' if features.bias else ', bias=bias'})",
+            *(self._class_weights() if self.weights else []),
             *(f"        self.{name} = {name}" for name in self.numbers.names),
             "",
         ]
@@ -208,9 +230,17 @@ class _Text:
             "class LinearCrossEntropy(nn.Linear):",
             f'    """[..., {features.width}] -> [..., {features.classes}]; with targets [...], their cross-entropy."""',
             "",
-            *(made if self.numbers.names else []),
+            *(made if self.weights or self.numbers.names else []),
             "    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:",
             "        if targets is None:",
             *logits,
             f"        return linear_cross_entropy({given})",
+            *(_MOVED if self.weights else []),
+        ]
+
+    def _class_weights(self) -> list[str]:
+        return [
+            "        self.listed = class_weights",
+            "        counts = torch.tensor(class_weights, dtype=torch.float32)",
+            '        self.register_buffer("class_weights", counts, persistent=False)',
         ]

@@ -22,7 +22,7 @@ def fused_losses(plan: TrainPlan) -> Iterator[tuple[LossTerm, CrossEntropyFeatur
     if any(re.fullmatch(r"cross_entropy(_\d+)?", name) for name in argument_names(plan.loss_values()).values()):
         return  # an argument of the loss would hide the function
     for term in plan.terms:
-        if isinstance(term.loss, CrossEntropy) and _rows(term, plan) and term.loss.reduce == "mean":
+        if isinstance(term.loss, CrossEntropy) and _rows(term, plan):
             yield term, features_of(term.loss, ignored(plan))
 
 
@@ -34,6 +34,7 @@ def features_of(loss: CrossEntropy, ignore: Number | None, function: Expression 
         z_loss=real(loss.z_loss) != 0,
         weights=loss.weight is not None,
         function=function,
+        summed=loss.reduce == "sum",
     )
 
 

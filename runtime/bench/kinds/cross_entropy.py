@@ -16,7 +16,8 @@ class CrossEntropy(Kind):
 
     def rivals(self, use: Use, plain: Rival) -> Iterator[Rival]:
         apply = operation("cross_entropy", "LigerCrossEntropyFunction")
-        if apply is None or not {"weights", "z_loss"}.isdisjoint(use.values):
+        asked = {"weights", "z_loss"} & {*use.values}
+        if apply is None or asked or use.entry.features.get("summed"):
             return
         ignored, smoothing = use.values.get("ignore", -100), use.values.get("smoothing", 0.0)
 

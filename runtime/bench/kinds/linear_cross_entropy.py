@@ -28,8 +28,8 @@ class LinearCrossEntropy(Kind):
 
     def rivals(self, use: Use, plain: Rival) -> Iterator[Rival]:
         apply = operation("fused_linear_cross_entropy", "LigerFusedLinearCrossEntropyFunction")
-        loss = use.entry.features["loss"]
-        if apply is None or loss.smoothing or loss.ignore or loss.z_loss or loss.function is not None:
+        asked = vars(use.entry.features["loss"]).values()
+        if apply is None or any(asked):
             return
         module: Any = use.run
 
