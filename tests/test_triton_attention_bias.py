@@ -16,6 +16,7 @@ from triton_files import TRACED, Poisoned, always, compiled, loaded
 from triton_templates import interpreting
 
 import dlspec
+from dlspec.runtime.program import load_text
 
 BATCH, LENGTH = 3, 40
 ATTENTION = """\
@@ -151,7 +152,7 @@ class TestOperators:
             assert (a - b).abs().max() <= 1e-5 * (1 + b.abs().max())
 
     def test_rows_that_do_not_lie_side_by_side(self, kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As those of a RelativeBias, which puts its heads last."""
+        """As those of a table that has its heads last."""
         monkeypatch.setattr(kernels, "fused", always)
         q, k, v, _ = self.given()
         table = numbers(LENGTH, LENGTH, 2, seed=9).requires_grad_()
@@ -189,6 +190,42 @@ class TestOperators:
 
 
 # --- T5 ---
+
+STACK = """\
+dlspec 1
+model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
+  near = x -> RelativeBias(2, buckets = 8, distance = 16)
+  x -> repeat(2) { residual { SelfAttention(2, score = near) } } as y
+}
+"""
+
+
+def test_all_of_a_stack_read_one_table_and_none_copies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forward and backward; where heads stand last, each launcher of each layer would."""
+    copied: list[tuple[int, ...]] = []
+    contiguous = Tensor.contiguous
+
+    def noted(given: Tensor) -> Tensor:
+        made = contiguous(given)
+        if made.data_ptr() != given.data_ptr():
+            copied.append(tuple(made.shape))
+        return made
+
+    module, kernels = loaded(compiled(STACK))
+    model, plain = (one.Net() for one in (module, load_text("net", compiled(STACK, "torch").model_code)))
+    model.init_weights(torch.Generator().manual_seed(0))
+    plain.load_state_dict(model.state_dict(), strict=True)
+    x = numbers(2, 20, 32, seed=1)
+    weights = [list(one.parameters()) for one in (model, plain)]
+    want = torch.autograd.grad(plain(x).square().sum(), weights[1])
+    monkeypatch.setattr(kernels, "fused", always)
+    monkeypatch.setattr(Tensor, "contiguous", noted)
+    found = torch.autograd.grad(model(x).square().sum(), weights[0])
+    assert (2, 20, 20) not in copied
+    kernels.attention(*[x.unflatten(-1, (2, 16))] * 3, torch.zeros(20, 20, 2).permute(2, 0, 1))
+    assert copied.count((2, 20, 20)) == 1  # this one is seen
+    for a, b in zip(found, want, strict=True):
+        assert (a - b).abs().max() <= 2e-5 * (1 + b.abs().max())
 
 
 def t5(repo: Path) -> str:

@@ -114,7 +114,8 @@ class RelativeBias(Layer):
         ]
         if not self.causal:
             forward.append("bucket = torch.where(ahead > 0, bucket + side, bucket)")
-        forward.append("return self.weight[bucket].permute(2, 0, 1)")
+        # Laid out as it is said: after a permute every attention would have to copy it.
+        forward.append("return self.weight.T[:, bucket]")
         arguments = ["self", "heads: int", "buckets: int", "distance: int", *held.taken(code.held)]
         lines = [
             "class RelativeBias(nn.Module):",
