@@ -140,7 +140,11 @@ class Console:
 
 
 def fault_text(fault: RuntimeFault) -> str:
-    """`error: ...`, then `  = help: ...`. To stop on request is no error."""
+    """`error: ...`, then `  = help: ...`, for each of several. To stop on request is no error."""
+    return "\n".join(map(_one_fault, fault.each))
+
+
+def _one_fault(fault: RuntimeFault) -> str:
     lines = [f"{'note' if isinstance(fault, Stopped) else 'error'}: {fault.message}"]
     if fault.help:
         first, *rest = fault.help.splitlines()

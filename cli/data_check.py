@@ -38,7 +38,8 @@ def _check(analysis: Analysis, recipe: str, base: Path) -> Iterator[Diagnostic]:
         data = open_data(dict(options.data), base=base, seed=options.seed)
         messages = check_data(options, data)
     except RuntimeFault as fault:
-        yield Diagnostic("bad-data", fault.message, place, "cannot be used", help=fault.help)
+        for one in fault.each:
+            yield Diagnostic("bad-data", one.message, place, "cannot be used", help=one.help)
         return
     for note in data.notes:
         yield Diagnostic("unfit-data", note, place, severity="note")

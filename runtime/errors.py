@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -18,6 +19,11 @@ class RuntimeFault(Exception):
         self.message = message
         self.help = help
         self.exit_code = exit_code
+
+    @property
+    def each(self) -> Sequence[RuntimeFault]:
+        """What it is made of, where several faults are told at once."""
+        return (self,)
 
 
 class Refused(RuntimeFault):

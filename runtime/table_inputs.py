@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from .data.cells import Cells, cells_of, listed, read_cells
 from .data.columns import class_words, is_whole, numbered, numbers, side_by_side, whole_numbers
+from .data.faults import DataError, Faults
 from .data.files import FoundFile
-from .errors import Refused
 from .settings import Port
 from .table_columns import Columns
 
@@ -40,7 +40,13 @@ def named_columns(columns: Mapping[str, Columns]) -> str:
 
 
 def _inputs(cells: Cells, inputs: Sequence[Port], columns: Mapping[str, Columns]) -> dict[str, NDArray]:
-    return {port.name: _input(cells, port, columns[port.name]) for port in inputs}
+    found: dict[str, NDArray] = {}
+    faults = Faults()
+    for port in inputs:
+        with faults.gathered():
+            found[port.name] = _input(cells, port, columns[port.name])
+    faults.settle()
+    return found
 
 
 def _input(cells: Cells, port: Port, columns: Columns) -> NDArray:
@@ -54,5 +60,5 @@ def _input(cells: Cells, port: Port, columns: Columns) -> NDArray:
         return found
     for row, cell in enumerate(cells.column(name)):
         if not is_whole([cell]):
-            raise Refused(f'{cells.place(row)}: "{name}" is {cell}, and the model takes whole numbers')
+            raise DataError(f'{cells.place(row)}: "{name}" is {cell}, and the model takes whole numbers')
     return whole_numbers(cells, name)

@@ -217,9 +217,9 @@ FAULTS: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "a.csv, line 3 is no row of a .csv: unexpected end of data",
         "",
     ),
-    "no such column": (BASE, {"features": ["z", "y"]}, 'a.csv has no column "z"', 'it has "x", "y"'),
+    "no such column": (BASE, {"features": ["z", "x"]}, 'a.csv has no column "z"', 'it has "x", "y"'),
     "a misspelt column": (
-        "price,y\n1,a\n",
+        "price,y\n1,a\n2,b\n",
         {"features": ["pirce"]},
         'a.csv has no column "pirce"',
         'did you mean "price"?',

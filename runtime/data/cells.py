@@ -32,13 +32,18 @@ class Cells:
         """A row as an editor shows it: `houses.csv, line 7`."""
         return f"{self.name}, {self.unit} {self.lines[row]:,}"
 
+    @property
+    def unseparated(self) -> bool:
+        """Whether something else than commas stands between the cells, so that all columns are one."""
+        return len(self.columns) == 1 and any(mark in next(iter(self.columns)) for mark in (";", "\t"))
+
     def column(self, name: str) -> Sequence[Cell]:
         """Raises DataError with the nearest name where there is none of this one."""
         if name in self.columns:
             return self.columns[name]
         near = difflib.get_close_matches(name, self.columns, n=1)
         help = f'did you mean "{near[0]}"?' if near else f"it has {listed(self.columns)}"
-        if len(self.columns) == 1 and any(mark in next(iter(self.columns)) for mark in (";", "\t")):
+        if self.unseparated:
             help = "its cells are not separated by commas: write it with commas"
         raise DataError(f'{self.name} has no column "{name}"', help)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..whole import LEAST, MOST, told
 from .cells import Cell, Cells, listed
-from .faults import DataError
+from .faults import DataError, Faults, together
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 _WITH_POINT = re.compile(r"([+-]?[0-9]+)\.0*")
@@ -28,10 +28,11 @@ def numbers(cells: Cells, name: str, words_help: str = "") -> NDArray[np.float64
     try:
         found = np.array(column if all(map(_is_number, column)) else list(map(_read, column)), np.float64)
     except (TypeError, ValueError):
-        raise _no_number(cells, name, column, words_help) from None
+        found = None
     except OverflowError:  # a whole number of JSON that is larger than all floats
         found = np.array(list(map(_read, column)), np.float64)
-    _require_finite(cells, name, found)
+    if found is None or not _fits_float32(found).all():
+        raise _unfit(cells, name, column, words_help)
     return found
 
 
@@ -47,48 +48,57 @@ def whole_numbers(cells: Cells, name: str) -> NDArray[np.int64]:
 
 def side_by_side(cells: Cells, names: Sequence[str]) -> NDArray[np.float64]:
     """Columns of numbers, [rows, columns]. Raises DataError, for lists of numbers too."""
-    columns = [numbers(cells, name) for name in names]
-    for name, column in zip(names, columns, strict=True):
-        if column.ndim > 1:
-            message = f'{cells.place(0)}: "{name}" is a list of numbers, and columns side by side are a number each'
-            raise DataError(message, f'take it alone: `features = "{name}"`')
+    columns: list[NDArray[np.float64]] = []
+    faults = Faults()
+    for name in names:
+        with faults.gathered():
+            column = numbers(cells, name)
+            if column.ndim > 1:
+                message = f'{cells.place(0)}: "{name}" is a list of numbers, and columns side by side are a number each'
+                raise DataError(message, f'take it alone: `features = "{name}"`')
+            columns.append(column)
+    faults.settle()
     return np.stack(columns, 1)
 
 
 def class_numbers(cells: Cells, name: str, classes: int) -> NDArray[np.int64] | None:
     """Classes that are written as numbers from 0, or None where they are words. Raises DataError for one that is out
     of range, or missing."""
-    column = _all_there(cells, name)
+    there, faults = _there(cells, name)
     try:
-        found = [_class(cell) for cell in column]
+        found = {row: _class(cell) for row, cell in there.items()}
     except (TypeError, ValueError):
+        faults.settle()
         return None
-    for row, number in enumerate(found):
-        if not 0 <= number < classes:
-            numbered = f"{classes} classes are numbered 0 to {classes - 1}"
-            message = f'{cells.place(row)}: "{name}" is {_shown(number)}, and {numbered}'
-            raise DataError(message, "number them from 0, or write words")
-    return np.array(found, np.int64)
+    outside = next((row for row, number in found.items() if not 0 <= number < classes), None)
+    if outside is not None:
+        numbered = f"{classes} classes are numbered 0 to {classes - 1}"
+        message = f'{cells.place(outside)}: "{name}" is {_shown(found[outside])}, and {numbered}'
+        faults.add(DataError(message, "number them from 0, or write words"))
+    faults.settle()
+    return np.array(list(found.values()), np.int64)
 
 
 def class_words(cells: Cells, name: str) -> list[str]:
     """Classes that are words. Raises DataError for one that is missing or no word."""
-    column = _all_there(cells, name)
-    for row, cell in enumerate(column):
-        if isinstance(cell, list | dict):
-            raise DataError(f'{cells.place(row)}: "{name}" is no class but {_shown(cell)}', "write a number or a word")
-    return [str(cell).strip() for cell in column]
+    there, faults = _there(cells, name)
+    none = next((row for row, cell in there.items() if isinstance(cell, list | dict)), None)
+    if none is not None:
+        message = f'{cells.place(none)}: "{name}" is no class but {_shown(there[none])}'
+        faults.add(DataError(message, "write a number or a word"))
+    faults.settle()
+    return [str(cell).strip() for cell in there.values()]
 
 
 def numbered(cells: Cells, name: str, words: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
-    """The numbers of words among `names`. Raises DataError for a word that is not there."""
+    """The numbers of words among `names`. Raises DataError for each word that is not there."""
     places = {word: number for number, word in enumerate(names)}
-    for row, word in enumerate(words):
+    faults = Faults()
+    for word in dict.fromkeys(words):
         if word not in places:
-            raise DataError(
-                f'{cells.place(row)}: "{name}" is {word!r}, which no row of the training file has',
-                f"there are {listed(names)}",
-            )
+            message = f'{cells.place(words.index(word))}: "{name}" is {word!r}, which no row of the training file has'
+            faults.add(DataError(message, f"there are {listed(names)}"))
+    faults.settle()
     return np.array([places[word] for word in words], np.int64)
 
 
@@ -150,13 +160,20 @@ def _is_missing(cell: Cell) -> bool:
     return cell is None or cell != cell or (isinstance(cell, str) and cell.strip().lower() in MISSING)
 
 
-def _all_there(cells: Cells, name: str) -> Sequence[Cell]:
-    """A column of classes. "none" and "?" may be what a class is called; nothing at all is none."""
-    column = cells.column(name)
-    for row, cell in enumerate(column):
-        if cell is None or cell != cell or (isinstance(cell, str) and not cell.strip()):
-            raise _missing(cells, name, column, row)
-    return column
+def _there(cells: Cells, name: str) -> tuple[dict[int, Cell], Faults]:
+    """The rows of a column of classes that have one, with what is wrong where some have none. "none" and "?" may be
+    what a class is called; nothing at all is none."""
+    column, faults = cells.column(name), Faults()
+    gone = [
+        row
+        for row, cell in enumerate(column)
+        if cell is None or cell != cell or (isinstance(cell, str) and not cell.strip())
+    ]
+    if not gone:
+        return dict(enumerate(column)), faults
+    faults.add(_missing(cells, name, column, gone[0]))
+    without = set(gone)
+    return {row: cell for row, cell in enumerate(column) if row not in without}, faults
 
 
 def _missing(cells: Cells, name: str, column: Sequence[Cell], row: int) -> DataError:
@@ -166,29 +183,33 @@ def _missing(cells: Cells, name: str, column: Sequence[Cell], row: int) -> DataE
     return DataError(f'{cells.place(row)} has no value for "{name}"{written}{more}', _FILL)
 
 
-def _no_number(cells: Cells, name: str, column: Sequence[Cell], words_help: str) -> DataError:
-    """The first cell that is none."""
+def _unfit(cells: Cells, name: str, column: Sequence[Cell], words_help: str) -> DataError:
+    """What is wrong with a column that are not all numbers: the first cell of each kind."""
+    found: dict[str, DataError] = {}
+    read: dict[int, float] = {}
     for row, cell in enumerate(column):
         if _is_missing(cell):
-            return _missing(cells, name, column, row)
+            if "missing" not in found:
+                found["missing"] = _missing(cells, name, column, row)
+            continue
         try:
-            _read(cell)
+            read[row] = _read(cell)
         except (TypeError, ValueError):
             help = words_help if words_help and is_words([cell]) else "write numbers in this column"
-            return DataError(f'{cells.place(row)}: "{name}" is {_shown(cell)}, which is no number', help)
-    raise AssertionError("all of them are numbers")
+            message = f'{cells.place(row)}: "{name}" is {_shown(cell)}, which is no number'
+            found.setdefault("no number", DataError(message, help))
+    fits = _fits_float32(np.array([*read.values()]))
+    if not fits.all():
+        row = [*read][int(fits.argmin())]
+        found["too large"] = _too_large(cells, name, column[row], row)
+    return together(found.values())
 
 
-def _require_finite(cells: Cells, name: str, found: NDArray[np.float64]) -> None:
+def _fits_float32(found: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of each row whether all of it does; what is no number does not."""
     with np.errstate(over="ignore"):
-        finite = np.isfinite(found.astype(np.float32)).reshape(len(found), -1).all(1)
-    if finite.all():
-        return
-    row = int(finite.argmin())
-    column = cells.column(name)
-    if _is_missing(column[row]):
-        raise _missing(cells, name, column, row)
-    raise _too_large(cells, name, column[row], row)
+        finite = np.isfinite(found.astype(np.float32))
+    return np.all(finite.reshape(len(found), -1), axis=1) if len(found) else np.ones(0, bool)
 
 
 def _too_large(cells: Cells, name: str, cell: Cell, row: int) -> DataError:
@@ -197,24 +218,29 @@ def _too_large(cells: Cells, name: str, cell: Cell, row: int) -> DataError:
 
 def _lists(cells: Cells, name: str, column: Sequence[Cell]) -> NDArray[np.float64]:
     rows: list[NDArray[np.float64]] = []
+    found: dict[str, DataError] = {}
     for row, cell in enumerate(column):
         if _is_missing(cell):
-            raise _missing(cells, name, column, row)
+            if "missing" not in found:
+                found["missing"] = _missing(cells, name, column, row)
+            continue
         try:
             rows.append(np.array(cell, np.float64))
         except OverflowError:
-            raise _too_large(cells, name, cell, row) from None
+            found.setdefault("too large", _too_large(cells, name, cell, row))
         except (TypeError, ValueError):
             message = f'{cells.place(row)}: "{name}" is {_shown(cell)}, which is no list of numbers'
-            raise DataError(message, "write as many numbers in all of its lists") from None
-        if rows[row].shape != rows[0].shape:
-            here, first = list(rows[row].shape), list(rows[0].shape)
-            raise DataError(
-                f'{cells.place(row)}: "{name}" is {here}, and {first} in the first row', "give all one shape"
-            )
-    found = np.stack(rows)
-    _require_finite(cells, name, found)
-    return found
+            found.setdefault("no list", DataError(message, "write as many numbers in all of its lists"))
+        else:
+            here, first = list(rows[-1].shape), list(rows[0].shape)
+            if here != first:
+                message = f'{cells.place(row)}: "{name}" is {here}, and {first} in the first row'
+                found.setdefault("another shape", DataError(message, "give all one shape"))
+            elif not _fits_float32(rows[-1][None])[0]:
+                found.setdefault("too large", _too_large(cells, name, cell, row))
+    if found:
+        raise together(found.values())
+    return np.stack(rows)
 
 
 def _shown(cell: Cell) -> str:

@@ -14,7 +14,7 @@ from . import options
 from .cells import Cells, listed, read_cells
 from .columns import class_numbers, class_words, is_whole, is_words, numbered, numbers, side_by_side, whole_numbers
 from .dataset import Data, Field
-from .faults import DataError
+from .faults import DataError, Faults
 from .files import Fingerprint, find_file, fingerprint_file
 from .options import Options
 from .rows import Rows, kept_back
@@ -30,6 +30,11 @@ class Wanted:
     features: tuple[str, ...] | str | None
     target: str | None
     classes: int | None
+
+    @property
+    def columns(self) -> list[str]:
+        features = [self.features] if isinstance(self.features, str) else self.features or ()
+        return [*features, *([] if self.target is None else [self.target])]
 
 
 def open_table(settings: Options, base: Path) -> Data:
@@ -72,21 +77,28 @@ def _as_asked(both: Sequence[Cells], wanted: Wanted) -> tuple[list[Columns], dic
     """The fields `features` and `target` of each file."""
     tables: list[Columns] = [{} for _ in both]
     fields: dict[str, Field] = {}
+    names: tuple[str, ...] | None = None
+    faults = Faults()
+    for table, cells in zip(tables, both, strict=True):
+        if cells.unseparated:  # that is one fault, and not one for each column that is asked for
+            cells.column(wanted.columns[0])
+        if wanted.features is not None:
+            with faults.gathered():
+                table["features"] = _features(cells, wanted.features)
+        if wanted.target is not None and wanted.classes is None:
+            with faults.gathered():
+                table["target"] = _answers(cells, wanted.target)
+    if wanted.target is not None and wanted.classes is not None:
+        with faults.gathered():
+            found, names = _classes(both, wanted.target, wanted.classes)
+            for table, column in zip(tables, found, strict=True):
+                table["target"] = column
+    faults.settle()
     if wanted.features is not None:
-        for table, cells in zip(tables, both, strict=True):
-            table["features"] = _features(cells, wanted.features)
         fields["features"] = Field("float", _same_dims(both, tables, "features"))
-    if wanted.target is not None and wanted.classes is None:
-        for table, cells in zip(tables, both, strict=True):
-            words = len(set(map(str, cells.column(wanted.target))))
-            help = f"write numbers; for words write `classes = {words}`, the number of different ones"
-            table["target"] = numbers(cells, wanted.target, help).astype(np.float32)
-        fields["target"] = Field("float", _same_dims(both, tables, "target"))
-    elif wanted.target is not None and wanted.classes is not None:
-        found, names = _classes(both, wanted.target, wanted.classes)
-        for table, column in zip(tables, found, strict=True):
-            table["target"] = column
-        fields["target"] = Field("int", (), wanted.classes, names)
+    if wanted.target is not None:
+        dims = _same_dims(both, tables, "target")
+        fields["target"] = Field("float" if wanted.classes is None else "int", dims, wanted.classes, names)
     return tables, fields
 
 
@@ -95,9 +107,20 @@ def _features(cells: Cells, features: tuple[str, ...] | str) -> NDArray[np.float
     return found.astype(np.float32)
 
 
+def _answers(cells: Cells, target: str) -> NDArray[np.float32]:
+    words = len(set(map(str, cells.column(target))))
+    help = f"write numbers; for words write `classes = {words}`, the number of different ones"
+    return numbers(cells, target, help).astype(np.float32)
+
+
 def _classes(both: Sequence[Cells], name: str, classes: int) -> tuple[list[NDArray[np.int64]], tuple[str, ...] | None]:
     """The classes of a column in each file, and what they are called where they are words."""
-    found = [class_numbers(cells, name, classes) for cells in both]
+    found: list[NDArray[np.int64] | None] = []
+    faults = Faults()
+    for cells in both:
+        with faults.gathered():
+            found.append(class_numbers(cells, name, classes))
+    faults.settle()
     if all(column is not None for column in found):
         return [column for column in found if column is not None], None
     columns, names = _words(both, name)
@@ -111,7 +134,12 @@ def _classes(both: Sequence[Cells], name: str, classes: int) -> tuple[list[NDArr
 
 def _words(both: Sequence[Cells], name: str) -> tuple[list[NDArray[np.int64]], tuple[str, ...]]:
     """Words numbered in alphabetical order, and the words."""
-    words = [class_words(cells, name) for cells in both]
+    words: list[list[str]] = []
+    faults = Faults()
+    for cells in both:
+        with faults.gathered():
+            words.append(class_words(cells, name))
+    faults.settle()
     names = tuple(sorted(set(words[0])))
     return [numbered(cells, name, column, names) for cells, column in zip(both, words, strict=True)], names
 
@@ -120,22 +148,34 @@ def _by_name(both: Sequence[Cells]) -> tuple[list[Columns], dict[str, Field]]:
     """Every column a field: whole numbers, numbers, or words as classes."""
     tables: list[Columns] = [{} for _ in both]
     fields: dict[str, Field] = {}
+    faults = Faults()
     for name in both[0].columns:
-        columns = [cells.column(name) for cells in both]
-        if any(map(is_words, columns)):
-            found, names = _words(both, name)
-            fields[name] = Field("int", (), len(names), names)
-        elif all(map(is_whole, columns)):
-            found = [whole_numbers(cells, name) for cells in both]
-            top = max(int(column.max()) for column in found)
-            fields[name] = Field("int", (), top + 1 if min(int(column.min()) for column in found) >= 0 else None)
-        else:
-            found = [numbers(cells, name).astype(np.float32) for cells in both]
-            fields[name] = Field("float", found[0].shape[1:])
-        for table, column in zip(tables, found, strict=True):
-            table[name] = column
-        _same_dims(both, tables, name)
+        with faults.gathered():
+            found, fields[name] = _column(both, name)
+            for table, column in zip(tables, found, strict=True):
+                table[name] = column
+            _same_dims(both, tables, name)
+    faults.settle()
     return tables, fields
+
+
+def _column(both: Sequence[Cells], name: str) -> tuple[Sequence[NDArray], Field]:
+    """A column of each file, and the field that it is."""
+    columns = [cells.column(name) for cells in both]
+    if any(map(is_words, columns)):
+        found, names = _words(both, name)
+        return found, Field("int", (), len(names), names)
+    faults = Faults()
+    made: list[NDArray] = []
+    whole = all(map(is_whole, columns))
+    for cells in both:
+        with faults.gathered():
+            made.append(whole_numbers(cells, name) if whole else numbers(cells, name).astype(np.float32))
+    faults.settle()
+    if not whole:
+        return made, Field("float", made[0].shape[1:])
+    top, least = max(int(column.max()) for column in made), min(int(column.min()) for column in made)
+    return made, Field("int", (), top + 1 if least >= 0 else None)
 
 
 def _same_dims(both: Sequence[Cells], tables: Sequence[Mapping[str, NDArray]], name: str) -> tuple[int, ...]:
