@@ -298,7 +298,10 @@ def mixture_of_experts(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         return None
     if not _EXPERTS.fullmatch(str(call.path)):
         return None
-    count, top = _given(call, _COPIES, 0) or "8", _given(call, _CHOSEN, -1) or "2"
+    count, top = _given(call, _COPIES, 0), _given(call, _CHOSEN, -1) or "2"
+    count = "8" if count in ("", "0") else count
+    if count.isdecimal() and top.isdecimal():
+        top = str(min(int(top), int(count)))  # a token goes through no more experts than there are
     constants = re.findall(r"^(\w+)[ \t]*=", call.span.source.text, re.M)
     width = _given(call, _WIDTH[0], -1) or next((name for name in _WIDTH_NAMES if name in constants), "64")
     hidden = _given(call, _HIDDEN[0], -1) or (f"{4 * int(width)}" if width.isdecimal() else f"4 * {width}")
