@@ -15,6 +15,7 @@ from ..layers.options import VALUE
 from ..semantics.language import FUNCTIONS, SPELLINGS
 from ..semantics.nearest import nearest
 from .around import Nodes, Rule, bindings, call_of, innermost, instead, is_name, whole_line
+from .depthwise import depthwise
 
 _FLOWS = ("this is a flow", "this is a value that flows")
 _ENCODERS = re.compile(
@@ -407,12 +408,13 @@ def _paths_of_labels(node: tree.Node, around: tuple[str, ...] = ()) -> Iterator[
 
 FLOWS: dict[str, tuple[Rule, ...]] = {
     "unknown-function": (own_flow_called, global_pooling, mixture_of_experts),
-    "unknown-name": (own_flow_called, inner_label, lowercase_axis, global_pooling, mixture_of_experts),
+    "unknown-name": (own_flow_called, inner_label, lowercase_axis, global_pooling, mixture_of_experts, depthwise),
     "unknown-layer": (
         width_of_attention,
         activation_layer,
         global_pooling,
         mixture_of_experts,
+        depthwise,
         transformer_layer,
         dim_of_nothing,
     ),

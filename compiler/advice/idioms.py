@@ -30,7 +30,7 @@ PADDINGS = {"same": "same", "valid": "0"}
 """What TensorFlow calls a padding -> what it is here."""
 
 _INITIALS = {"he_": "he", "kaiming_": "he", "glorot_": "xavier", "xavier_": "xavier", "orthogonal_": "orthogonal"}
-_ACTIVATIONS = ("activation", "act", "act_fn", "nonlinearity")
+ACTIVATIONS = ("activation", "act", "act_fn", "nonlinearity")
 _OPEN_DIMS = "BTSHWNMK"
 
 
@@ -107,10 +107,10 @@ def _call_in_words_of_here(call: tree.Stage, word: str) -> str | None:
     kept = [arg for arg in args if not (isinstance(arg, tree.Keyword) and arg.name.text in NEEDLESS)]
     if word == "Linear" and len(placed) > 1 and all(map(_is_size, placed[:2])):
         kept = [arg for arg in kept if arg is not args[0]]
-    ends = [arg for arg in kept if isinstance(arg, tree.Keyword) and arg.name.text in _ACTIVATIONS]
-    after = nearest(_written(ends[0]), FUNCTIONS, SPELLINGS) if len(ends) == 1 else None
+    ends = [arg for arg in kept if isinstance(arg, tree.Keyword) and arg.name.text in ACTIVATIONS]
+    after = nearest(written_option(ends[0]), FUNCTIONS, SPELLINGS) if len(ends) == 1 else None
     kept = [arg for arg in kept if after is None or arg not in ends]
-    words = [_argument_in_words_of_here(arg, word) for arg in kept]
+    words = [argument_in_words_of_here(arg, word) for arg in kept]
     if words == [arg.span.text for arg in args]:
         return None
     options = ", ".join(words)
@@ -119,7 +119,7 @@ def _call_in_words_of_here(call: tree.Stage, word: str) -> str | None:
     return better if after is None else f"{better} -> {after}"
 
 
-def _argument_in_words_of_here(arg: tree.Flow | tree.Keyword, word: str) -> str:
+def argument_in_words_of_here(arg: tree.Flow | tree.Keyword, word: str) -> str:
     """`kernel_size = 3` of a `Conv2d` as `kernel = 3`, `padding = "SAME"` as `pad = same`; else as it stands."""
     kind = registry.find(word)
     if not isinstance(arg, tree.Keyword) or kind is None:
@@ -322,9 +322,9 @@ def activation(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     option = None if found is None else (found[0].args or ())[found[1]]
     if found is None or not isinstance(option, tree.Keyword):
         return None
-    if option.name.text not in _ACTIVATIONS:
+    if option.name.text not in ACTIVATIONS:
         return None
-    word = nearest(_written(option), FUNCTIONS, SPELLINGS)
+    word = nearest(written_option(option), FUNCTIONS, SPELLINGS)
     if word is None:
         return None
     better = f"{_without(*found)} -> {word}"
@@ -338,7 +338,7 @@ def named_by_option(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     option = None if found is None else (found[0].args or ())[found[1]]
     if found is None or not isinstance(option, tree.Keyword) or option.name.text not in ("name", "id"):
         return None
-    name = _written(option)
+    name = written_option(option)
     labelled = any(isinstance(node, tree.Label) and node.target is found[0] for node in nodes)
     if labelled or not name.isidentifier() or not name[0].islower():
         return None
@@ -346,7 +346,7 @@ def named_by_option(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, f"{name}: {_without(*found)}", found[0].span, message=message, label="not an option here")
 
 
-def _written(option: tree.Keyword) -> str:
+def written_option(option: tree.Keyword) -> str:
     return option.value.value if isinstance(option.value, tree.String) else option.value.span.text
 
 
