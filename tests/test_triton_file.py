@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
+from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 import dlspec
@@ -84,7 +84,7 @@ def run(model: nn.Module, given: list[Tensor]) -> list[Tensor]:
 
 @pytest.fixture(autouse=True)
 def interpreted() -> Iterator[None]:
-    with interpreting():
+    with interpreting(), Poisoned():
         yield
 
 
@@ -136,6 +136,14 @@ model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
     monkeypatch.setattr(kernels, "fused", always)
     for a, b in zip(run(model, given), want, strict=True):
         assert (a - b).abs().max().item() <= 1e-5 * (1 + b.abs().max().item())
+
+
+def test_what_operators_make_is_no_number_before_it_is_written() -> None:
+    """Here: the tests of files hold what launchers hand out to be written throughout."""
+    library = torch.library.Library("unwritten", "FRAGMENT")
+    library.define("room(Tensor x) -> Tensor[]")
+    library.impl("room", lambda x: [torch.empty(3), torch.empty_like(x), x.new_empty(4)], "CPU")
+    assert all(room.isnan().all() for room in torch.ops.unwritten.room(torch.zeros(2)))
 
 
 def test_a_model_without_what_has_kernels_has_no_such_file() -> None:

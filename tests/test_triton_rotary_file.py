@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import TRACED, always, compiled, hold_to_ruff, loaded
+from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.bench.kinds import kind_of
@@ -40,7 +40,7 @@ def inputs(body: str) -> list[Tensor]:
 
 @pytest.fixture(autouse=True)
 def interpreted() -> Iterator[None]:
-    with interpreting():
+    with interpreting(), Poisoned():
         yield
 
 

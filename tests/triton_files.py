@@ -7,11 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from triton import knobs
 from triton_operators import launch_on_cpu
 
@@ -44,17 +41,16 @@ def loaded(artefact: Artefact) -> tuple[ModuleType, ModuleType]:
     return module, kernels
 
 
-class Poisoned(TorchFunctionMode):
-    """Memory that is NaN before."""
+class Poisoned:
+    """While it lasts, memory is NaN before something is written, for launchers too: modes do not see what operators
+    call."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if func in _EMPTY and made.is_floating_point():
-            made.fill_(float("nan"))
-        return made
+    def __enter__(self) -> None:
+        self.before = torch.are_deterministic_algorithms_enabled()
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
-
-_EMPTY = (torch.empty, torch.empty_like, torch.empty_strided, Tensor.new_empty)
+    def __exit__(self, *_: object) -> None:
+        torch.use_deterministic_algorithms(self.before)
 
 
 def always(*given: object) -> bool:
