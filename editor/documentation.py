@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import cache
 from inspect import cleandoc
@@ -19,7 +19,7 @@ from ..compiler.semantics.number import MATHS, Literal, Operation, Reference, ex
 from ..compiler.semantics.report import Report
 from ..compiler.training import registry as training
 from ..compiler.training.base import Options, ReadBy
-from ..compiler.training.cadence import Every, EveryCheckpoint, EverySample, Patience
+from ..compiler.training.cadence import OF_KEYS
 from ..compiler.training.key_pages import KEY_PAGES, OF_PHASES, ONLY_PHASES, KeyPage
 from ..compiler.training.lines import REQUIRED
 from ..compiler.training.measure import Measure
@@ -141,24 +141,13 @@ def call(folder: str, word: str) -> Page | None:
     return None if kind is None else _of_class(word, kind, kind.example)
 
 
-# Keys that take one call only.
-_CALLS: Mapping[str, tuple[type[Options], ...]] = {
-    "validate": (Every,),
-    "checkpoint": (EveryCheckpoint,),
-    "sample": (EverySample,),
-    "early_stop": (Patience,),
-}
-
-
-_CADENCES = tuple(kind for kinds in _CALLS.values() for kind in kinds)
-
-
 @cache
 def calls_of_key(word: str) -> tuple[Page, ...]:
     """All that a key may call, wherever in its value."""
     page = KEY_PAGES.get(word)
     folders = () if page is None else dict.fromkeys((page.folder, page.behind))
-    found = [_of_class(kind.word, kind, kind.example) for kind in _CALLS.get(word, ())]
+    own = OF_KEYS.get(word)
+    found = () if own is None else (_of_class(own.word, own, own.example),)
     return (*found, *(one for folder in folders if folder is not None for one in calls(folder)))
 
 
@@ -180,14 +169,14 @@ _FOLDERS = (*dict.fromkeys(f for page in KEY_PAGES.values() for f in (page.folde
 def pages(word: str) -> tuple[Page, ...]:
     """All that a word of the language means: `mse` is a loss and a metric."""
     elsewhere = [call(folder, word) for folder in _FOLDERS]
-    of_keys = [_of_class(kind.word, kind, kind.example) for kind in _CADENCES if kind.word == word]
+    of_keys = [_of_class(kind.word, kind, kind.example) for kind in OF_KEYS.values() if kind.word == word]
     found = [layer(word), maths(word), key(word), *elsewhere, *of_keys]
     return tuple(page for page in found if page is not None)
 
 
 def calls_a_key(word: str) -> bool:
     """Whether a word is what a key of `train` takes, `patience` of `early_stop`."""
-    return any(kind.word == word for kind in _CADENCES)
+    return any(kind.word == word for kind in OF_KEYS.values())
 
 
 def options_named(name: str) -> tuple[tuple[Page, Option], ...]:
@@ -210,7 +199,7 @@ def _takes_word(entry: KeyPage, word: str) -> bool:
 def words() -> tuple[str, ...]:
     """Every word that has a page."""
     called = (word for folder in _FOLDERS for word in training.words(folder))
-    of_keys = (kind.word for kind in _CADENCES)
+    of_keys = (kind.word for kind in OF_KEYS.values())
     return tuple(dict.fromkeys((*layer_words(), *maths_words(), *KEY_PAGES, *called, *of_keys)))
 
 

@@ -6,12 +6,17 @@ import os
 from collections.abc import Iterator
 
 from ..layers.base import Layer
-from .graph import Copies, Experts, Graph, LayerModule, Momentum, Unit, UnitModule
+from .graph import Graph, LayerModule, Momentum
+from .units import units_in
 
 
 def python_layers(graph: Graph) -> Iterator[Layer]:
     """The layers that are written in Python, at each place where they are used."""
-    yield from _in_unit(graph.model)
+    for unit in units_in(graph.model):
+        for module in unit.modules:
+            made = module.of if isinstance(module, Momentum) else module
+            if isinstance(made, LayerModule):
+                yield from _in_layer(made.layer)
 
 
 def files_beside(graph: Graph) -> dict[str, str]:
@@ -28,15 +33,3 @@ def _in_layer(layer: Layer) -> Iterator[Layer]:
         option = getattr(layer, name)
         if isinstance(option, Layer):
             yield from _in_layer(option)
-
-
-def _in_unit(unit: Unit) -> Iterator[Layer]:
-    for module in unit.modules:
-        match module:
-            case LayerModule(layer=layer) | Momentum(of=LayerModule(layer=layer)):
-                yield from _in_layer(layer)
-            case UnitModule(unit=inner) | Momentum(of=UnitModule(unit=inner)):
-                yield from _in_unit(inner)
-            case Copies(units=units) | Experts(units=units):
-                for inner in dict.fromkeys(units):
-                    yield from _in_unit(inner)

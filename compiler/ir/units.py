@@ -19,16 +19,17 @@ def inside(module: Module | None) -> tuple[Unit, ...]:
     return ()
 
 
+def made_of(module: Module | None) -> tuple[Unit, ...]:
+    """The units that a module is made of, those that a momentum copy runs too."""
+    return inside(module.of if isinstance(module, Momentum) else module)
+
+
 def units_in(unit: Unit) -> Iterator[Unit]:
     """The unit and those inside it; copies that do not differ once."""
     yield unit
     for module in unit.modules:
-        match module:
-            case UnitModule(unit=inner) | Momentum(of=UnitModule(unit=inner)):
-                yield from units_in(inner)
-            case Copies(units=units) | Experts(units=units):
-                for inner in dict.fromkeys(units):
-                    yield from units_in(inner)
+        for inner in dict.fromkeys(made_of(module)):
+            yield from units_in(inner)
 
 
 def layers_in(unit: Unit) -> Iterator[Layer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ..layers.options import Whole
@@ -50,3 +51,12 @@ class Patience(Options):
 
     validations: Whole
     on: Text = "validation.loss"
+
+
+OF_KEYS: Mapping[str, type[Options]] = {
+    "validate": Every,
+    "checkpoint": EveryCheckpoint,
+    "sample": EverySample,
+    "early_stop": Patience,
+}
+"""What a key takes that takes one call only, and has no registry of them."""

@@ -9,8 +9,8 @@ from ...grammar import tree
 from ...grammar.diagnostics import Fix
 from ...grammar.frozen import Frozen
 from ...grammar.source import Span
-from ..ir.graph import Apply, Borrowed, Graph, Momentum, Unit, all_nodes
-from ..ir.units import inside, units_in
+from ..ir.graph import Apply, Borrowed, Graph, Unit, all_nodes
+from ..ir.units import made_of, units_in
 from ..semantics.report import Report
 from ..semantics.resolve import FileScope
 from .calls import choose, read_call
@@ -140,5 +140,5 @@ def _no_onnx(unit: Unit) -> Iterator[str]:
         if isinstance(node.op, Apply) and node.op.layer.no_onnx:
             yield node.op.layer.no_onnx
         module = unit.module(node.module) if node.module else None
-        for inner in dict.fromkeys(inside(module.of if isinstance(module, Momentum) else module)):
+        for inner in dict.fromkeys(made_of(module)):
             yield from _no_onnx(inner)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from . import registry
 from .base import Options
-from .cadence import Every, EveryCheckpoint, EverySample, Patience
+from .cadence import OF_KEYS
 from .key_pages import KEY_PAGES
 from .measure import Measure
-
-_CADENCES: dict[str, type[Options]] = {kind.word: kind for kind in (Every, EveryCheckpoint, EverySample, Patience)}
-"""What keys call that have no registry; all that are called `every` begin alike."""
 
 
 def leading_option(key: str, word: str) -> str | None:
@@ -17,6 +14,6 @@ def leading_option(key: str, word: str) -> str | None:
     first in a loss stands what is compared."""
     page = KEY_PAGES.get(key)
     folders = [] if page is None else [folder for folder in (page.folder, page.behind) if folder is not None]
-    found = [registry.find(folder, word, Options) for folder in folders] or [_CADENCES.get(word)]
-    kind = next((kind for kind in found if kind is not None), None)
+    found = [OF_KEYS.get(key), *(registry.find(folder, word, Options) for folder in folders)]
+    kind = next((kind for kind in found if kind is not None and kind.word == word), None)
     return None if kind is None or issubclass(kind, Measure) else next(iter(kind.options), None)

@@ -17,7 +17,7 @@ from ...ir.graph import (
     all_nodes,
     layer_around,
 )
-from ...ir.units import inside
+from ...ir.units import made_of
 from ...ir.view import view
 from ...ir.weights import module_weights, unit_weights
 from ...semantics.number import Reference, is_whole
@@ -59,7 +59,7 @@ def write_class(
     if not dims_as_arguments and len({a.name for a in code.arguments}) < len(code.arguments):
         # A parameter of the caller is called like one of its own: `width` inside a `width`.
         return write_class(unit, name, inner, file, doc, dims_as_arguments=True)
-    takes_config = code.uses_config or any(inner[u].takes_config for m in unit.modules for u in _made_of(m))
+    takes_config = code.uses_config or any(inner[u].takes_config for m in unit.modules for u in made_of(m))
     is_model = unit.kind == "model"
 
     arguments = ["self"]
@@ -177,10 +177,6 @@ def input_names(unit: Unit) -> dict[Value, str]:
             name += "_"
         names[value] = name
     return names
-
-
-def _made_of(module: Module) -> tuple[Unit, ...]:
-    return inside(module.of if isinstance(module, Momentum) else module)
 
 
 def _by_layer_around(unit: Unit) -> dict[str, list[Module]]:

@@ -56,8 +56,7 @@ def _after(after: Region, total: Expression, statements: Statements) -> Expressi
     statements.known[after.input] = total
     if single:
         node = after.nodes[0]
-        assert isinstance(node.op, Apply)
-        template = node.op.layer.call(statements.module_text(node), HOLE, input_type(node), statements.code)
+        template = _layer_called(node, statements)
         text = fill(template, total.text)
         if template.count(HOLE) == 1 and len(text) <= LONG:
             statements.left[after.input] -= 1
@@ -82,7 +81,7 @@ def _chain(branch: Region, x: Expression, statements: Statements) -> Expression 
         holes = [hole(place) for place in range(len(node.inputs))]
         template = f"{statements.module_text(node)}({', '.join([*holes, *handed])})"
         if isinstance(node.op, Apply):
-            template = node.op.layer.call(statements.module_text(node), HOLE, input_type(node), statements.code)
+            template = _layer_called(node, statements)
         if template.count(HOLE) != 1:
             return None
         for place, other in enumerate(others, 1):
@@ -95,3 +94,9 @@ def _chain(branch: Region, x: Expression, statements: Statements) -> Expression 
         return None
     statements.left.subtract(beside)
     return Expression(text, reads, modules)
+
+
+def _layer_called(node: Node, statements: Statements) -> str:
+    """The call of a layer, with a hole for what flows into it."""
+    assert isinstance(node.op, Apply)
+    return node.op.layer.call(statements.module_text(node), HOLE, input_type(node), statements.code)
