@@ -68,19 +68,7 @@ def momentum_copies(graph: Graph) -> dict[str, str]:
 def _layers(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[LayerModule, tuple[str, ...]]]:
     """Every layer that holds weights or state; with it, for its unit and those around that, the unit's own last, what
     begins their keys."""
-    for module in unit.modules:
-        match module:
-            case LayerModule():
-                yield module, way
-            case UnitModule(name=name, unit=inner):
-                yield from _layers(inner, (*way, f"{way[-1]}{name}."))
-            case Copies(name=name, units=units):
-                for i, inner in enumerate(units):
-                    yield from _layers(inner, (*way, f"{way[-1]}{name}.{i}."))
-            case Experts(name=name, router=router, units=units):
-                yield router, (*way, f"{way[-1]}{name}.")
-                for i, inner in enumerate(units):
-                    yield from _layers(inner, (*way, f"{way[-1]}{name}.experts.{i}."))
+    return ((module, its) for module, its in _leaves(unit, way) if isinstance(module, LayerModule))
 
 
 def _statistics(layers: Iterable[tuple[LayerModule, tuple[str, ...]]]) -> Iterator[Weight]:
@@ -92,18 +80,24 @@ def _statistics(layers: Iterable[tuple[LayerModule, tuple[str, ...]]]) -> Iterat
 
 def _copies_of_modules(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[Momentum, tuple[str, ...]]]:
     """Every momentum copy, as `_layers`."""
+    return ((module, its) for module, its in _leaves(unit, way) if isinstance(module, Momentum))
+
+
+def _leaves(unit: Unit, way: tuple[str, ...]) -> Iterator[tuple[LayerModule | Momentum, tuple[str, ...]]]:
+    """Layers, the routers of experts and momentum copies, which are not looked into."""
     for module in unit.modules:
         match module:
-            case Momentum():
+            case LayerModule() | Momentum():
                 yield module, way
             case UnitModule(name=name, unit=inner):
-                yield from _copies_of_modules(inner, (*way, f"{way[-1]}{name}."))
+                yield from _leaves(inner, (*way, f"{way[-1]}{name}."))
             case Copies(name=name, units=units):
                 for i, inner in enumerate(units):
-                    yield from _copies_of_modules(inner, (*way, f"{way[-1]}{name}.{i}."))
-            case Experts(name=name, units=units):
+                    yield from _leaves(inner, (*way, f"{way[-1]}{name}.{i}."))
+            case Experts(name=name, router=router, units=units):
+                yield router, (*way, f"{way[-1]}{name}.")
                 for i, inner in enumerate(units):
-                    yield from _copies_of_modules(inner, (*way, f"{way[-1]}{name}.experts.{i}."))
+                    yield from _leaves(inner, (*way, f"{way[-1]}{name}.experts.{i}."))
 
 
 def module_weights(module: LayerModule, prefix: str) -> Iterator[Weight]:
