@@ -349,6 +349,30 @@ def test_deep_nesting_is_drawn() -> None:
     assert svg_text(graph).count("<rect") == 1 + 2 + 1 + 200
 
 
+def test_experts_in_experts_are_drawn_in_time() -> None:
+    """A walk through all that lies below, or up all that lies around, at each level of them, is over four times the
+    work at twice the depth."""
+
+    def work(depth: int) -> int:
+        body = f"{'experts(1, top = 1) { ' * depth}Linear(8){' }' * depth}"
+        (graph,) = graphs_of(f"dlspec 1\nmodel N: (x: [B, 8]) -> (y: [B, 8]) {{\n  {body}\n}}\n").values()
+        count = 0
+
+        def note(frame: object, event: str, argument: object) -> None:
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        sys.setprofile(note)
+        try:
+            svg_text(graph)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    work(2)  # what is loaded and kept once
+    assert work(80) < 3.6 * work(40)
+
+
 def test_the_same_bytes_each_time() -> None:
     program = "import sys; from dlspec.cli.main import main; sys.exit(main(sys.argv[1:]))"
     texts = set()

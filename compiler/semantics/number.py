@@ -64,11 +64,11 @@ class Reference:
     most: Number | None = field(default=None, compare=False)
     place: int = field(default=0, compare=False)
 
-    @property
+    @cached_property
     def value(self) -> Value | None:
         return None if self.target is None else self.target.value
 
-    @property
+    @cached_property
     def open(self) -> bool:
         return self.target is None or self.target.open
 

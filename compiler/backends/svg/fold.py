@@ -101,7 +101,8 @@ def fold_runs(flow: Flow) -> Flow:
     for item in flow.items:
         above = [wire.source[0] for wire in into.get(item, [])]
         run = runs.pop(above[0], None) if len(above) == 1 and len(out_of[above[0]]) == 1 else None
-        if run is not None and _repeats(item) and look(run[0]) == look(item) and item.count == 1:
+        may = run is not None and _repeats(run[0]) and _repeats(item) and item.count == 1
+        if run is not None and may and look(run[0]) == look(item):
             runs[item] = [*run, item]
         else:
             if run is not None:
@@ -153,6 +154,8 @@ def _folds(item: Item) -> bool:
 def common(items: list[Item]) -> Item:
     """What is the same in all of them: figures that differ are left out."""
     first = items[0]
+    if len(items) == 1:
+        return first
     alike = len({item.parameters for item in items if item.details != AGAIN}) == 1
     flows = [item.inside for item in items if item.inside is not None]
     if not flows:

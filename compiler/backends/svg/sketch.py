@@ -368,7 +368,8 @@ def _groups(units: tuple[Unit, ...], prefix: str) -> Iterator[Item]:
     for unit in units:
         if id(unit) not in flows:
             flow = _unit_flow(unit, f"{prefix}.#.")
-            flows[id(unit)] = (flow, look(flow, exact=False))
+            # What one alone looks like is asked by nobody, and takes a walk through all that lies in it.
+            flows[id(unit)] = (flow, look(flow, exact=False) if len(units) > 1 else None)
     numbered = enumerate(units)
     for _, run in groupby(numbered, key=lambda pair: flows[id(pair[1])][1]):
         same = list(run)
