@@ -16,13 +16,15 @@ def read_tiles(path: Path) -> Mapping[str, Any]:
     """The tables of a file, by name. Raises Refused where it is none that `bench --tune` wrote."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        tables = found["tables"]
     except FileNotFoundError:
         raise Refused(f"there is no file {path}", _WRITE) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refused(f"{path} has no tiles: {type(error).__name__}", _WRITE) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path} cannot be read: {type(error).__name__}", _WRITE) from None
+    except ValueError as error:
+        raise Refused(f"{path} is no JSON: {error}", _WRITE) from None
+    tables = found.get("tables") if isinstance(found, dict) else None
     if not isinstance(tables, dict):
-        raise Refused(f"{path} has no tiles: `tables` is no table", _WRITE)
+        raise Refused(f"{path} has no tiles: `tables` is missing, or no object", f"{_LIKE} {_WRITE}")
     return tables
 
 
@@ -42,4 +44,5 @@ def fitting_tiles() -> Iterator[None]:
         raise Refused(f"the tiles do not fit: {error}", _WRITE) from None
 
 
+_LIKE = 'A file of tiles has tables by name: {"tables": {"ATTENTION_FORWARD": {"9": {"2": [128, 128, 8, 3, true]}}}}.'
 _WRITE = "`dlspec bench FILE --tune TILES.json` finds tiles for a spec, and writes them."

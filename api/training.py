@@ -19,7 +19,6 @@ from .record import Record
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..compiler.pipeline import Artefact
     from ..runtime import Display, Program
     from ..runtime.data import Data
     from ..runtime.sessions import Result
@@ -87,15 +86,8 @@ def prepare_training(
         picture=picture_size(program.options, data),
     )
     warnings = tuple(d for d in artefact.diagnostics if d.severity == "warning")
-    without = {**artefact.without_kernels, **_in_float32(artefact, program)}
+    without = artefact.without_kernels
     return Prepared(program, record, data, base, place, warnings, without, settled.reason)
-
-
-def _in_float32(artefact: Artefact, program: Program) -> Mapping[str, str]:
-    """What has kernels for halves alone, where the run computes with more."""
-    halves = program.options.precision in ("bf16", "fp16")
-    attends = any(variant.kind == "attention" for variant in artefact.variants.values())
-    return {"attention": "float32, in which this run computes"} if attends and not halves else {}
 
 
 def start_training(

@@ -37,6 +37,19 @@ train Net {
   batch     = 8
 }
 """
+ATTENDS = """dlspec 1
+model Net: (tokens: int[B, T <= 16]) -> (logits: [B, T, 256]) {
+  Embedding(256, 16) -> SelfAttention(2, causal = true) -> Linear(256)
+}
+train Net {
+  data      = text("a.txt", tokenizer = bytes, window = 16)
+  loss      = cross_entropy(logits, data.targets)
+  optimizer = AdamW(lr = 1e-3)
+  steps     = 1
+  batch     = 2
+  precision = PRECISION
+}
+"""
 NO_GPU = "note: the kernels run on a GPU: on cpu their plain forms do\n"
 
 
@@ -55,6 +68,16 @@ def test_train_says_once_that_there_is_no_gpu(write: Write, capsys: pytest.Captu
     for options, notes in ((["--kernels", "triton"], 1), ([], 0)):
         assert main(["train", "net.dlspec", "--device", "cpu", *options]) == 0
         assert capsys.readouterr().err.count(NO_GPU) == notes
+
+
+def test_attention_has_them_in_every_precision(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to say but that there is no GPU."""
+    write("To be, or not to be, that is the question. " * 40, "a.txt")
+    for precision in ("fp32", "bf16"):
+        write(ATTENDS.replace("PRECISION", precision))
+        assert main(["train", "net.dlspec", "--device", "cpu", "--kernels", "triton"]) == 0
+        told = capsys.readouterr().err
+        assert NO_GPU in told and "no kernels for" not in told
 
 
 def test_a_function_of_the_spec_keeps_its_name() -> None:

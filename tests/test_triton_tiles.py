@@ -257,9 +257,10 @@ def test_tuned_trained_and_kept_with_the_run(
 
 FILES = {
     "missing": (None, "there is no file tiles.json"),
-    "no JSON": ("{", "tiles.json has no tiles: JSONDecodeError"),
-    "no tables": ("{}", "tiles.json has no tiles: KeyError"),
-    "a list": ('{"tables": []}', "tiles.json has no tiles: `tables` is no table"),
+    "no JSON": ("{", "tiles.json is no JSON: Expecting property name enclosed in double quotes: line 1 column 2"),
+    "no tables": ("{}", "tiles.json has no tiles: `tables` is missing, or no object"),
+    "a list": ("[]", "tiles.json has no tiles: `tables` is missing, or no object"),
+    "a list of tables": ('{"tables": []}', "tiles.json has no tiles: `tables` is missing, or no object"),
     "of another spec": ('{"tables": {"NORM_FORWARD": {}}}', "the tiles do not fit: there is no table NORM_FORWARD"),
 }
 
@@ -274,4 +275,5 @@ def test_files_that_are_none(text: str | None, message: str, write: Write, capsy
         assert main([*arguments, "--kernels", "triton", "--tiles", "tiles.json"]) == 1
         told = capsys.readouterr().err
         assert f"error: {message}" in told and "bench FILE --tune" in told
+        assert ('{"tables": {"ATTENTION_FORWARD":' in told) is ("`tables` is missing" in message)
     assert not Path("out").exists() and not Path("runs").exists()
