@@ -13,11 +13,11 @@ from . import held
 from .base import NOTHING, Code, Layer, Parameter, ShapeFault
 from .kept import Device, Kept, Part
 from .options import (
+    DropRate,
     Flag,
     NormOrNone,
     NumberOrSideOrNone,
     PositiveOrNone,
-    Probability,
     ScoreOrNone,
     SideInputOrNone,
     Whole,
@@ -55,7 +55,7 @@ class Attention(Layer):
     score: ScoreOrNone = None
     qk_norm: NormOrNone = None
     mask: SideInputOrNone = None
-    dropout: Probability = 0
+    dropout: DropRate = 0
     bias: Flag = True
 
     # --- what a subclass says ---

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..semantics.tensor import Tensor
 from .base import Code, Layer
 from .kept import Device, Kept, Part
-from .options import Probability
+from .options import DropRate
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -20,7 +20,7 @@ class Dropout(Layer):
     example: ClassVar[str] = "Dropout(0.1)"
     trains_only: ClassVar[bool] = True
 
-    p: Probability
+    p: DropRate
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         return (x,)

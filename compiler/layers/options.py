@@ -43,13 +43,17 @@ def _whole(low: int, what: str, high: int | None = None) -> Kind:
     return Kind(validate)
 
 
-def _real(low: float | None, high: float | Fraction | None, what: str, *, open_low: bool = False) -> Kind:
+def _real(
+    low: float | None, high: float | Fraction | None, what: str, *, open_low: bool = False, open_high: bool = False
+) -> Kind:
     def validate(value: object) -> Number:
         value = _coerced(value)
         if not _is_number(value) or value.value is None:  # type: ignore[union-attr]
             raise ValueError(what)
         v = value.value  # type: ignore[union-attr]
-        if (low is not None and (v <= low if open_low else v < low)) or (high is not None and v > high):
+        if low is not None and (v <= low if open_low else v < low):
+            raise ValueError(what)
+        if high is not None and (v >= high if open_high else v > high):
             raise ValueError(what)
         return value  # type: ignore[return-value]
 
@@ -91,6 +95,8 @@ PositiveOrNone = Annotated[Any, _or_none(_ABOVE_ZERO)]
 Small = Annotated[Any, _real(0, Fraction(1, 10), "a small number, above 0 and at most 0.1", open_low=True)]
 NotNegative = Annotated[Any, _real(0, None, "a number of at least 0")]
 Probability = Annotated[Any, _real(0, 1, "a number from 0 to 1")]
+# What is left of 1 is divided by: to drop everything leaves nothing to learn from.
+DropRate = Annotated[Any, _real(0, 1, "a number of at least 0 and below 1", open_high=True)]
 Flag = Annotated[bool, Kind(_flag)]
 
 

@@ -9,7 +9,7 @@ from ..semantics.tensor import Tensor, same
 from . import held
 from .base import Code, Layer, Parameter, ShapeFault
 from .kept import Device, Kept, Part
-from .options import Countable, Flag, Probability, SideInputOrNone, Whole
+from .options import Countable, DropRate, Flag, SideInputOrNone, Whole
 
 if TYPE_CHECKING:
     from ..backends.onnx.builder import OnnxBuilder, OnnxValue
@@ -46,7 +46,7 @@ class Recurrent(Layer):
     hidden: Whole
     layers: Countable = 1
     bidirectional: Flag = False
-    dropout: Probability = 0
+    dropout: DropRate = 0
     lengths: SideInputOrNone = None
     state: SideInputOrNone = None
 

@@ -45,9 +45,9 @@ ENTRIES: Mapping[str, Combinator] = {
             "layer_scale": "As `gain`, with a learned number for each channel, starting from the number given.",
             "gate": "A flow that gives numbers from 0 to 1 which mix the branches: `g * h + (1 - g) * skip(x)`. "
             "`gate = Linear(D) -> sigmoid` is a highway layer.",
-            "drop": "The probability of dropout behind the body, from 0 to 1.",
-            "drop_path": "The probability with which a whole branch is dropped for an example, in training only, from "
-            "0 to 1.",
+            "drop": "The probability of dropout behind the body, below 1.",
+            "drop_path": "The probability with which a whole branch is dropped for an example, in training only, "
+            "below 1.",
         },
         words={"scale": ("deepnorm",)},
     ),
