@@ -8,10 +8,12 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch.nn.functional as F
 from record import spread
 
 from dlspec.runtime import Program, Quiet, train
@@ -23,9 +25,23 @@ WARM = 5
 
 
 def apart(program: Program) -> AbstractContextManager[object]:
-    """Linear layers of one input each by itself."""
-    kernels = sys.modules[program.model_module.linears.__module__]
-    return patch.object(kernels, "one_product", lambda *_: False)
+    """Linear layers of one input each by itself, and activations behind them."""
+    return patch.object(_kernels(program), "one_product", lambda *_, **__: False)
+
+
+def summed(program: Program) -> AbstractContextManager[object]:
+    """Gradients of biases by PyTorch."""
+    return patch.object(_kernels(program), "column_sums", lambda x, dtype: x.sum(0, dtype=dtype))
+
+
+def copied(program: Program) -> AbstractContextManager[object]:
+    """The gradients of q, k and v put side by side."""
+    return patch.object(_kernels(program), "joined", lambda parts: torch.cat(parts, -1).flatten(0, -2))
+
+
+def activated(program: Program) -> AbstractContextManager[object]:
+    """Activations behind linear layers by themselves."""
+    return patch.object(program.model_module, "gelu_tanh_linear", lambda x, layer: F.gelu(layer(x), approximate="tanh"))
 
 
 def waiting(_: Program) -> AbstractContextManager[object]:
@@ -40,9 +56,16 @@ def both(program: Program) -> AbstractContextManager[object]:
     return stack
 
 
+def _kernels(program: Program) -> ModuleType:
+    return sys.modules[program.model_module.linears.__module__]
+
+
 WAYS: Mapping[str, Callable[[Program], AbstractContextManager[object]]] = {
     "as trained": lambda _: nullcontext(),
-    "q, k and v apart": apart,
+    "q, k and v apart, activations too": apart,
+    "activations apart": activated,
+    "gradients of q, k and v copied": copied,
+    "biases by PyTorch": summed,
     "each step waits for its loss": waiting,
     "without both": both,
 }

@@ -380,6 +380,7 @@ def _fused_loss(graph: Graph, plan: TrainPlan, kernels: KernelFile | None) -> di
 def _with_kernels(graph: Graph, kernels: KernelFile | None, plan: TrainPlan | None) -> Graph:
     if kernels is None:
         return graph
+    from .backends.triton.fuse_activations import fuse_activations
     from .backends.triton.fuse_adds import fuse_adds
     from .backends.triton.fuse_gates import fuse_gates
     from .backends.triton.fuse_loss import fuse_loss, loss_in_model
@@ -387,7 +388,8 @@ def _with_kernels(graph: Graph, kernels: KernelFile | None, plan: TrainPlan | No
 
     loss = None if plan is None else loss_in_model(graph, plan)
     graph = fuse_gates(fuse_adds(graph))
-    return narrow_norms(graph if loss is None else fuse_loss(graph, loss))
+    graph = graph if loss is None else fuse_loss(graph, loss)
+    return narrow_norms(fuse_activations(graph))
 
 
 def _chosen(spec: Spec, recipe: str | None) -> tuple[str, str | None]:

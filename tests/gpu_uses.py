@@ -95,7 +95,7 @@ def _in_float64(use: Use) -> Use:
     def exact(value: Any) -> Any:
         if isinstance(value, Tensor) and value.is_floating_point():
             return value.detach().double().requires_grad_(value.requires_grad)
-        return value
+        return copy.deepcopy(value).double() if isinstance(value, nn.Module) else value
 
     run = copy.deepcopy(use.run).double() if isinstance(use.run, nn.Module) else use.run
     values = {name: exact(value) for name, value in use.values.items()}

@@ -16,6 +16,7 @@ from dlspec.compiler.pipeline import analyse, emit
 from dlspec.grammar import Source
 from dlspec.runtime import Program
 from dlspec.runtime.bench import peaks, step
+from dlspec.runtime.bench.kinds import kind_of
 from dlspec.runtime.bench.use import Entry, watching
 from dlspec.runtime.data import Data
 
@@ -45,6 +46,20 @@ def test_each_kernel_is_found_where_the_model_calls_it(folder: Path) -> None:
         assert way.name == "PyTorch" and not one.fused and not way.failed
         assert way.forward is not None and way.forward.speed > 0
         assert way.backward is not None and way.backward.seconds > 0
+
+
+def test_a_layer_is_measured_by_its_products(folder: Path) -> None:
+    """Those of one shape together: forward one product, backward two."""
+    found = bench(folder).kernels()
+    for kind, name, sizes in (("linear", "Linear", {(32, 32), (32, 64)}), ("activation", "gelu_linear", {(64, 32)})):
+        uses = [one.use for one in named(found, kind)]
+        assert {use.name for use in uses} == {name} and all(len(use.where) == 3 for use in uses)
+        assert {tuple(weight.shape) for use in uses for weight in use.weights if weight.ndim == 2} == sizes
+        for use in uses:
+            outputs, (weight, _) = [use.call()], use.weights
+            flops = 2 * 4 * 32 * weight.numel()
+            assert kind_of(kind).forward_work(use, outputs) == flops
+            assert kind_of(kind).backward_work(use, outputs) == 2 * flops
 
 
 def test_a_part_of_the_batch_is_what_a_kernel_gets(folder: Path) -> None:

@@ -16,6 +16,8 @@ from test_triton_fuse_loss import OPTIONS as LOSSES
 from test_triton_fuse_loss import spec as losing
 from test_triton_gated_file import ACTIVATIONS, gate
 from test_triton_gated_file import spec as gating
+from test_triton_linear_file import ACTIVATIONS as BEHIND
+from test_triton_linear_file import FUNCTIONS as OF_ENTRIES
 from test_triton_losses import text_spec
 from test_triton_norm_file import NORMS
 from test_triton_norm_file import spec as norming
@@ -143,6 +145,20 @@ def test_norm(norm: str, width: int, dtype: torch.dtype) -> None:
 def test_gated_activation(activation: str, dtype: torch.dtype) -> None:
     emission = loaded_for_gpu(compiled(gating(gate(activation))))
     hold_all(emission, drawn(emission.model.Net(), dtype, 0.4), [draw(60, 70, 16).to(dtype)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES.keys())
+@pytest.mark.parametrize("activation", BEHIND)
+def test_linear_layers(activation: str, dtype: torch.dtype) -> None:
+    text = f"""\
+dlspec 1
+{OF_ENTRIES}
+model Net: (x: [B, T, 768]) -> (y: [B, T, 100]) {{ Linear(3072) -> {activation} -> Linear(768) -> Linear(100) }}
+"""
+    emission = loaded_for_gpu(compiled(text))
+    for rows in (1, 501, 4 * 1024):
+        model = drawn(emission.model.Net(), dtype, 0.03)
+        hold_all(emission, model, [draw(3, rows, 768).to(dtype).requires_grad_()])
 
 
 @pytest.mark.parametrize("dtype", HALVES.values(), ids=HALVES.keys())

@@ -120,8 +120,8 @@ def test_on_a_cpu_each_layer_is_called(kernels: ModuleType) -> None:
 
 @pytest.mark.usefixtures("always_fused")
 def test_one_product_each_way(kernels: ModuleType) -> None:
-    """One forward, and backward one for what came in and one for the weights; biases are summed once. What is kept
-    until then is there already."""
+    """One forward, and backward one for what came in and one for the weights; biases are summed once. Weights, biases
+    and what comes in backward are put side by side. What is kept until then is there already."""
     layers = Three()
     weights = {id(parameter) for parameter in layers.parameters()}
     kept: list[Tensor] = []
@@ -135,20 +135,20 @@ def test_one_product_each_way(kernels: ModuleType) -> None:
         y = kernels.linears(x, layers.q, layers.k, layers.v)
     with Products() as backward:
         torch.autograd.grad(y, [x, *layers.parameters()], [torch.randn(one.shape) for one in y])
-    assert (forward.found, backward.found) == (["addmm"], ["mm", "mm", "sum"])
+    assert (forward.found, backward.found) == (["cat", "cat", "addmm"], ["cat", "cat", "mm", "mm", "column_sums"])
     assert len(kept) == 4 and all(tensor is x or id(tensor) in weights for tensor in kept)
 
 
 class Products(TorchDispatchMode):
-    """What is multiplied and summed while it lasts."""
+    """What is multiplied, summed and put together while it lasts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name.removeprefix("aten::")
-        if name in ("mm", "addmm", "bmm", "linear", "sum"):
+        name = func._schema.name.partition("::")[2]
+        if name in ("mm", "addmm", "bmm", "linear", "sum", "column_sums", "cat"):
             self.found.append(name)
         return func(*args, **(kwargs or {}))
 
@@ -342,3 +342,40 @@ def test_norms_of_heads_take_them_one_by_one() -> None:
 @pytest.mark.parametrize("body", [*BODIES.values()])
 def test_the_files_are_as_ruff_has_them(body: str, tmp_path: Path) -> None:
     hold_to_ruff(compiled(spec(body)).files, tmp_path)
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_gradients_of_an_attention_are_not_put_together(group: int) -> None:
+    """It gives them as parts of one tensor, which goes into the products as it is; weights are put side by side for
+    them. What is not such parts is copied, to the same bits."""
+    text = spec(f"SelfAttention(4, kv_heads = {4 // group}, causal = true)")
+    _, model, kernels, x = drawn(text)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kernels, "fused", always)
+        x = x.requires_grad_()
+        leaves, y = [x, *model.parameters()], model(x)
+        with Products() as backward:
+            found = torch.autograd.grad(y, leaves, torch.ones_like(y), retain_graph=True)
+        patched.setattr(torch.compiler, "is_compiling", lambda: True)
+        with Products() as apart:
+            want = torch.autograd.grad(y, leaves, torch.ones_like(y))
+    assert (backward.found.count("cat"), apart.found.count("cat")) == (1, 2)
+    assert equal(found, want)
+
+
+def test_parts_are_whole_rows_only_where_they_lie_so(kernels: ModuleType) -> None:
+    whole = torch.arange(2 * 3 * 8.0).view(2, 3, 8)
+    widths = [4, 2, 2]
+    q, k, v = whole.split(widths, -1)
+    assert kernels.joined((q, k, v)).data_ptr() == whole.data_ptr()
+    turned = whole.view(3, 2, 8).split(widths, -1)
+    for parts in (
+        (q, v, k),
+        (q, k, v.clone()),
+        (q[:1], k[:1], v[:1]),
+        (q[..., :2], k, v),
+        tuple(part.transpose(0, 1) for part in turned),
+        (q.clone(), k.clone(), v.clone()),
+    ):
+        found = kernels.joined(parts)
+        assert torch.equal(found, torch.cat(parts, -1).flatten(0, -2))

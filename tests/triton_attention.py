@@ -145,13 +145,13 @@ def backward(
     inputs = [_source(x, rows, tiles) for x, rows in ((q, tiles.m), (k, tiles.n), (v, tiles.n), (d_out, tiles.m))]
     rows = [x.stride(1) for x in (q, k, v, d_out)]
     backward.attention_backward_keys[(-(-S // tiles.n), B * kv_heads)](
-        *(*inputs, lse, delta, d_k, d_v, *rows, T, S, heads),
+        *(*inputs, lse, delta, d_k, d_v, *rows, d_k.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.n),
         **_constants(q, k, options, tiles),
     )
     shares = torch.full((B, heads, blocks, 1), float("nan"), device=q.device)
     backward.attention_backward_queries[(blocks, B * heads)](
-        *(*inputs, lse, delta, d_q, shares, *rows, T, S, heads),
+        *(*inputs, lse, delta, d_q, shares, *rows, d_q.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.m),
         **_constants(q, k, options, tiles),
         LANES=1,

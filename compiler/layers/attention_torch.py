@@ -44,6 +44,8 @@ class _ClassText:
         self.slopes = code.library("alibi_slopes", SLOPES) if layer.alibi else ""
         # Norms of queries and keys would copy what lies in rows with others.
         self.linears = code.fused(layer, x, "linears") if self.projects and layer.qk_norm is None else None
+        own = code.fused(layer, x, "linear") if self.projects and layer.bias else None
+        self.linear = own or "nn.Linear"
 
     def lines(self) -> list[str]:
         found = [
@@ -134,11 +136,14 @@ class _ClassText:
             memory = "memory_dim" if self._other_memory() else "dim"
             if layer.grouped and not wide:
                 lines.append("head_dim = dim // heads")
+            # What goes into one product is called by it.
+            of_x = self.linear if self.linears is None or self.layer.sequences else "nn.Linear"
+            of_memory = self.linear if self.linears is None else "nn.Linear"
             lines += [
-                f"self.q = nn.Linear(dim, {query}{bias})",
-                f"self.k = nn.Linear({memory}, {key}{bias})",
-                f"self.v = nn.Linear({memory}, {key}{bias})",
-                f"self.o = nn.Linear({query}, dim{bias})",
+                f"self.q = {of_x}(dim, {query}{bias})",
+                f"self.k = {of_memory}({memory}, {key}{bias})",
+                f"self.v = {of_memory}({memory}, {key}{bias})",
+                f"self.o = {self.linear}({query}, dim{bias})",
             ]
         if layer.qk_norm is not None:
             lines += ["self.q_norm = q_norm", "self.k_norm = k_norm"]

@@ -78,8 +78,8 @@ class Code(Protocol):
 
     def fused(self, layer: Layer, x: Tensor, part: str = "") -> str | None:
         """The name of what runs a layer's kernels: a function for an attention, for a norm the class of its module.
-        None where the plain form has to do. `part` is what a layer has besides: "rotary", and "linears" that makes
-        one product of its matrices."""
+        None where the plain form has to do. `part` is what a layer has besides: "rotary", "linears" that makes one
+        product of its matrices, and "linear", the class of such a matrix."""
         ...
 
     def init_as_made(self) -> str:

@@ -68,7 +68,9 @@ class Linear(Layer):
         return f"{code.number(x.dims[-1])}, {code.number(self.features)}{bias}"
 
     def constructor(self, x: Tensor, code: Code) -> str:
-        return f"nn.Linear({self.arguments(x, code)})"
+        # Without a bias, and for the few rows of a batch alone, PyTorch's own does as well as a kernel.
+        own = code.fused(self, x) if self.bias and x.rank > 2 else None
+        return f"{own or 'nn.Linear'}({self.arguments(x, code)})"
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x})"

@@ -45,7 +45,9 @@ class Use:
 
     @property
     def weights(self) -> list[nn.Parameter]:
-        return list(self.run.parameters()) if isinstance(self.run, nn.Module) else []
+        """Of the module that it is, and of those that are handed to it."""
+        modules = [one for one in (self.run, *self.values.values()) if isinstance(one, nn.Module)]
+        return [weight for module in modules for weight in module.parameters()]
 
     @property
     def trained(self) -> list[Tensor]:
@@ -70,7 +72,8 @@ class Watch:
         values = inspect.signature(called).bind(*given, **named).arguments
         place = (self.within[-1],) if self.within else ()
         autocast = _autocast(values)
-        key = (name, autocast, tuple(_type(value) for value in values.values()))
+        own = _type(run) if isinstance(run, nn.Module) else None
+        key = (name, autocast, own, tuple(_type(value) for value in values.values()))
         if key in self.seen:
             before = self.seen[key]
             self.seen[key] = replace(before, where=(*before.where, *place))
@@ -122,8 +125,11 @@ def _autocast(values: Values) -> torch.dtype | None:
 
 
 def _type(value: Any) -> object:
+    """What two calls have in common that are measured once."""
     if isinstance(value, Tensor):
         return value.dtype, tuple(value.shape), value.stride(), value.requires_grad
+    if isinstance(value, nn.Module):
+        return type(value), tuple(_type(weight) for weight in value.parameters())
     return value
 
 

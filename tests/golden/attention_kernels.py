@@ -191,7 +191,8 @@ def attention_forward(
 #
 # Scores are computed again from `lse`; each gradient is summed by one program in a
 # fixed order, so that it is the same in every run. `delta` is sum(out * d_out) of each
-# query, `attention_delta` computes it.
+# query, `attention_delta` computes it. Rows of the gradients lie `d_q_row` apart, and
+# those of keys and values `d_k_row`: all three may be parts of the same rows.
 
 
 @triton.jit
@@ -289,6 +290,7 @@ def attention_backward_keys(
     k_row,
     v_row,
     d_out_row,
+    d_k_row,
     T,
     S,
     heads,
@@ -369,7 +371,7 @@ def attention_backward_keys(
     )
 
     columns_of_head = tl.arange(0, PADDED)[None, :]
-    at = ((batch * S + key).to(tl.int64) * heads + kv_head) * WIDTH + columns_of_head
+    at = (batch * S + key).to(tl.int64) * d_k_row + kv_head * WIDTH + columns_of_head
     inside = (key < S) & (columns_of_head < WIDTH)
     tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
     tl.store(d_k_out + at, (d_k * scale).to(d_k_out.dtype.element_ty), mask=inside)
@@ -425,6 +427,7 @@ def attention_backward_queries(
     k_row,
     v_row,
     d_out_row,
+    d_q_row,
     T,
     S,
     heads,
@@ -496,7 +499,7 @@ def attention_backward_queries(
     )
 
     columns = tl.arange(0, PADDED)[None, :]
-    at = d_q_out + ((batch * T + query).to(tl.int64) * heads + head) * WIDTH + columns
+    at = d_q_out + (batch * T + query).to(tl.int64) * d_q_row + head * WIDTH + columns
     tl.store(
         at,
         (d_q * scale).to(d_q_out.dtype.element_ty),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -23,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_2de664"
+NAMESPACE = "gpt_58a54a"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -62,6 +63,39 @@ def groups_of_rows(M: int, programs: int, blocks: int, x: Tensor) -> tuple[int, 
     return triton.cdiv(M, per), per
 
 
+def product_gradients(
+    d_y: Tensor, x: Tensor, weight: Tensor, by_x: bool, by_weight: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Of y = x @ weight.t(), by x and by weight; None of what is not asked for."""
+    d_y, d_x, d_weight = d_y.flatten(0, -2), None, None
+    if by_x:
+        d_x = (d_y @ weight.to(d_y.dtype)).view_as(x)
+    if by_weight:
+        d_weight = (d_y.t() @ x.flatten(0, -2)).to(weight.dtype)
+    return d_x, d_weight
+
+
+def one_product(x: Tensor, layers: Sequence[nn.Module], bias: bool) -> bool:
+    """Whether linear layers may be done in one go: on a GPU, where calling each of them is its
+    product, with a bias or without, and nothing else. A hook, a wrapper, a parametrization or a
+    weight of another kind (DTensor, quantised) has to see its own layer called.
+    """
+    return (
+        fused(x, torch.float16, torch.bfloat16, torch.float32)
+        and all(type(layer) is nn.Linear and is_plain(layer) for layer in layers)
+        and all((layer.bias is not None) is bias for layer in layers)
+    )
+
+
+def is_plain(layer: nn.Linear) -> bool:
+    """Whether nothing was put around a layer or in place of what it has."""
+    before = layer._forward_pre_hooks or layer._backward_pre_hooks
+    behind = layer._forward_hooks or layer._backward_hooks
+    everywhere = torch.nn.modules.module._has_any_global_hook()
+    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
+    return own and not (before or behind or everywhere)
+
+
 def room_for_sum(x: Tensor, branch: Tensor | None) -> Tensor:
     """For x + branch; nothing where there is no branch."""
     if branch is None:
@@ -91,57 +125,6 @@ def tiles(cut: dict, x: Tensor) -> tuple[int, int, int, int, bool]:
     return cut[generation(x)][x.element_size()]
 
 
-def one_product(x: Tensor, layers: Sequence[nn.Module]) -> bool:
-    """Whether linear layers may be one product: on a GPU, where calling each of them is its
-    product and nothing else. A hook, a wrapper, a parametrization or a weight of another
-    kind (DTensor, quantised) has to see its own layer called.
-    """
-    return (
-        fused(x, torch.float16, torch.bfloat16, torch.float32)
-        and all(type(layer) is nn.Linear and is_plain(layer) for layer in layers)
-        and len({layer.bias is None for layer in layers}) == 1
-    )
-
-
-def is_plain(layer: nn.Linear) -> bool:
-    """Whether nothing was put around a layer or in place of what it has."""
-    before = layer._forward_pre_hooks or layer._backward_pre_hooks
-    behind = layer._forward_hooks or layer._backward_hooks
-    everywhere = torch.nn.modules.module._has_any_global_hook()
-    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
-    return own and not (before or behind or everywhere)
-
-
-class Linears(torch.autograd.Function):
-    """Keeps the weights as they are, and puts them side by side once more in the backward
-    pass: nothing is kept twice, and what is sharded can be let go in between.
-    """
-
-    @staticmethod
-    def forward(ctx, x, count, *learned):
-        weights, biases = learned[:count], learned[count:]
-        ctx.save_for_backward(x, *weights)
-        bias = side_by_side(biases, x.dtype) if biases else None
-        return F.linear(x, side_by_side(weights, x.dtype), bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, d_y):
-        x, *weights = ctx.saved_tensors
-        by_x, _, *by_learned = ctx.needs_input_grad
-        count, sizes = len(weights), [len(weight) for weight in weights]
-        d_y, dtype = d_y.flatten(0, -2), weights[0].dtype
-        d_x, d_learned = None, [None] * len(by_learned)
-        if by_x:
-            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
-        if any(by_learned[:count]):
-            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype)
-            d_learned[:count] = d_weights.split(sizes)
-        if any(by_learned[count:]):
-            d_learned[count:] = d_y.sum(0, dtype=dtype).split(sizes)
-        return d_x, None, *d_learned
-
-
 def side_by_side(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """One below the other, each cast on its way."""
     rows = sum(len(tensor) for tensor in tensors)
@@ -149,13 +132,20 @@ def side_by_side(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     return torch.cat(tensors, out=room)
 
 
-def product(x: Tensor, layers: Sequence[nn.Linear]) -> Tensor:
-    """What all of them make of x, side by side."""
-    if torch.is_autocast_enabled(x.device.type):
-        x = x.to(torch.get_autocast_dtype(x.device.type))
-    weights = [layer.weight for layer in layers]
-    biases = [layer.bias for layer in layers if layer.bias is not None]
-    return Linears.apply(x, len(weights), *weights, *biases)
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Parts of rows as whole rows [M, N], copied only where they do not lie so already."""
+    widths = [part.shape[-1] for part in parts]
+    size = (*parts[0].shape[:-1], sum(widths))
+    base = None if torch.compiler.is_compiling() else parts[0]._base
+    if base is not None and base.is_contiguous() and base.numel() == math.prod(size):
+        whole = base.view(size)
+        for part, place in zip(parts, whole.split(widths, -1)):
+            at = part.storage_offset(), part.stride()
+            if part._base is not base or at != (place.storage_offset(), place.stride()):
+                break
+        else:
+            return whole.flatten(0, -2)
+    return torch.cat(parts, -1).flatten(0, -2)
 
 
 def warps(threads: int) -> int:
@@ -169,6 +159,267 @@ def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         torch.addmm(total, left, right, out_dtype=total.dtype, out=total)
     else:
         total.addmm_(left.to(total.dtype), right.to(total.dtype))
+
+
+# What stands around the product of a linear layer, [M, N]: the sums of its columns,
+# which are the gradient of a bias, and an activation behind it, whose backward pass
+# takes these sums on its way.
+#
+# Sums over rows are taken in parts, in an order that is fixed. All is computed in
+# float32, and rounded where it is stored.
+
+
+@kernel
+def sum_columns(x, sums, M, N, per, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """Sums of columns of x in parts: sums [parts, N]. A program takes BLOCK columns
+    of `per` rows, ROWS at a time.
+    """
+    columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)[None, :]
+    first = tl.program_id(1) * per
+    last = tl.minimum(first + per, M)
+    total = tl.zeros([ROWS, BLOCK], tl.float32)
+    for start in tl.range(first, last, ROWS):
+        rows = start + tl.arange(0, ROWS)[:, None]
+        inside = (rows < last) & (columns < N)
+        at = rows.to(tl.int64) * N + columns
+        total += tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    out = sums + tl.program_id(1) * N + column
+    tl.store(out, tl.sum(total, 0).to(sums.dtype.element_ty), mask=column < N)
+
+
+def sum_of_parts(parts: Tensor, dtype: torch.dtype) -> Tensor:
+    """[parts, N] -> [N]"""
+    groups, N = parts.shape
+    sums = torch.empty(N, dtype=dtype, device=parts.device)
+    with torch.cuda.device_of(parts):
+        sum_columns[(triton.cdiv(N, 32), 1)](
+            parts, sums, groups, N, groups, ROWS=64, BLOCK=32, num_warps=4
+        )
+    return sums
+
+
+def launch_column_sums(x: Tensor, dtype: torch.dtype) -> Tensor:
+    x = x.contiguous()
+    M, N = x.shape
+    blocks = triton.cdiv(N, 128)
+    groups, per = groups_of_rows(M, 8, blocks, x)
+    parts = torch.empty((groups, N), dtype=torch.float32, device=x.device)
+    with torch.cuda.device_of(x):
+        sum_columns[(blocks, groups)](
+            x, parts, M, N, per, ROWS=32, BLOCK=128, num_warps=4
+        )
+    return sum_of_parts(parts, dtype)
+
+
+def column_sums_shapes(x, dtype):
+    return x.new_empty(x.shape[1:], dtype=dtype)
+
+
+operator(
+    "column_sums(Tensor x, ScalarType dtype) -> Tensor",
+    launch_column_sums,
+    column_sums_shapes,
+)
+
+
+def column_sums(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """x [M, N] -> [N], summed in float32 and rounded once, fused where there is a GPU."""
+    if not fused(x, torch.float16, torch.bfloat16, torch.float32):
+        return x.sum(0, dtype=dtype)
+    return operators.column_sums(x, dtype)
+
+
+class BiasedLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        ctx.dtype = bias.dtype
+        return F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_y):
+        x, weight = ctx.saved_tensors
+        by_x, by_weight, by_bias = ctx.needs_input_grad
+        d_x, d_weight = product_gradients(d_y, x, weight, by_x, by_weight)
+        d_bias = column_sums(d_y.flatten(0, -2), ctx.dtype) if by_bias else None
+        return d_x, d_weight, d_bias
+
+
+class Linear(nn.Linear):
+    """nn.Linear, whose bias gets its gradient from a kernel: [..., in] -> [..., out]"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight, self.bias
+        # A weight of another kind (DTensor, quantised) knows itself what a product is.
+        own = type(weight) in (nn.Parameter, Tensor) and bias is not None
+        if not own or not fused(x, torch.float16, torch.bfloat16, torch.float32):
+            return F.linear(x, weight, bias)
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        return BiasedLinear.apply(x, weight, bias)
+
+
+@kernel
+def activation(x):
+    """The function gelu_tanh."""
+    return (
+        0.5
+        * x
+        * (
+            1.0
+            + (
+                2.0
+                * tl.sigmoid(2.0 * (0.7978845608028654 * (x + 0.044715 * (x * x * x))))
+                - 1.0
+            )
+        )
+    )
+
+
+# What stands around the product of a linear layer, [M, N]: the sums of its columns,
+# which are the gradient of a bias, and an activation behind it, whose backward pass
+# takes these sums on its way.
+#
+# Sums over rows are taken in parts, in an order that is fixed. All is computed in
+# float32, and rounded where it is stored.
+
+
+@kernel
+def activation_forward(x, y, size, BLOCK: tl.constexpr):
+    """x and y have `size` entries."""
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < size
+    value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    tl.store(y + at, activation(value).to(y.dtype.element_ty), mask=inside)
+
+
+@kernel
+def activation_by_x(x):
+    """Its derivative."""
+    return 0.5 * (
+        1.0
+        + (
+            2.0 * tl.sigmoid(2.0 * (0.7978845608028654 * (x + 0.044715 * (x * x * x))))
+            - 1.0
+        )
+    ) + 0.5 * x * (
+        0.7978845608028654
+        * (1.0 + 0.044715 * (3.0 * (x * x)))
+        * (
+            1.0
+            - (
+                2.0
+                * tl.sigmoid(2.0 * (0.7978845608028654 * (x + 0.044715 * (x * x * x))))
+                - 1.0
+            )
+            * (
+                2.0
+                * tl.sigmoid(2.0 * (0.7978845608028654 * (x + 0.044715 * (x * x * x))))
+                - 1.0
+            )
+        )
+    )
+
+
+@kernel
+def activation_backward(
+    x, d_y, d_x, sums, M, N, per, ROWS: tl.constexpr, BLOCK: tl.constexpr
+):
+    """d_x, and the sums of its columns in parts: sums [parts, N]. A program takes BLOCK
+    columns of `per` rows, ROWS at a time.
+    """
+    columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)[None, :]
+    first = tl.program_id(1) * per
+    last = tl.minimum(first + per, M)
+    total = tl.zeros([ROWS, BLOCK], tl.float32)
+    for start in tl.range(first, last, ROWS):
+        rows = start + tl.arange(0, ROWS)[:, None]
+        inside = (rows < last) & (columns < N)
+        at = rows.to(tl.int64) * N + columns
+        value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+        change = tl.load(d_y + at, mask=inside, other=0.0).to(tl.float32)
+        change = change * activation_by_x(value)
+        tl.store(d_x + at, change.to(d_x.dtype.element_ty), mask=inside)
+        # Outside the slope at 0 came in, which need not be a number.
+        total += tl.where(inside, change, 0.0)
+    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(sums + tl.program_id(1) * N + column, tl.sum(total, 0), mask=column < N)
+
+
+def launch_activation_forward(x: Tensor) -> Tensor:
+    x = x.contiguous()
+    y, size = torch.empty_like(x), x.numel()
+    with torch.cuda.device_of(x):
+        activation_forward[(triton.cdiv(size, 4096),)](
+            x, y, size, BLOCK=4096, num_warps=8
+        )
+    return y
+
+
+def launch_activation_backward(
+    d_y: Tensor, x: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    d_y, x = d_y.contiguous(), x.contiguous()
+    N = x.shape[-1]
+    d_x, M = torch.empty_like(x), x.numel() // N
+    blocks = triton.cdiv(N, 128)
+    groups, per = groups_of_rows(M, 8, blocks, x)
+    parts = torch.empty((groups, N), dtype=torch.float32, device=x.device)
+    with torch.cuda.device_of(x):
+        activation_backward[(blocks, groups)](
+            x, d_y, d_x, parts, M, N, per, ROWS=16, BLOCK=128, num_warps=4
+        )
+    return d_x, sum_of_parts(parts, dtype)
+
+
+def activation_forward_shapes(x):
+    return x.new_empty(x.shape)
+
+
+def activation_backward_shapes(d_y, x, dtype):
+    return x.new_empty(x.shape), x.new_empty(x.shape[-1:], dtype=dtype)
+
+
+operator(
+    "activation_forward(Tensor x) -> Tensor",
+    launch_activation_forward,
+    activation_forward_shapes,
+)
+operator(
+    "activation_backward(Tensor d_y, Tensor x, ScalarType dtype) -> (Tensor, Tensor)",
+    launch_activation_backward,
+    activation_backward_shapes,
+)
+
+
+class ActivatedLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        z = F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+        ctx.save_for_backward(x, weight, z)
+        return operators.activation_forward(z)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_y):
+        x, weight, z = ctx.saved_tensors
+        by_x, by_weight, _ = ctx.needs_input_grad
+        d_z, d_bias = operators.activation_backward(d_y, z, weight.dtype)
+        return *product_gradients(d_z, x, weight, by_x, by_weight), d_bias
+
+
+def gelu_tanh_linear(x: Tensor, layer: nn.Linear) -> Tensor:
+    """gelu_tanh of what a linear layer makes of x. Where there is a GPU, the pass that makes
+    the gradient of that sums it for the bias as well.
+    """
+    if not one_product(x, [layer], bias=True):
+        x = layer(x)
+        return F.gelu(x, approximate="tanh")
+    if torch.is_autocast_enabled(x.device.type):
+        x = x.to(torch.get_autocast_dtype(x.device.type))
+    return ActivatedLinear.apply(x, layer.weight, layer.bias)
 
 
 NORM_WIDTH = constant(768)
@@ -879,7 +1130,8 @@ def attention_forward(
 #
 # Scores are computed again from `lse`; each gradient is summed by one program in a
 # fixed order, so that it is the same in every run. `delta` is sum(out * d_out) of each
-# query, `attention_delta` computes it.
+# query, `attention_delta` computes it. Rows of the gradients lie `d_q_row` apart, and
+# those of keys and values `d_k_row`: all three may be parts of the same rows.
 
 
 @kernel
@@ -996,6 +1248,7 @@ def attention_backward_keys(
     k_row,
     v_row,
     d_out_row,
+    d_k_row,
     T,
     S,
     heads,
@@ -1121,7 +1374,7 @@ def attention_backward_keys(
         )
 
     columns_of_head = tl.arange(0, PADDED)[None, :]
-    at = ((batch * S + key).to(tl.int64) * heads + kv_head) * WIDTH + columns_of_head
+    at = (batch * S + key).to(tl.int64) * d_k_row + kv_head * WIDTH + columns_of_head
     inside = (key < S) & (columns_of_head < WIDTH)
     tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
     tl.store(d_k_out + at, (d_k * scale).to(d_k_out.dtype.element_ty), mask=inside)
@@ -1191,6 +1444,7 @@ def attention_backward_queries(
     k_row,
     v_row,
     d_out_row,
+    d_q_row,
     T,
     S,
     heads,
@@ -1285,7 +1539,7 @@ def attention_backward_queries(
     )
 
     columns = tl.arange(0, PADDED)[None, :]
-    at = d_q_out + ((batch * T + query).to(tl.int64) * heads + head) * WIDTH + columns
+    at = d_q_out + (batch * T + query).to(tl.int64) * d_q_row + head * WIDTH + columns
     tl.store(
         at,
         (d_q * scale).to(d_q_out.dtype.element_ty),
@@ -1355,14 +1609,14 @@ def launch_attention_backward(
     lse: Tensor,
     dropout: float,
     seed: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> Tensor:
     B, T, heads, width = q.shape
     scale = width**-0.5
     S, kv_heads = k.shape[1:3]
     q, k, v, d_out = rows(q), rows(k), rows(v), d_out.contiguous()
-    d_q = torch.empty(q.shape, dtype=q.dtype, device=q.device)
-    d_k = torch.empty(k.shape, dtype=k.dtype, device=k.device)
-    d_v = torch.empty(v.shape, dtype=v.dtype, device=v.device)
+    size = (B, T, heads + 2 * kv_heads, width)
+    d_qkv = torch.empty(size, dtype=q.dtype, device=q.device)
+    d_q, d_k, d_v = d_qkv.split([heads, kv_heads, kv_heads], 2)
     delta = torch.empty_like(lse)
     with torch.cuda.device_of(q):
         blocks = triton.cdiv(T, 64)
@@ -1381,6 +1635,7 @@ def launch_attention_backward(
             k.stride(1),
             v.stride(1),
             d_out.stride(1),
+            d_k.stride(1),
             T,
             S,
             heads,
@@ -1410,6 +1665,7 @@ def launch_attention_backward(
             k.stride(1),
             v.stride(1),
             d_out.stride(1),
+            d_q.stride(1),
             T,
             S,
             heads,
@@ -1424,7 +1680,7 @@ def launch_attention_backward(
             num_warps=warps,
             num_stages=stages,
         )
-    return d_q, d_k, d_v
+    return d_qkv
 
 
 def attention_forward_shapes(q, k, v, dropout, seed):
@@ -1433,7 +1689,9 @@ def attention_forward_shapes(q, k, v, dropout, seed):
 
 
 def attention_backward_shapes(d_out, q, k, v, out, lse, dropout, seed):
-    return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
+    B, T, heads, width = q.shape
+    size = (B, T, heads + 2 * k.shape[2], width)
+    return q.new_empty(size)
 
 
 operator(
@@ -1442,7 +1700,7 @@ operator(
     attention_forward_shapes,
 )
 operator(
-    "attention_backward(Tensor d_out, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse, float dropout, Tensor? seed) -> (Tensor, Tensor, Tensor)",
+    "attention_backward(Tensor d_out, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse, float dropout, Tensor? seed) -> Tensor",
     launch_attention_backward,
     attention_backward_shapes,
 )
@@ -1460,9 +1718,11 @@ class Attention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_out):
         q, k, v, out, lse, seed = ctx.saved_tensors
-        d_q, d_k, d_v = operators.attention_backward(
+        d_qkv = operators.attention_backward(
             d_out, q, k, v, out, lse, ctx.dropout, seed
         )
+        # Parts of one tensor, which the product behind q, k and v takes whole.
+        d_q, d_k, d_v = d_qkv.split([q.shape[2], k.shape[2], v.shape[2]], 2)
         return d_q, d_k, d_v, None, None
 
 
@@ -1487,11 +1747,45 @@ def attention_plain(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     return y.transpose(1, 2)
 
 
+class Linears(torch.autograd.Function):
+    """Keeps the weights as they are, and puts them side by side once more in the backward
+    pass: nothing is kept twice, and what is sharded can be let go in between.
+    """
+
+    @staticmethod
+    def forward(ctx, x, count, *learned):
+        weights, biases = learned[:count], learned[count:]
+        ctx.save_for_backward(x, *weights)
+        bias = side_by_side(biases, x.dtype)
+        y = F.linear(x, side_by_side(weights, x.dtype), bias)
+        return y.split([len(weight) for weight in weights], -1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *d_ys):
+        x, *weights = ctx.saved_tensors
+        by_x, _, *by_learned = ctx.needs_input_grad
+        count, sizes = len(weights), [len(weight) for weight in weights]
+        d_y, dtype = joined(d_ys), weights[0].dtype
+        d_x, d_learned = None, [None] * len(by_learned)
+        if by_x:
+            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
+        if any(by_learned[:count]):
+            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype)
+            d_learned[:count] = d_weights.split(sizes)
+        if any(by_learned[count:]):
+            d_learned[count:] = column_sums(d_y, dtype).split(sizes)
+        return d_x, None, *d_learned
+
+
 def linears(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:
     """What each of several linear layers makes of x: one product where there is a GPU."""
-    if not one_product(x, layers):
+    if not one_product(x, layers, bias=True):
         return [layer(x) for layer in layers]
-    return product(x, layers).split([layer.out_features for layer in layers], -1)
+    if torch.is_autocast_enabled(x.device.type):
+        x = x.to(torch.get_autocast_dtype(x.device.type))
+    weights = [layer.weight for layer in layers]
+    return Linears.apply(x, len(weights), *weights, *(layer.bias for layer in layers))
 
 
 CROSS_ENTROPY_LOG2_E = constant(1.4426950408889634)

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt_kernels import AddLayerNorm, LinearCrossEntropy, attention, linears
+from gpt_kernels import (
+    AddLayerNorm,
+    Linear,
+    LinearCrossEntropy,
+    attention,
+    gelu_tanh_linear,
+    linears,
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class SelfAttention(nn.Module):
         self.q = nn.Linear(dim, dim)
         self.k = nn.Linear(dim, dim)
         self.v = nn.Linear(dim, dim)
-        self.o = nn.Linear(dim, dim)
+        self.o = Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = linears(x, self.q, self.k, self.v)
@@ -56,10 +62,10 @@ class Mlp(nn.Module):
     def __init__(self, config: Config, hidden: int) -> None:
         super().__init__()
         self.fc = nn.Linear(config.dim, hidden)
-        self.proj = nn.Linear(hidden, config.dim)
+        self.proj = Linear(hidden, config.dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.gelu(self.fc(x), approximate="tanh")
+        x = gelu_tanh_linear(x, self.fc)
         return self.proj(x)
 
     def init_weights(self, generator: torch.Generator | None) -> None:

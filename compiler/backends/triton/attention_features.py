@@ -46,6 +46,8 @@ class AttentionFeatures(Variant):
     dropout: bool
     scaled: bool
     """Whether scores have a scale of their own."""
+    joined: bool
+    """Whether queries, keys and values come from one product as they are: then so go their gradients."""
 
     @property
     def entry(self) -> str:
@@ -127,6 +129,7 @@ def attention_features(layer: Attention, x: Tensor) -> AttentionFeatures:
         bias=bias,
         dropout=layer.dropout.value != 0,
         scaled=layer.scale is not None,
+        joined="bias" in layer.options and not layer.sequences and layer.qk_norm is None and layer.rotary is None,
     )
 
 

@@ -79,4 +79,5 @@ class AttentionNames:
 
     def results(self) -> list[str]:
         """Of the backward operator; `delta` is for that of the bias."""
-        return ["d_q", "d_k", "d_v", *(["d_weights"] if self.learned else []), *(["delta"] if self.biased else [])]
+        gradients = ["d_qkv"] if self.features.joined else ["d_q", "d_k", "d_v"]
+        return [*gradients, *(["d_weights"] if self.learned else []), *(["delta"] if self.biased else [])]

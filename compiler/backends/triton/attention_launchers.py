@@ -13,7 +13,7 @@ class AttentionLaunchers(AttentionNames):
         expressions = {
             **{name: f"tiles_of({name}, {rows}, described)" for name, rows in zip("qkv", "mnn", strict=True)},
             "d_out": "tiles_of(d_out, m, described)",
-            **{f"{name}_row": f"{name}.stride(1)" for name in ("q", "k", "v", "d_out")},
+            **{f"{name}_row": f"{name}.stride(1)" for name in ("q", "k", "v", "d_out", "d_q", "d_k")},
             "cap": "softcap",
             "prefixes": "prefix",
             "seeds": "seed",
@@ -67,14 +67,12 @@ class AttentionLaunchers(AttentionNames):
             "attention_backward_queries", "(blocks, B * heads)", {"d_q_out": "d_q", "d_weights": "shares"}, "m"
         )
         lines = [
-            f"def launch_attention_backward({self.parameters(names, self.all)}) -> tuple[{_tensors(results)}]:",
+            f"def launch_attention_backward({self.parameters(names, self.all)}) -> {_tensors(results)}:",
             *self.sizes(),
             "    S, kv_heads = k.shape[1:3]",
             "    q, k, v, d_out = rows(q), rows(k), rows(v), d_out.contiguous()",
             *self.side_by_side(),
-            "    d_q = torch.empty(q.shape, dtype=q.dtype, device=q.device)",
-            "    d_k = torch.empty(k.shape, dtype=k.dtype, device=k.device)",
-            "    d_v = torch.empty(v.shape, dtype=v.dtype, device=v.device)",
+            *self._gradients(),
             "    delta = torch.empty_like(lse)",
             "    with torch.cuda.device_of(q):",
             "        blocks = triton.cdiv(T, 64)",
@@ -96,6 +94,17 @@ class AttentionLaunchers(AttentionNames):
             lines.append(f"    d_weights = shares.sum((0, 2)).T[:{len(self.features.score.by_head)}].to(weights.dtype)")
         return [*lines, f"    return {', '.join(results)}"]
 
+    def _gradients(self) -> list[str]:
+        """Room for them."""
+        if not self.features.joined:
+            return [f"    d_{x} = torch.empty({x}.shape, dtype={x}.dtype, device={x}.device)" for x in "qkv"]
+        wide = "q.shape[-1]" if self.features.scaled else "width"
+        return [
+            f"    size = (B, T, heads + 2 * kv_heads, {wide})",
+            "    d_qkv = torch.empty(size, dtype=q.dtype, device=q.device)",
+            "    d_q, d_k, d_v = d_qkv.split([heads, kv_heads, kv_heads], 2)",
+        ]
+
     def launch_backward_bias(self) -> list[str]:
         names = ["d_out", "q", "k", "v", "lse", "delta"]
         planes = "heads" if self.features.bias == "one" else "B * heads"
@@ -115,4 +124,4 @@ class AttentionLaunchers(AttentionNames):
 
 
 def _tensors(names: Sequence[str]) -> str:
-    return ", ".join("Tensor" for _ in names)
+    return "Tensor" if len(names) == 1 else f"tuple[{', '.join('Tensor' for _ in names)}]"

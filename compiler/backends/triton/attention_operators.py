@@ -12,6 +12,9 @@ class AttentionOperators(AttentionNames):
         forward = ", ".join(["Tensor q, Tensor k, Tensor v", *schema])
         backward = ", ".join(["Tensor d_out, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse", *schema])
         shapes = ["q.new_empty(q.shape)", "k.new_empty(k.shape)", "v.new_empty(v.shape)"]
+        joined = ["    B, T, heads, width = q.shape", "    size = (B, T, heads + 2 * k.shape[2], width)"]
+        if self.features.joined:
+            shapes = ["q.new_empty(size)"]
         results = [*shapes, *self.results()[len(shapes) :]]
         names = self.names(["q", "k", "v"])
         of_bias = self._operator_of_bias(schema) if self.biased else []
@@ -22,6 +25,7 @@ class AttentionOperators(AttentionNames):
             "",
             "",
             f"def attention_backward_shapes(d_out, {names.replace('q, k, v', 'q, k, v, out, lse', 1)}):",
+            *(joined if self.features.joined else []),
             *(["    d_weights = weights.new_empty(weights.shape)"] if self.learned else []),
             *(["    delta = lse.new_empty(lse.shape)"] if self.biased else []),
             f"    return {', '.join(results)}",
@@ -33,7 +37,7 @@ class AttentionOperators(AttentionNames):
             "    attention_forward_shapes,",
             ")",
             "operator(",
-            f'    "attention_backward({backward}) -> ({", ".join(["Tensor"] * len(results))})",',
+            f'    "attention_backward({backward}) -> {_returned(len(results))}",',
             "    launch_attention_backward,",
             "    attention_backward_shapes,",
             ")",
@@ -77,8 +81,15 @@ class AttentionOperators(AttentionNames):
             f"        {', '.join(saved)} = ctx.saved_tensors",
             f"        {', '.join(self.results())} = operators.attention_backward("
             f"{', '.join(['d_out', 'q', 'k', 'v', 'out', 'lse', *taken])})",
+            *(self._parts() if self.features.joined else []),
             *(self._bias_gradient(taken) if self.biased else []),
             f"        return {', '.join(results)}",
+        ]
+
+    def _parts(self) -> list[str]:
+        return [
+            "        # Parts of one tensor, which the product behind q, k and v takes whole.",
+            "        d_q, d_k, d_v = d_qkv.split([q.shape[2], k.shape[2], v.shape[2]], 2)",
         ]
 
     def _bias_gradient(self, taken: list[str]) -> list[str]:
@@ -120,6 +131,10 @@ class AttentionOperators(AttentionNames):
 def _schema(one: Given) -> str:
     kind = {"Tensor": "Tensor", "Tensor | None": "Tensor?", "int": "SymInt", "float": "float"}[one.kind]
     return f"{kind} {one.name}"
+
+
+def _returned(count: int) -> str:
+    return "Tensor" if count == 1 else f"({', '.join(['Tensor'] * count)})"
 
 
 def _title(features: AttentionFeatures) -> str:

@@ -7,12 +7,16 @@ from dataclasses import replace
 from ...layers.attention import Attention
 from ...layers.base import Layer
 from ...layers.layer_norm import LayerNorm
+from ...layers.linear import Linear
 from ...layers.rms_norm import RMSNorm
 from ...semantics.tensor import Tensor
+from .activated import ActivatedLinear
+from .activated_features import ActivatedFeatures
 from .added_norm import AddedNorm
 from .attention_features import attention_features
 from .gated import Gated
 from .gated_features import gated_features
+from .linear import LinearFeatures
 from .linears import LinearsFeatures
 from .loss_head import LossHead
 from .norm_features import norm_features
@@ -28,7 +32,9 @@ def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
         case Attention() if part == "rotary":
             return rotary_features(layer, x)
         case Attention() if part == "linears":
-            return LinearsFeatures()
+            return LinearsFeatures(bias=layer.bias)
+        case Attention() if part == "linear":
+            return LinearFeatures()
         case Attention():
             return attention_features(layer, x)
         case LayerNorm() | RMSNorm():
@@ -39,6 +45,10 @@ def variant_for(layer: Layer, x: Tensor, part: str = "") -> Variant:
             return replace(plain, add=True, optional=layer.optional, dropout=dropout, narrow=layer.narrow)
         case LossHead():
             return layer.features
+        case Linear():
+            return LinearFeatures()
+        case ActivatedLinear():
+            return ActivatedFeatures(layer.name, layer.activation)
         case Gated():
             return gated_features(layer, x)
     raise NoKernel(layer.word)

@@ -122,3 +122,16 @@ def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     else:
         total.addmm_(left.to(total.dtype), right.to(total.dtype))
 '''
+
+PRODUCT_GRADIENTS = '''\
+def product_gradients(
+    d_y: Tensor, x: Tensor, weight: Tensor, by_x: bool, by_weight: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Of y = x @ weight.t(), by x and by weight; None of what is not asked for."""
+    d_y, d_x, d_weight = d_y.flatten(0, -2), None, None
+    if by_x:
+        d_x = (d_y @ weight.to(d_y.dtype)).view_as(x)
+    if by_weight:
+        d_weight = (d_y.t() @ x.flatten(0, -2)).to(weight.dtype)
+    return d_x, d_weight
+'''

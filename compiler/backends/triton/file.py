@@ -31,6 +31,8 @@ class KernelFile:
 
     def add(self, variant: Variant) -> str:
         """The name of what a model calls for such a variant."""
+        for other in variant.beside:
+            self.add(other)
         if variant not in self._variants and variant.on is not None:
             self.add(variant.on)
             self._variants[variant] = self._variants[variant.on]

@@ -42,7 +42,7 @@ class GatedFeatures(Variant):
         from .gated_text import activation_functions
 
         joined = {"JOINED": False} if self.width is None else {"JOINED": True, "WIDTH": self.width}
-        return specialise(KERNELS, joined, activation_functions(self), number, self.kind)
+        return specialise(KERNELS, joined, activation_functions(self.name, self.activation), number, self.kind)
 
     def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
         from .gated_text import calling_lines

@@ -157,11 +157,10 @@ def calling_lines(features: GatedFeatures, number: int) -> list[str]:
     return [part for line in text.splitlines() for part in fit(line)]
 
 
-def activation_functions(features: GatedFeatures) -> dict[str, str]:
-    """What stands in for the template's example, by name."""
-    value = features.activation
+def activation_functions(name: str, value: Expression) -> dict[str, str]:
+    """What stands in for a template's example, by name: the function `name`, and its derivative."""
     return {
-        "activation": _function("activation", f"The function {features.name}.", value),
+        "activation": _function("activation", f"The function {name}.", value),
         "activation_by_x": _function("activation_by_x", "Its derivative.", differentiate(value, "x")),
     }
 

@@ -1,23 +1,25 @@
-"""Linear layers of one input, as one product: what a model calls, which needs no kernel of its own."""
+"""Linear layers of one input, as one product: what a model calls, which needs no kernel of its own but for biases."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .specialise import Specialised
+from .column_sums import ColumnSums
+from .specialise import Specialised, numbered
 from .variant import Variant
 
 ONE_PRODUCT = '''\
-def one_product(x: Tensor, layers: Sequence[nn.Module]) -> bool:
-    """Whether linear layers may be one product: on a GPU, where calling each of them is its
-    product and nothing else. A hook, a wrapper, a parametrization or a weight of another
-    kind (DTensor, quantised) has to see its own layer called.
+def one_product(x: Tensor, layers: Sequence[nn.Module], bias: bool) -> bool:
+    """Whether linear layers may be done in one go: on a GPU, where calling each of them is its
+    product, with a bias or without, and nothing else. A hook, a wrapper, a parametrization or a
+    weight of another kind (DTensor, quantised) has to see its own layer called.
     """
     return (
         fused(x, torch.float16, torch.bfloat16, torch.float32)
         and all(type(layer) is nn.Linear and is_plain(layer) for layer in layers)
-        and len({layer.bias is None for layer in layers}) == 1
+        and all((layer.bias is not None) is bias for layer in layers)
     )
 
 
@@ -28,8 +30,33 @@ def is_plain(layer: nn.Linear) -> bool:
     everywhere = torch.nn.modules.module._has_any_global_hook()
     own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
     return own and not (before or behind or everywhere)
+'''
+
+_SIDE_BY_SIDE = '''\
+def side_by_side(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """One below the other, each cast on its way."""
+    rows = sum(len(tensor) for tensor in tensors)
+    room = tensors[0].new_empty((rows, *tensors[0].shape[1:]), dtype=dtype)
+    return torch.cat(tensors, out=room)
 
 
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Parts of rows as whole rows [M, N], copied only where they do not lie so already."""
+    widths = [part.shape[-1] for part in parts]
+    size = (*parts[0].shape[:-1], sum(widths))
+    base = None if torch.compiler.is_compiling() else parts[0]._base
+    if base is not None and base.is_contiguous() and base.numel() == math.prod(size):
+        whole = base.view(size)
+        for part, place in zip(parts, whole.split(widths, -1)):
+            at = part.storage_offset(), part.stride()
+            if part._base is not base or at != (place.storage_offset(), place.stride()):
+                break
+        else:
+            return whole.flatten(0, -2)
+    return torch.cat(parts, -1).flatten(0, -2)
+'''
+
+_BIASED = '''\
 class Linears(torch.autograd.Function):
     """Keeps the weights as they are, and puts them side by side once more in the backward
     pass: nothing is kept twice, and what is sharded can be let go in between.
@@ -39,16 +66,17 @@ class Linears(torch.autograd.Function):
     def forward(ctx, x, count, *learned):
         weights, biases = learned[:count], learned[count:]
         ctx.save_for_backward(x, *weights)
-        bias = side_by_side(biases, x.dtype) if biases else None
-        return F.linear(x, side_by_side(weights, x.dtype), bias)
+        bias = side_by_side(biases, x.dtype)
+        y = F.linear(x, side_by_side(weights, x.dtype), bias)
+        return y.split([len(weight) for weight in weights], -1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_y):
+    def backward(ctx, *d_ys):
         x, *weights = ctx.saved_tensors
         by_x, _, *by_learned = ctx.needs_input_grad
         count, sizes = len(weights), [len(weight) for weight in weights]
-        d_y, dtype = d_y.flatten(0, -2), weights[0].dtype
+        d_y, dtype = joined(d_ys), weights[0].dtype
         d_x, d_learned = None, [None] * len(by_learned)
         if by_x:
             d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
@@ -56,41 +84,59 @@ class Linears(torch.autograd.Function):
             d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype)
             d_learned[:count] = d_weights.split(sizes)
         if any(by_learned[count:]):
-            d_learned[count:] = d_y.sum(0, dtype=dtype).split(sizes)
+            d_learned[count:] = column_sums(d_y, dtype).split(sizes)
         return d_x, None, *d_learned
+'''
 
+_UNBIASED = '''\
+class Linears(torch.autograd.Function):
+    """Keeps the weights as they are, and puts them side by side once more in the backward
+    pass: nothing is kept twice, and what is sharded can be let go in between.
+    """
 
-def side_by_side(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """One below the other, each cast on its way."""
-    rows = sum(len(tensor) for tensor in tensors)
-    room = tensors[0].new_empty((rows, *tensors[0].shape[1:]), dtype=dtype)
-    return torch.cat(tensors, out=room)
+    @staticmethod
+    def forward(ctx, x, *weights):
+        ctx.save_for_backward(x, *weights)
+        y = F.linear(x, side_by_side(weights, x.dtype))
+        return y.split([len(weight) for weight in weights], -1)
 
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *d_ys):
+        x, *weights = ctx.saved_tensors
+        by_x, *by_weights = ctx.needs_input_grad
+        sizes, dtype = [len(weight) for weight in weights], weights[0].dtype
+        d_y, d_x, d_weights = joined(d_ys), None, [None] * len(sizes)
+        if by_x:
+            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
+        if any(by_weights):
+            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype).split(sizes)
+        return d_x, *d_weights
+'''
 
-def product(x: Tensor, layers: Sequence[nn.Linear]) -> Tensor:
-    """What all of them make of x, side by side."""
+_ENTRY = '''\
+def linears(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:
+    """What each of several linear layers makes of x: one product where there is a GPU."""
+    if not one_product(x, layers, bias=_BIAS_):
+        return [layer(x) for layer in layers]
     if torch.is_autocast_enabled(x.device.type):
         x = x.to(torch.get_autocast_dtype(x.device.type))
     weights = [layer.weight for layer in layers]
-    biases = [layer.bias for layer in layers if layer.bias is not None]
-    return Linears.apply(x, len(weights), *weights, *biases)
+    _RETURN_
 '''
+_RETURN_BIASED = "return Linears.apply(x, len(weights), *weights, *(layer.bias for layer in layers))"
 
-_LINEARS = '''\
-def linears(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:
-    """What each of several linear layers makes of x: one product where there is a GPU."""
-    if not one_product(x, layers):
-        return [layer(x) for layer in layers]
-    return product(x, layers).split([layer.out_features for layer in layers], -1)
-'''
+_OWN_NAMES = re.compile(r"\b(Linears|linears)\b")
 
 
 @dataclass(frozen=True)
 class LinearsFeatures(Variant):
-    """Nothing is fixed: widths and biases are the layers' own."""
+    """What is fixed when they are written; widths are the layers' own."""
 
     kind: ClassVar[str] = "linears"
     runs_kernels: ClassVar[bool] = False
+
+    bias: bool
 
     @property
     def entry(self) -> str:
@@ -98,10 +144,17 @@ class LinearsFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (ONE_PRODUCT,)
+        return (ONE_PRODUCT, _SIDE_BY_SIDE)
+
+    @property
+    def beside(self) -> tuple[Variant, ...]:
+        return (ColumnSums(),) if self.bias else ()
 
     def kernels(self, number: int) -> Specialised:
         return Specialised((), "", {})
 
     def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
-        return list[str](_LINEARS.splitlines())
+        ending = _RETURN_BIASED if self.bias else "return Linears.apply(x, *weights)"
+        entry = _ENTRY.replace("_BIAS_", str(self.bias)).replace("_RETURN_", ending)
+        text = "\n\n".join((_BIASED if self.bias else _UNBIASED, entry))
+        return _OWN_NAMES.sub(lambda found: numbered(found[0], number), text).splitlines()

@@ -40,6 +40,11 @@ class Variant(ABC):
         """The variant whose functions this one calls: it stands before it in the file, and gives it its number."""
         return None
 
+    @property
+    def beside(self) -> tuple[Variant, ...]:
+        """Variants whose functions this one calls, under numbers of their own: they stand before it in the file."""
+        return ()
+
     @abstractmethod
     def kernels(self, number: int) -> Specialised: ...
 

@@ -1,7 +1,8 @@
 """Attention, backward, without atomics: one pass over the queries for keys and values, one over the keys for queries.
 
 Scores are computed again from `lse`; each gradient is summed by one program in a fixed order, so that it is the same
-in every run. `delta` is sum(out * d_out) of each query, `attention_delta` computes it.
+in every run. `delta` is sum(out * d_out) of each query, `attention_delta` computes it. Rows of the gradients lie
+`d_q_row` apart, and those of keys and values `d_k_row`: all three may be parts of the same rows.
 """
 
 import triton
@@ -118,7 +119,7 @@ def over_queries(
 
 @triton.jit
 def attention_backward_keys(
-    q, k, v, d_out, lse, delta, d_k_out, d_v_out, q_row, k_row, v_row, d_out_row, T, S, heads, scale,
+    q, k, v, d_out, lse, delta, d_k_out, d_v_out, q_row, k_row, v_row, d_out_row, d_k_row, T, S, heads, scale,
     cap, slopes, bias, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr, RAGGED: tl.constexpr,
     WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
@@ -207,7 +208,7 @@ def attention_backward_keys(
                 )  # fmt: skip
 
     columns_of_head = tl.arange(0, PADDED)[None, :]
-    at = ((batch * S + key).to(tl.int64) * kv_heads + kv_head) * WIDTH + columns_of_head
+    at = (batch * S + key).to(tl.int64) * d_k_row + kv_head * WIDTH + columns_of_head
     inside = (key < S) & (columns_of_head < WIDTH)
     tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
     tl.store(d_k_out + at, (d_k * scale).to(d_k_out.dtype.element_ty), mask=inside)
@@ -255,7 +256,7 @@ def over_keys_again(
 
 @triton.jit
 def attention_backward_queries(
-    q, k, v, d_out, lse, delta, d_q_out, d_weights, q_row, k_row, v_row, d_out_row, T, S, heads, scale,
+    q, k, v, d_out, lse, delta, d_q_out, d_weights, q_row, k_row, v_row, d_out_row, d_q_row, T, S, heads, scale,
     cap, slopes, bias, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr, RAGGED: tl.constexpr,
     WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
@@ -320,7 +321,7 @@ def attention_backward_queries(
         )  # fmt: skip
 
     columns = tl.arange(0, PADDED)[None, :]
-    at = d_q_out + ((batch * T + query).to(tl.int64) * heads + head) * WIDTH + columns
+    at = d_q_out + (batch * T + query).to(tl.int64) * d_q_row + head * WIDTH + columns
     tl.store(at, (d_q * scale).to(d_q_out.dtype.element_ty), mask=(query < T) & (columns < WIDTH))
     if SCORE:
         # One share of the gradient a program, [B, heads, blocks, LANES], for the launcher to sum.
