@@ -12,11 +12,14 @@ import torch
 from triton_launches import MachineCode, loaded, machine_code, recording, start
 
 from dlspec.compiler.backends.pytorch.module import emit_module
+from dlspec.compiler.backends.triton.activated_features import ActivatedFeatures
 from dlspec.compiler.backends.triton.attention_features import AttentionFeatures
 from dlspec.compiler.backends.triton.file import KernelFile
+from dlspec.compiler.backends.triton.fuse_activations import fuse_activations
 from dlspec.compiler.backends.triton.fuse_adds import fuse_adds
 from dlspec.compiler.backends.triton.fuse_gates import fuse_gates
 from dlspec.compiler.backends.triton.gated_features import GatedFeatures
+from dlspec.compiler.backends.triton.linear import LinearFeatures
 from dlspec.compiler.backends.triton.norm_features import NormFeatures
 from dlspec.compiler.backends.triton.rotary_features import RotaryFeatures
 from dlspec.compiler.backends.triton.variant import Variant
@@ -27,7 +30,7 @@ SHARED = {"sm_90": 232_448, "sm_80": 166_912, "gfx942": 65_536}
 """Bytes that a program may have."""
 STACK = 64
 """Bytes a thread: more means that registers went to memory."""
-KINDS = (AttentionFeatures, NormFeatures, GatedFeatures, RotaryFeatures)
+KINDS = (AttentionFeatures, NormFeatures, GatedFeatures, RotaryFeatures, LinearFeatures, ActivatedFeatures)
 
 
 @cache
@@ -38,7 +41,7 @@ def variants() -> dict[Variant, str]:
         analysis = analyse(Source(str(path), path.read_text(encoding="utf-8")))
         for graph in analysis.graphs.values():
             kernels = KernelFile("kernels")
-            emit_module(fuse_gates(fuse_adds(graph)), path.name, kernels=kernels)
+            emit_module(fuse_activations(fuse_gates(fuse_adds(graph))), path.name, kernels=kernels)
             for variant in kernels.variants.values():
                 found.setdefault(variant, path.stem)
     return found
@@ -90,6 +93,9 @@ def test_on_hopper(variant: Variant) -> None:
         for name, code in found.items():
             if "backward" in name:
                 assert "cp.async" in code.text, name
+    elif isinstance(variant, LinearFeatures | ActivatedFeatures):
+        for name, code in found.items():
+            assert code.wide_loads >= 1, name
     else:
         for name, code in found.items():
             assert code.shared == 0, name

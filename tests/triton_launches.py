@@ -9,15 +9,17 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from triton import knobs
 from triton.tools.tensor_descriptor import TensorDescriptor
 from triton_machine_code import TARGETS, MachineCode, compiled
 from triton_operators import launching_on_cpu
 
+from dlspec.compiler.backends.triton.activated_features import ActivatedFeatures
 from dlspec.compiler.backends.triton.attention_features import AttentionFeatures
 from dlspec.compiler.backends.triton.attention_given import given
 from dlspec.compiler.backends.triton.gated_features import GatedFeatures
+from dlspec.compiler.backends.triton.linear import LinearFeatures
 from dlspec.compiler.backends.triton.norm_features import NormFeatures
 from dlspec.compiler.backends.triton.rotary_features import RotaryFeatures
 from dlspec.compiler.backends.triton.specialise import numbered
@@ -134,6 +136,12 @@ def start(kernels: ModuleType, variant: Variant, number: int, dtype: torch.dtype
         case GatedFeatures():
             apart = [_leaf(3, 11, 16, dtype=dtype), _leaf(3, 11, 16, dtype=dtype)]
             inputs = apart if variant.width is None else [_leaf(48, 2 * variant.width, dtype=dtype)]
+            call = getattr(kernels, numbered(variant.entry, number))
+        case LinearFeatures():
+            inputs = [_leaf(3, 111, 64, dtype=dtype)]
+            call = kernels.Linear(64, 272, dtype=dtype)
+        case ActivatedFeatures():
+            inputs = [_leaf(3, 111, 64, dtype=dtype), nn.Linear(64, 272, dtype=dtype)]
             call = getattr(kernels, numbered(variant.entry, number))
         case RotaryFeatures():
             inputs = _rotary(variant, dtype)
