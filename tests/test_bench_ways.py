@@ -172,6 +172,15 @@ def test_only_what_is_seen_counts(options: str, pairs: int) -> None:
     assert kind_of("attention").forward_work(use, []) == 4 * 4 * 16 * pairs
 
 
+def test_values_of_another_width_count_as_wide_as_they_are() -> None:
+    q, k, v = torch.zeros(2, 5, 3, 16), torch.zeros(2, 7, 3, 16), torch.zeros(2, 7, 3, 8)
+    features = {"causal": False, "window": False, "documents": False, "mask": "none"}
+    use = Use("attention", Entry("attention", features), print, {"q": q, "k": k, "v": v}, (), None)
+    kind, pairs = kind_of("attention"), 2 * 5 * 7
+    assert kind.forward_work(use, []) == 2 * 3 * (16 + 8) * pairs
+    assert kind.backward_work(use, []) == 2 * 3 * (3 * 16 + 2 * 8) * pairs
+
+
 @pytest.mark.parametrize("given", ["x", "x and a branch", "x and a narrower branch", "no branch"])
 def test_bytes_of_a_norm(given: str) -> None:
     """It reads what comes in and writes what it makes; backward, a gradient for two of one dtype is written once."""

@@ -132,6 +132,26 @@ def test_options_together(seed: int) -> None:
     hold_drawn(seed)
 
 
+def hold_other_values(seed: int) -> None:
+    """The same with values that are wider or narrower than keys, by descriptors where both widths allow it."""
+    options, (q, k, v, d_out), tiles = drawn(seed)
+    width = random.Random(seed).choice([w for w in (16, 32, 64) if w != q.shape[3]] + [20] * (not tiles.described))
+    v, d_out = numbers(*v.shape[:3], width, seed=seed + 4), numbers(*d_out.shape[:3], width, seed=seed + 5)
+    print(options.shown(), tuple(q.shape), tuple(v.shape), tiles)
+    hold(computed(q, k, v, d_out, options, tiles), wanted(q, k, v, d_out, options), max(q.shape[1], k.shape[1]))
+
+
+@pytest.mark.parametrize("seed", range(20, 26))
+def test_values_of_another_width(seed: int) -> None:
+    hold_other_values(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 240))
+def test_more_values_of_another_width(seed: int) -> None:
+    hold_other_values(seed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 180))
 def test_more_options_together(seed: int) -> None:
@@ -197,10 +217,13 @@ class TestDropout:
         assert torch.corrcoef(planes).fill_diagonal_(0).abs().max() < 0.12
 
 
+@pytest.mark.parametrize("value_width", [32, 16, 48])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["fp16", "bf16"])
-def test_at_most_twice_the_error_of_pytorch(dtype: torch.dtype) -> None:
+def test_at_most_twice_the_error_of_pytorch(dtype: torch.dtype, value_width: int) -> None:
     """At half precision: against float64, beside the same matrices in PyTorch at that precision."""
     q, k, v, d_out = (x.to(dtype) for x in inputs(1, 64, 64, heads=2, kv_heads=1, width=32))
+    if value_width != 32:
+        v, d_out = (numbers(1, 64, heads, value_width, seed=heads).to(dtype) for heads in (1, 2))
     options = Options(causal=True, softcap=20.0)
     want = wanted(q, k, v, d_out, options)
     leaves = [x.clone().requires_grad_() for x in (q, k, v)]

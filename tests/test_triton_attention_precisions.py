@@ -65,7 +65,7 @@ def test_one_file_serves_all(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 
 PLAIN = AttentionFeatures(
     width=64, group=1, causal=True, square=True, window=False, prefix="none", documents=False, mask="none",
-    softcap=False, alibi=False, score=None, bias="none", dropout=False, scaled=False,
+    softcap=False, alibi=False, score=None, bias="none", dropout=False, scaled=False, joined=False,
 )  # fmt: skip
 FULL = {
     "group": 2,
@@ -98,6 +98,26 @@ def hold(width: int, options: dict[str, object], target: str, dtype: torch.dtype
 @pytest.mark.parametrize("width", [64, 128, 256])
 def test_float32_on_hopper(width: int) -> None:
     hold(width, {}, "sm_90")
+
+
+OTHER_VALUES = [(192, 128), (128, 192), (256, 64), (64, 256), (24, 64)]
+"""Widths of keys and of values."""
+
+
+@pytest.mark.parametrize(("width", "value_width"), OTHER_VALUES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+def test_values_of_another_width_on_hopper(width: int, value_width: int, dtype: torch.dtype) -> None:
+    hold(width, {"value_width": value_width}, "sm_90", dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["sm_90", "sm_80", "gfx942"])
+@pytest.mark.parametrize(("width", "value_width"), OTHER_VALUES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+def test_values_of_another_width_with_all_options(
+    width: int, value_width: int, dtype: torch.dtype, target: str
+) -> None:
+    hold(width, {"value_width": value_width, **FULL}, target, dtype)
 
 
 def test_equal_files_have_their_own_kernels() -> None:

@@ -132,7 +132,8 @@ def machine_code(kernel: Any, parameters: Sequence[str], constants: Mapping[str,
             fixed[name] = given.get(name, 0 if name not in POINTERS else None)
         elif name in ("q", "k", "v", "d_out") and constants.get("DESCRIBED"):
             rows = given["BLOCK_M" if name in ("q", "d_out") else "BLOCK_N"]
-            signature[name] = f"tensordesc<bf16[{rows}, {constants['WIDTH']}]>"
+            width = constants["WIDTH" if name in ("q", "k") else "VALUE_WIDTH"]
+            signature[name] = f"tensordesc<bf16[{rows}, {width}]>"
         else:
             signature[name] = POINTERS.get(name, "fp32" if name in FLOATS else "i32")
             if name in POINTERS or name.endswith("_row"):

@@ -117,6 +117,42 @@ def test_heads_of_an_odd_width(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (a - b).abs().max().item() <= 1e-5 * (1 + b.abs().max().item())
 
 
+def with_values(width: int, kv_heads: int, options: str) -> str:
+    """Two heads of 16, and values of another width."""
+    keys = 16 * kv_heads
+    return f"""\
+dlspec 1
+model Net: (x: [B, T <= 64, 32], memory: [B, S <= 64, {keys}]) -> (y: [B, T, {2 * width}]) {{
+  memory -> Linear({width * kv_heads}) as v
+  x -> Linear(32) -> attend(keys = memory, values = v, heads = 2, kv_heads = {kv_heads}{options}) as y
+}}
+"""
+
+
+VALUES = {
+    "narrow": with_values(12, 2, ", causal = true"),
+    "wide": with_values(32, 2, ", alibi = true, window = 9"),
+    "wide in groups": with_values(40, 1, ", causal = true, softcap = 2"),
+}
+
+
+@pytest.mark.parametrize("text", VALUES.values(), ids=VALUES.keys())
+def test_values_that_are_not_as_wide_as_keys(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More keys than queries. As without kernels, to the bit where none run, and by kernels."""
+    module, kernels = loaded(compiled(text))
+    first, second = made(load_text("net", compiled(text, "torch").model_code)), made(module)
+    second.load_state_dict(first.state_dict(), strict=True)
+    drawn = torch.Generator().manual_seed(1)
+    keys = 16 if "kv_heads = 1" in text else 32
+    given = [torch.randn(2, LENGTH, 32, generator=drawn), torch.randn(2, LENGTH + 7, keys, generator=drawn)]
+    want, plain = run(first, given), run(second, given)
+    monkeypatch.setattr(kernels, "fused", always)
+    for a, b, c in zip(want, plain, run(second, given), strict=True):
+        scale = 1 + a.abs().max().item()
+        assert (a - b).abs().max().item() <= 2e-6 * scale
+        assert (a - c).abs().max().item() <= 1e-5 * scale
+
+
 def test_several_attentions_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has kernels of its own where they differ, under numbered names; alike they share them."""
     text = """\
@@ -154,14 +190,14 @@ def test_a_model_without_what_has_kernels_has_no_such_file() -> None:
 def test_where_there_are_no_kernels_for_an_option_the_plain_form_stands() -> None:
     text = """\
 dlspec 1
-model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 24]) {
-  x -> Linear(24) as v
+model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 514]) {
+  x -> Linear(514, bias = false) as v
   x -> attend(keys = x, values = v, heads = 2) as y
 }
 """
     artefact = compiled(text)
     assert artefact.files == compiled(text, "torch").files
-    assert artefact.without_kernels == {"attend": "values that are not as wide as keys"}
+    assert artefact.without_kernels == {"attend": "heads wider than 256"}
 
 
 class TestOperators:
@@ -172,6 +208,15 @@ class TestOperators:
         torch.library.opcheck(forward.default, (q, k, v, 9))
         out, lse = forward(q, k, v, 9)
         torch.library.opcheck(backward.default, (torch.randn_like(out), q, k, v, out, lse, 9))
+
+    def test_checks_of_other_values(self) -> None:
+        _, kernels = loaded(compiled(VALUES["narrow"]))
+        q, k, v = torch.randn(1, 32, 2, 16), torch.randn(1, 40, 2, 16), torch.randn(1, 40, 2, 12)
+        forward, backward = kernels.operators.attention_forward, kernels.operators.attention_backward
+        torch.library.opcheck(forward.default, (q, k, v))
+        out, lse = forward(q, k, v)
+        assert out.shape == (1, 32, 2, 12)
+        torch.library.opcheck(backward.default, (torch.randn_like(out), q, k, v, out, lse))
 
     def test_compiled_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         _, kernels = loaded(compiled(spec("causal = true")))
@@ -232,6 +277,11 @@ print(net.Net()(torch.randn(1, 8, 32)).shape)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "torch.Size([1, 8, 32])", done.stderr
+
+
+@pytest.mark.parametrize("text", VALUES.values(), ids=VALUES.keys())
+def test_the_file_of_other_values_is_as_ruff_has_it(text: str, tmp_path: Path) -> None:
+    hold_to_ruff(compiled(text).files, tmp_path)
 
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())

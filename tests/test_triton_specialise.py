@@ -54,6 +54,35 @@ def kernel(x, y):
     )
 
 
+def test_a_constant_that_is_another_goes_by_its_name(small: Callable[..., str]) -> None:
+    text = '''
+def tile(x, ROWS: tl.constexpr):
+    return tl.load(x + tl.arange(0, ROWS))
+
+
+def kernel(x, y, WIDTH: tl.constexpr, OTHER: tl.constexpr):
+    """x [WIDTH], y [OTHER]."""
+    if WIDTH != OTHER:
+        tl.store(y, 0)
+    tl.store(y + tl.arange(0, OTHER), tile(x, WIDTH) + tile(y, OTHER))
+'''
+    assert (
+        small(text, {"WIDTH": 8, "OTHER": "WIDTH"})
+        == '''\
+WIDTH = tl.constexpr(8)
+
+
+def tile(x):
+    return tl.load(x + tl.arange(0, WIDTH))
+
+
+def kernel(x, y):
+    """x [WIDTH], y [WIDTH]."""
+    tl.store(y + tl.arange(0, WIDTH), tile(x) + tile(y))
+'''
+    )
+
+
 def test_where_callers_differ_the_parameter_stays(small: Callable[..., str]) -> None:
     text = """
 def tile(x, FAST: tl.constexpr, MASKED: tl.constexpr):

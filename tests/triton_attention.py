@@ -121,13 +121,13 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: Options, tiles: Tiles) -> 
     """What the template makes of it: out and lse, poisoned before."""
     B, T, heads, width = q.shape
     S = k.shape[1]
-    out = torch.full((B, T, heads, width), float("nan"), dtype=q.dtype, device=q.device)
+    out = torch.full((B, T, heads, v.shape[3]), float("nan"), dtype=q.dtype, device=q.device)
     lse = torch.full((B, heads, T), float("nan"), device=q.device)
     template("attention_forward").attention_forward[(-(-T // tiles.m), B * heads)](
         *(_source(x, rows, tiles) for x, rows in ((q, tiles.m), (k, tiles.n), (v, tiles.n))),
         *(out, lse, q.stride(1), k.stride(1), v.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.m),
-        **_constants(q, k, options, tiles),
+        **_constants(q, k, v, options, tiles),
     )
     return out, lse
 
@@ -141,19 +141,19 @@ def backward(
     d_q, d_k, d_v, delta = (torch.full(x.shape, float("nan"), dtype=x.dtype, device=x.device) for x in (q, k, v, lse))
     backward = template("attention_backward")
     blocks = -(-T // tiles.m)
-    backward.attention_delta[(blocks, B * heads)](out, d_out, delta, T, heads, tiles.m, width, _padded(width))
+    backward.attention_delta[(blocks, B * heads)](out, d_out, delta, T, heads, tiles.m, v.shape[3], _padded(v.shape[3]))
     inputs = [_source(x, rows, tiles) for x, rows in ((q, tiles.m), (k, tiles.n), (v, tiles.n), (d_out, tiles.m))]
     rows = [x.stride(1) for x in (q, k, v, d_out)]
     backward.attention_backward_keys[(-(-S // tiles.n), B * kv_heads)](
         *(*inputs, lse, delta, d_k, d_v, *rows, d_k.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.n),
-        **_constants(q, k, options, tiles),
+        **_constants(q, k, v, options, tiles),
     )
     shares = torch.full((B, heads, blocks, 1), float("nan"), device=q.device)
     backward.attention_backward_queries[(blocks, B * heads)](
         *(*inputs, lse, delta, d_q, shares, *rows, d_q.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.m),
-        **_constants(q, k, options, tiles),
+        **_constants(q, k, v, options, tiles),
         LANES=1,
     )
     found = [d_q, d_k, d_v, *([] if options.weights is None else [shares.sum((0, 2)).T])]
@@ -161,7 +161,7 @@ def backward(
         return found
     d_bias = torch.full_like(options.bias, float("nan"))
     grid = (-(-S // tiles.n), blocks, heads if options.bias.ndim == 3 else B * heads)
-    constants = _constants(q, k, options, tiles)
+    constants = _constants(q, k, v, options, tiles)
     del constants["RAGGED"]
     arguments = _arguments(width, options, options.documents, tiles.m)
     del arguments[9]  # spans of documents: a tile's places are given
@@ -202,7 +202,7 @@ def _arguments(width: int, options: Options, documents: Tensor | None, block: in
     ]
 
 
-def _constants(q: Tensor, k: Tensor, options: Options, tiles: Tiles) -> dict[str, Any]:
+def _constants(q: Tensor, k: Tensor, v: Tensor, options: Options, tiles: Tiles) -> dict[str, Any]:
     T, S, width = q.shape[1], k.shape[1], q.shape[3]
     return {
         "BLOCK_M": tiles.m,
@@ -212,6 +212,8 @@ def _constants(q: Tensor, k: Tensor, options: Options, tiles: Tiles) -> dict[str
         "RAGGED": T % tiles.m != 0 or S % tiles.n != 0,
         "WIDTH": width,
         "PADDED": _padded(width),
+        "VALUE_WIDTH": v.shape[3],
+        "VALUE_PADDED": _padded(v.shape[3]),
         "GROUP": q.shape[2] // k.shape[2],
         **features(T, S, options),
     }

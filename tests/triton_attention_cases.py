@@ -36,6 +36,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "width": (16, 24),
     "group": (1, 2),
     "length": (32, 27),
+    "value_width": (None, 32),
 }
 Case = dict[str, Any]
 
@@ -94,7 +95,9 @@ def inputs(case: Case) -> tuple[list[Tensor], Options, Tiles]:
     T, heads = case["length"], 2
     S = T + 13 if case["longer"] else T
     shapes = [(T, heads), (S, heads // case["group"]), (S, heads // case["group"]), (T, heads)]
-    tensors = [numbers(1, *shape, case["width"], seed=i) for i, shape in enumerate(shapes)]
+    width, value_width = case["width"], case["value_width"] or case["width"]
+    widths = (width, width, value_width, value_width)
+    tensors = [numbers(1, *shape, width, seed=i) for i, (shape, width) in enumerate(zip(shapes, widths, strict=True))]
     masks = {"keys": (1, S), "pairs": (1, T, S), None: (1,)}
     tables = {"one": (heads, T, S), "each": (1, heads, T, S)}
     options = Options(
@@ -114,18 +117,24 @@ def inputs(case: Case) -> tuple[list[Tensor], Options, Tiles]:
 
 
 def constants(case: Case) -> dict[str, Any]:
-    (q, k, _, _), options, tiles = inputs(case)
-    given = triton_attention._constants(q, k, options, tiles)
+    (q, k, v, _), options, tiles = inputs(case)
+    given = triton_attention._constants(q, k, v, options, tiles)
     return {name: value for name, value in given.items() if name not in CHOSEN_AT_LAUNCH}
 
 
 @cache
 def _specialised(items: tuple[tuple[str, Any], ...]) -> Specialised:
-    return specialise(roots(dict(items)), constants(dict(items)))
+    return specialise(roots(dict(items)), written(dict(items)))
 
 
 def roots(case: Case) -> list[str]:
     return [FORWARD, *BACKWARD, *([BIAS] if case["bias"] else [])]
+
+
+def written(case: Case) -> dict[str, Any]:
+    """The constants as they are for the text: of values as wide as keys by the names of those."""
+    same = {} if case["value_width"] else {"VALUE_WIDTH": "WIDTH", "VALUE_PADDED": "PADDED"}
+    return constants(case) | same
 
 
 def kernels(case: Case) -> Specialised:

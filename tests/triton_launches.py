@@ -173,7 +173,8 @@ def _attention(features: AttentionFeatures, dtype: torch.dtype) -> list[Any]:
         "scale": 0.3,
         "dropout": 0.1,
     }
-    qkv = [_leaf(B, n, h, features.width, dtype=dtype) for n, h in ((T, heads), (S, kv_heads), (S, kv_heads))]
+    qk = [_leaf(B, n, h, features.width, dtype=dtype) for n, h in ((T, heads), (S, kv_heads))]
+    qkv = [*qk, _leaf(B, S, kv_heads, features.value_width or features.width, dtype=dtype)]
     return [*qkv, *(values[one.name] for one in given(features))]
 
 

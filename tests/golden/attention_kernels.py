@@ -123,7 +123,9 @@ def attention_forward(
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
 ):
-    """q, out [B, T, heads, WIDTH]; k, v [B, S, kv_heads, WIDTH]; lse [B, heads, T]."""
+    """q [B, T, heads, WIDTH], k [B, S, kv_heads, WIDTH]; out and v likewise, WIDTH
+    wide; lse [B, heads, T].
+    """
     block = tl.program_id(0)
     # The longest rows first: what is short fills the gaps at the end.
     block = tl.num_programs(0) - 1 - block
@@ -373,8 +375,8 @@ def attention_backward_keys(
     columns_of_head = tl.arange(0, PADDED)[None, :]
     at = (batch * S + key).to(tl.int64) * d_k_row + kv_head * WIDTH + columns_of_head
     inside = (key < S) & (columns_of_head < WIDTH)
-    tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
     tl.store(d_k_out + at, (d_k * scale).to(d_k_out.dtype.element_ty), mask=inside)
+    tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
 
 
 @triton.jit

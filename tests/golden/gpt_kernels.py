@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_58a54a"
+NAMESPACE = "gpt_dab568"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -165,8 +165,8 @@ def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 # which are the gradient of a bias, and an activation behind it, whose backward pass
 # takes these sums on its way.
 #
-# Sums over rows are taken in parts, in an order that is fixed. All is computed in
-# float32, and rounded where it is stored.
+# Sums over rows are taken in parts, in a fixed order. All is computed in float32, and
+# rounded where it is stored.
 
 
 @kernel
@@ -282,8 +282,8 @@ def activation(x):
 # which are the gradient of a bias, and an activation behind it, whose backward pass
 # takes these sums on its way.
 #
-# Sums over rows are taken in parts, in an order that is fixed. All is computed in
-# float32, and rounded where it is stored.
+# Sums over rows are taken in parts, in a fixed order. All is computed in float32, and
+# rounded where it is stored.
 
 
 @kernel
@@ -1040,7 +1040,9 @@ def attention_forward(
     DESCRIBED: tl.constexpr,
     DROPOUT: tl.constexpr,
 ):
-    """q, out [B, T, heads, WIDTH]; k, v [B, S, kv_heads, WIDTH]; lse [B, heads, T]."""
+    """q [B, T, heads, WIDTH], k [B, S, kv_heads, WIDTH]; out and v likewise, WIDTH
+    wide; lse [B, heads, T].
+    """
     block = tl.program_id(0)
     # The longest rows first: what is short fills the gaps at the end.
     block = tl.num_programs(0) - 1 - block
@@ -1376,8 +1378,8 @@ def attention_backward_keys(
     columns_of_head = tl.arange(0, PADDED)[None, :]
     at = (batch * S + key).to(tl.int64) * d_k_row + kv_head * WIDTH + columns_of_head
     inside = (key < S) & (columns_of_head < WIDTH)
-    tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
     tl.store(d_k_out + at, (d_k * scale).to(d_k_out.dtype.element_ty), mask=inside)
+    tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
 
 
 @kernel

@@ -9,7 +9,7 @@ from typing import ClassVar
 from ...layers.attention import Attention
 from ...layers.score import ScoreFunction
 from ...layers.side import Side
-from ...semantics.number import Number, equal, is_whole
+from ...semantics.number import Number, is_whole
 from ...semantics.tensor import Tensor
 from .common import DOCUMENT_SPANS, TILES
 from .specialise import Specialised
@@ -48,6 +48,8 @@ class AttentionFeatures(Variant):
     """Whether scores have a scale of their own."""
     joined: bool
     """Whether queries, keys and values come from one product as they are: then so go their gradients."""
+    value_width: int | None = None
+    """Of a head of values, where keys have another."""
 
     @property
     def entry(self) -> str:
@@ -73,17 +75,20 @@ class AttentionFeatures(Variant):
 
         return calling_lines(self, kernels, number)
 
-    def constants(self) -> dict[str, bool | int]:
+    def constants(self) -> dict[str, bool | int | str]:
         """Of the templates. What is missing stays a parameter."""
-        padded = 1 << max(4, (self.width - 1).bit_length())
+        values: dict[str, int | str] = {"VALUE_WIDTH": "WIDTH", "VALUE_PADDED": "PADDED"}
+        if self.value_width is not None:
+            values = {"VALUE_WIDTH": self.value_width, "VALUE_PADDED": _padded(self.value_width)}
         fixed = {} if self.dropout else {"DROPOUT": False}
         lanes = {} if self.score is None else {"LANES": 1 << (len(self.score.by_head) - 1).bit_length()}
         return (
             fixed
             | lanes
+            | values
             | {
                 "WIDTH": self.width,
-                "PADDED": padded,
+                "PADDED": _padded(self.width),
                 "GROUP": self.group,
                 "SHIFTED": self.causal and not self.square,
                 "CAUSAL": self.causal,
@@ -105,10 +110,9 @@ class AttentionFeatures(Variant):
 
 def attention_features(layer: Attention, x: Tensor) -> AttentionFeatures:
     """Raises NoKernel where the plain form has to do."""
-    if not equal(layer.width_of_head(x), layer.width_of_value(x)):
-        raise NoKernel("values that are not as wide as keys")
-    width, group = _whole(layer.width_of_head(x)), _whole(layer.heads) // _whole(layer.key_heads())
-    if width > WIDEST:
+    width, value_width = _whole(layer.width_of_head(x)), _whole(layer.width_of_value(x))
+    group = _whole(layer.heads) // _whole(layer.key_heads())
+    if max(width, value_width) > WIDEST:
         raise NoKernel(f"heads wider than {WIDEST}")
     bias = "none"
     if isinstance(layer.score, Side):
@@ -129,8 +133,14 @@ def attention_features(layer: Attention, x: Tensor) -> AttentionFeatures:
         bias=bias,
         dropout=layer.dropout.value != 0,
         scaled=layer.scale is not None,
+        value_width=None if value_width == width else value_width,
         joined="bias" in layer.options and not layer.sequences and layer.qk_norm is None and layer.rotary is None,
     )
+
+
+def _padded(width: int) -> int:
+    """The power of two that it fits in, and that a product may have."""
+    return 1 << max(4, (width - 1).bit_length())
 
 
 def _whole(n: Number) -> int:

@@ -74,6 +74,11 @@ class AttentionNames:
         width = "_" if self.features.scaled else "width"
         return [f"    B, T, heads, {width} = q.shape", *([] if self.features.scaled else ["    scale = width**-0.5"])]
 
+    @property
+    def out(self) -> str:
+        """The size of what comes out, [B, T, heads, width of a value]."""
+        return "q.shape" if self.features.value_width is None else "(*q.shape[:3], v.shape[3])"
+
     def side_by_side(self) -> list[str]:
         return [f"    {one.name} = {one.name}.contiguous()" for one in self.given if one.kind == "Tensor"]
 

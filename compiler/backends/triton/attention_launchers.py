@@ -46,7 +46,7 @@ class AttentionLaunchers(AttentionNames):
             "    S = k.shape[1]",
             "    q, k, v = rows(q), rows(k), rows(v)",
             *self.side_by_side(),
-            "    out = torch.empty(q.shape, dtype=q.dtype, device=q.device)",
+            f"    out = torch.empty({self.out}, dtype=q.dtype, device=q.device)",
             "    lse = torch.empty((B, heads, T), dtype=torch.float32, device=q.device)",
             "    m, n, warps, stages, described = tiles(ATTENTION_FORWARD, q)",
             "    with torch.cuda.device_of(q):",

@@ -21,7 +21,7 @@ class AttentionOperators(AttentionNames):
         return [
             f"def attention_forward_shapes({names}):",
             "    B, T, heads, _ = q.shape",
-            "    return q.new_empty(q.shape), q.new_empty((B, heads, T), dtype=torch.float32)",
+            f"    return q.new_empty({self.out}), q.new_empty((B, heads, T), dtype=torch.float32)",
             "",
             "",
             f"def attention_backward_shapes(d_out, {names.replace('q, k, v', 'q, k, v, out, lse', 1)}):",
@@ -124,6 +124,11 @@ class AttentionOperators(AttentionNames):
         keys = "T" if self.features.square else "S"
         heads = "heads" if self.features.group == 1 else "kv_heads"
         lines = [f"q [B, T, heads, width], k and v [B, {keys}, {heads}, width] -> [B, T, heads, width]"]
+        if self.features.value_width is not None:
+            lines = [
+                f"q [B, T, heads, width], k [B, {keys}, {heads}, width], v [B, {keys}, {heads}, value_width]",
+                "-> [B, T, heads, value_width]",
+            ]
         tensors = ", ".join(f"{one.name} {one.shape}" for one in self.given if one.kind == "Tensor")
         return [*lines, *([tensors] if tensors else [])]
 

@@ -108,11 +108,15 @@ TABLES = {
 """By the bytes of a number, the width of a head and the compute capability."""
 
 
-def cuts(name: str, width: int, group: int = 1, *, biased: bool = False) -> dict[int, dict[int, Cut]]:
+def cuts(
+    name: str, width: int, group: int = 1, *, biased: bool = False, value_width: int | None = None
+) -> dict[int, dict[int, Cut]]:
     """Of the table `name`, by compute capability and the bytes of a number, for heads of that width, of which `group`
-    share one of keys; `biased`: something is added to the scores. A descriptor copies tiles as wide as a power of two
-    only."""
-    described = width >= 16 and width & (width - 1) == 0
+    share one of keys; `biased`: something is added to the scores. Where values have a width of their own, as for heads
+    as wide as the wider of both. A descriptor copies tiles as wide as a power of two only."""
+    widths = [width, *([] if value_width is None else [value_width])]
+    described = all(one >= 16 and one & (one - 1) == 0 for one in widths)
+    width = max(widths)
     found: dict[int, dict[int, Cut]] = {HOPPER: {}, BEFORE: {}}
     for size, table in TABLES[name].items():
         widest = next(widest for widest in table if width <= widest)
@@ -126,12 +130,12 @@ def cuts(name: str, width: int, group: int = 1, *, biased: bool = False) -> dict
     return found
 
 
-def table_lines(names: Iterable[str], width: int, group: int, *, biased: bool) -> list[str]:
+def table_lines(names: Iterable[str], width: int, group: int, *, biased: bool, value_width: int | None) -> list[str]:
     lines = [
         "# How it is cut, by compute capability and the bytes of a number: queries and keys of a",
         "# tile, warps, stages, and whether tiles are copied by tensor descriptors.",
     ]
     for name in names:
-        found = cuts(name, width, group, biased=biased)
+        found = cuts(name, width, group, biased=biased, value_width=value_width)
         lines += [f"{name} = {{", *(f"    {key}: {cut}," for key, cut in found.items()), "}"]
     return lines

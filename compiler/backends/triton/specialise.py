@@ -40,7 +40,8 @@ def specialise(
 ) -> Specialised:
     """The kernels `roots`, "template.function" each, with `constants` fixed and some functions replaced.
 
-    A constant is a `tl.constexpr` parameter of a root; a number stays under its name, as a constant of the file.
+    A constant is a `tl.constexpr` parameter of a root; a number stays under its name, as a constant of the file. Whose
+    value is the name of another goes by that name.
     `replaced` has, by name, the text of functions that stand in for those of the templates, `score` for one: with the
     same arguments, and after what else they bring along. `number` counts the variants in one file: from the second on
     it ends every name. Names without the word `kind` in them get it in front: a file may hold several kinds.
@@ -147,7 +148,8 @@ def _text(
             read_names |= names_read(lines[0])
             kept.insert(0, name)
     numbers = [name for name, value in constants.items() if name in read_names and not isinstance(value, bool)]
-    renaming = _Renamed({*kept, *numbers, *functions}, renamed)
+    same = {name: value for name, value in constants.items() if isinstance(value, str) and value in constants}
+    renaming = _Renamed({*kept, *numbers, *functions, *same}, lambda name: renamed(same.get(name, name)))
     definitions = [_defined(program.constants[name], renaming) for name in kept]
     definitions += [f"{renamed(name)} = tl.constexpr({constants[name]!r})" for name in numbers]
     parts = ["\n".join(definitions)] if definitions else []

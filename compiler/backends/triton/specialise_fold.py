@@ -70,7 +70,7 @@ def fold(
     arriving: dict[str, dict[str, Known | None]] = {}
     for root in roots:
         arriving[root] = {
-            name: _written(name, constants[name]) if name in constants else None for name in constexprs(functions[root])
+            name: _written(name, constants) if name in constants else None for name in constexprs(functions[root])
         }
     folded: dict[str, cst.FunctionDef] = {}
     for name in reversed(list(functions)):
@@ -96,15 +96,18 @@ def folded_with(function: cst.FunctionDef, known: Mapping[str, Known]) -> cst.Fu
 def numbers_in(function: cst.FunctionDef, constants: Mapping[str, Value]) -> dict[str, Known]:
     """The constants of the module that a function can read: not those for which it has a parameter of that name."""
     own = {p.name.value for p in function.params.params}
-    numbers = {name: value for name, value in constants.items() if not isinstance(value, bool)}
-    return {name: _written(name, value) for name, value in numbers.items() if name not in own}
+    numbers = [name for name, value in constants.items() if not isinstance(value, bool) and value not in constants]
+    return {name: _written(name, constants) for name in numbers if name not in own}
 
 
 def constexprs(function: cst.FunctionDef) -> list[str]:
     return [p.name.value for p in function.params.params if p.annotation is not None]
 
 
-def _written(name: str, value: Value) -> Known:
+def _written(name: str, constants: Mapping[str, Value]) -> Known:
+    value = constants[name]
+    if isinstance(value, str) and value in constants:
+        return _written(value, constants)
     return Known(value, str(value) if isinstance(value, bool) else name)
 
 

@@ -20,21 +20,25 @@ _QUERIES = 1024
 
 
 class Attention(Kind):
-    """q [B, T, heads, width], k and v [B, S, kv_heads, width], and what else the use was called with, by name."""
+    """q [B, T, heads, width], k [B, S, kv_heads, width], v likewise of any width, and what else comes in, by name."""
 
     unit: ClassVar[str] = "TFLOP/s"
 
     def forward_work(self, use: Use, outputs: Sequence[Tensor]) -> int:
         """Two products over each pair of a query and a key that it sees."""
-        _, _, heads, width = use.values["q"].shape
-        return 4 * heads * width * seen_pairs(use)
+        return self._work(use, 1, 1)
 
     def backward_work(self, use: Use, outputs: Sequence[Tensor]) -> int:
         """Five products."""
-        return self.forward_work(use, outputs) * 5 // 2
+        return self._work(use, 3, 2)
+
+    def _work(self, use: Use, of_keys: int, of_values: int) -> int:
+        """So many products as wide as a key, and as a value."""
+        (_, _, heads, width), value_width = use.values["q"].shape, use.values["v"].shape[-1]
+        return 2 * heads * (of_keys * width + of_values * value_width) * seen_pairs(use)
 
     def bytes_of_number(self, use: Use, *, backward: bool) -> int:
-        """Of queries, as wide as keys and values; what else comes in is of its own dtype."""
+        """Of queries, as of keys and values; what else comes in is of its own dtype."""
         dtype = use.values["q"].dtype if use.autocast is None else use.autocast
         return dtype.itemsize
 

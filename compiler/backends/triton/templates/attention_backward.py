@@ -13,15 +13,15 @@ from .attention_scores import LOG2_E, kept, keys_seen, modified, score_by_s, sco
 
 @triton.jit
 def attention_delta(
-    out, d_out, delta, T, heads, BLOCK_M: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr
+    out, d_out, delta, T, heads, BLOCK_M: tl.constexpr, VALUE_WIDTH: tl.constexpr, VALUE_PADDED: tl.constexpr
 ):  # fmt: skip
-    """out, d_out [B, T, heads, WIDTH]; delta [B, heads, T]."""
+    """out, d_out [B, T, heads, VALUE_WIDTH]; delta [B, heads, T]."""
     batch = tl.program_id(1) // heads
     head = tl.program_id(1) % heads
     rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
-    columns = tl.arange(0, PADDED)[None, :]
-    at = ((batch * T + rows[:, None]).to(tl.int64) * heads + head) * WIDTH + columns
-    inside = (rows[:, None] < T) & (columns < WIDTH)
+    columns = tl.arange(0, VALUE_PADDED)[None, :]
+    at = ((batch * T + rows[:, None]).to(tl.int64) * heads + head) * VALUE_WIDTH + columns
+    inside = (rows[:, None] < T) & (columns < VALUE_WIDTH)
     products = tl.load(out + at, mask=inside, other=0.0).to(tl.float32)
     products = products * tl.load(d_out + at, mask=inside, other=0.0).to(tl.float32)
     tl.store(delta + (batch * heads + head) * T + rows, tl.sum(products, 1), mask=rows < T)
@@ -74,7 +74,8 @@ def by_dots(
 def over_queries(
     d_k, d_v, keys, values, q, d_out, lse, delta, q_row, d_out_row, batch, head, key, first, last, T, S, scale,
     cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
-    BLOCK_M: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
+    BLOCK_M: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, VALUE_WIDTH: tl.constexpr,
+    VALUE_PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
     MASKED: tl.constexpr, SHIFTED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, PREFIX: tl.constexpr,
     DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr, SOFTCAP: tl.constexpr,
     SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
@@ -88,7 +89,7 @@ def over_queries(
         at = (batch * heads + head) * T + rows
         queries = tile(q, batch * T + start, head, end, q_row, BLOCK_M, WIDTH, PADDED, DESCRIBED, not MASKED)
         changes = tile(
-            d_out, batch * T + start, head, end, d_out_row, BLOCK_M, WIDTH, PADDED, DESCRIBED, not MASKED
+            d_out, batch * T + start, head, end, d_out_row, BLOCK_M, VALUE_WIDTH, VALUE_PADDED, DESCRIBED, not MASKED
         )  # fmt: skip
         if MASKED:
             ends = tl.load(lse + at, mask=rows < T, other=float("inf"))
@@ -122,7 +123,8 @@ def attention_backward_keys(
     q, k, v, d_out, lse, delta, d_k_out, d_v_out, q_row, k_row, v_row, d_out_row, d_k_row, T, S, heads, scale,
     cap, slopes, bias, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr, RAGGED: tl.constexpr,
-    WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
+    WIDTH: tl.constexpr, PADDED: tl.constexpr, VALUE_WIDTH: tl.constexpr, VALUE_PADDED: tl.constexpr,
+    GROUP: tl.constexpr, SHIFTED: tl.constexpr,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
@@ -138,9 +140,9 @@ def attention_backward_keys(
     key = columns[:, None]
     end = (batch + 1) * S
     keys = tile(k, batch * S + top, kv_head, end, k_row, BLOCK_N, WIDTH, PADDED, DESCRIBED, False)
-    values = tile(v, batch * S + top, kv_head, end, v_row, BLOCK_N, WIDTH, PADDED, DESCRIBED, False)
+    values = tile(v, batch * S + top, kv_head, end, v_row, BLOCK_N, VALUE_WIDTH, VALUE_PADDED, DESCRIBED, False)
     d_k = tl.zeros([BLOCK_N, PADDED], tl.float32)
-    d_v = tl.zeros([BLOCK_N, PADDED], tl.float32)
+    d_v = tl.zeros([BLOCK_N, VALUE_PADDED], tl.float32)
     if PREFIX_EACH:
         prefix = tl.load(prefixes + batch)
     seed = 0
@@ -189,36 +191,45 @@ def attention_backward_keys(
             d_k, d_v = over_queries(
                 d_k, d_v, keys, values, q, d_out, lse, delta, q_row, d_out_row, batch, head, key, first,
                 tl.minimum(whole, last), T, S, scale, cap, slope, bias, weights, heads, window, prefix,
-                documents, mask, seed, drop, BLOCK_M, WIDTH, PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW,
+                documents, mask, seed, drop, BLOCK_M, WIDTH, PADDED,
+                VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW,
                 PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
             )  # fmt: skip
         if not (DOCUMENTS or KEY_MASK or PAIR_MASK):
             d_k, d_v = over_queries(
                 d_k, d_v, keys, values, q, d_out, lse, delta, q_row, d_out_row, batch, head, key, whole,
                 tl.minimum(whole_end, last), T, S, scale, cap, slope, bias, weights, heads, window,
-                prefix, documents, mask, seed, drop, BLOCK_M, WIDTH, PADDED, DESCRIBED, STAGES, False, SHIFTED,
+                prefix, documents, mask, seed, drop, BLOCK_M, WIDTH, PADDED,
+                VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, False, SHIFTED,
                 CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
             )  # fmt: skip
             if WINDOW or RAGGED:
                 d_k, d_v = over_queries(
                     d_k, d_v, keys, values, q, d_out, lse, delta, q_row, d_out_row, batch, head, key, whole_end,
                     last, T, S, scale, cap, slope, bias, weights, heads, window, prefix, documents, mask,
-                    seed, drop, BLOCK_M, WIDTH, PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW, PREFIX,
+                    seed, drop, BLOCK_M, WIDTH, PADDED,
+                    VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW, PREFIX,
                     DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
                 )  # fmt: skip
 
     columns_of_head = tl.arange(0, PADDED)[None, :]
     at = (batch * S + key).to(tl.int64) * d_k_row + kv_head * WIDTH + columns_of_head
     inside = (key < S) & (columns_of_head < WIDTH)
-    tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
     tl.store(d_k_out + at, (d_k * scale).to(d_k_out.dtype.element_ty), mask=inside)
+    if VALUE_WIDTH != WIDTH:
+        # Rows that are not parts of others.
+        columns_of_value = tl.arange(0, VALUE_PADDED)[None, :]
+        at = ((batch * S + key).to(tl.int64) * kv_heads + kv_head) * VALUE_WIDTH + columns_of_value
+        inside = (key < S) & (columns_of_value < VALUE_WIDTH)
+    tl.store(d_v_out + at, d_v.to(d_v_out.dtype.element_ty), mask=inside)
 
 
 @triton.jit
 def over_keys_again(
     d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, first, last, T, S,
     scale, cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
-    BLOCK_N: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
+    BLOCK_N: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, VALUE_WIDTH: tl.constexpr,
+    VALUE_PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
     MASKED: tl.constexpr, SHIFTED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, PREFIX: tl.constexpr,
     DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr, SOFTCAP: tl.constexpr,
     SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
@@ -230,7 +241,9 @@ def over_keys_again(
         end = (batch + 1) * S
         key = start + tl.arange(0, BLOCK_N)[None, :]
         keys = tile(k, batch * S + start, kv_head, end, k_row, BLOCK_N, WIDTH, PADDED, DESCRIBED, not MASKED)
-        values = tile(v, batch * S + start, kv_head, end, v_row, BLOCK_N, WIDTH, PADDED, DESCRIBED, not MASKED)
+        values = tile(
+            v, batch * S + start, kv_head, end, v_row, BLOCK_N, VALUE_WIDTH, VALUE_PADDED, DESCRIBED, not MASKED
+        )  # fmt: skip
         dots = tl.dot(queries, keys.T, input_precision="ieee")
         p, capped = weights_again(
             dots, ends[:, None], query, key, batch, head, T, S, scale, cap, slope, bias, weights, heads,
@@ -259,7 +272,8 @@ def attention_backward_queries(
     q, k, v, d_out, lse, delta, d_q_out, d_weights, q_row, k_row, v_row, d_out_row, d_q_row, T, S, heads, scale,
     cap, slopes, bias, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr, RAGGED: tl.constexpr,
-    WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
+    WIDTH: tl.constexpr, PADDED: tl.constexpr, VALUE_WIDTH: tl.constexpr, VALUE_PADDED: tl.constexpr,
+    GROUP: tl.constexpr, SHIFTED: tl.constexpr,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
@@ -277,7 +291,7 @@ def attention_backward_queries(
     query = rows[:, None]
     end = (batch + 1) * T
     queries = tile(q, batch * T + top, head, end, q_row, BLOCK_M, WIDTH, PADDED, DESCRIBED, False)
-    changes = tile(d_out, batch * T + top, head, end, d_out_row, BLOCK_M, WIDTH, PADDED, DESCRIBED, False)
+    changes = tile(d_out, batch * T + top, head, end, d_out_row, BLOCK_M, VALUE_WIDTH, VALUE_PADDED, DESCRIBED, False)
     at = (batch * heads + head) * T + rows
     ends = tl.load(lse + at, mask=rows < T, other=float("inf"))
     deltas = tl.load(delta + at, mask=rows < T, other=0.0)
@@ -303,20 +317,23 @@ def attention_backward_queries(
             d_q, d_weight = over_keys_again(
                 d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, first,
                 tl.minimum(whole, last), T, S, scale, cap, slope, bias, weights, heads, window, prefix,
-                documents, mask, seed, drop, BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW,
+                documents, mask, seed, drop, BLOCK_N, WIDTH, PADDED,
+                VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW,
                 PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
             )  # fmt: skip
         d_q, d_weight = over_keys_again(
             d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, whole,
             whole_end, T, S, scale, cap, slope, bias, weights, heads, window, prefix, documents, mask,
-            seed, drop, BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, False, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS,
+            seed, drop, BLOCK_N, WIDTH, PADDED,
+            VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, False, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS,
             KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
         )  # fmt: skip
     if CAUSAL or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or RAGGED:
         d_q, d_weight = over_keys_again(
             d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, whole_end,
             last, T, S, scale, cap, slope, bias, weights, heads, window, prefix, documents, mask,
-            seed, drop, BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS,
+            seed, drop, BLOCK_N, WIDTH, PADDED,
+            VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS,
             KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
         )  # fmt: skip
 

@@ -37,7 +37,8 @@ def attention_backward_bias(
     q, k, v, d_out, lse, delta, d_bias, q_row, k_row, v_row, d_out_row, B, T, S, heads, scale,
     cap, slopes, bias, weights, window, prefix, prefixes, documents, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr,
-    WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
+    WIDTH: tl.constexpr, PADDED: tl.constexpr, VALUE_WIDTH: tl.constexpr, VALUE_PADDED: tl.constexpr,
+    GROUP: tl.constexpr, SHIFTED: tl.constexpr,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
@@ -80,9 +81,13 @@ def attention_backward_bias(
         end = (batch + 1) * T
         key_end = (batch + 1) * S
         queries = tile(q, batch * T + top, head, end, q_row, BLOCK_M, WIDTH, PADDED, DESCRIBED, False)
-        changes = tile(d_out, batch * T + top, head, end, d_out_row, BLOCK_M, WIDTH, PADDED, DESCRIBED, False)
+        changes = tile(
+            d_out, batch * T + top, head, end, d_out_row, BLOCK_M, VALUE_WIDTH, VALUE_PADDED, DESCRIBED, False
+        )  # fmt: skip
         keys = tile(k, batch * S + left, kv_head, key_end, k_row, BLOCK_N, WIDTH, PADDED, DESCRIBED, False)
-        values = tile(v, batch * S + left, kv_head, key_end, v_row, BLOCK_N, WIDTH, PADDED, DESCRIBED, False)
+        values = tile(
+            v, batch * S + left, kv_head, key_end, v_row, BLOCK_N, VALUE_WIDTH, VALUE_PADDED, DESCRIBED, False
+        )  # fmt: skip
         at = (batch * heads + head) * T + rows
         ends = tl.load(lse + at, mask=rows < T, other=float("inf"))
         deltas = tl.load(delta + at, mask=rows < T, other=0.0)

@@ -15,7 +15,8 @@ from .attention_scores import LOG2_E, kept, keys_seen, modified, tile, visible
 def over_keys(
     sums, total, highest, queries, k, v, k_row, v_row, batch, head, kv_head, query, first, last, T, S, scale,
     cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
-    BLOCK_N: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
+    BLOCK_N: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr, VALUE_WIDTH: tl.constexpr,
+    VALUE_PADDED: tl.constexpr, DESCRIBED: tl.constexpr, STAGES: tl.constexpr,
     MASKED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, PREFIX: tl.constexpr, DOCUMENTS: tl.constexpr,
     KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr, SHIFTED: tl.constexpr, SOFTCAP: tl.constexpr,
     SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
@@ -53,7 +54,9 @@ def over_keys(
         if DROPOUT:
             p = tl.where(kept(seed, query, key, batch * heads + head, T, drop), p, 0.0)
         sums = sums * shrink[:, None]
-        values = tile(v, batch * S + start, kv_head, end, v_row, BLOCK_N, WIDTH, PADDED, DESCRIBED, not MASKED)
+        values = tile(
+            v, batch * S + start, kv_head, end, v_row, BLOCK_N, VALUE_WIDTH, VALUE_PADDED, DESCRIBED, not MASKED
+        )  # fmt: skip
         sums = tl.dot(p.to(values.dtype), values, sums, input_precision="ieee")
         highest = higher
     return sums, total, highest
@@ -64,13 +67,14 @@ def attention_forward(
     q, k, v, out, lse, q_row, k_row, v_row, T, S, heads, scale,
     cap, slopes, bias, weights, window, prefix, prefixes, documents, spans, mask, seeds, drop,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, STAGES: tl.constexpr, DESCRIBED: tl.constexpr, RAGGED: tl.constexpr,
-    WIDTH: tl.constexpr, PADDED: tl.constexpr, GROUP: tl.constexpr, SHIFTED: tl.constexpr,
+    WIDTH: tl.constexpr, PADDED: tl.constexpr, VALUE_WIDTH: tl.constexpr, VALUE_PADDED: tl.constexpr,
+    GROUP: tl.constexpr, SHIFTED: tl.constexpr,
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
     DROPOUT: tl.constexpr,
 ):  # fmt: skip
-    """q, out [B, T, heads, WIDTH]; k, v [B, S, kv_heads, WIDTH]; lse [B, heads, T]."""
+    """q [B, T, heads, WIDTH], k [B, S, kv_heads, WIDTH]; out and v likewise, VALUE_WIDTH wide; lse [B, heads, T]."""
     block = tl.program_id(0)
     if CAUSAL:
         # The longest rows first: what is short fills the gaps at the end.
@@ -84,7 +88,7 @@ def attention_forward(
     queries = tile(q, batch * T + top, head, (batch + 1) * T, q_row, BLOCK_M, WIDTH, PADDED, DESCRIBED, False)
     highest = tl.full([BLOCK_M], float("-inf"), tl.float32)
     total = tl.zeros([BLOCK_M], tl.float32)
-    sums = tl.zeros([BLOCK_M, PADDED], tl.float32)
+    sums = tl.zeros([BLOCK_M, VALUE_PADDED], tl.float32)
     if PREFIX_EACH:
         prefix = tl.load(prefixes + batch)
     slope = 0.0
@@ -103,20 +107,23 @@ def attention_forward(
             sums, total, highest = over_keys(
                 sums, total, highest, queries, k, v, k_row, v_row, batch, head, kv_head, query, first,
                 tl.minimum(whole, last), T, S, scale, cap, slope, bias, weights, heads, window, prefix,
-                documents, mask, seed, drop, BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, True, CAUSAL, WINDOW, PREFIX,
+                documents, mask, seed, drop, BLOCK_N, WIDTH, PADDED,
+                VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, True, CAUSAL, WINDOW, PREFIX,
                 DOCUMENTS, KEY_MASK, PAIR_MASK, SHIFTED, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
             )  # fmt: skip
         sums, total, highest = over_keys(
             sums, total, highest, queries, k, v, k_row, v_row, batch, head, kv_head, query, whole, whole_end, T, S,
             scale, cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
-            BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, False, CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
+            BLOCK_N, WIDTH, PADDED,
+            VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, False, CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
             SHIFTED, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
         )  # fmt: skip
     if CAUSAL or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or RAGGED:
         sums, total, highest = over_keys(
             sums, total, highest, queries, k, v, k_row, v_row, batch, head, kv_head, query, whole_end, last, T, S,
             scale, cap, slope, bias, weights, heads, window, prefix, documents, mask, seed, drop,
-            BLOCK_N, WIDTH, PADDED, DESCRIBED, STAGES, True, CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
+            BLOCK_N, WIDTH, PADDED,
+            VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, True, CAUSAL, WINDOW, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
             SHIFTED, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT,
         )  # fmt: skip
 
@@ -129,7 +136,7 @@ def attention_forward(
     else:
         ends = highest + tl.math.log2(total)
     sums = sums / total[:, None]
-    columns = tl.arange(0, PADDED)[None, :]
-    at = out + ((batch * T + query).to(tl.int64) * heads + head) * WIDTH + columns
-    tl.store(at, sums.to(out.dtype.element_ty), mask=(query < T) & (columns < WIDTH))
+    columns = tl.arange(0, VALUE_PADDED)[None, :]
+    at = out + ((batch * T + query).to(tl.int64) * heads + head) * VALUE_WIDTH + columns
+    tl.store(at, sums.to(out.dtype.element_ty), mask=(query < T) & (columns < VALUE_WIDTH))
     tl.store(lse + (batch * heads + head) * T + rows, ends, mask=rows < T)
