@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 
 from dlspec.compiler.scalars import Functions, ScalarFunction
-from dlspec.compiler.scalars.expression import Constant, Expression, Variable, compute, constant, variables
+from dlspec.compiler.scalars.expression import ZERO, Constant, Expression, Variable, compute, constant, variables
 from dlspec.compiler.semantics.number import Reference
 from dlspec.compiler.semantics.report import Report
 from dlspec.compiler.semantics.resolve import resolve
@@ -61,7 +61,8 @@ _SMOOTH = (
 )
 _KINKED = ("abs", "relu", "elu", "selu", "hardswish", "hardsigmoid")
 _JUMPS = ("floor", "ceil")
-_VARIABLES = st.sampled_from([Variable("x"), Variable("y")])
+X, Y = Variable("x"), Variable("y")
+_VARIABLES = st.sampled_from([X, Y])
 _LEAVES = st.one_of(
     _VARIABLES,
     st.sampled_from([0, 1, -1, 2, 3, 0.5, -2.5, 0.1]).map(constant),
@@ -99,3 +100,38 @@ def expressions(draw: st.DrawFn, *, jumps: bool, depth: int = 4) -> Expression:
             condition = compute("and", *conditions) if draw(st.booleans()) else conditions[0]
             drawn = compute("if", condition, inner(), inner())
     return drawn if variables(drawn) else draw(_VARIABLES)
+
+
+_GENTLE = [
+    *(X, Y),
+    *(compute(sign, X, Y) for sign in ("+", "-", "*", "max", "min")),
+    *(compute(operator, X) for operator in ("neg", "abs", "sin", "tanh", "silu", "elu")),
+    compute("-", compute("^", X, constant(2)), constant(1)),
+]
+
+
+@st.composite
+def cut(draw: st.DrawFn, depth: int = 2) -> Expression:
+    """Expressions that are chosen to be 0 in places, and have no slope there."""
+    inner = draw(st.sampled_from(_GENTLE))
+    where = compute(draw(st.sampled_from(["<", ">="])), draw(_VARIABLES), constant(0.3))
+    cuts = [
+        *(compute("max", inner, ZERO), compute("neg", compute("min", ZERO, inner))),
+        *(compute(operator, inner) for operator in ("relu", "hardsigmoid", "hardswish")),
+        *(compute("if", where, inner, ZERO), compute("if", where, ZERO, inner)),
+    ]
+    drawn = draw(st.sampled_from(cuts))
+    if depth and draw(st.booleans()):
+        other = draw(st.one_of(cut(depth - 1), st.sampled_from(_GENTLE)))
+        drawn = compute(draw(st.sampled_from(["+", "-", "*", "max", "min"])), drawn, other)
+    return drawn
+
+
+@st.composite
+def steep(draw: st.DrawFn, depth: int = 2) -> Expression:
+    """Functions whose slope at 0 is infinite or none, of what is cut."""
+    inner = draw(steep(depth - 1) if depth and draw(st.booleans()) else cut())
+    powers = [compute("^", inner, constant(n)) for n in (0.5, 1 / 3, 0.9)]
+    exponential = compute("exp", compute("/", constant(-1), inner))
+    kinds = [*powers, exponential, compute("sqrt", inner), compute("log", inner), compute("/", inner, inner)]
+    return draw(st.sampled_from(kinds))

@@ -6,14 +6,19 @@ Where a function has no derivative, the one of the PyTorch that `print_torch` wr
     max(a, 0), min(a, 6)    with a number, equal counts as inside (`clamp`): slope 1 at the edge
     abs                     0 at 0
     relu, leaky_relu        as below 0, at 0; elu and selu: the slope of exp
-    hardsigmoid             0 at both corners
+    hardsigmoid, hardswish  at their corners as outside
     floor, ceil, //, ==, <  0 everywhere
     a % b                   1 in a, -(a // b) in b
     a ^ b                   0 in a where b is 0; 0 in b where a is 0 and b is not negative
     a if c else b           that of the chosen side alone; autograd lets a NaN of the other side through, this does not
+
+What is chosen is chosen last: in the chain rule a side of slope 0 is 0 however steep the rest is, so sqrt(max(x, 0))
+has slope 0 at x < 0, where sqrt at 0 alone is infinitely steep.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from .activations import ACTIVATIONS, definition
 from .expression import (
@@ -63,7 +68,7 @@ def _derivative(e: Expression, name: str) -> Expression:
             if da == db == ZERO:
                 return ZERO
             if operator in ACTIVATIONS:
-                return _times(da, _slope(e, a)) if db == ZERO else _derivative(definition(e), name)
+                return _chained(da, _slope(e, a)) if db == ZERO else _derivative(definition(e), name)
             return _of_two(e, a, b, da, db)
         case Call():
             raise AssertionError("calls are inlined before")
@@ -74,35 +79,38 @@ def _of_one(e: Compute, x: Expression, dx: Expression) -> Expression:
     """The chain rule for a function of one number."""
     match e.operator:
         case "neg":
-            return negated(dx)
+            return _changed(dx, negated)
         case "sqrt":
-            return compute("/", dx, _times(constant(2), e))
+            return _over(dx, compute("*", constant(2), e))
         case "exp":
             return _times(dx, e)
         case "log":
-            return compute("/", dx, x)
+            return _over(dx, x)
         case "abs":
-            below = compute("if", compute("<", x, ZERO), constant(-1), ZERO)
-            return _times(dx, compute("if", compute(">", x, ZERO), ONE, below))
+            return _times(dx, _sign(x))
         case "sin":
             return _times(dx, compute("cos", x))
         case "cos":
-            return negated(_times(dx, compute("sin", x)))
+            return _times(dx, negated(compute("sin", x)))
         case "erf":
             bell = compute("exp", negated(compute("^", x, constant(2))))
-            return _times(dx, _times(constant(_TWO_OVER_ROOT_PI), bell))
+            return _times(dx, compute("*", constant(_TWO_OVER_ROOT_PI), bell))
         case "sigmoid":
-            return _times(dx, _times(e, compute("-", ONE, e)))
+            return _times(dx, compute("*", e, compute("-", ONE, e)))
         case "tanh":
             return _times(dx, compute("-", ONE, compute("^", e, constant(2))))
         case "softplus":
             return _times(dx, compute("sigmoid", x))
     assert e.operator in ACTIVATIONS, e.operator
-    return _times(dx, _slope(e, x))
+    return _chained(dx, _slope(e, x))
 
 
 def _slope(e: Compute, x: Expression) -> Expression:
     """The derivative of an activation at x, from its definition."""
+    if e.operator == "hardswish":  # by the product rule nothing of it would be chosen to be 0
+        between = compute("+", compute("/", x, constant(3)), HALF)
+        above = compute("if", compute(">=", x, constant(3)), ONE, between)
+        return compute("if", compute("<=", x, constant(-3)), ZERO, above)
     at = Variable(" x")  # no name of a spec has a space in it
     plain = definition(Compute(e.operator, (at, *e.operands[1:])))
     return substitute(_derivative(plain, at.name), {at.name: x})
@@ -115,29 +123,29 @@ def _of_two(e: Compute, a: Expression, b: Expression, da: Expression, db: Expres
         case "-":
             return _minus(da, db)
         case "*":
-            return _plus(_times(da, b), _times(a, db))
+            return _plus(_times(da, b), _changed(db, lambda slope: _product(a, slope)))
         case "/":
             return _minus(_over(da, b), _times(db, compute("/", e, b)))
         case "%":
             return _minus(da, _times(db, compute("//", a, b)))
         case "^":
-            return _plus(_times(da, _power_in_base(a, b)), _times(db, _power_in_exponent(e, a, b)))
+            return _plus(_chained(da, _power_in_base(a, b)), _chained(db, _power_in_exponent(e, a, b)))
         case "max":
-            return _plus(_times(da, _share(">", a, b)), _times(db, _share(">", b, a)))
+            return _plus(_chained(da, _share(">=", a, b)), _chained(db, _share(">=", b, a)))
         case "min":
-            return _plus(_times(da, _share("<", a, b)), _times(db, _share("<", b, a)))
+            return _plus(_chained(da, _share("<=", a, b)), _chained(db, _share("<=", b, a)))
     raise AssertionError(e.operator)
 
 
 def _power_in_base(a: Expression, b: Expression) -> Expression:
-    slope = _times(b, compute("^", a, compute("-", b, ONE)))
+    slope = _product(b, compute("^", a, compute("-", b, ONE)))
     if isinstance(b, Constant):
         return ZERO if b.number.value == 0 else slope
     return compute("if", compute("==", b, ZERO), ZERO, slope)
 
 
 def _power_in_exponent(e: Expression, a: Expression, b: Expression) -> Expression:
-    slope = _times(e, compute("log", a))
+    slope = compute("*", e, compute("log", a))
     if isinstance(a, Constant) and a.number.value != 0:
         return slope
     nothing = compute("and", compute("==", a, ZERO), compute(">=", b, ZERO))
@@ -145,25 +153,61 @@ def _power_in_exponent(e: Expression, a: Expression, b: Expression) -> Expressio
 
 
 def _share(sign: str, a: Expression, b: Expression) -> Expression:
-    """How much of the derivative `a` has in max(a, b) (sign >) or min(a, b) (sign <)."""
+    """How much of the derivative `a` has in max(a, b) (sign >=) or min(a, b) (sign <=)."""
     if isinstance(a, Constant):
         return ZERO
-    if isinstance(b, Constant):
-        return compute("if", compute(f"{sign}=", a, b), ONE, ZERO)
-    return compute("if", compute(sign, a, b), ONE, compute("if", compute("==", a, b), HALF, ZERO))
+    tie = ONE if isinstance(b, Constant) else compute("if", compute("==", a, b), HALF, ONE)
+    return compute("if", compute(sign, a, b), tie, ZERO)
 
 
-# What has no derivative adds nothing, whatever it is multiplied with: autograd does not multiply it either.
+def _sign(x: Expression) -> Expression:
+    below = compute("if", compute("<", x, ZERO), constant(-1), ZERO)
+    return compute("if", compute(">", x, ZERO), ONE, below)
 
 
-def _times(a: Expression, b: Expression) -> Expression:
+# What has no derivative adds nothing, whatever it is multiplied with: autograd does not multiply it either. That holds
+# entry by entry as well, so a slope that chooses, `slope if c else 0`, is changed within its sides.
+
+
+def _changed(slope: Expression, change: Callable[[Expression], Expression]) -> Expression:
+    """The slope with a product or quotient made of all in it that is not known to be 0."""
+    if slope == ZERO:
+        return ZERO
+    if not _may_be_cut(slope):
+        return change(slope)
+    assert isinstance(slope, Compute)
+    condition = slope.operands[:1] if slope.operator == "if" else ()
+    parts = [_changed(part, change) for part in slope.operands[len(condition) :]]
+    return compute(slope.operator, *condition, *parts)
+
+
+def _may_be_cut(slope: Expression) -> bool:
+    """Whether some of it is 0 by a choice."""
+    match slope:
+        case Compute("if", (Compute(operands=(x, *_)), *sides)) if slope != _sign(x):  # autograd multiplies with a sign
+            return any(side == ZERO or _may_be_cut(side) for side in sides)
+        case Compute("+" | "-", parts):
+            return any(_may_be_cut(part) for part in parts)
+    return False
+
+
+def _chained(inner: Expression, outer: Expression) -> Expression:
+    """The product of two slopes."""
+    return _changed(inner, lambda slope: _changed(outer, lambda steep: _product(slope, steep)))
+
+
+def _times(slope: Expression, factor: Expression) -> Expression:
+    return _changed(slope, lambda part: _product(part, factor))
+
+
+def _over(slope: Expression, divisor: Expression) -> Expression:
+    return _changed(slope, lambda part: compute("/", part, divisor))
+
+
+def _product(a: Expression, b: Expression) -> Expression:
     if a == ZERO or b == ZERO:
         return ZERO
     return b if a == ONE else a if b == ONE else compute("*", a, b)
-
-
-def _over(a: Expression, b: Expression) -> Expression:
-    return ZERO if a == ZERO else compute("/", a, b)
 
 
 def _plus(a: Expression, b: Expression) -> Expression:
@@ -171,4 +215,4 @@ def _plus(a: Expression, b: Expression) -> Expression:
 
 
 def _minus(a: Expression, b: Expression) -> Expression:
-    return a if b == ZERO else negated(b) if a == ZERO else compute("-", a, b)
+    return a if b == ZERO else _changed(b, negated) if a == ZERO else compute("-", a, b)
