@@ -406,6 +406,43 @@ dist.destroy_process_group()
         assert process.returncode == 0, told
 
 
+def doubled(_: nn.Module, x: Any, logits: Tensor) -> Tensor:
+    return 2 * logits
+
+
+def halved(_: nn.Module, x: tuple[Tensor]) -> tuple[Tensor]:
+    return (x[0] / 2,)
+
+
+AROUND = {
+    "what comes out": lambda head: head.register_forward_hook(doubled),
+    "what comes in": lambda head: head.register_forward_pre_hook(halved),
+    "a gradient": lambda head: head.register_full_backward_hook(lambda _, d_x, d_y: (2 * d_x[0],)),
+    "in its place": lambda head: setattr(head, "forward", lambda x: 2 * F.linear(x, head.weight, head.bias)),
+}
+
+
+@pytest.mark.parametrize("text", [spec(options=OPTIONS["all"]), "a function"], ids=["options", "a function"])
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "plain forms"])
+@pytest.mark.parametrize("put", AROUND.values(), ids=AROUND.keys())
+def test_hooks_of_the_head_see_logits(put: Any, kernels: bool, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the Linear: what is behind it comes after them."""
+    text = with_function("soft cap") if text == "a function" else text
+    plain = compiled(text, "torch")
+    module, written = loaded(compiled(text))
+    first, second = drawn(load_text("net", plain.model_code)), drawn(module)
+    for model in (first, second):
+        put(model.head)
+    if kernels:
+        monkeypatch.setattr(written, "fused", always)
+    recipe = load_text("net_recipe", plain.recipe_code or "")
+    tokens, targets = batch()
+    assert torch.equal(first(tokens), second(tokens))
+    want = gradients(first, recipe.loss(first(tokens), targets))
+    for a, b in zip(want, gradients(second, second(tokens, targets=targets)), strict=True):
+        torch.testing.assert_close(b, a, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_the_files_are_as_ruff_has_them(head: str, options: str, tmp_path: Path) -> None:

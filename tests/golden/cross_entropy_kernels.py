@@ -22,7 +22,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "net_6915a4"
+NAMESPACE = "net_388201"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -54,6 +54,15 @@ def operator(schema: str, launch: Callable, shapes: Callable) -> None:
 def warps(threads: int) -> int:
     """How many they are: of 64 threads each on AMD, else of 32."""
     return max(1, threads // (64 if torch.version.hip is not None else 32))
+
+
+def is_plain(layer: nn.Linear) -> bool:
+    """Whether nothing was put around a layer or in place of what it has."""
+    before = layer._forward_pre_hooks or layer._backward_pre_hooks
+    behind = layer._forward_hooks or layer._backward_hooks
+    everywhere = torch.nn.modules.module._has_any_global_hook()
+    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
+    return own and not (before or behind or everywhere)
 
 
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -503,7 +512,10 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
 class LinearCrossEntropy(nn.Linear):
     """[..., 16] -> [..., 256]; with targets [...], their cross-entropy."""
 
-    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
         if targets is None:
-            return super().forward(x)
+            return super().__call__(x)
+        if not is_plain(self):
+            # Hooks take and give what those of a linear layer do.
+            return cross_entropy(super().__call__(x), targets)
         return linear_cross_entropy(x, self.weight, targets)

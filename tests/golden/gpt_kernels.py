@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_dab568"
+NAMESPACE = "gpt_730c82"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -75,6 +75,15 @@ def product_gradients(
     return d_x, d_weight
 
 
+def is_plain(layer: nn.Linear) -> bool:
+    """Whether nothing was put around a layer or in place of what it has."""
+    before = layer._forward_pre_hooks or layer._backward_pre_hooks
+    behind = layer._forward_hooks or layer._backward_hooks
+    everywhere = torch.nn.modules.module._has_any_global_hook()
+    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
+    return own and not (before or behind or everywhere)
+
+
 def one_product(x: Tensor, layers: Sequence[nn.Module], bias: bool) -> bool:
     """Whether linear layers may be done in one go: on a GPU, where calling each of them is its
     product, with a bias or without, and nothing else. A hook, a wrapper, a parametrization or a
@@ -85,15 +94,6 @@ def one_product(x: Tensor, layers: Sequence[nn.Module], bias: bool) -> bool:
         and all(type(layer) is nn.Linear and is_plain(layer) for layer in layers)
         and all((layer.bias is not None) is bias for layer in layers)
     )
-
-
-def is_plain(layer: nn.Linear) -> bool:
-    """Whether nothing was put around a layer or in place of what it has."""
-    before = layer._forward_pre_hooks or layer._backward_pre_hooks
-    behind = layer._forward_hooks or layer._backward_hooks
-    everywhere = torch.nn.modules.module._has_any_global_hook()
-    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
-    return own and not (before or behind or everywhere)
 
 
 def room_for_sum(x: Tensor, branch: Tensor | None) -> Tensor:
@@ -2229,7 +2229,10 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
 class LinearCrossEntropy(nn.Linear):
     """[..., 768] -> [..., 50257]; with targets [...], their cross-entropy."""
 
-    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
         if targets is None:
-            return super().forward(x)
+            return super().__call__(x)
+        if not is_plain(self):
+            # Hooks take and give what those of a linear layer do.
+            return cross_entropy(super().__call__(x), targets)
         return linear_cross_entropy(x, self.weight, targets)

@@ -10,7 +10,7 @@ from ...scalars.expression import Expression
 from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
 from .column_sums import COLUMNS, PROGRAMS, WARPS, ColumnSums
-from .common import PRODUCT_GRADIENTS
+from .common import IS_PLAIN, PRODUCT_GRADIENTS
 from .gated_text import activation_functions
 from .linears import ONE_PRODUCT
 from .specialise import Specialised, numbered, specialise
@@ -113,7 +113,7 @@ class ActivatedFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (ONE_PRODUCT, PRODUCT_GRADIENTS)
+        return (IS_PLAIN, ONE_PRODUCT, PRODUCT_GRADIENTS)
 
     @property
     def beside(self) -> tuple[Variant, ...]:

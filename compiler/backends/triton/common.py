@@ -135,3 +135,13 @@ def product_gradients(
         d_weight = (d_y.t() @ x.flatten(0, -2)).to(weight.dtype)
     return d_x, d_weight
 '''
+
+IS_PLAIN = '''\
+def is_plain(layer: nn.Linear) -> bool:
+    """Whether nothing was put around a layer or in place of what it has."""
+    before = layer._forward_pre_hooks or layer._backward_pre_hooks
+    behind = layer._forward_hooks or layer._backward_hooks
+    everywhere = torch.nn.modules.module._has_any_global_hook()
+    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
+    return own and not (before or behind or everywhere)
+'''

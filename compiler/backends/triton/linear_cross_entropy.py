@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
-from .common import SUMS_OF_PRODUCTS
+from .common import IS_PLAIN, SUMS_OF_PRODUCTS
 from .cross_entropy_features import CrossEntropyFeatures
 from .cross_entropy_text import OWN_NAMES, Numbers, count, examples, named, not_counted
 from .specialise import Specialised
@@ -48,7 +48,7 @@ class LinearCrossEntropyFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (SUMS_OF_PRODUCTS, *self.loss.shared)
+        return (IS_PLAIN, SUMS_OF_PRODUCTS, *self.loss.shared)
 
     @property
     def on(self) -> CrossEntropyFeatures:
@@ -210,10 +210,7 @@ class _Text:
         features = self.features
         listed = "".join(f", {name}: list[float]" for name in self.weights)
         bias = "" if features.bias else ", bias: bool"
-        given = ", ".join(
-            [f"self.{name}" if name in self.learned else name for name in ("x", *self.learned, "targets")]
-            + [f"self.{name}" for name in [*self.weights, *self.numbers.names]]
-        )
+        learned = "".join(f", self.{name}" for name in self.learned)
         made = [
             f"    def __init__(self, inputs: int, outputs: int{bias}{listed}{self.numbers.parameters}) -> None:",
             f"        super().__init__(inputs, outputs{'' if features.bias else ', bias=bias'})",
@@ -221,20 +218,24 @@ class _Text:
             *(f"        self.{name} = {name}" for name in self.numbers.names),
             "",
         ]
+        beside = "".join(f", self.{name}" for name in [*self.weights, *self.numbers.names])
         function = features.loss.function
-        logits = ["            return super().forward(x)"]
+        logits = ["            return super().__call__(x)"]
         if function is not None:
             text = print_torch(function, {"x"}, name=lambda _: "logits")
-            logits = ["            logits = super().forward(x)", f"            return {text}"]
+            logits = ["            logits = super().__call__(x)", f"            return {text}"]
         return [
             "class LinearCrossEntropy(nn.Linear):",
             f'    """[..., {features.width}] -> [..., {features.classes}]; with targets [...], their cross-entropy."""',
             "",
             *(made if self.weights or self.numbers.names else []),
-            "    def forward(self, x: Tensor, targets: Tensor | None = None) -> Tensor:",
+            "    def __call__(self, x: Tensor, targets: Tensor | None = None) -> Tensor:",
             "        if targets is None:",
             *logits,
-            f"        return linear_cross_entropy({given})",
+            "        if not is_plain(self):",
+            "            # Hooks take and give what those of a linear layer do.",
+            f"            return cross_entropy(super().__call__(x), targets{beside})",
+            f"        return linear_cross_entropy(x{learned}, targets{beside})",
             *(_MOVED if self.weights else []),
         ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .column_sums import ColumnSums
+from .common import IS_PLAIN
 from .specialise import Specialised, numbered
 from .variant import Variant
 
@@ -21,15 +22,6 @@ def one_product(x: Tensor, layers: Sequence[nn.Module], bias: bool) -> bool:
         and all(type(layer) is nn.Linear and is_plain(layer) for layer in layers)
         and all((layer.bias is not None) is bias for layer in layers)
     )
-
-
-def is_plain(layer: nn.Linear) -> bool:
-    """Whether nothing was put around a layer or in place of what it has."""
-    before = layer._forward_pre_hooks or layer._backward_pre_hooks
-    behind = layer._forward_hooks or layer._backward_hooks
-    everywhere = torch.nn.modules.module._has_any_global_hook()
-    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
-    return own and not (before or behind or everywhere)
 '''
 
 _SIDE_BY_SIDE = '''\
@@ -144,7 +136,7 @@ class LinearsFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (ONE_PRODUCT, _SIDE_BY_SIDE)
+        return (IS_PLAIN, ONE_PRODUCT, _SIDE_BY_SIDE)
 
     @property
     def beside(self) -> tuple[Variant, ...]:
