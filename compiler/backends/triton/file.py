@@ -63,7 +63,10 @@ class KernelFile:
         variants = [_variant(variant, number) for variant, number in self._variants.items()]
         body = "\n\n\n".join(part.strip("\n") for part in (FUSED, OPERATORS, *shared, *variants)) + "\n"
         body = with_tiles(body, self.tiles) if self.tiles else body
-        namespace = f"{self.stem}_{hashlib.sha256(body.encode()).hexdigest()[:6]}"
+        # PyTorch takes names of operators in ASCII alone, which begin with a letter.
+        stem = re.sub(r"[^a-zA-Z0-9]+", "_", self.stem).strip("_")
+        stem = stem if stem[:1].isalpha() else f"kernels{stem}"
+        namespace = f"{stem}_{hashlib.sha256(body.encode()).hexdigest()[:6]}"
         doc = f'"""Kernels of {source_name}, and the plain forms that run without a GPU."""\n\n'
         modules = "from torch import Tensor, nn\n" if re.search(r"\bnn\.", body) else "from torch import Tensor\n"
         functional = "import torch.nn.functional as F\n" if re.search(r"\bF\.", body) else ""
