@@ -36,6 +36,8 @@ def test_what_is_not_asked_for_is_not_there() -> None:
             for pattern in patterns:
                 if case[factor] == PLAIN[factor] and pattern != shared:
                     assert not re.search(pattern, text), (factor, pattern, text)
+        if case["weights"] != "learned":
+            assert not re.search("d_weight|by_weights", text), text
         left = set(re.findall(r"\b[A-Z][A-Z_]{2,}\b", text)) - CHOSEN_AT_LAUNCH
         values = {"VALUE_WIDTH", "VALUE_PADDED"} if case["value_width"] else set[str]()
         assert left <= {"WIDTH", "PADDED", *values, "GROUP", "ROWS", "MASKED", "INSIDE"}, left
@@ -59,7 +61,7 @@ def test_a_docstring_names_no_feature_that_is_not_there() -> None:
 
 FEATURES = re.compile(
     r"\b(?:DESCRIBED|RAGGED|SHIFTED|CAUSAL|WINDOW|ONE_SIDED|PREFIX|PREFIX_EACH|DOCUMENTS|KEY_MASK|PAIR_MASK|SOFTCAP"
-    r"|SCORE|BIAS|BIAS_EACH|ALIBI|DROPOUT|MASKED|INSIDE)\b"
+    r"|SCORE|LEARNED|BIAS|BIAS_EACH|ALIBI|DROPOUT|MASKED|INSIDE)\b"
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ CASES = {
     "soft cap, alibi, scale": "causal = true, softcap = 2, alibi = true, scale = 0.3",
     "rotary": "causal = true, rotary = 10_000, qk_norm = RMSNorm",
     "own score": "causal = true, score = tilt(slope = Weight([2]), by = Weight([2], init = ones))",
+    "own score of places": "causal = true, score = leaning",
+    "own score with a number": "score = steep(c = 3)",
+    "own score steep in weights": "score = steep(c = Weight([2], init = ones))",
+    "own score with one weight": "score = sharp(a = Weight([2], init = ones))",
     "added": "score = near",
     "added, learned": "causal = true, score = x -> RelativeBias(2, buckets = 8, causal = true)",
     "added for each": "causal = true, window = 9, score = each_near, mask = keys, softcap = 2, alibi = true",
@@ -55,6 +60,9 @@ def spec(options: str, width: int = 32) -> str:
     return f"""\
 dlspec 1
 tilt(s, q, k, h, slope, by) = by * s - exp(slope) * abs(q - k) / (1 + h)
+leaning(s, q, k, h) = s - abs(q - k) / 4
+steep(s, q, k, h, c) = s * c / 4 - c * max(s, 0) ^ 0.9
+sharp(s, q, k, h, a) = s * a
 model Net: (x: [B, T <= 64, {width}]{inputs}) -> (y: [B, T, {width}]) {{
   x -> attn: SelfAttention(2{", " + options if options else ""}) as y
 }}
@@ -208,6 +216,16 @@ class TestOperators:
         torch.library.opcheck(forward.default, (q, k, v, 9))
         out, lse = forward(q, k, v, 9)
         torch.library.opcheck(backward.default, (torch.randn_like(out), q, k, v, out, lse, 9))
+
+    def test_checks_of_a_score_without_weights(self) -> None:
+        artefact = compiled(spec("causal = true, score = leaning"))
+        _, kernels = loaded(artefact)
+        q, k, v = (torch.randn(1, 32, 2, 16) for _ in range(3))
+        forward, backward = kernels.operators.attention_forward, kernels.operators.attention_backward
+        torch.library.opcheck(forward.default, (q, k, v))
+        out, lse = forward(q, k, v)
+        torch.library.opcheck(backward.default, (torch.randn_like(out), q, k, v, out, lse))
+        assert not re.search("by_weights|LANES|shares", artefact.kernels["net_kernels.py"])
 
     def test_checks_of_other_values(self) -> None:
         _, kernels = loaded(compiled(VALUES["narrow"]))

@@ -22,6 +22,8 @@ class Options:
     softcap: float | None = None
     weights: Tensor | None = None
     """[1, heads] of the score's own function, which is the templates' example."""
+    learned: bool = True
+    """Whether these have a gradient."""
     bias: Tensor | None = None
     slopes: Tensor | None = None
     scale: float | None = None
@@ -117,6 +119,10 @@ def features(T: int, S: int, options: Options) -> dict[str, bool]:
     }
 
 
+def _learned(options: Options) -> bool:
+    return options.weights is not None and options.learned
+
+
 def forward(q: Tensor, k: Tensor, v: Tensor, options: Options, tiles: Tiles) -> tuple[Tensor, Tensor]:
     """What the template makes of it: out and lse, poisoned before."""
     B, T, heads, width = q.shape
@@ -154,9 +160,10 @@ def backward(
         *(*inputs, lse, delta, d_q, shares, *rows, d_q.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.m),
         **_constants(q, k, v, options, tiles),
+        LEARNED=_learned(options),
         LANES=1,
     )
-    found = [d_q, d_k, d_v, *([] if options.weights is None else [shares.sum((0, 2)).T])]
+    found = [d_q, d_k, d_v, *([shares.sum((0, 2)).T] if _learned(options) else [])]
     if options.bias is None:
         return found
     d_bias = torch.full_like(options.bias, float("nan"))

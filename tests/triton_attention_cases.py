@@ -27,7 +27,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "documents": (False, True),
     "mask": (None, "keys", "pairs"),
     "softcap": (None, 1.5),
-    "weights": (False, True),
+    "weights": (None, "learned", "fixed"),
     "bias": (None, "one", "each"),
     "slopes": (False, True),
     "drop": (0.0, 0.25),
@@ -108,6 +108,7 @@ def inputs(case: Case) -> tuple[list[Tensor], Options, Tiles]:
         mask=numbers(*masks[case["mask"]], seed=4) > -0.5 if case["mask"] else None,
         softcap=case["softcap"],
         weights=numbers(1, heads, seed=5) if case["weights"] else None,
+        learned=case["weights"] == "learned",
         bias=numbers(*tables[case["bias"]], seed=6) if case["bias"] else None,
         slopes=numbers(heads, seed=7).abs() if case["slopes"] else None,
         drop=case["drop"],
@@ -118,7 +119,7 @@ def inputs(case: Case) -> tuple[list[Tensor], Options, Tiles]:
 
 def constants(case: Case) -> dict[str, Any]:
     (q, k, v, _), options, tiles = inputs(case)
-    given = triton_attention._constants(q, k, v, options, tiles)
+    given = {**triton_attention._constants(q, k, v, options, tiles), "LEARNED": options.learned}
     return {name: value for name, value in given.items() if name not in CHOSEN_AT_LAUNCH}
 
 

@@ -81,7 +81,8 @@ class AttentionFeatures(Variant):
         if self.value_width is not None:
             values = {"VALUE_WIDTH": self.value_width, "VALUE_PADDED": _padded(self.value_width)}
         fixed = {} if self.dropout else {"DROPOUT": False}
-        lanes = {} if self.score is None else {"LANES": 1 << (len(self.score.by_head) - 1).bit_length()}
+        learned = 0 if self.score is None else len(self.score.by_head)
+        lanes = {"LANES": 1 << (learned - 1).bit_length()} if learned else {}
         return (
             fixed
             | lanes
@@ -101,6 +102,7 @@ class AttentionFeatures(Variant):
                 "PAIR_MASK": self.mask == "pairs",
                 "SOFTCAP": self.softcap,
                 "SCORE": self.score is not None,
+                "LEARNED": learned > 0,
                 "BIAS": self.bias != "none",
                 "BIAS_EACH": self.bias == "each",
                 "ALIBI": self.alibi,

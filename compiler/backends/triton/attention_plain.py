@@ -61,17 +61,17 @@ def _seen_lines(features: AttentionFeatures) -> list[str]:
 
 
 def _positions(features: AttentionFeatures) -> list[str]:
-    needed = features.alibi or features.window or features.score is not None
-    if not needed and (not features.causal or _plainly_causal(features)):
-        return []
+    distance = features.alibi or features.window or (features.causal and not _plainly_causal(features))
+    read = frozenset[str]() if features.score is None else variables(features.score.expression) & {"q", "k"}
     shift = " + k.shape[2] - q.shape[2]" if features.causal and not features.square else ""
     # A function of the scores takes places as numbers that are not whole.
-    kind = "" if features.score is None else ", dtype=torch.float32"
-    return [
-        f"key = torch.arange(k.shape[2]{kind}, device=q.device)",
-        f"query = torch.arange(q.shape[2]{kind}, device=q.device)[:, None]{shift}",
-        "distance = query - key  # [T, S]",
-    ]
+    kind = ", dtype=torch.float32" if read else ""
+    lines = []
+    if distance or "k" in read:
+        lines.append(f"key = torch.arange(k.shape[2]{kind}, device=q.device)")
+    if distance or "q" in read:
+        lines.append(f"query = torch.arange(q.shape[2]{kind}, device=q.device)[:, None]{shift}")
+    return [*lines, "distance = query - key  # [T, S]"] if distance else lines
 
 
 def _by_pytorch(features: AttentionFeatures) -> list[str]:
@@ -139,7 +139,9 @@ def _by_function(score: ScoreFunction) -> list[str]:
     by_head = {name: own_name(name) for name in score.by_head}
     lines = []
     if by_head:
-        lines.append(f"{', '.join(by_head.values())}{',' if len(by_head) == 1 else ''} = weights[:, :, None, None]")
+        names_by_head = ", ".join(by_head.values())
+        left = f"({names_by_head},)" if len(by_head) == 1 else names_by_head
+        lines.append(f"{left} = weights[:, :, None, None]")
     if "h" in read:
         lines += ["head = torch.arange(q.shape[1], device=q.device)[:, None, None]"]
     value = print_torch(score.expression, {*names, *by_head}, name=lambda name: (names | by_head)[name])

@@ -21,7 +21,7 @@ def score_functions(score: ScoreFunction) -> dict[str, str]:
         "score_by_s": _function("score_by_s", "s, q, k, h, weights, heads", score, [by_s], "return {}"),
     }
     derivatives = [simplify(differentiate(score.expression, name)) for name in score.by_head]
-    lanes = " + ".join(f"tl.where(lane == {i}, tl.sum(change * ({{}})), 0.0)" for i in range(len(derivatives)))
+    lanes = " + ".join(f"tl.where(lane == {i}, tl.sum({_share(one)}), 0.0)" for i, one in enumerate(derivatives))
     if derivatives:
         found["score_by_weights"] = _function(
             "score_by_weights",
@@ -32,6 +32,12 @@ def score_functions(score: ScoreFunction) -> dict[str, str]:
             ["lane = tl.arange(0, LANES)"],
         )
     return found
+
+
+def _share(derivative: Expression) -> str:
+    """Of a score that nobody sees no derivative need be a number."""
+    share = "change * ({})"
+    return f"tl.where(change == 0.0, 0.0, {share})" if "s" in variables(derivative) else share
 
 
 def _function(

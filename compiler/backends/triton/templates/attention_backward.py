@@ -56,7 +56,7 @@ def weights_again(
 @triton.jit
 def by_dots(
     change, capped, query, key, head, T, S, cap, weights, heads,
-    SHIFTED: tl.constexpr, SOFTCAP: tl.constexpr, SCORE: tl.constexpr,
+    MASKED: tl.constexpr, SHIFTED: tl.constexpr, SOFTCAP: tl.constexpr, SCORE: tl.constexpr,
 ):  # fmt: skip
     """The gradient by q k^T, but for `scale`, from that by the score."""
     if SCORE:
@@ -64,7 +64,12 @@ def by_dots(
             position = query + S - T
         else:
             position = query
-        change = change * score_by_s(capped, position, key, head, weights, heads)
+        steep = change * score_by_s(capped, position, key, head, weights, heads)
+        if MASKED:
+            # Where nothing is seen there is no score, and no slope of it need be a number.
+            change = tl.where(change == 0.0, 0.0, steep)
+        else:
+            change = steep
     if SOFTCAP:
         change = change * (1.0 - (capped / cap) * (capped / cap))
     return change
@@ -112,7 +117,8 @@ def over_queries(
             dropped = p
         d_v = tl.dot(dropped.to(changes.dtype), changes, d_v, input_precision="ieee")
         change = by_dots(
-            p * (d_p - deltas[None, :]), capped, query, key, head, T, S, cap, weights, heads, SHIFTED, SOFTCAP, SCORE
+            p * (d_p - deltas[None, :]), capped, query, key, head, T, S, cap, weights, heads,
+            MASKED, SHIFTED, SOFTCAP, SCORE,
         )  # fmt: skip
         d_k = tl.dot(change.to(queries.dtype), queries, d_k, input_precision="ieee")
     return d_k, d_v
@@ -233,7 +239,7 @@ def over_keys_again(
     MASKED: tl.constexpr, SHIFTED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, PREFIX: tl.constexpr,
     DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr, SOFTCAP: tl.constexpr,
     SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr, DROPOUT: tl.constexpr,
-    LANES: tl.constexpr,
+    LEARNED: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """Goes on from key `first` to `last` with the gradient of the queries."""
     for start in tl.range(first, last, BLOCK_N, num_stages=STAGES):
@@ -255,14 +261,14 @@ def over_keys_again(
             keep = kept(seed, query, key, batch * heads + head, T, drop)
             d_p = tl.where(keep, d_p / (1.0 - drop), 0.0)
         change = p * (d_p - deltas[:, None])
-        if SCORE:
+        if LEARNED:
             if SHIFTED:
                 position = query + S - T
             else:
                 position = query
             # The weights of the score's own function have a gradient, too.
             d_weight += score_by_weights(change, capped, position, key, head, weights, heads, LANES)
-        change = by_dots(change, capped, query, key, head, T, S, cap, weights, heads, SHIFTED, SOFTCAP, SCORE)
+        change = by_dots(change, capped, query, key, head, T, S, cap, weights, heads, MASKED, SHIFTED, SOFTCAP, SCORE)
         d_q = tl.dot(change.to(keys.dtype), keys, d_q, input_precision="ieee")
     return d_q, d_weight
 
@@ -277,7 +283,7 @@ def attention_backward_queries(
     CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     PREFIX_EACH: tl.constexpr, DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
     SOFTCAP: tl.constexpr, SCORE: tl.constexpr, BIAS: tl.constexpr, BIAS_EACH: tl.constexpr, ALIBI: tl.constexpr,
-    DROPOUT: tl.constexpr, LANES: tl.constexpr,
+    DROPOUT: tl.constexpr, LEARNED: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """A program has BLOCK_M queries of one head and walks over the keys that they see, as forward does."""
     block = tl.program_id(0)
@@ -297,7 +303,7 @@ def attention_backward_queries(
     deltas = tl.load(delta + at, mask=rows < T, other=0.0)
     d_q = tl.zeros([BLOCK_M, PADDED], tl.float32)
     d_weight = 0.0
-    if SCORE:
+    if LEARNED:
         d_weight = tl.zeros([LANES], tl.float32)
     if PREFIX_EACH:
         prefix = tl.load(prefixes + batch)
@@ -319,14 +325,14 @@ def attention_backward_queries(
                 tl.minimum(whole, last), T, S, scale, cap, slope, bias, weights, heads, window, prefix,
                 documents, mask, seed, drop, BLOCK_N, WIDTH, PADDED,
                 VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW,
-                PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
+                PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LEARNED, LANES,
             )  # fmt: skip
         d_q, d_weight = over_keys_again(
             d_q, d_weight, queries, changes, ends, deltas, k, v, k_row, v_row, batch, head, kv_head, query, whole,
             whole_end, T, S, scale, cap, slope, bias, weights, heads, window, prefix, documents, mask,
             seed, drop, BLOCK_N, WIDTH, PADDED,
             VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, False, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS,
-            KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
+            KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LEARNED, LANES,
         )  # fmt: skip
     if CAUSAL or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or RAGGED:
         d_q, d_weight = over_keys_again(
@@ -334,13 +340,13 @@ def attention_backward_queries(
             last, T, S, scale, cap, slope, bias, weights, heads, window, prefix, documents, mask,
             seed, drop, BLOCK_N, WIDTH, PADDED,
             VALUE_WIDTH, VALUE_PADDED, DESCRIBED, STAGES, True, SHIFTED, CAUSAL, WINDOW, PREFIX, DOCUMENTS,
-            KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LANES,
+            KEY_MASK, PAIR_MASK, SOFTCAP, SCORE, BIAS, BIAS_EACH, ALIBI, DROPOUT, LEARNED, LANES,
         )  # fmt: skip
 
     columns = tl.arange(0, PADDED)[None, :]
     at = d_q_out + (batch * T + query).to(tl.int64) * d_q_row + head * WIDTH + columns
     tl.store(at, (d_q * scale).to(d_q_out.dtype.element_ty), mask=(query < T) & (columns < WIDTH))
-    if SCORE:
+    if LEARNED:
         # One share of the gradient a program, [B, heads, blocks, LANES], for the launcher to sum.
         at = (tl.program_id(1) * tl.num_programs(0) + block) * LANES + tl.arange(0, LANES)
         tl.store(d_weights + at, d_weight)
