@@ -22,7 +22,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "net_388201"
+NAMESPACE = "net_eddebe"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -54,6 +54,14 @@ def operator(schema: str, launch: Callable, shapes: Callable) -> None:
 def warps(threads: int) -> int:
     """How many they are: of 64 threads each on AMD, else of 32."""
     return max(1, threads // (64 if torch.version.hip is not None else 32))
+
+
+def hold_labels(labels: Tensor, rows: int) -> None:
+    """Raises ValueError where PyTorch refuses labels: kernels read what memory holds."""
+    if len(labels) != rows:
+        raise ValueError(f"{rows} rows of logits, but {len(labels)} labels")
+    if labels.dtype not in (torch.int64, torch.uint8):
+        raise ValueError(f"labels are torch.int64, not {labels.dtype}")
 
 
 def is_plain(layer: nn.Linear) -> bool:
@@ -413,6 +421,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         # In float32 at least.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return F.cross_entropy(logits, labels)
+    hold_labels(labels, len(logits))
     if logits.stride(1) != 1 or logits.stride(0) < logits.shape[1]:
         logits = logits.contiguous()
     return CrossEntropy.apply(logits, labels)
@@ -504,6 +513,7 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     if torch.is_autocast_enabled(x.device.type):
         x = x.to(torch.get_autocast_dtype(x.device.type))
     x, labels = x.flatten(0, -2).contiguous(), labels.flatten()
+    hold_labels(labels, len(x))
     by_x = torch.is_grad_enabled() and x.requires_grad
     by_weight = torch.is_grad_enabled() and weight.requires_grad
     return ChunkedCrossEntropy.apply(x, weight, labels, by_x, by_weight)

@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_730c82"
+NAMESPACE = "gpt_309f51"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -108,7 +108,9 @@ def rows(x: Tensor) -> Tensor:
     _, T, _, width = x.shape
     row = x.stride(1)
     even = x.stride() == (T * row, row, width, 1)
-    return x if even and row % 8 == 0 and x.data_ptr() % 16 == 0 else x.contiguous()
+    x = x if even and row % 8 == 0 else x.contiguous()
+    # What is read in tiles begins at 16 bytes, as memory of its own does.
+    return x if x.data_ptr() % 16 == 0 else x.clone()
 
 
 def tiles_of(x: Tensor, count: int, described: bool) -> Tensor | TensorDescriptor:
@@ -151,6 +153,14 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
 def warps(threads: int) -> int:
     """How many they are: of 64 threads each on AMD, else of 32."""
     return max(1, threads // (64 if torch.version.hip is not None else 32))
+
+
+def hold_labels(labels: Tensor, rows: int) -> None:
+    """Raises ValueError where PyTorch refuses labels: kernels read what memory holds."""
+    if len(labels) != rows:
+        raise ValueError(f"{rows} rows of logits, but {len(labels)} labels")
+    if labels.dtype not in (torch.int64, torch.uint8):
+        raise ValueError(f"labels are torch.int64, not {labels.dtype}")
 
 
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -1615,7 +1625,7 @@ def launch_attention_backward(
     B, T, heads, width = q.shape
     scale = width**-0.5
     S, kv_heads = k.shape[1:3]
-    q, k, v, d_out = rows(q), rows(k), rows(v), d_out.contiguous()
+    q, k, v, d_out = rows(q), rows(k), rows(v), rows(d_out.contiguous())
     size = (B, T, heads + 2 * kv_heads, width)
     d_qkv = torch.empty(size, dtype=q.dtype, device=q.device)
     d_q, d_k, d_v = d_qkv.split([heads, kv_heads, kv_heads], 2)
@@ -1738,6 +1748,12 @@ def attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
         q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
     if not fused(q, torch.float16, torch.bfloat16, torch.float32):
         return attention_plain(q, k, v, dropout)
+    if v.shape[:3] != k.shape[:3]:
+        raise ValueError(
+            f"v is {list(v.shape)}, which does not go with k, {list(k.shape)}"
+        )
+    if len(k) != len(q):
+        k, v = (one.expand(len(q), -1, -1, -1) for one in (k, v))
     seed = torch.randint(2**62, (1,), device=q.device) if dropout > 0 else None
     return Attention.apply(q, k, v, dropout, seed)
 
@@ -2130,6 +2146,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         # In float32 at least.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return F.cross_entropy(logits, labels)
+    hold_labels(labels, len(logits))
     if logits.stride(1) != 1 or logits.stride(0) < logits.shape[1]:
         logits = logits.contiguous()
     return CrossEntropy.apply(logits, labels)
@@ -2221,6 +2238,7 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     if torch.is_autocast_enabled(x.device.type):
         x = x.to(torch.get_autocast_dtype(x.device.type))
     x, labels = x.flatten(0, -2).contiguous(), labels.flatten()
+    hold_labels(labels, len(x))
     by_x = torch.is_grad_enabled() and x.requires_grad
     by_weight = torch.is_grad_enabled() and weight.requires_grad
     return ChunkedCrossEntropy.apply(x, weight, labels, by_x, by_weight)

@@ -116,8 +116,27 @@ class AttentionOperators(AttentionNames):
             "        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)",
             "    if not fused(q, torch.float16, torch.bfloat16, torch.float32):",
             f"        return attention_plain({plain})",
+            *self._broadcast(),
             *([seed] if self.features.dropout else []),
             f"    return Attention.apply({call})",
+        ]
+
+    def _broadcast(self) -> list[str]:
+        """What kernels read has the sizes that they read it in: what PyTorch would broadcast is, or refused."""
+        table = "q.shape[2], q.shape[1], k.shape[1]"
+        wholes = {
+            "prefix": "q.shape[0]",
+            "documents": "q.shape[:2]",
+            "bias": table if self.features.bias == "one" else f"q.shape[0], {table}",
+            "mask": f"q.shape[0], {'' if self.features.mask == 'keys' else 'q.shape[1], '}k.shape[1]",
+        }
+        tensors = [one.name for one in self.given if one.kind == "Tensor" and one.name in wholes]
+        return [
+            "    if v.shape[:3] != k.shape[:3]:",
+            '        raise ValueError(f"v is {list(v.shape)}, which does not go with k, {list(k.shape)}")',
+            "    if len(k) != len(q):",
+            "        k, v = (one.expand(len(q), -1, -1, -1) for one in (k, v))",
+            *(f"    {name} = {name}.expand({wholes[name]})" for name in tensors),
         ]
 
     def _shapes(self) -> list[str]:

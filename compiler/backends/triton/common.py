@@ -45,6 +45,15 @@ def warps(threads: int) -> int:
     return max(1, threads // (64 if torch.version.hip is not None else 32))
 '''
 
+LABELS = '''\
+def hold_labels(labels: Tensor, rows: int) -> None:
+    """Raises ValueError where PyTorch refuses labels: kernels read what memory holds."""
+    if len(labels) != rows:
+        raise ValueError(f"{rows} rows of logits, but {len(labels)} labels")
+    if labels.dtype not in (torch.int64, torch.uint8):
+        raise ValueError(f"labels are torch.int64, not {labels.dtype}")
+'''
+
 OPERATORS = '''\
 def operator(schema: str, launch: Callable, shapes: Callable) -> None:
     """Defines an operator, once in a process: a second copy of this file finds it."""
@@ -65,7 +74,9 @@ def rows(x: Tensor) -> Tensor:
     _, T, _, width = x.shape
     row = x.stride(1)
     even = x.stride() == (T * row, row, width, 1)
-    return x if even and row % 8 == 0 and x.data_ptr() % 16 == 0 else x.contiguous()
+    x = x if even and row % 8 == 0 else x.contiguous()
+    # What is read in tiles begins at 16 bytes, as memory of its own does.
+    return x if x.data_ptr() % 16 == 0 else x.clone()
 
 
 def tiles_of(x: Tensor, count: int, described: bool) -> Tensor | TensorDescriptor:

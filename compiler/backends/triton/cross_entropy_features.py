@@ -10,7 +10,7 @@ from ...scalars.expression import Expression
 from ...scalars.print_triton import print_triton
 from ...scalars.simplify import simplify
 from ..pytorch.layout import fit
-from .common import WARPS
+from .common import LABELS, WARPS
 from .specialise import Specialised, specialise
 from .variant import Variant
 
@@ -40,7 +40,7 @@ class CrossEntropyFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (WARPS,)
+        return (WARPS, LABELS)
 
     def kernels(self, number: int) -> Specialised:
         functions = {} if self.function is None else logit_functions(self.function)

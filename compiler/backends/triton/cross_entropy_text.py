@@ -179,6 +179,7 @@ class _Text:
             "    logits, labels = logits.flatten(0, -2), labels.flatten()",
             "    if not fused(logits, torch.float16, torch.bfloat16, torch.float32):",
             *plain(self.features),
+            "    hold_labels(labels, len(logits))",
             "    if logits.stride(1) != 1 or logits.stride(0) < logits.shape[1]:",
             "        logits = logits.contiguous()",
             f"    return CrossEntropy.apply(logits, {self.beside}){' / examples' if self.features.summed else ''}",

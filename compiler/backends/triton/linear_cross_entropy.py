@@ -201,6 +201,7 @@ class _Text:
             "        x = x.to(torch.get_autocast_dtype(x.device.type))",
             *examples(features.loss, "x"),
             "    x, labels = x.flatten(0, -2).contiguous(), labels.flatten()",
+            "    hold_labels(labels, len(x))",
             "    by_x = torch.is_grad_enabled() and x.requires_grad",
             f"    by_weight = torch.is_grad_enabled() and {learned}",
             f"    return ChunkedCrossEntropy.apply({self._names()}, by_x, by_weight){share}",
