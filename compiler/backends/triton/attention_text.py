@@ -45,9 +45,16 @@ def roots(features: AttentionFeatures) -> tuple[str, ...]:
 def calling_lines(features: AttentionFeatures, kernels: Specialised, number: int) -> list[str]:
     """All but the kernels themselves. `number` is the variant's, and ends its names."""
     launchers, operators = AttentionLaunchers(features, kernels), AttentionOperators(features, kernels)
-    width, value_width = features.width, features.value_width
+    tables = table_lines(
+        features.tables,
+        features.width,
+        features.group,
+        biased=launchers.biased,
+        value_width=features.value_width,
+        options=sum((features.softcap, features.alibi, features.score is not None, features.dropout)),
+    )
     lines = [
-        *table_lines(features.tables, width, features.group, biased=launchers.biased, value_width=value_width),
+        *tables,
         *("", "", *launchers.launch_forward()),
         *("", "", *launchers.launch_backward()),
         *(("", "", *launchers.launch_backward_bias()) if launchers.biased else ()),

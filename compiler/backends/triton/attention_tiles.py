@@ -45,6 +45,11 @@ _BIASED: dict[str, dict[int, dict[int, Cut]]] = {
     },
 }
 """Where something is added to the scores, which takes registers as well. Not measured."""
+_CROWDED: dict[str, dict[int, tuple[int, Cut]]] = {
+    "ATTENTION_BACKWARD_KEYS": {128: (1, (32, 64, 4, 2, True))},
+    "ATTENTION_BACKWARD_QUERIES": {64: (2, (64, 64, 4, 3, True))},
+}
+"""On Hopper, from so many options on that change each score: by registers, not measured."""
 _BIAS: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (64, 64, 8, 3, True), BEFORE: (32, 32, 4, 2, False)},
     128: {HOPPER: (64, 64, 8, 2, True), BEFORE: (32, 32, 4, 2, False)},
@@ -109,11 +114,12 @@ TABLES = {
 
 
 def cuts(
-    name: str, width: int, group: int = 1, *, biased: bool = False, value_width: int | None = None
+    name: str, width: int, group: int = 1, *, biased: bool = False, value_width: int | None = None, options: int = 0
 ) -> dict[int, dict[int, Cut]]:
     """Of the table `name`, by compute capability and the bytes of a number, for heads of that width, of which `group`
-    share one of keys; `biased`: something is added to the scores. Where values have a width of their own, as for heads
-    as wide as the wider of both. A descriptor copies tiles as wide as a power of two only."""
+    share one of keys; `biased`: something is added to the scores; so many `options` change each of them. Where values
+    have a width of their own, as for heads as wide as the wider of both. A descriptor copies tiles as wide as a power
+    of two only; others take registers for where they lie, as an option does."""
     widths = [width, *([] if value_width is None else [value_width])]
     described = all(one >= 16 and one & (one - 1) == 0 for one in widths)
     width = max(widths)
@@ -123,6 +129,9 @@ def cuts(
         chosen = table[widest]
         if table is _KEYS and group > 1 and widest in _GROUPED_KEYS:
             chosen = chosen | {HOPPER: _GROUPED_KEYS[widest]}
+        fewest, tight = _CROWDED.get(name, {}).get(widest, (0, None))
+        if size == 2 and tight is not None and options + (not described) >= fewest:
+            chosen = chosen | {HOPPER: tight}
         if size == 2 and biased:
             chosen = chosen | _BIASED.get(name, {}).get(widest, {})
         for capability, (m, n, warps, stages, by_descriptor) in chosen.items():
@@ -130,12 +139,14 @@ def cuts(
     return found
 
 
-def table_lines(names: Iterable[str], width: int, group: int, *, biased: bool, value_width: int | None) -> list[str]:
+def table_lines(
+    names: Iterable[str], width: int, group: int, *, biased: bool, value_width: int | None, options: int
+) -> list[str]:
     lines = [
         "# How it is cut, by compute capability and the bytes of a number: queries and keys of a",
         "# tile, warps, stages, and whether tiles are copied by tensor descriptors.",
     ]
     for name in names:
-        found = cuts(name, width, group, biased=biased, value_width=value_width)
+        found = cuts(name, width, group, biased=biased, value_width=value_width, options=options)
         lines += [f"{name} = {{", *(f"    {key}: {cut}," for key, cut in found.items()), "}"]
     return lines
