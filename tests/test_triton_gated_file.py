@@ -18,6 +18,8 @@ limit = 5
 squared_relu(x) = max(x, 0) ^ 2
 cap(x, limit = 30, by = 2) = limit * (2 / (1 + exp(-2 * x / limit)) - 1) * tanh(by)
 steps(x) = floor(x)
+root(x) = max(x, 0) ^ 0.9
+one(x) = tanh(x) ^ 0
 mix(x, y) = x * sigmoid(y)
 soft(x) = squared_relu(x) if x > 1 else x * sigmoid(x)
 """
@@ -35,6 +37,7 @@ ACTIVATIONS = {
     "own with numbers": "cap(limit = limit)",
     "own without slope": "steps",
     "own by cases": "soft",
+    "own and steep": "root",
 }
 
 
@@ -134,6 +137,7 @@ LEFT = {
     "along an axis": "(a: Linear(24) -> softmax) * b: Linear(24)",
     "with weights": "(a: Linear(24) -> PReLU) * b: Linear(24)",
     "of two values": "Linear(24) as u\n Linear(24) as w\n mix(u, w) * w",
+    "of no value": "(a: Linear(24) -> one) * b: Linear(24)",
     "a sum": "(a: Linear(24) -> silu) + b: Linear(24)",
 }
 

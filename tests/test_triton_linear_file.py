@@ -26,6 +26,9 @@ from dlspec.runtime.program import load_text
 FUNCTIONS = """\
 squared(x) = max(x, 0) ^ 2
 cap(x, limit = 30) = limit * tanh(x / limit)
+twice(x) = 2 * x + 1
+steps(x) = floor(x)
+one(x) = x ^ 0
 """
 ACTIVATIONS = ("gelu", "gelu(approximate = tanh)", "silu", "swish(1.5)", "mish", "squared", "cap(limit = 5)")
 
@@ -136,6 +139,8 @@ LEFT = {
     "read elsewhere": "Linear(24) as u\n v = u -> gelu\n u + v",
     "along an axis": "a: Linear(24) -> softmax",
     "with weights": "a: Linear(24) -> PReLU",
+    "of one slope": "a: Linear(24) -> twice",
+    "of no slope": "a: Linear(24) -> steps\n b: Linear(24) -> one",
 }
 
 

@@ -15,6 +15,8 @@ from ...ir.graph import Apply, Graph, LayerModule, Node, Region, Unit, Value, wi
 from ...ir.reads import uses
 from ...ir.units import with_units
 from ...layers.linear import Linear
+from ...scalars.differentiate import differentiate
+from ...scalars.expression import Expression, variables
 from ...semantics.tensor import Tensor
 from .activated import ActivatedLinear
 from .entry_functions import named_function, settled
@@ -73,5 +75,10 @@ def _activated(maker: Node, node: Node) -> ActivatedLinear | None:
     assert isinstance(y, Tensor)
     if isinstance(node.op, Apply) and node.op.layer.keeps(y, "cuda").output:
         return None
-    name, expression = named
-    return ActivatedLinear(linear=linear, name=name, activation=settled(expression))
+    name, expression = named[0], settled(named[1])
+    return ActivatedLinear(linear=linear, name=name, activation=expression) if _bends(expression) else None
+
+
+def _bends(expression: Expression) -> bool:
+    """Whether the slope depends on what comes in: the backward pass of 2 * x or floor(x) has no use for that."""
+    return bool(variables(differentiate(expression, "x")))

@@ -20,6 +20,7 @@ from ...ir.reads import uses
 from ...ir.units import with_units
 from ...layers.side import Side
 from ...layers.split import Split
+from ...scalars.expression import variables
 from ...semantics.tensor import Tensor, same
 from .entry_functions import named_function, settled
 from .gated import Gated
@@ -81,5 +82,6 @@ def _gated(maker: Node, up: Value) -> Gated | None:
     named = named_function(maker.op)
     if named is None or maker.module is not None:
         return None
-    name, expression = named
-    return Gated(name=name, activation=settled(expression), up=Side(up.type, 1))
+    name, expression = named[0], settled(named[1])
+    # What does not depend on the gate, as x^0, needs no kernel that reads it.
+    return Gated(name=name, activation=expression, up=Side(up.type, 1)) if variables(expression) else None
