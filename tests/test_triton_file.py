@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -159,6 +159,38 @@ def test_values_that_are_not_as_wide_as_keys(text: str, monkeypatch: pytest.Monk
         scale = 1 + a.abs().max().item()
         assert (a - b).abs().max().item() <= 2e-6 * scale
         assert (a - c).abs().max().item() <= 1e-5 * scale
+
+
+def test_trained_with_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a dense attention of the weights that the same seed keeps: of equal scores a key's value tells its weight."""
+    length, drop = 16, 0.3
+    _, kernels = loaded(compiled(spec(f"causal = true, dropout = {drop}")))
+    monkeypatch.setattr(kernels, "fused", always)
+
+    def attention(*qkv: Tensor) -> Tensor:
+        torch.manual_seed(7)
+        return kernels.attention(*qkv, drop)
+
+    generator = torch.Generator().manual_seed(3)
+    q, k, v, d = (torch.randn(2, length, 2, 16, generator=generator) for _ in range(4))
+    marks = torch.eye(length)[None, :, None].expand(2, length, 2, length).contiguous()
+    seen = torch.ones(length, length).tril().bool()
+    keep = attention(torch.zeros_like(q), k, marks).transpose(1, 2) != 0
+    assert 0.5 < keep[..., seen].float().mean() < 0.9
+
+    def dense(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        scores = torch.einsum("bthd,bshd->bhts", q, k) / 4
+        weights = scores.masked_fill(~seen, float("-inf")).softmax(-1) * keep / (1 - drop)
+        return torch.einsum("bhts,bshd->bthd", weights, v)
+
+    def computed(function: Callable[..., Tensor], *given: Tensor) -> list[Tensor]:
+        leaves = [x.clone().requires_grad_() for x in given]
+        y = function(*leaves)
+        return [y, *torch.autograd.grad(y, leaves, d.to(y.dtype))]
+
+    want = computed(dense, q.double(), k.double(), v.double())
+    for a, b in zip(computed(attention, q, k, v), want, strict=True):
+        assert (a - b).abs().max() <= 1e-5 * (1 + b.abs().max())
 
 
 def test_several_attentions_in_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
