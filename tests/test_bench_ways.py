@@ -143,7 +143,7 @@ def attention_use(options: str) -> tuple[Use, ModuleType]:
     used = [given[port.name] for port in artefact.graph.model.inputs if port.name is not None]
     with watching(model, [module], kernels, entries) as watch:
         model(*used)
-    (use,) = watch.seen.values()
+    (use,) = (use for use in watch.seen.values() if use.entry.kind == "attention")
     return use, kernels
 
 

@@ -110,7 +110,7 @@ def test_the_spec_of_its_page_has_them_all(repo: Path) -> None:
     (spec,) = re.findall(r"^```dlspec\n(.*?)^```$", page, re.M | re.S)
     artefact = compiled(spec)
     kinds = {variant.kind for variant in artefact.variants.values()}
-    assert kinds == {"attention", "rotary", "norm", "gated"} and not artefact.without_kernels
+    assert kinds == {"attention", "rotary", "norm", "gated", "linear"} and not artefact.without_kernels
 
 
 def test_auto_takes_them_where_a_run_begins_on_a_gpu(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

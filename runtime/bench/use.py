@@ -6,8 +6,10 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from types import FunctionType, ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +70,7 @@ class Watch:
     seen: dict[object, Use] = field(default_factory=dict)
 
     def note(self, name: str, run: Callable[..., Any], given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        called = run.forward if isinstance(run, nn.Module) else run
+        called = run.forward if isinstance(run, nn.Module) and not _calls_itself(type(run)) else run
         values = inspect.signature(called).bind(*given, **named).arguments
         place = (self.within[-1],) if self.within else ()
         autocast = _autocast(values)
@@ -106,17 +108,38 @@ def watching(
 
         return run
 
+    def seen_calling(call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def run(module: nn.Module, *given: Any, **named: Any) -> Any:
+            begin(module, given, named)
+            try:
+                return call(module, *given, **named)
+            finally:
+                end()
+
+        return run
+
     with ExitStack() as undo:
+        own = {type(module) for module in paths if _calls_itself(type(module))}
+        for kind in own:
+            undo.enter_context(patch.object(kind, "__call__", seen_calling(kind.__call__)))
         for module in paths:
+            if type(module) in own:
+                continue  # a hook would change what it does
             undo.callback(module.register_forward_pre_hook(begin, with_kwargs=True).remove)
             undo.callback(module.register_forward_hook(end, always_call=True).remove)
         functions = {getattr(kernels, name): name for name in entries if not isinstance(getattr(kernels, name), type)}
         for text in texts:
-            for own, value in list(vars(text).items()):  # under whatever name it is imported
+            for own_name, value in list(vars(text).items()):  # under whatever name it is imported
                 if isinstance(value, FunctionType) and value in functions:
-                    setattr(text, own, seen(functions[value], value))
-                    undo.callback(setattr, text, own, value)
+                    setattr(text, own_name, seen(functions[value], value))
+                    undo.callback(setattr, text, own_name, value)
         yield watch
+
+
+def _calls_itself(kind: type) -> bool:
+    """Whether a module decides what a call of it is, before its hooks."""
+    return issubclass(kind, nn.Module) and kind.__call__ is not nn.Module.__call__
 
 
 def _autocast(values: Values) -> torch.dtype | None:

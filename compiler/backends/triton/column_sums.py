@@ -61,6 +61,7 @@ class ColumnSums(Variant):
     """Nothing is fixed."""
 
     kind: ClassVar[str] = "columns"
+    called: ClassVar[bool] = False
 
     @property
     def entry(self) -> str:

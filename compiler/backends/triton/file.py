@@ -47,8 +47,8 @@ class KernelFile:
     @property
     def variants(self) -> dict[str, Variant]:
         """Those with kernels, by the names of what a model calls for them."""
-        numbers = {variant: number for variant, number in self._variants.items() if variant.runs_kernels}
-        return {numbered(variant.entry, number): variant for variant, number in numbers.items()}
+        shown = {one: number for one, number in self._variants.items() if one.runs_kernels and one.called}
+        return {numbered(one.entry, number): one for one, number in shown.items()}
 
     @property
     def empty(self) -> bool:

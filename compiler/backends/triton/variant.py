@@ -19,6 +19,8 @@ class Variant(ABC):
     kind: ClassVar[str]
     runs_kernels: ClassVar[bool] = True
     """Whether it launches any, be they those of the variant that it stands on."""
+    called: ClassVar[bool] = True
+    """Whether models call it themselves; else other variants alone do."""
 
     @property
     def tables(self) -> Mapping[str, str]:
