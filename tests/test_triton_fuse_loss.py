@@ -198,7 +198,7 @@ NOT_FUSED = {
 @pytest.mark.parametrize("text", NOT_FUSED.values(), ids=NOT_FUSED.keys())
 def test_where_the_model_gives_logits_alone(text: str) -> None:
     artefact = compiled(text)
-    assert artefact.model_code == compiled(text, "torch").model_code
+    assert "LinearCrossEntropy" not in artefact.model_code and "targets" not in artefact.model_code
     assert artefact.settings is not None
     assert "in_model" not in artefact.settings["loss"]
 

@@ -179,7 +179,7 @@ def test_equal_activations_share_their_kernels() -> None:
         for i, activation in enumerate(["silu", "cap(limit = limit)", "cap(limit = 5)", "cap", "silu"])
     )
     artefact = compiled(spec(body))
-    assert "from net_kernels import cap_gated_2, cap_gated_3, silu_gated\n" in artefact.model_code
+    assert "from net_kernels import Linear, cap_gated_2, cap_gated_3, silu_gated\n" in artefact.model_code
     text = artefact.kernels["net_kernels.py"]
     defined = [line.partition("(")[0] for line in text.splitlines() if line.startswith(("def ", "class "))]
     assert len(defined) == len(set(defined))

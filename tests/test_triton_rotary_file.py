@@ -97,7 +97,7 @@ def test_half_precision_by_the_rule() -> None:
 
 def test_what_is_written() -> None:
     artefact = compiled(spec(CASES["two widths"]))
-    assert "from net_kernels import attention, attention_2, linears, rotary, rotary_2\n" in artefact.model_code
+    assert "from net_kernels import Linear, attention, attention_2, linears, rotary, rotary_2\n" in artefact.model_code
     assert artefact.model_code.count("q, k = self.rotary(q, k)\n") == 2
     assert artefact.model_code.count("return rotary(q, k, self.cos, self.sin)\n") == 1
     text = artefact.kernels["net_kernels.py"]
@@ -144,7 +144,7 @@ def test_beside_attention_norms_and_gates(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_without_a_kernel_for_the_attention_it_is_the_plain_form() -> None:
     wide = compiled("dlspec 1\nmodel Net: (x: [B, T <= 8, 16]) -> (y: [B, T, 16]) {"
-                    " SelfAttention(1, head_dim = 300, rotary = 10_000) as y }\n")  # fmt: skip
+                    " SelfAttention(1, head_dim = 300, rotary = 10_000, bias = false) as y }\n")  # fmt: skip
     assert wide.without_kernels == {"SelfAttention": "heads wider than 256"}
     assert "q, k = self.rotary(q), self.rotary(k)\n" in wide.model_code
     assert "y = F.scaled_dot_product_attention(q, k, v)\n" in wide.model_code
