@@ -104,6 +104,7 @@ OTHER_VALUES = [(192, 128), (128, 192), (256, 64), (64, 256), (24, 64)]
 """Widths of keys and of values."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "value_width"), OTHER_VALUES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 def test_values_of_another_width_on_hopper(width: int, value_width: int, dtype: torch.dtype) -> None:

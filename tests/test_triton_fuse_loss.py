@@ -515,9 +515,19 @@ def with_function(name: str, head: str = "", options: str = "", more: str = "") 
     return text.replace("dlspec 1\n", f"dlspec 1\n{functions}").replace(f"{head})\n}}", f"{head}) -> {behind}\n}}")
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_goes_along(name: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_goes_along(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold_function(name, OPTIONS["all"], monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [options for name, options in OPTIONS.items() if name != "all"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_goes_along_with_each_option(name: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold_function(name, options, monkeypatch)
+
+
+def hold_function(name: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the model without kernels, bit for bit where none run; by kernels as it is in float64."""
     plain = compiled(with_function(name, options=options), "torch")
     artefact = compiled(with_function(name, options=options))
