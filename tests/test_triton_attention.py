@@ -40,7 +40,7 @@ def wanted(
     """The output and the gradients, in float64."""
     leaves = [x.double().requires_grad_() for x in (q, k, v)]
     options = options.to(torch.float64)
-    if options.weights is not None:
+    if options.weights is not None and options.learned:
         leaves.append(options.weights.requires_grad_())
     if options.bias is not None:
         leaves.append(options.bias.requires_grad_())
