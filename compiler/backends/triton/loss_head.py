@@ -4,42 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from ...layers.base import Code, Layer, Parameter
-from ...layers.linear import Linear
+from ...layers.base import Code
 from ...layers.side import Side
 from ...options import Kind
 from ...semantics.tensor import Tensor
 from .added_norm import as_is
+from .around_linear import AroundLinear
 
 
-class LossHead(Layer):
+class LossHead(AroundLinear):
     """Logits of [..., features], or with targets their loss. It stands in no spec: `fuse_loss` puts it into a graph."""
 
     word: ClassVar[str] = "LossHead"
 
-    linear: Annotated[Any, Kind(as_is)]
     features: Annotated[Any, Kind(as_is)]
     """What the loss asks of its kernels."""
     numbers: Annotated[Any, Kind(as_is)]
     """What the loss computes with, as Python: `{"smoothing": "0.1"}`."""
     targets: Annotated[Any, Kind(as_is)]
 
-    @property
-    def of(self) -> Linear:
-        return self.linear
-
-    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
-        return self.of.infer(x)
-
-    def parameters(self, x: Tensor) -> dict[str, Parameter]:
-        return self.of.parameters(x)
-
     def sides(self) -> tuple[Side, ...]:
         return (self.targets,)
-
-    @property
-    def is_module(self) -> bool:
-        return True
 
     def constructor(self, x: Tensor, code: Code) -> str:
         numbers = "".join(f", {name}={value}" for name, value in self.numbers.items())
@@ -47,6 +32,3 @@ class LossHead(Layer):
 
     def call(self, module: str, x: str, x_type: Tensor, code: Code) -> str:
         return f"{module}({x}, {self.targets})"
-
-    def initialise(self, module: str, x: Tensor, code: Code) -> list[str]:
-        return self.of.initialise(module, x, code)
