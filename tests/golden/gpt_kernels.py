@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_309f51"
+NAMESPACE = "gpt_35fbfd"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -1783,17 +1783,18 @@ class Linears(torch.autograd.Function):
     def backward(ctx, *d_ys):
         x, *weights = ctx.saved_tensors
         by_x, _, *by_learned = ctx.needs_input_grad
-        count, sizes = len(weights), [len(weight) for weight in weights]
-        d_y, dtype = joined(d_ys), weights[0].dtype
-        d_x, d_learned = None, [None] * len(by_learned)
+        count = len(weights)
+        by_weights, by_biases = by_learned[:count], by_learned[count:]
+        sizes, dtype = [len(weight) for weight in weights], weights[0].dtype
+        d_y, d_x, d_weights = joined(d_ys), None, [None] * len(sizes)
         if by_x:
             d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
-        if any(by_learned[:count]):
-            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype)
-            d_learned[:count] = d_weights.split(sizes)
-        if any(by_learned[count:]):
-            d_learned[count:] = column_sums(d_y, dtype).split(sizes)
-        return d_x, None, *d_learned
+        if any(by_weights):
+            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype).split(sizes)
+        d_biases = [None] * count
+        if any(by_biases):
+            d_biases = column_sums(d_y, dtype).split(sizes)
+        return d_x, None, *d_weights, *d_biases
 
 
 def linears(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:

@@ -48,64 +48,6 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat(parts, -1).flatten(0, -2)
 '''
 
-_BIASED = '''\
-class Linears(torch.autograd.Function):
-    """Keeps the weights as they are, and puts them side by side once more in the backward
-    pass: nothing is kept twice, and what is sharded can be let go in between.
-    """
-
-    @staticmethod
-    def forward(ctx, x, count, *learned):
-        weights, biases = learned[:count], learned[count:]
-        ctx.save_for_backward(x, *weights)
-        bias = side_by_side(biases, x.dtype)
-        y = F.linear(x, side_by_side(weights, x.dtype), bias)
-        return y.split([len(weight) for weight in weights], -1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, *d_ys):
-        x, *weights = ctx.saved_tensors
-        by_x, _, *by_learned = ctx.needs_input_grad
-        count, sizes = len(weights), [len(weight) for weight in weights]
-        d_y, dtype = joined(d_ys), weights[0].dtype
-        d_x, d_learned = None, [None] * len(by_learned)
-        if by_x:
-            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
-        if any(by_learned[:count]):
-            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype)
-            d_learned[:count] = d_weights.split(sizes)
-        if any(by_learned[count:]):
-            d_learned[count:] = column_sums(d_y, dtype).split(sizes)
-        return d_x, None, *d_learned
-'''
-
-_UNBIASED = '''\
-class Linears(torch.autograd.Function):
-    """Keeps the weights as they are, and puts them side by side once more in the backward
-    pass: nothing is kept twice, and what is sharded can be let go in between.
-    """
-
-    @staticmethod
-    def forward(ctx, x, *weights):
-        ctx.save_for_backward(x, *weights)
-        y = F.linear(x, side_by_side(weights, x.dtype))
-        return y.split([len(weight) for weight in weights], -1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, *d_ys):
-        x, *weights = ctx.saved_tensors
-        by_x, *by_weights = ctx.needs_input_grad
-        sizes, dtype = [len(weight) for weight in weights], weights[0].dtype
-        d_y, d_x, d_weights = joined(d_ys), None, [None] * len(sizes)
-        if by_x:
-            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
-        if any(by_weights):
-            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype).split(sizes)
-        return d_x, *d_weights
-'''
-
 _ENTRY = '''\
 def linears(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:
     """What each of several linear layers makes of x: one product where there is a GPU."""
@@ -148,5 +90,45 @@ class LinearsFeatures(Variant):
     def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
         ending = _RETURN_BIASED if self.bias else "return Linears.apply(x, *weights)"
         entry = _ENTRY.replace("_BIAS_", str(self.bias)).replace("_RETURN_", ending)
-        text = "\n\n".join((_BIASED if self.bias else _UNBIASED, entry))
+        text = "\n".join([*_function(bias=self.bias), "", "", entry])
         return _OWN_NAMES.sub(lambda found: numbered(found[0], number), text).splitlines()
+
+
+def _function(*, bias: bool) -> list[str]:
+    """The text of the product and its derivative, with biases or without."""
+    parts = ["        weights, biases = learned[:count], learned[count:]"]
+    asked = ["        count = len(weights)", "        by_weights, by_biases = by_learned[:count], by_learned[count:]"]
+    sums = [
+        "        d_biases = [None] * count",
+        "        if any(by_biases):",
+        "            d_biases = column_sums(d_y, dtype).split(sizes)",
+    ]
+    return [
+        "class Linears(torch.autograd.Function):",
+        '    """Keeps the weights as they are, and puts them side by side once more in the backward',
+        "    pass: nothing is kept twice, and what is sharded can be let go in between.",
+        '    """',
+        "",
+        "    @staticmethod",
+        f"    def forward(ctx, x, {'count, *learned' if bias else '*weights'}):",
+        *(parts if bias else []),
+        "        ctx.save_for_backward(x, *weights)",
+        *(["        bias = side_by_side(biases, x.dtype)"] if bias else []),
+        f"        y = F.linear(x, side_by_side(weights, x.dtype){', bias' if bias else ''})",
+        "        return y.split([len(weight) for weight in weights], -1)",
+        "",
+        "    @staticmethod",
+        "    @once_differentiable",
+        "    def backward(ctx, *d_ys):",
+        "        x, *weights = ctx.saved_tensors",
+        f"        by_x, {'_, *by_learned' if bias else '*by_weights'} = ctx.needs_input_grad",
+        *(asked if bias else []),
+        "        sizes, dtype = [len(weight) for weight in weights], weights[0].dtype",
+        "        d_y, d_x, d_weights = joined(d_ys), None, [None] * len(sizes)",
+        "        if by_x:",
+        "            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)",
+        "        if any(by_weights):",
+        "            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype).split(sizes)",
+        *(sums if bias else []),
+        f"        return d_x, {'None, *d_weights, *d_biases' if bias else '*d_weights'}",
+    ]
