@@ -92,7 +92,9 @@ def test_the_half_without_torch(
         pytest.skip(f"no Python {version} on this machine that can make an environment")
     python = environment(repo, version, keep)
     setting = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    setting |= {"PYTHONPATH": str(python.parent.parent / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    # What is compiled stays beside the environment: the tests start hundreds of processes, and each would do it again.
+    compiled = python.parent.parent / "compiled"
+    setting |= {"PYTHONPATH": str(python.parent.parent / "src"), "PYTHONPYCACHEPREFIX": str(compiled)}
     torch = subprocess.run([python, "-c", "import torch"], env=setting, cwd=tmp_path, capture_output=True, text=True)
     assert "No module named 'torch'" in torch.stderr
     files = [repo / name for name in light_tests(repo, git_files)]

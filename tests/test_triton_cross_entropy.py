@@ -19,7 +19,7 @@ from triton_launches import loaded, machine_code, recording
 from triton_machine_code import TARGETS, compiled
 from triton_templates import interpreting, template
 
-from dlspec.compiler.backends.triton.cross_entropy_features import ROOTS, CrossEntropyFeatures
+from dlspec.compiler.backends.triton.cross_entropy_features import IN_PLACE, ROOTS, CrossEntropyFeatures
 from dlspec.compiler.backends.triton.file import KernelFile
 from dlspec.compiler.backends.triton.specialise import specialise
 from dlspec.compiler.scalars.expression import Variable, compute, constant
@@ -108,6 +108,20 @@ def run(
     return loss, out
 
 
+def run_in_place(logits: Tensor, labels: Tensor, options: Options, block: int = 32) -> tuple[Tensor, Tensor]:
+    """The loss of each row, and the gradient, where that by each loss is 1, which the logits become."""
+    weights = weights_of(logits.shape[1], options)
+    mean = None if weights is None else weights.mean()
+    loss = torch.full((len(logits),), float("nan"))
+    numbers = (logits.shape[1], options.smoothing, options.z, options.ignore or 0)
+    with interpreting():
+        template("cross_entropy").cross_entropy_in_place[(len(logits),)](
+            logits, labels, weights, mean, loss, logits.stride(0), *numbers,
+            STAGES=1, BLOCK=block, **features_of(options),
+        )  # fmt: skip
+    return loss, logits
+
+
 def features_of(options: Options) -> dict[str, bool]:
     return {
         "SMOOTHING": options.smoothing > 0,
@@ -170,6 +184,52 @@ def test_the_gradient_may_take_the_place_of_the_logits(dtype: torch.dtype) -> No
     _, apart = run(logits, labels, EVERYTHING, d_loss)
     _, in_place = run(logits, labels, EVERYTHING, d_loss, out=logits)
     assert in_place is logits and torch.equal(in_place, apart)
+
+
+def hold_in_place(logits: Tensor, labels: Tensor, options: Options, block: int = 32) -> None:
+    """The same bits as of two kernels, one after the other."""
+    want = run(logits, labels, options, torch.ones(len(logits)), block)
+    for mine, theirs in zip(run_in_place(logits.clone(), labels, options, block), want, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("options", [PLAIN, EVERYTHING], ids=str)
+def test_loss_and_gradient_in_one_pass(options: Options) -> None:
+    hold_in_place(2 * numbers(6, 77), labels_of(6, 77), options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", COMBINATIONS[1:-1], ids=str)
+def test_all_options_in_one_pass(options: Options) -> None:
+    hold_in_place(2 * numbers(6, 77), labels_of(6, 77), options)
+
+
+@pytest.mark.parametrize("V", [1, 31, 36, 65])
+def test_sizes_in_one_pass(V: int) -> None:
+    hold_in_place(numbers(5, V).bfloat16(), labels_of(5, V), PLAIN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, *HALVES], ids=str)
+@pytest.mark.parametrize("V", [1, 2, 4, 31, 32, 36, 64, 65, 100])
+def test_all_sizes_in_one_pass(V: int, dtype: torch.dtype) -> None:
+    hold_in_place(numbers(5, V).to(dtype), labels_of(5, V), PLAIN)
+    hold_in_place(numbers(5, V).to(dtype), labels_of(5, V), EVERYTHING, block=128)
+
+
+def test_one_pass_leaves_what_lies_between_rows() -> None:
+    room, labels = numbers(9, 50), labels_of(9, 37)
+    between = room[:, 37:].clone()
+    want = run(room[:, :37].clone(), labels, EVERYTHING, torch.ones(9))
+    loss, d_logits = run_in_place(room[:, :37], labels, EVERYTHING)
+    assert torch.equal(room[:, 37:], between)
+    torch.testing.assert_close((loss, d_logits), want)
+
+
+@pytest.mark.parametrize("options", [PLAIN, EVERYTHING], ids=str)
+def test_one_pass_over_rows_that_do_not_count(options: Options) -> None:
+    loss, d_logits = run_in_place(torch.full((3, 40), float("nan")), torch.full((3,), -100), options)
+    assert (loss == 0).all() and (d_logits == 0).all()
 
 
 def test_one_gradient_may_serve_all_rows() -> None:
@@ -251,7 +311,7 @@ def test_a_label_that_is_no_class_is_not_a_number(label: int, options: Options) 
     ids=str,
 )
 def test_what_is_not_asked_for_is_not_in_the_text(options: Options, words: str) -> None:
-    roots = [f"cross_entropy.cross_entropy_{way}" for way in ("forward", "backward")]
+    roots = [f"cross_entropy.cross_entropy_{way}" for way in ("forward", "backward", "in_place")]
     assert re.findall(words, specialise(roots, features_of(options)).text, re.IGNORECASE) == []
 
 
@@ -262,11 +322,11 @@ SCALARS = dict.fromkeys(("row_step", "d_loss_step", "V", "ignore"), "i32") | {"s
 def hold_machine_code(target: str, dtype: str, options: Options, multiples_of_16: tuple[str, ...]) -> None:
     types = POINTERS | SCALARS | {"logits": f"*{dtype}", "d_logits": f"*{dtype}"}
     absent = {} if options.weights else {"weights": None, "mean_weight": None}
-    for kernel, block in (("forward", 2048), ("backward", 2048)):
-        stages = {"STAGES": 1} if kernel == "forward" else {}
+    for kernel, block, threads in (("forward", 2048, 256), ("backward", 2048, 256), ("in_place", 8192, 512)):
+        stages = {} if kernel == "backward" else {"STAGES": 1}
         constants = features_of(options) | stages | absent | {"BLOCK": block}
         function = getattr(template("cross_entropy", interpreted=False), f"cross_entropy_{kernel}")
-        code = compiled(function, types, constants, 256, target, multiples_of_16)
+        code = compiled(function, types, constants, threads, target, multiples_of_16)
         assert code.stack == 0
         assert code.shared <= 32_768
         assert code.wide_loads >= 1
@@ -298,6 +358,7 @@ VARIANTS += [
     CrossEntropyFeatures(False, False, function=CAP),
     CrossEntropyFeatures(False, True, weights=True),
     CrossEntropyFeatures(True, True, True, True, CAP),
+    CrossEntropyFeatures(True, True, True, True, CAP, chunked=True),
 ]
 NUMBERS = {"smoothing": 0.1, "z_loss": 1e-4, "ignore": 0}
 
@@ -305,9 +366,10 @@ NUMBERS = {"smoothing": 0.1, "z_loss": 1e-4, "ignore": 0}
 @pytest.mark.slow
 @pytest.mark.parametrize("features", VARIANTS, ids=str)
 def test_the_same_machine_code_as_the_template(features: CrossEntropyFeatures) -> None:
-    own = specialised_module(ROOTS, features.constants(), "cross_entropy")  # with the template's own soft cap
+    roots = (*ROOTS, IN_PLACE) if features.chunked else ROOTS
+    own = specialised_module(roots, features.constants(), "cross_entropy")  # with the template's own soft cap
     types = POINTERS | SCALARS | {"logits": "*bf16", "d_logits": "*bf16"}
-    for name in ("cross_entropy_forward", "cross_entropy_backward"):
+    for name in (root.partition(".")[2] for root in roots):
         kernel, made = getattr(template("cross_entropy", interpreted=False), name), getattr(own, name)
         taken, left = ({parameter.name for parameter in one.params} for one in (kernel, made))
         # What the features leave out is a constant of the template, and no parameter of what is made of it.
@@ -330,8 +392,11 @@ def hold_emitted(target: str, features: CrossEntropyFeatures) -> None:
             setattr(kernels, "warps", lambda threads: threads // TARGETS[target].warp_size)  # noqa: B010  a module's
             logits = torch.empty(3, V, dtype=dtype, requires_grad=True)
             weights = [torch.ones(V)] if features.weights else []
-            kernels.cross_entropy(logits, torch.zeros(3, dtype=torch.int64), *weights, *numbers).backward()
-        assert len(launches) == 2
+            labels = torch.zeros(3, dtype=torch.int64)
+            kernels.cross_entropy(logits, labels, *weights, *numbers).backward()
+            if features.chunked:
+                kernels.cross_entropy_with_gradient(logits, labels, *weights, *numbers)
+        assert len(launches) == 2 + features.chunked
         for launch in launches:
             code = machine_code(kernels, launch, target)
             assert code.stack == 0

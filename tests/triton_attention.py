@@ -129,7 +129,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, options: Options, tiles: Tiles) -> 
     S = k.shape[1]
     out = torch.full((B, T, heads, v.shape[3]), float("nan"), dtype=q.dtype, device=q.device)
     lse = torch.full((B, heads, T), float("nan"), device=q.device)
-    template("attention_forward").attention_forward[(-(-T // tiles.m), B * heads)](
+    template("attention_forward").attention_forward[(-(-T // tiles.m) * B * heads,)](
         *(_source(x, rows, tiles) for x, rows in ((q, tiles.m), (k, tiles.n), (v, tiles.n))),
         *(out, lse, q.stride(1), k.stride(1), v.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.m),
@@ -147,16 +147,18 @@ def backward(
     d_q, d_k, d_v, delta = (torch.full(x.shape, float("nan"), dtype=x.dtype, device=x.device) for x in (q, k, v, lse))
     backward = template("attention_backward")
     blocks = -(-T // tiles.m)
-    backward.attention_delta[(blocks, B * heads)](out, d_out, delta, T, heads, tiles.m, v.shape[3], _padded(v.shape[3]))
+    backward.attention_delta[(blocks * B * heads,)](
+        out, d_out, delta, T, heads, tiles.m, v.shape[3], _padded(v.shape[3])
+    )
     inputs = [_source(x, rows, tiles) for x, rows in ((q, tiles.m), (k, tiles.n), (v, tiles.n), (d_out, tiles.m))]
     rows = [x.stride(1) for x in (q, k, v, d_out)]
-    backward.attention_backward_keys[(-(-S // tiles.n), B * kv_heads)](
+    backward.attention_backward_keys[(-(-S // tiles.n) * B * kv_heads,)](
         *(*inputs, lse, delta, d_k, d_v, *rows, d_k.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.n),
         **_constants(q, k, v, options, tiles),
     )
     shares = torch.full((B, heads, blocks, 1), float("nan"), device=q.device)
-    backward.attention_backward_queries[(blocks, B * heads)](
+    backward.attention_backward_queries[(blocks * B * heads,)](
         *(*inputs, lse, delta, d_q, shares, *rows, d_q.stride(1), T, S, heads),
         *_arguments(width, options, options.documents, tiles.m),
         **_constants(q, k, v, options, tiles),
@@ -167,7 +169,7 @@ def backward(
     if options.bias is None:
         return found
     d_bias = torch.full_like(options.bias, float("nan"))
-    grid = (-(-S // tiles.n), blocks, heads if options.bias.ndim == 3 else B * heads)
+    grid = (-(-S // tiles.n) * blocks * (heads if options.bias.ndim == 3 else B * heads),)
     constants = _constants(q, k, v, options, tiles)
     del constants["RAGGED"]
     arguments = _arguments(width, options, options.documents, tiles.m)

@@ -18,7 +18,8 @@ from dlspec.compiler.backends.triton.specialise import Specialised, specialise
 FORWARD = "attention_forward.attention_forward"
 BACKWARD = [f"attention_backward.attention_{name}" for name in ("delta", "backward_keys", "backward_queries")]
 BIAS = "attention_bias.attention_backward_bias"
-CHOSEN_AT_LAUNCH = {"BLOCK_M", "BLOCK_N", "STAGES", "LANES"}
+DOCUMENTS = "attention_documents.attention_spans"
+CHOSEN_AT_LAUNCH = {"BLOCK_M", "BLOCK_N", "STAGES", "LANES", "BLOCK", "STEP"}
 
 FACTORS: dict[str, tuple[Any, ...]] = {
     "causal": (False, True),
@@ -129,7 +130,7 @@ def _specialised(items: tuple[tuple[str, Any], ...]) -> Specialised:
 
 
 def roots(case: Case) -> list[str]:
-    return [FORWARD, *BACKWARD, *([BIAS] if case["bias"] else [])]
+    return [*([DOCUMENTS] if case["documents"] else []), FORWARD, *BACKWARD, *([BIAS] if case["bias"] else [])]
 
 
 def written(case: Case) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class _Recorder:
 
     def __getitem__(self, grid: tuple[int, ...]) -> Any:
         assert all(size > 0 for size in grid)
+        assert all(size <= 65_535 for size in grid[1:]), "more programs than a launch has along such an axis"
         return self._start
 
     def _start(self, *args: Any, num_warps: int = 4, num_stages: int = 3, **named: Any) -> None:

@@ -8,6 +8,16 @@ PADDED = tl.constexpr(64)
 
 
 @triton.jit
+def block_and_plane(blocks):
+    """Which block a program has, and of which head of all the batch's: a launch has
+    65,535 programs at most along any of its axes but the first, which has them all
+    here.
+    """
+    program = tl.program_id(0)
+    return program % blocks, program // blocks
+
+
+@triton.jit
 def tile(source, first, head, end, row, ROWS: tl.constexpr, INSIDE: tl.constexpr):
     """[ROWS, PADDED] of one head from row `first` on.
 
@@ -126,11 +136,12 @@ def attention_forward(
     """q [B, T, heads, WIDTH], k [B, S, kv_heads, WIDTH]; out and v likewise, WIDTH
     wide; lse [B, heads, T].
     """
-    block = tl.program_id(0)
+    blocks = tl.cdiv(T, BLOCK_M)
+    block, plane = block_and_plane(blocks)
     # The longest rows first: what is short fills the gaps at the end.
-    block = tl.num_programs(0) - 1 - block
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
+    block = blocks - 1 - block
+    batch = plane // heads
+    head = plane % heads
     top = block * BLOCK_M
     rows = top + tl.arange(0, BLOCK_M)
     query = rows[:, None]
@@ -200,9 +211,10 @@ def attention_forward(
 @triton.jit
 def attention_delta(out, d_out, delta, T, heads, BLOCK_M: tl.constexpr):
     """out, d_out [B, T, heads, WIDTH]; delta [B, heads, T]."""
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
-    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
+    block, plane = block_and_plane(tl.cdiv(T, BLOCK_M))
+    batch = plane // heads
+    head = plane % heads
+    rows = block * BLOCK_M + tl.arange(0, BLOCK_M)
     columns = tl.arange(0, PADDED)[None, :]
     at = ((batch * T + rows[:, None]).to(tl.int64) * heads + head) * WIDTH + columns
     inside = (rows[:, None] < T) & (columns < WIDTH)
@@ -304,9 +316,10 @@ def attention_backward_keys(
     """A program has BLOCK_N keys of one head and walks over the queries that see
     them.
     """
-    block = tl.program_id(0)
-    batch = tl.program_id(1) // heads
-    kv_head = tl.program_id(1) % heads
+    blocks = tl.cdiv(S, BLOCK_N)
+    block, plane = block_and_plane(blocks)
+    batch = plane // heads
+    kv_head = plane % heads
     top = block * BLOCK_N
     columns = top + tl.arange(0, BLOCK_N)
     key = columns[:, None]
@@ -441,10 +454,11 @@ def attention_backward_queries(
     """A program has BLOCK_M queries of one head and walks over the keys that they
     see, as forward does.
     """
-    block = tl.program_id(0)
-    block = tl.num_programs(0) - 1 - block
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
+    blocks = tl.cdiv(T, BLOCK_M)
+    block, plane = block_and_plane(blocks)
+    block = blocks - 1 - block
+    batch = plane // heads
+    head = plane % heads
     top = block * BLOCK_M
     rows = top + tl.arange(0, BLOCK_M)
     query = rows[:, None]

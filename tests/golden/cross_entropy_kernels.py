@@ -22,7 +22,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "net_eddebe"
+NAMESPACE = "net_7c1796"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -178,18 +178,24 @@ def cross_entropy_over_columns(
 
 
 @kernel
-def cross_entropy_forward(logits, labels, loss, lse, row_step, V, BLOCK: tl.constexpr):
-    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse
-    [rows].
-
-    loss and lse of a row that does not count are 0, and nothing else of it is read. A
-    label that is no class makes NaN.
+def cross_entropy_row_loss(
+    logits,
+    base,
+    first,
+    label,
+    counts,
+    known,
+    V,
+    BLOCK: tl.constexpr,
+    GRAIN: tl.constexpr,
+):
+    """The loss of the row at `base`, and its lse: of one that does not count,
+    numbers that mean nothing.
     """
-    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
-    row = tl.program_id(0)
-    base = row.to(tl.int64) * row_step
-    label, counts, known = cross_entropy_counted_label(labels, row, V)
-    first = cross_entropy_ring_start(base, V, GRAIN)
+    # Before the passes: behind them a row may be written over.
+    chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(
+        tl.float32
+    )
     end = tl.where(counts, V, 0)
     whole = tl.maximum(end - first, 0) // BLOCK * BLOCK
     total = tl.zeros([BLOCK // GRAIN], tl.float32)
@@ -209,13 +215,29 @@ def cross_entropy_forward(logits, labels, loss, lse, row_step, V, BLOCK: tl.cons
             1.0,
         ),
     )
-    chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(
-        tl.float32
-    )
     # lse - chosen would round off what the logits have in common.
     result = (highest - chosen) + log_sum
+    return result, highest + log_sum
+
+
+@kernel
+def cross_entropy_forward(logits, labels, loss, lse, row_step, V, BLOCK: tl.constexpr):
+    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse
+    [rows].
+
+    loss and lse of a row that does not count are 0, and nothing else of it is read. A
+    label that is no class makes NaN.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    base = row.to(tl.int64) * row_step
+    label, counts, known = cross_entropy_counted_label(labels, row, V)
+    first = cross_entropy_ring_start(base, V, GRAIN)
+    result, log_sum = cross_entropy_row_loss(
+        logits, base, first, label, counts, known, V, BLOCK, GRAIN
+    )
     tl.store(loss + row, tl.where(counts, result, 0.0))
-    tl.store(lse + row, tl.where(counts, highest + log_sum, 0.0))
+    tl.store(lse + row, tl.where(counts, log_sum, 0.0))
 
 
 @kernel
@@ -255,6 +277,16 @@ def cross_entropy_over_classes(
 
 
 @kernel
+def cross_entropy_factors(known, change):
+    """What the softmax, the entry of the label and each class count in a row's
+    gradient, of which `change` is that by its loss.
+    """
+    by_label = tl.where(known, change, float("nan"))
+    by_p = by_label
+    return by_p, by_label
+
+
+@kernel
 def cross_entropy_backward(
     logits, labels, lse, d_loss, d_logits, row_step, d_loss_step, V, BLOCK: tl.constexpr
 ):
@@ -275,7 +307,7 @@ def cross_entropy_backward(
     if counts:
         log_sum = tl.load(lse + row)
         change = tl.load(d_loss + row.to(tl.int64) * d_loss_step).to(tl.float32)
-        by_label = tl.where(known, change, float("nan"))
+        by_p, by_label = cross_entropy_factors(known, change)
         if first + start + BLOCK <= V:
             cross_entropy_over_classes(
                 logits,
@@ -286,7 +318,7 @@ def cross_entropy_backward(
                 V,
                 label,
                 log_sum,
-                by_label,
+                by_p,
                 by_label,
                 BLOCK,
                 GRAIN,
@@ -302,7 +334,7 @@ def cross_entropy_backward(
                 V,
                 label,
                 log_sum,
-                by_label,
+                by_p,
                 by_label,
                 BLOCK,
                 GRAIN,
@@ -315,6 +347,69 @@ def cross_entropy_backward(
         tl.store(
             d_logits + at, tl.zeros([BLOCK], d_logits.dtype.element_ty), mask=inside
         )
+
+
+@kernel
+def cross_entropy_in_place(logits, labels, loss, row_step, V, BLOCK: tl.constexpr):
+    """A program has a row: its loss, and then in place of the logits the gradient by
+    them, as if that by the loss were 1. A row comes from memory once: what is read
+    again is in the cache, as long as few programs are at work.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    base = row.to(tl.int64) * row_step
+    label, counts, known = cross_entropy_counted_label(labels, row, V)
+    first = cross_entropy_ring_start(base, V, GRAIN)
+    result, log_sum = cross_entropy_row_loss(
+        logits, base, first, label, counts, known, V, BLOCK, GRAIN
+    )
+    tl.store(loss + row, tl.where(counts, result, 0.0))
+    whole = tl.maximum(V - first, 0) // BLOCK * BLOCK
+    if counts:
+        by_p, by_label = cross_entropy_factors(known, 1.0)
+        for start in tl.range(0, whole, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            cross_entropy_over_classes(
+                logits,
+                logits,
+                base,
+                first,
+                start,
+                V,
+                label,
+                log_sum,
+                by_p,
+                by_label,
+                BLOCK,
+                GRAIN,
+                True,
+            )
+        for start in tl.range(whole, V, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            cross_entropy_over_classes(
+                logits,
+                logits,
+                base,
+                first,
+                start,
+                V,
+                label,
+                log_sum,
+                by_p,
+                by_label,
+                BLOCK,
+                GRAIN,
+                False,
+            )
+    else:
+        for start in tl.range(0, V, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            at, _, inside = cross_entropy_ring_tile(
+                base, first, start + tl.arange(0, BLOCK), V, GRAIN, False
+            )
+            tl.store(
+                logits + at, tl.zeros([BLOCK], logits.dtype.element_ty), mask=inside
+            )
 
 
 def launch_cross_entropy_forward(
@@ -371,6 +466,26 @@ def launch_cross_entropy_backward(
     d_logits = torch.empty_strided(size, step, dtype=logits.dtype, device=logits.device)
     cross_entropy_gradient(d_loss, logits, labels, lse, d_logits)
     return d_logits
+
+
+def cross_entropy_with_gradient(logits: Tensor, labels: Tensor) -> Tensor:
+    """The loss of each row. Logits become the gradient by them, as if that by each loss were 1."""
+    rows, V = logits.shape
+    labels = labels.contiguous()
+    loss = torch.empty(rows, dtype=torch.float32, device=logits.device)
+    # So many threads a row that a multiprocessor has two at a time, for which the cache has room.
+    block = max(256, min(8192, triton.next_power_of_2(V)))
+    with torch.cuda.device_of(logits):
+        cross_entropy_in_place[(rows,)](
+            logits,
+            labels,
+            loss,
+            logits.stride(0),
+            V,
+            BLOCK=block,
+            num_warps=warps(block // 16),
+        )
+    return loss
 
 
 def cross_entropy_forward_shapes(logits, labels):
@@ -438,7 +553,6 @@ def launch_linear_cross_entropy(
     # have a part of that to read and write: fewer rows would take longer.
     chunk = max(rows * width // V, 4 * width)
     total = torch.zeros((), dtype=torch.float32, device=x.device)
-    one = torch.ones_like(total)
     d_x = x.new_empty(rows if by_x else 0, width)
     size = V if by_weight else 0
     d_weight = torch.zeros((size, width), dtype=torch.float32, device=x.device)
@@ -448,12 +562,11 @@ def launch_linear_cross_entropy(
         some, true = x[start : start + chunk], labels[start : start + chunk]
         logits = room[: len(some)]
         torch.mm(some, weight.t(), out=logits)
-        loss, lse = launch_cross_entropy_forward(logits, true)
-        total += loss.sum()
         if not (by_x or by_weight):
+            loss, _ = launch_cross_entropy_forward(logits, true)
+            total += loss.sum()
             continue
-        # As if the gradient by the sum were 1: small numbers would be lost in float16.
-        cross_entropy_gradient(one, logits, true, lse, logits)
+        total += cross_entropy_with_gradient(logits, true).sum()
         if by_x:
             torch.mm(logits, weight, out=d_x[start : start + chunk])
         if by_weight:

@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_35fbfd"
+NAMESPACE = "gpt_d26143"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -885,6 +885,16 @@ PADDED = constant(64)
 
 
 @kernel
+def block_and_plane(blocks):
+    """Which block a program has, and of which head of all the batch's: a launch has
+    65,535 programs at most along any of its axes but the first, which has them all
+    here.
+    """
+    program = tl.program_id(0)
+    return program % blocks, program // blocks
+
+
+@kernel
 def tile(
     source,
     first,
@@ -1053,11 +1063,12 @@ def attention_forward(
     """q [B, T, heads, WIDTH], k [B, S, kv_heads, WIDTH]; out and v likewise, WIDTH
     wide; lse [B, heads, T].
     """
-    block = tl.program_id(0)
+    blocks = tl.cdiv(T, BLOCK_M)
+    block, plane = block_and_plane(blocks)
     # The longest rows first: what is short fills the gaps at the end.
-    block = tl.num_programs(0) - 1 - block
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
+    block = blocks - 1 - block
+    batch = plane // heads
+    head = plane % heads
     top = block * BLOCK_M
     rows = top + tl.arange(0, BLOCK_M)
     query = rows[:, None]
@@ -1128,7 +1139,7 @@ def attention_forward(
     )
 
     if DROPOUT:
-        sums = sums / (1.0 - drop)
+        sums = sums * (1.0 / (1.0 - drop))
     ends = highest + tl.math.log2(total)
     sums = sums / total[:, None]
     columns = tl.arange(0, PADDED)[None, :]
@@ -1149,9 +1160,10 @@ def attention_forward(
 @kernel
 def attention_delta(out, d_out, delta, T, heads, BLOCK_M: tl.constexpr):
     """out, d_out [B, T, heads, WIDTH]; delta [B, heads, T]."""
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
-    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
+    block, plane = block_and_plane(tl.cdiv(T, BLOCK_M))
+    batch = plane // heads
+    head = plane % heads
+    rows = block * BLOCK_M + tl.arange(0, BLOCK_M)
     columns = tl.arange(0, PADDED)[None, :]
     at = ((batch * T + rows[:, None]).to(tl.int64) * heads + head) * WIDTH + columns
     inside = (rows[:, None] < T) & (columns < WIDTH)
@@ -1236,8 +1248,8 @@ def over_queries(
         d_p = tl.dot(values, changes.T, input_precision="ieee")
         if DROPOUT:
             keep = kept(seed, query, key, batch * heads + head, T, drop)
-            dropped = tl.where(keep, p / (1.0 - drop), 0.0)
-            d_p = tl.where(keep, d_p / (1.0 - drop), 0.0)
+            dropped = tl.where(keep, p * (1.0 / (1.0 - drop)), 0.0)
+            d_p = tl.where(keep, d_p * (1.0 / (1.0 - drop)), 0.0)
         else:
             dropped = p
         d_v = tl.dot(dropped.to(changes.dtype), changes, d_v, input_precision="ieee")
@@ -1277,9 +1289,10 @@ def attention_backward_keys(
     """A program has BLOCK_N keys of one head and walks over the queries that see
     them.
     """
-    block = tl.program_id(0)
-    batch = tl.program_id(1) // heads
-    kv_head = tl.program_id(1) % heads
+    blocks = tl.cdiv(S, BLOCK_N)
+    block, plane = block_and_plane(blocks)
+    batch = plane // heads
+    kv_head = plane % heads
     top = block * BLOCK_N
     columns = top + tl.arange(0, BLOCK_N)
     key = columns[:, None]
@@ -1437,7 +1450,7 @@ def over_keys_again(
         d_p = tl.dot(changes, values.T, input_precision="ieee")
         if DROPOUT:
             keep = kept(seed, query, key, batch * heads + head, T, drop)
-            d_p = tl.where(keep, d_p / (1.0 - drop), 0.0)
+            d_p = tl.where(keep, d_p * (1.0 / (1.0 - drop)), 0.0)
         change = p * (d_p - deltas[:, None])
         d_q = tl.dot(change.to(keys.dtype), keys, d_q, input_precision="ieee")
     return d_q
@@ -1472,10 +1485,11 @@ def attention_backward_queries(
     """A program has BLOCK_M queries of one head and walks over the keys that they
     see, as forward does.
     """
-    block = tl.program_id(0)
-    block = tl.num_programs(0) - 1 - block
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
+    blocks = tl.cdiv(T, BLOCK_M)
+    block, plane = block_and_plane(blocks)
+    block = blocks - 1 - block
+    batch = plane // heads
+    head = plane % heads
     top = block * BLOCK_M
     rows = top + tl.arange(0, BLOCK_M)
     query = rows[:, None]
@@ -1586,7 +1600,7 @@ def launch_attention_forward(
     lse = torch.empty((B, heads, T), dtype=torch.float32, device=q.device)
     m, n, warps, stages, described = tiles(ATTENTION_FORWARD, q)
     with torch.cuda.device_of(q):
-        attention_forward[(triton.cdiv(T, m), B * heads)](
+        attention_forward[(triton.cdiv(T, m) * B * heads,)](
             tiles_of(q, m, described),
             tiles_of(k, n, described),
             tiles_of(v, n, described),
@@ -1632,9 +1646,9 @@ def launch_attention_backward(
     delta = torch.empty_like(lse)
     with torch.cuda.device_of(q):
         blocks = triton.cdiv(T, 64)
-        attention_delta[(blocks, B * heads)](out, d_out, delta, T, heads, BLOCK_M=64)
+        attention_delta[(blocks * B * heads,)](out, d_out, delta, T, heads, BLOCK_M=64)
         m, n, warps, stages, described = tiles(ATTENTION_BACKWARD_KEYS, q)
-        attention_backward_keys[(triton.cdiv(S, n), B * kv_heads)](
+        attention_backward_keys[(triton.cdiv(S, n) * B * kv_heads,)](
             tiles_of(q, m, described),
             tiles_of(k, n, described),
             tiles_of(v, n, described),
@@ -1665,7 +1679,7 @@ def launch_attention_backward(
         )
         m, n, warps, stages, described = tiles(ATTENTION_BACKWARD_QUERIES, q)
         blocks = triton.cdiv(T, m)
-        attention_backward_queries[(blocks, B * heads)](
+        attention_backward_queries[(blocks * B * heads,)](
             tiles_of(q, m, described),
             tiles_of(k, n, described),
             tiles_of(v, n, described),
@@ -1904,18 +1918,24 @@ def cross_entropy_over_columns(
 
 
 @kernel
-def cross_entropy_forward(logits, labels, loss, lse, row_step, V, BLOCK: tl.constexpr):
-    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse
-    [rows].
-
-    loss and lse of a row that does not count are 0, and nothing else of it is read. A
-    label that is no class makes NaN.
+def cross_entropy_row_loss(
+    logits,
+    base,
+    first,
+    label,
+    counts,
+    known,
+    V,
+    BLOCK: tl.constexpr,
+    GRAIN: tl.constexpr,
+):
+    """The loss of the row at `base`, and its lse: of one that does not count,
+    numbers that mean nothing.
     """
-    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
-    row = tl.program_id(0)
-    base = row.to(tl.int64) * row_step
-    label, counts, known = cross_entropy_counted_label(labels, row, V)
-    first = cross_entropy_ring_start(base, V, GRAIN)
+    # Before the passes: behind them a row may be written over.
+    chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(
+        tl.float32
+    )
     end = tl.where(counts, V, 0)
     whole = tl.maximum(end - first, 0) // BLOCK * BLOCK
     total = tl.zeros([BLOCK // GRAIN], tl.float32)
@@ -1935,13 +1955,29 @@ def cross_entropy_forward(logits, labels, loss, lse, row_step, V, BLOCK: tl.cons
             1.0,
         ),
     )
-    chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(
-        tl.float32
-    )
     # lse - chosen would round off what the logits have in common.
     result = (highest - chosen) + log_sum
+    return result, highest + log_sum
+
+
+@kernel
+def cross_entropy_forward(logits, labels, loss, lse, row_step, V, BLOCK: tl.constexpr):
+    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse
+    [rows].
+
+    loss and lse of a row that does not count are 0, and nothing else of it is read. A
+    label that is no class makes NaN.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    base = row.to(tl.int64) * row_step
+    label, counts, known = cross_entropy_counted_label(labels, row, V)
+    first = cross_entropy_ring_start(base, V, GRAIN)
+    result, log_sum = cross_entropy_row_loss(
+        logits, base, first, label, counts, known, V, BLOCK, GRAIN
+    )
     tl.store(loss + row, tl.where(counts, result, 0.0))
-    tl.store(lse + row, tl.where(counts, highest + log_sum, 0.0))
+    tl.store(lse + row, tl.where(counts, log_sum, 0.0))
 
 
 @kernel
@@ -1981,6 +2017,16 @@ def cross_entropy_over_classes(
 
 
 @kernel
+def cross_entropy_factors(known, change):
+    """What the softmax, the entry of the label and each class count in a row's
+    gradient, of which `change` is that by its loss.
+    """
+    by_label = tl.where(known, change, float("nan"))
+    by_p = by_label
+    return by_p, by_label
+
+
+@kernel
 def cross_entropy_backward(
     logits, labels, lse, d_loss, d_logits, row_step, d_loss_step, V, BLOCK: tl.constexpr
 ):
@@ -2001,7 +2047,7 @@ def cross_entropy_backward(
     if counts:
         log_sum = tl.load(lse + row)
         change = tl.load(d_loss + row.to(tl.int64) * d_loss_step).to(tl.float32)
-        by_label = tl.where(known, change, float("nan"))
+        by_p, by_label = cross_entropy_factors(known, change)
         if first + start + BLOCK <= V:
             cross_entropy_over_classes(
                 logits,
@@ -2012,7 +2058,7 @@ def cross_entropy_backward(
                 V,
                 label,
                 log_sum,
-                by_label,
+                by_p,
                 by_label,
                 BLOCK,
                 GRAIN,
@@ -2028,7 +2074,7 @@ def cross_entropy_backward(
                 V,
                 label,
                 log_sum,
-                by_label,
+                by_p,
                 by_label,
                 BLOCK,
                 GRAIN,
@@ -2041,6 +2087,69 @@ def cross_entropy_backward(
         tl.store(
             d_logits + at, tl.zeros([BLOCK], d_logits.dtype.element_ty), mask=inside
         )
+
+
+@kernel
+def cross_entropy_in_place(logits, labels, loss, row_step, V, BLOCK: tl.constexpr):
+    """A program has a row: its loss, and then in place of the logits the gradient by
+    them, as if that by the loss were 1. A row comes from memory once: what is read
+    again is in the cache, as long as few programs are at work.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    base = row.to(tl.int64) * row_step
+    label, counts, known = cross_entropy_counted_label(labels, row, V)
+    first = cross_entropy_ring_start(base, V, GRAIN)
+    result, log_sum = cross_entropy_row_loss(
+        logits, base, first, label, counts, known, V, BLOCK, GRAIN
+    )
+    tl.store(loss + row, tl.where(counts, result, 0.0))
+    whole = tl.maximum(V - first, 0) // BLOCK * BLOCK
+    if counts:
+        by_p, by_label = cross_entropy_factors(known, 1.0)
+        for start in tl.range(0, whole, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            cross_entropy_over_classes(
+                logits,
+                logits,
+                base,
+                first,
+                start,
+                V,
+                label,
+                log_sum,
+                by_p,
+                by_label,
+                BLOCK,
+                GRAIN,
+                True,
+            )
+        for start in tl.range(whole, V, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            cross_entropy_over_classes(
+                logits,
+                logits,
+                base,
+                first,
+                start,
+                V,
+                label,
+                log_sum,
+                by_p,
+                by_label,
+                BLOCK,
+                GRAIN,
+                False,
+            )
+    else:
+        for start in tl.range(0, V, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            at, _, inside = cross_entropy_ring_tile(
+                base, first, start + tl.arange(0, BLOCK), V, GRAIN, False
+            )
+            tl.store(
+                logits + at, tl.zeros([BLOCK], logits.dtype.element_ty), mask=inside
+            )
 
 
 def launch_cross_entropy_forward(
@@ -2097,6 +2206,26 @@ def launch_cross_entropy_backward(
     d_logits = torch.empty_strided(size, step, dtype=logits.dtype, device=logits.device)
     cross_entropy_gradient(d_loss, logits, labels, lse, d_logits)
     return d_logits
+
+
+def cross_entropy_with_gradient(logits: Tensor, labels: Tensor) -> Tensor:
+    """The loss of each row. Logits become the gradient by them, as if that by each loss were 1."""
+    rows, V = logits.shape
+    labels = labels.contiguous()
+    loss = torch.empty(rows, dtype=torch.float32, device=logits.device)
+    # So many threads a row that a multiprocessor has two at a time, for which the cache has room.
+    block = max(256, min(8192, triton.next_power_of_2(V)))
+    with torch.cuda.device_of(logits):
+        cross_entropy_in_place[(rows,)](
+            logits,
+            labels,
+            loss,
+            logits.stride(0),
+            V,
+            BLOCK=block,
+            num_warps=warps(block // 16),
+        )
+    return loss
 
 
 def cross_entropy_forward_shapes(logits, labels):
@@ -2164,7 +2293,6 @@ def launch_linear_cross_entropy(
     # have a part of that to read and write: fewer rows would take longer.
     chunk = max(rows * width // V, 4 * width)
     total = torch.zeros((), dtype=torch.float32, device=x.device)
-    one = torch.ones_like(total)
     d_x = x.new_empty(rows if by_x else 0, width)
     size = V if by_weight else 0
     d_weight = torch.zeros((size, width), dtype=torch.float32, device=x.device)
@@ -2174,12 +2302,11 @@ def launch_linear_cross_entropy(
         some, true = x[start : start + chunk], labels[start : start + chunk]
         logits = room[: len(some)]
         torch.mm(some, weight.t(), out=logits)
-        loss, lse = launch_cross_entropy_forward(logits, true)
-        total += loss.sum()
         if not (by_x or by_weight):
+            loss, _ = launch_cross_entropy_forward(logits, true)
+            total += loss.sum()
             continue
-        # As if the gradient by the sum were 1: small numbers would be lost in float16.
-        cross_entropy_gradient(one, logits, true, lse, logits)
+        total += cross_entropy_with_gradient(logits, true).sum()
         if by_x:
             torch.mm(logits, weight, out=d_x[start : start + chunk])
         if by_weight:

@@ -39,6 +39,17 @@ class AttentionLaunchers(AttentionNames):
         options = ["num_warps=warps", "num_stages=stages"]
         return f"{kernel}[{grid}]({', '.join([*self._arguments(kernel, outputs, block), *options])})"
 
+    def spans(self) -> list[str]:
+        return [
+            "def document_spans(documents: Tensor, block: int) -> Tensor:",
+            '    """The first key and the end of the last that a block meets: [B, blocks, 2]"""',
+            "    B, T = documents.shape",
+            "    blocks = triton.cdiv(T, block)",
+            "    spans = torch.empty((B, blocks, 2), dtype=torch.int32, device=documents.device)",
+            "    attention_spans[(blocks * B,)](documents, spans, T, BLOCK=block, STEP=64)",
+            "    return spans",
+        ]
+
     def launch_forward(self) -> list[str]:
         return [
             f"def launch_attention_forward({self.parameters('qkv', self.all)}) -> tuple[Tensor, Tensor]:",
@@ -50,7 +61,7 @@ class AttentionLaunchers(AttentionNames):
             "    lse = torch.empty((B, heads, T), dtype=torch.float32, device=q.device)",
             "    m, n, warps, stages, described = tiles(ATTENTION_FORWARD, q)",
             "    with torch.cuda.device_of(q):",
-            f"        {self._launch('attention_forward', '(triton.cdiv(T, m), B * heads)', {}, 'm')}",
+            f"        {self._launch('attention_forward', '(triton.cdiv(T, m) * B * heads,)', {}, 'm')}",
             "    return out, lse",
         ]
 
@@ -59,12 +70,12 @@ class AttentionLaunchers(AttentionNames):
         results = self.results()
         keys = self._launch(
             "attention_backward_keys",
-            "(triton.cdiv(S, n), B * kv_heads)",
+            "(triton.cdiv(S, n) * B * kv_heads,)",
             {"d_k_out": "d_k", "d_v_out": "d_v"},
             "n",
         )
         queries = self._launch(
-            "attention_backward_queries", "(blocks, B * heads)", {"d_q_out": "d_q", "d_weights": "shares"}, "m"
+            "attention_backward_queries", "(blocks * B * heads,)", {"d_q_out": "d_q", "d_weights": "shares"}, "m"
         )
         lines = [
             f"def launch_attention_backward({self.parameters(names, self.all)}) -> {_tensors(results)}:",
@@ -76,7 +87,7 @@ class AttentionLaunchers(AttentionNames):
             "    delta = torch.empty_like(lse)",
             "    with torch.cuda.device_of(q):",
             "        blocks = triton.cdiv(T, 64)",
-            "        attention_delta[(blocks, B * heads)](out, d_out, delta, T, heads, BLOCK_M=64)",
+            "        attention_delta[(blocks * B * heads,)](out, d_out, delta, T, heads, BLOCK_M=64)",
             "        m, n, warps, stages, described = tiles(ATTENTION_BACKWARD_KEYS, q)",
             f"        {keys}",
             "        m, n, warps, stages, described = tiles(ATTENTION_BACKWARD_QUERIES, q)",
@@ -108,7 +119,9 @@ class AttentionLaunchers(AttentionNames):
     def launch_backward_bias(self) -> list[str]:
         names = ["d_out", "q", "k", "v", "lse", "delta"]
         planes = "heads" if self.features.bias == "one" else "B * heads"
-        launch = self._launch("attention_backward_bias", f"(triton.cdiv(S, n), triton.cdiv(T, m), {planes})", {}, "m")
+        launch = self._launch(
+            "attention_backward_bias", f"(triton.cdiv(S, n) * triton.cdiv(T, m) * {planes},)", {}, "m"
+        )
         return [
             f"def launch_attention_backward_bias({self.parameters(names, self.all)}) -> Tensor:",
             *self.sizes(),

@@ -21,13 +21,15 @@ KERNELS = (
 )
 BIAS_KERNEL = "attention_bias.attention_backward_bias"
 """Where something is added to the scores."""
+DOCUMENTS_KERNEL = "attention_documents.attention_spans"
+"""Where sequences are packed."""
 
 _OPERATORS = ("attention_forward", "attention_backward", "attention_backward_bias")
 _OWN_NAMES = (
     *_OPERATORS,
     *(f"launch_{name}" for name in _OPERATORS),
     *(f"{name}_shapes" for name in _OPERATORS),
-    *("Attention", "attention", "attention_plain"),
+    *("Attention", "attention", "attention_plain", "document_spans"),
 )
 """What is defined beside the kernels, and the operators."""
 
@@ -39,7 +41,8 @@ def specialised(features: AttentionFeatures, number: int) -> Specialised:
 
 def roots(features: AttentionFeatures) -> tuple[str, ...]:
     """The kernels that are launched, "template.function" each."""
-    return KERNELS if features.bias == "none" else (*KERNELS, BIAS_KERNEL)
+    more = [] if features.bias == "none" else [BIAS_KERNEL]
+    return (*([DOCUMENTS_KERNEL] if features.documents else []), *KERNELS, *more)
 
 
 def calling_lines(features: AttentionFeatures, kernels: Specialised, number: int) -> list[str]:
@@ -55,6 +58,7 @@ def calling_lines(features: AttentionFeatures, kernels: Specialised, number: int
     )
     lines = [
         *tables,
+        *(("", "", *launchers.spans()) if features.documents else ()),
         *("", "", *launchers.launch_forward()),
         *("", "", *launchers.launch_backward()),
         *(("", "", *launchers.launch_backward_bias()) if launchers.biased else ()),

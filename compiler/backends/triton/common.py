@@ -93,19 +93,6 @@ def tiles(cut: dict, x: Tensor) -> tuple[int, int, int, int, bool]:
     return cut[generation(x)][x.element_size()]
 '''
 
-DOCUMENT_SPANS = '''\
-def document_spans(documents: Tensor, block: int) -> Tensor:
-    """The first key and the end of the last that a block meets: [B, blocks, 2]"""
-    T = documents.shape[1]
-    spans = []
-    for start in range(0, T, block):
-        part = documents[:, start : start + block]
-        like = (part[:, :, None] == documents[:, None, :]).any(1).int()
-        first, last = like.argmax(1), T - like.flip(1).argmax(1)
-        spans.append(torch.stack((first, last), -1))
-    return torch.stack(spans, 1).int()
-'''
-
 GROUPS_OF_ROWS = '''\
 def groups_of_rows(M: int, programs: int, blocks: int, x: Tensor) -> tuple[int, int]:
     """How many groups M rows are in, and how many rows a group has. `blocks` programs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ...scalars.differentiate import differentiate
@@ -15,6 +15,7 @@ from .specialise import Specialised, specialise
 from .variant import Variant
 
 ROOTS = ("cross_entropy.cross_entropy_forward", "cross_entropy.cross_entropy_backward")
+IN_PLACE = "cross_entropy.cross_entropy_in_place"
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,15 @@ class CrossEntropyFeatures(Variant):
     """Of what comes in, `x`, that makes logits of it: a soft cap for one. None where logits come in."""
     summed: bool = False
     """Whether the losses of an example are summed, and the batch averaged; else it is the mean of all that count."""
+    chunked: bool = False
+    """Whether logits are made chunk by chunk as well, for their loss and their gradient alone."""
 
     @property
     def entry(self) -> str:
         return "cross_entropy"
+
+    def covers(self, other: Variant) -> bool:
+        return isinstance(other, CrossEntropyFeatures) and self in (other, replace(other, chunked=True))
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -44,7 +50,8 @@ class CrossEntropyFeatures(Variant):
 
     def kernels(self, number: int) -> Specialised:
         functions = {} if self.function is None else logit_functions(self.function)
-        return specialise(ROOTS, self.constants(), functions, number, self.kind)
+        roots = (*ROOTS, IN_PLACE) if self.chunked else ROOTS
+        return specialise(roots, self.constants(), functions, number, self.kind)
 
     def calling_lines(self, kernels: Specialised, number: int) -> list[str]:
         from .cross_entropy_text import calling_lines

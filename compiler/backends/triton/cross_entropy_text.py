@@ -13,6 +13,7 @@ from .specialise import Specialised, numbered
 
 OWN_NAMES = (
     *("launch_cross_entropy_forward", "launch_cross_entropy_backward", "cross_entropy_gradient"),
+    "cross_entropy_with_gradient",
     *("cross_entropy_forward_shapes", "cross_entropy_backward_shapes", "cross_entropy_mean"),
     *("cross_entropy_forward", "cross_entropy_backward", "CrossEntropy", "cross_entropy"),
 )
@@ -26,6 +27,7 @@ def calling_lines(features: CrossEntropyFeatures, kernels: Specialised, number: 
         *text.launch_forward(),
         *("", "", *text.gradient()),
         *("", "", *text.launch_backward()),
+        *(("", "", *text.launch_in_place()) if features.chunked else ()),
         *("", "", *text.operators()),
         *("", "", *text.function()),
         *("", "", *text.entry()),
@@ -117,6 +119,21 @@ class _Text:
             "    d_logits = torch.empty_strided(size, step, dtype=logits.dtype, device=logits.device)",
             f"    cross_entropy_gradient(d_loss, logits, {', '.join(self.tensors)}, lse, d_logits{self.numbers.given})",
             "    return d_logits",
+        ]
+
+    def launch_in_place(self) -> list[str]:
+        return [
+            f"def cross_entropy_with_gradient(logits: Tensor, {self.typed}{self.numbers.parameters}) -> Tensor:",
+            '    """The loss of each row. Logits become the gradient by them, as if that by each loss were 1."""',
+            "    rows, V = logits.shape",
+            "    labels = labels.contiguous()",
+            "    loss = torch.empty(rows, dtype=torch.float32, device=logits.device)",
+            "    # So many threads a row that a multiprocessor has two at a time, for which the cache has room.",
+            "    block = max(256, min(8192, triton.next_power_of_2(V)))",
+            "    with torch.cuda.device_of(logits):",
+            f"        cross_entropy_in_place[(rows,)]({self._arguments('cross_entropy_in_place')}, "
+            "num_warps=warps(block // 16))",
+            "    return loss",
         ]
 
     # --- operators ---

@@ -33,6 +33,7 @@ class KernelFile:
         """The name of what a model calls for such a variant."""
         for other in variant.beside:
             self.add(other)
+        variant = next((one for one in self._variants if one.covers(variant)), variant)
         if variant not in self._variants and variant.on is not None:
             self.add(variant.on)
             self._variants[variant] = self._variants[variant.on]

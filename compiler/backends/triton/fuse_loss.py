@@ -73,7 +73,7 @@ def loss_in_model(graph: Graph, plan: TrainPlan) -> InModel | None:
     stem = argument_names(term.values)[term.true.source]
     taken = set(map(safe_name, named_values(graph.model)))
     name = next(name for name in numbered_names(stem) if name not in taken)
-    features = features_of(term.loss, ignored(plan), head.function)
+    features = replace(features_of(term.loss, ignored(plan), head.function), chunked=True)
     return InModel(name, term.true.source, features, _weights(term.loss) | term.loss.numbers(ignored(plan)))
 
 

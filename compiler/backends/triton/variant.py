@@ -42,6 +42,10 @@ class Variant(ABC):
         """The variant whose functions this one calls: it stands before it in the file, and gives it its number."""
         return None
 
+    def covers(self, other: Variant) -> bool:
+        """Whether what it writes has all that the other would write, under the same names."""
+        return self == other
+
     @property
     def beside(self) -> tuple[Variant, ...]:
         """Variants whose functions this one calls, under numbers of their own: they stand before it in the file."""

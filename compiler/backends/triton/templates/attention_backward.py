@@ -8,7 +8,17 @@ in every run. `delta` is sum(out * d_out) of each query, `attention_delta` compu
 import triton
 import triton.language as tl
 
-from .attention_scores import LOG2_E, kept, keys_seen, modified, score_by_s, score_by_weights, tile, visible
+from .attention_scores import (
+    LOG2_E,
+    block_and_plane,
+    kept,
+    keys_seen,
+    modified,
+    score_by_s,
+    score_by_weights,
+    tile,
+    visible,
+)
 
 
 @triton.jit
@@ -16,9 +26,10 @@ def attention_delta(
     out, d_out, delta, T, heads, BLOCK_M: tl.constexpr, VALUE_WIDTH: tl.constexpr, VALUE_PADDED: tl.constexpr
 ):  # fmt: skip
     """out, d_out [B, T, heads, VALUE_WIDTH]; delta [B, heads, T]."""
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
-    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
+    block, plane = block_and_plane(tl.cdiv(T, BLOCK_M))
+    batch = plane // heads
+    head = plane % heads
+    rows = block * BLOCK_M + tl.arange(0, BLOCK_M)
     columns = tl.arange(0, VALUE_PADDED)[None, :]
     at = ((batch * T + rows[:, None]).to(tl.int64) * heads + head) * VALUE_WIDTH + columns
     inside = (rows[:, None] < T) & (columns < VALUE_WIDTH)
@@ -111,8 +122,8 @@ def over_queries(
         d_p = tl.dot(values, changes.T, input_precision="ieee")
         if DROPOUT:
             keep = kept(seed, query, key, batch * heads + head, T, drop)
-            dropped = tl.where(keep, p / (1.0 - drop), 0.0)
-            d_p = tl.where(keep, d_p / (1.0 - drop), 0.0)
+            dropped = tl.where(keep, p * (1.0 / (1.0 - drop)), 0.0)
+            d_p = tl.where(keep, d_p * (1.0 / (1.0 - drop)), 0.0)
         else:
             dropped = p
         d_v = tl.dot(dropped.to(changes.dtype), changes, d_v, input_precision="ieee")
@@ -137,10 +148,11 @@ def attention_backward_keys(
     DROPOUT: tl.constexpr,
 ):  # fmt: skip
     """A program has BLOCK_N keys of one head and walks over the queries that see them."""
-    block = tl.program_id(0)
+    blocks = tl.cdiv(S, BLOCK_N)
+    block, plane = block_and_plane(blocks)
     kv_heads = heads // GROUP
-    batch = tl.program_id(1) // kv_heads
-    kv_head = tl.program_id(1) % kv_heads
+    batch = plane // kv_heads
+    kv_head = plane % kv_heads
     top = block * BLOCK_N
     columns = top + tl.arange(0, BLOCK_N)
     key = columns[:, None]
@@ -176,7 +188,7 @@ def attention_backward_keys(
             whole = tl.maximum(whole, lowest + BLOCK_N - window)
     if DOCUMENTS:
         # `spans` [B, blocks, 2] has the first and the last query of the documents in each block.
-        at = spans + (batch * tl.num_programs(0) + block) * 2
+        at = spans + (batch * blocks + block) * 2
         first = tl.maximum(first, tl.load(at))
         last = tl.minimum(last, tl.load(at + 1))
     # Queries from `first` on may see these keys, and those from `whole` to `whole_end` see all of them.
@@ -259,7 +271,7 @@ def over_keys_again(
         d_p = tl.dot(changes, values.T, input_precision="ieee")
         if DROPOUT:
             keep = kept(seed, query, key, batch * heads + head, T, drop)
-            d_p = tl.where(keep, d_p / (1.0 - drop), 0.0)
+            d_p = tl.where(keep, d_p * (1.0 / (1.0 - drop)), 0.0)
         change = p * (d_p - deltas[:, None])
         if LEARNED:
             if SHIFTED:
@@ -286,11 +298,12 @@ def attention_backward_queries(
     DROPOUT: tl.constexpr, LEARNED: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """A program has BLOCK_M queries of one head and walks over the keys that they see, as forward does."""
-    block = tl.program_id(0)
+    blocks = tl.cdiv(T, BLOCK_M)
+    block, plane = block_and_plane(blocks)
     if CAUSAL:
-        block = tl.num_programs(0) - 1 - block
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
+        block = blocks - 1 - block
+    batch = plane // heads
+    head = plane % heads
     kv_head = head // GROUP
     top = block * BLOCK_M
     rows = top + tl.arange(0, BLOCK_M)
@@ -315,7 +328,7 @@ def attention_backward_queries(
         seed = tl.load(seeds)
 
     first, whole, whole_end, last = keys_seen(
-        top, block, batch, T, S, window, prefix, spans, BLOCK_M, BLOCK_N,
+        top, batch, T, S, window, prefix, spans, BLOCK_M, BLOCK_N,
         SHIFTED, CAUSAL, WINDOW, ONE_SIDED, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
     )  # fmt: skip
     if not (DOCUMENTS or KEY_MASK or PAIR_MASK):
@@ -348,5 +361,5 @@ def attention_backward_queries(
     tl.store(at, (d_q * scale).to(d_q_out.dtype.element_ty), mask=(query < T) & (columns < WIDTH))
     if LEARNED:
         # One share of the gradient a program, [B, heads, blocks, LANES], for the launcher to sum.
-        at = (tl.program_id(1) * tl.num_programs(0) + block) * LANES + tl.arange(0, LANES)
+        at = (plane * blocks + block) * LANES + tl.arange(0, LANES)
         tl.store(d_weights + at, d_weight)

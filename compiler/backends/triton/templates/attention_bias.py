@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 
 from .attention_backward import weights_again
-from .attention_scores import kept, tile
+from .attention_scores import block_and_plane, kept, tile
 
 
 @triton.jit
@@ -47,15 +47,17 @@ def attention_backward_bias(
     """A program has BLOCK_M queries and BLOCK_N keys of one head of d_bias, shaped as `bias`, and sums over examples
     in their order.
     """
-    top = tl.program_id(1) * BLOCK_M
-    left = tl.program_id(0) * BLOCK_N
-    head = tl.program_id(2)
+    across = tl.cdiv(S, BLOCK_N)
+    block, plane = block_and_plane(across * tl.cdiv(T, BLOCK_M))
+    top = block // across * BLOCK_M
+    left = block % across * BLOCK_N
+    head = plane
     first = 0
     last = B
     if BIAS_EACH:
-        first = head // heads
+        first = plane // heads
         last = first + 1
-        head = head % heads
+        head = plane % heads
     if PREFIX_EACH:
         # A key that the longest prefix shows is seen in some example.
         prefix = S
@@ -100,7 +102,7 @@ def attention_backward_bias(
         d_p = tl.dot(changes, values.T, input_precision="ieee")
         if DROPOUT:
             keep = kept(seed, query, key, batch * heads + head, T, drop)
-            d_p = tl.where(keep, d_p / (1.0 - drop), 0.0)
+            d_p = tl.where(keep, d_p * (1.0 / (1.0 - drop)), 0.0)
         total += p * (d_p - deltas[:, None])
-    at = d_bias + (tl.program_id(2).to(tl.int64) * T + query) * S + key
+    at = d_bias + (plane.to(tl.int64) * T + query) * S + key
     tl.store(at, total.to(d_bias.dtype.element_ty), mask=(query < T) & (key < S))

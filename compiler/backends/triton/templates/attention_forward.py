@@ -8,7 +8,7 @@ log2(sum(exp(score))) of each query, in `lse`; of one that sees no key, infinity
 import triton
 import triton.language as tl
 
-from .attention_scores import LOG2_E, kept, keys_seen, modified, tile, visible
+from .attention_scores import LOG2_E, block_and_plane, kept, keys_seen, modified, tile, visible
 
 
 @triton.jit
@@ -75,12 +75,13 @@ def attention_forward(
     DROPOUT: tl.constexpr,
 ):  # fmt: skip
     """q [B, T, heads, WIDTH], k [B, S, kv_heads, WIDTH]; out and v likewise, VALUE_WIDTH wide; lse [B, heads, T]."""
-    block = tl.program_id(0)
+    blocks = tl.cdiv(T, BLOCK_M)
+    block, plane = block_and_plane(blocks)
     if CAUSAL:
         # The longest rows first: what is short fills the gaps at the end.
-        block = tl.num_programs(0) - 1 - block
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
+        block = blocks - 1 - block
+    batch = plane // heads
+    head = plane % heads
     kv_head = head // GROUP
     top = block * BLOCK_M
     rows = top + tl.arange(0, BLOCK_M)
@@ -99,7 +100,7 @@ def attention_forward(
         seed = tl.load(seeds)
 
     first, whole, whole_end, last = keys_seen(
-        top, block, batch, T, S, window, prefix, spans, BLOCK_M, BLOCK_N,
+        top, batch, T, S, window, prefix, spans, BLOCK_M, BLOCK_N,
         SHIFTED, CAUSAL, WINDOW, ONE_SIDED, PREFIX, DOCUMENTS, KEY_MASK, PAIR_MASK,
     )  # fmt: skip
     if not (DOCUMENTS or KEY_MASK or PAIR_MASK):
@@ -128,7 +129,7 @@ def attention_forward(
         )  # fmt: skip
 
     if DROPOUT:
-        sums = sums / (1.0 - drop)
+        sums = sums * (1.0 / (1.0 - drop))
     if SHIFTED or WINDOW or DOCUMENTS or KEY_MASK or PAIR_MASK or BIAS:
         # A query that sees no key gets zeros; with infinity as its end every weight is 0 in the backward pass.
         total = tl.where(highest == float("-inf"), 1.0, total)

@@ -12,6 +12,15 @@ LOG2_E = tl.constexpr(1.4426950408889634)
 
 
 @triton.jit
+def block_and_plane(blocks):
+    """Which block a program has, and of which head of all the batch's: a launch has 65,535 programs at most along any
+    of its axes but the first, which has them all here.
+    """
+    program = tl.program_id(0)
+    return program % blocks, program // blocks
+
+
+@triton.jit
 def tile(
     source, first, head, end, row, ROWS: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr,
     DESCRIBED: tl.constexpr, INSIDE: tl.constexpr,
@@ -145,7 +154,7 @@ def kept(seed, query, key, plane, T, drop):
 
 @triton.jit
 def keys_seen(
-    top, block, batch, T, S, window, prefix, spans, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    top, batch, T, S, window, prefix, spans, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
     SHIFTED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, ONE_SIDED: tl.constexpr, PREFIX: tl.constexpr,
     DOCUMENTS: tl.constexpr, KEY_MASK: tl.constexpr, PAIR_MASK: tl.constexpr,
 ):  # fmt: skip
@@ -171,7 +180,7 @@ def keys_seen(
             whole_end = tl.minimum(whole_end, lowest + window)
     if DOCUMENTS:
         # `spans` [B, blocks, 2] has the first and the last key of the documents in each block.
-        at = spans + (batch * tl.num_programs(0) + block) * 2
+        at = spans + (batch * tl.cdiv(T, BLOCK_M) + top // BLOCK_M) * 2
         first = tl.maximum(first, tl.load(at))
         last = tl.minimum(last, tl.load(at + 1))
     first = tl.maximum(first, 0) // BLOCK_N * BLOCK_N

@@ -99,20 +99,14 @@ def over_columns(
 
 
 @triton.jit
-def cross_entropy_forward(
-    logits, labels, weights, mean_weight, loss, lse, row_step, V, smoothing, z, ignore,
-    BLOCK: tl.constexpr, STAGES: tl.constexpr, IGNORE: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr,
+def row_loss(
+    logits, weights, mean_weight, base, first, label, counts, known, V, smoothing, z,
+    BLOCK: tl.constexpr, GRAIN: tl.constexpr, STAGES: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr,
     WEIGHTS: tl.constexpr, Z_LOSS: tl.constexpr,
 ):  # fmt: skip
-    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse [rows].
-
-    loss and lse of a row that does not count are 0, and nothing else of it is read. A label that is no class makes NaN.
-    """
-    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
-    row = tl.program_id(0)
-    base = row.to(tl.int64) * row_step
-    label, counts, known = counted_label(labels, row, V, ignore, IGNORE)
-    first = ring_start(base, V, GRAIN)
+    """The loss of the row at `base`, and its lse: of one that does not count, numbers that mean nothing."""
+    # Before the passes: behind them a row may be written over.
+    chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(tl.float32)
     end = tl.where(counts, V, 0)
     whole = tl.maximum(end - first, 0) // BLOCK * BLOCK
     total = tl.zeros([BLOCK // GRAIN], tl.float32)
@@ -129,7 +123,6 @@ def cross_entropy_forward(
 
     highest = tl.max(high, 0)
     log_sum = tl.log(tl.where(counts, tl.sum(total * tl.math.exp2((high - highest) * LOG2_E), 0), 1.0))
-    chosen = tl.load(logits + base + label, mask=known, other=float("nan")).to(tl.float32)
     if FUNCTION:
         chosen = tl.where(known, logit(chosen), float("nan"))
     # lse - chosen would round off what the logits have in common.
@@ -152,8 +145,30 @@ def cross_entropy_forward(
         if WEIGHTS:
             squared = squared * weight
         result += z * squared
+    return result, highest + log_sum
+
+
+@triton.jit
+def cross_entropy_forward(
+    logits, labels, weights, mean_weight, loss, lse, row_step, V, smoothing, z, ignore,
+    BLOCK: tl.constexpr, STAGES: tl.constexpr, IGNORE: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr,
+    WEIGHTS: tl.constexpr, Z_LOSS: tl.constexpr,
+):  # fmt: skip
+    """A program has a row. logits [rows, V], `row_step` apart; labels, loss, lse [rows].
+
+    loss and lse of a row that does not count are 0, and nothing else of it is read. A label that is no class makes NaN.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    base = row.to(tl.int64) * row_step
+    label, counts, known = counted_label(labels, row, V, ignore, IGNORE)
+    first = ring_start(base, V, GRAIN)
+    result, log_sum = row_loss(
+        logits, weights, mean_weight, base, first, label, counts, known, V, smoothing, z,
+        BLOCK, GRAIN, STAGES, FUNCTION, SMOOTHING, WEIGHTS, Z_LOSS,
+    )  # fmt: skip
     tl.store(loss + row, tl.where(counts, result, 0.0))
-    tl.store(lse + row, tl.where(counts, highest + log_sum, 0.0))
+    tl.store(lse + row, tl.where(counts, log_sum, 0.0))
 
 
 @triton.jit
@@ -188,6 +203,32 @@ def over_classes(
 
 
 @triton.jit
+def factors(
+    weights, mean_weight, label, known, change, log_sum, V, smoothing, z,
+    SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr, Z_LOSS: tl.constexpr,
+):  # fmt: skip
+    """What the softmax, the entry of the label and each class count in a row's gradient, of which `change` is that by
+    its loss.
+    """
+    by_label = tl.where(known, change, float("nan"))
+    if WEIGHTS:
+        by_label = by_label * tl.load(weights + label, mask=known, other=float("nan"))
+    by_p = by_label
+    if Z_LOSS:
+        by_p += by_label * (2.0 * z * log_sum)
+    by_class = 0.0
+    if SMOOTHING:
+        by_p -= by_label * smoothing
+        by_label = by_label * (1.0 - smoothing)
+        by_class = change * smoothing / V
+        if WEIGHTS:
+            by_p += change * smoothing * tl.load(mean_weight)
+        else:
+            by_p += change * smoothing
+    return by_p, by_label, by_class
+
+
+@triton.jit
 def cross_entropy_backward(
     logits, labels, weights, mean_weight, lse, d_loss, d_logits, row_step, d_loss_step, V, smoothing, z, ignore,
     BLOCK: tl.constexpr, IGNORE: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
@@ -208,21 +249,9 @@ def cross_entropy_backward(
     if counts:
         log_sum = tl.load(lse + row)
         change = tl.load(d_loss + row.to(tl.int64) * d_loss_step).to(tl.float32)
-        by_label = tl.where(known, change, float("nan"))
-        if WEIGHTS:
-            by_label = by_label * tl.load(weights + label, mask=known, other=float("nan"))
-        by_p = by_label
-        if Z_LOSS:
-            by_p += by_label * (2.0 * z * log_sum)
-        by_class = 0.0
-        if SMOOTHING:
-            by_p -= by_label * smoothing
-            by_label = by_label * (1.0 - smoothing)
-            by_class = change * smoothing / V
-            if WEIGHTS:
-                by_p += change * smoothing * tl.load(mean_weight)
-            else:
-                by_p += change * smoothing
+        by_p, by_label, by_class = factors(
+            weights, mean_weight, label, known, change, log_sum, V, smoothing, z, SMOOTHING, WEIGHTS, Z_LOSS
+        )
         if first + start + BLOCK <= V:
             over_classes(
                 logits, d_logits, weights, base, first, start, V, label, log_sum, by_p, by_label, by_class,
@@ -236,3 +265,46 @@ def cross_entropy_backward(
     else:
         at, _, inside = ring_tile(base, first, start + tl.arange(0, BLOCK), V, GRAIN, False)
         tl.store(d_logits + at, tl.zeros([BLOCK], d_logits.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def cross_entropy_in_place(
+    logits, labels, weights, mean_weight, loss, row_step, V, smoothing, z, ignore,
+    BLOCK: tl.constexpr, STAGES: tl.constexpr, IGNORE: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr,
+    WEIGHTS: tl.constexpr, Z_LOSS: tl.constexpr,
+):  # fmt: skip
+    """A program has a row: its loss, and then in place of the logits the gradient by them, as if that by the loss were
+    1. A row comes from memory once: what is read again is in the cache, as long as few programs are at work.
+    """
+    GRAIN: tl.constexpr = 128 // logits.dtype.element_ty.primitive_bitwidth
+    row = tl.program_id(0)
+    base = row.to(tl.int64) * row_step
+    label, counts, known = counted_label(labels, row, V, ignore, IGNORE)
+    first = ring_start(base, V, GRAIN)
+    result, log_sum = row_loss(
+        logits, weights, mean_weight, base, first, label, counts, known, V, smoothing, z,
+        BLOCK, GRAIN, STAGES, FUNCTION, SMOOTHING, WEIGHTS, Z_LOSS,
+    )  # fmt: skip
+    tl.store(loss + row, tl.where(counts, result, 0.0))
+    whole = tl.maximum(V - first, 0) // BLOCK * BLOCK
+    if counts:
+        by_p, by_label, by_class = factors(
+            weights, mean_weight, label, known, 1.0, log_sum, V, smoothing, z, SMOOTHING, WEIGHTS, Z_LOSS
+        )
+        for start in tl.range(0, whole, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            over_classes(
+                logits, logits, weights, base, first, start, V, label, log_sum, by_p, by_label, by_class,
+                BLOCK, GRAIN, True, FUNCTION, SMOOTHING, WEIGHTS,
+            )  # fmt: skip
+        for start in tl.range(whole, V, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            over_classes(
+                logits, logits, weights, base, first, start, V, label, log_sum, by_p, by_label, by_class,
+                BLOCK, GRAIN, False, FUNCTION, SMOOTHING, WEIGHTS,
+            )  # fmt: skip
+    else:
+        for start in tl.range(0, V, BLOCK):
+            start = tl.multiple_of(start, BLOCK)
+            at, _, inside = ring_tile(base, first, start + tl.arange(0, BLOCK), V, GRAIN, False)
+            tl.store(logits + at, tl.zeros([BLOCK], logits.dtype.element_ty), mask=inside)
