@@ -262,7 +262,7 @@ def test_the_end_names_the_best_checkpoint(
 # --- the process: signals, and what a command leaves as it was
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_saves_everything_and_the_run_goes_on(place: Path, sent: signal.Signals) -> None:
     words = [sys.executable, "-m", "dlspec", "train", "story.dlspec", "--run", "long", "--set", "train.steps=200_000"]
     process = subprocess.Popen(

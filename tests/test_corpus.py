@@ -60,6 +60,7 @@ def test_every_code_can_be_explained() -> None:
     assert told <= read_codes().keys()
 
 
+@pytest.mark.slow
 def test_most_specs_are_mended_by_the_first_edits(capsys: pytest.CaptureFixture[str]) -> None:
     healed = Counter(case.page for case in CASES if is_mended(case.wrong))
     all_ = Counter(case.page for case in CASES)

@@ -182,6 +182,7 @@ def check_findings(text: str) -> list[Diagnostic]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     st.one_of(
@@ -198,6 +199,7 @@ def test_a_spec_that_breaks_off_anywhere(end: int) -> None:
     check_findings(WHOLE[:end])
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.randoms(use_true_random=False))
 def test_a_spec_with_anything_put_in_anywhere(draw: random.Random) -> None:

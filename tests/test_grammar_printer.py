@@ -35,6 +35,7 @@ def check_layout(text: str) -> str:
     return once
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(grammar_trees.files)
 def test_every_tree_is_printed_as_a_text_that_reads_back_as_the_tree(file: tree.File) -> None:

@@ -36,6 +36,7 @@ def check(before: str, after: str) -> None:
         assert spans(found) == spans(whole)
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(st.integers(0, len(GPT)), st.integers(0, 30), st.sampled_from(PARTS))
 def test_any_edit(at: int, length: int, text: str) -> None:

@@ -105,6 +105,7 @@ def schedules(draw: st.DrawFn) -> list[dict[str, Any]]:
     return first + draw(st.lists(middle(), max_size=3)) + draw(st.lists(last(), max_size=1))
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(schedules(), st.booleans(), st.integers(100, 400), st.integers(10, 40))
 def test_the_closed_form_is_the_walk(stages: list[dict[str, Any]], counted: bool, steps: int, epoch: int) -> None:

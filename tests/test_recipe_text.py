@@ -122,6 +122,7 @@ def test_it_says_where_it_comes_from() -> None:
     assert first.startswith('"""How MLP is trained, from a.dlspec: ')
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_hang_on_where_it_is_emitted(repo: Path, tmp_path: Path) -> None:
     program = (
         "import sys\n"

@@ -81,7 +81,13 @@ def unclosed(count: int) -> str:
     return model("\n".join("  Linear(64" for _ in range(count)))
 
 
-@pytest.mark.parametrize("make", [layers, residuals, values, constants, blocks, foreign, unclosed])
+SLOWER = (residuals, blocks, foreign)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [layers, values, constants, unclosed, *(pytest.param(one, marks=pytest.mark.slow) for one in SLOWER)],
+)
 def test_twice_the_text_is_twice_the_work(make: Callable[[int], str]) -> None:
     (short, first), (long, second) = work(make(200)), work(make(400))
     assert long < 2.2 * short
@@ -96,6 +102,7 @@ def test_thousands_of_misspelt_names_are_told() -> None:
     assert len(analysis.diagnostics) == 3 * 400  # a layer, its option, and a name
 
 
+@pytest.mark.slow
 def test_ten_thousand_layers_and_copies() -> None:
     for text in (layers(10_000), model("  repeat(10_000) { Linear(64) -> relu }")):
         analysis = analyse(Source("scale.dlspec", text))

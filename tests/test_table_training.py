@@ -82,6 +82,7 @@ def test_yes_or_no(rows: Path) -> None:
     assert last["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_restart_changes_nothing(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify-resume", "kind.dlspec", "--steps", "12", "--set", "train.validate=every(5)"]) == 0
     assert "equal bit by bit" in capsys.readouterr().out

@@ -66,6 +66,7 @@ def findings(text: str, overrides: list[str] | None = None) -> list[Diagnostic] 
     return report.diagnostics
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.sampled_from(sorted(CASES)), st.data())
 def test_a_word_put_in_the_place_of_another(case: str, data: st.DataObject) -> None:

@@ -43,6 +43,7 @@ def test_what_is_not_asked_for_is_not_there() -> None:
         assert left <= {"WIDTH", "PADDED", *values, "GROUP", "ROWS", "MASKED", "INSIDE"}, left
 
 
+@pytest.mark.slow
 def test_the_layout_is_ruffs_and_its_defaults_find_nothing(tmp_path: Path) -> None:
     for i, case in enumerate((PLAIN, CAUSAL, *COVER)):
         (tmp_path / f"kernels_{i}.py").write_text(file_text(kernels(case)), encoding="utf-8")

@@ -51,7 +51,9 @@ def analysed(path: Path, text: str) -> Analysis:
     return analyse(Source(path.name, text))
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [SPECS[0], *(pytest.param(path, marks=pytest.mark.slow) for path in SPECS[1:])], ids=lambda path: path.stem
+)
 def test_a_slip_in_a_word_of_the_language_is_an_error(path: Path) -> None:
     assert not analysed(path, path.read_text(encoding="utf-8")).failed
     for word, slip, text in misspelt(path, 0, 250):
