@@ -47,7 +47,7 @@ _BIASED: dict[str, dict[int, dict[int, Cut]]] = {
 """Where something is added to the scores, which takes registers as well. Not measured."""
 _CROWDED: dict[str, dict[int, tuple[int, Cut]]] = {
     "ATTENTION_BACKWARD_KEYS": {128: (1, (32, 64, 4, 2, True))},
-    "ATTENTION_BACKWARD_QUERIES": {64: (2, (64, 64, 4, 3, True))},
+    "ATTENTION_BACKWARD_QUERIES": {64: (2, (64, 64, 4, 3, True)), 256: (4, (64, 32, 8, 2, True))},
 }
 """On Hopper, from so many options on that change each score: by registers, not measured."""
 _BIAS: dict[int, dict[int, Cut]] = {

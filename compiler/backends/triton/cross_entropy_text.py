@@ -124,7 +124,9 @@ class _Text:
     def launch_in_place(self) -> list[str]:
         return [
             f"def cross_entropy_with_gradient(logits: Tensor, {self.typed}{self.numbers.parameters}) -> Tensor:",
-            '    """The loss of each row. Logits become the gradient by them, as if that by each loss were 1."""',
+            '    """The loss of each row. Logits become the gradient by them, as if that by each',
+            "    loss were 1.",
+            '    """',
             "    rows, V = logits.shape",
             "    labels = labels.contiguous()",
             "    loss = torch.empty(rows, dtype=torch.float32, device=logits.device)",

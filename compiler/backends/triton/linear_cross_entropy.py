@@ -115,6 +115,7 @@ class _Text:
             f"            loss, _ = launch_cross_entropy_forward(logits, true{weights}{numbers})",
             "            total += loss.sum()",
             "            continue",
+            "        # As if the gradient by the sum were 1: small numbers would be lost in float16.",
             f"        total += cross_entropy_with_gradient(logits, true{weights}{numbers}).sum()",
             "        if by_x:",
             "            torch.mm(logits, weight, out=d_x[start : start + chunk])",
