@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -136,18 +137,20 @@ def test_equal_files_have_their_own_kernels() -> None:
         assert len(launches) == 4
 
 
+WIDTHS = [*((width, "sm_90") for width in (24, 64, 128, 256)), *itertools.product((64, 256), ("sm_80", "gfx942"))]
+"""Of heads, and machines."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["sm_90", "sm_80", "gfx942"])
+@pytest.mark.parametrize(("width", "target"), WIDTHS)
 @pytest.mark.parametrize("options", [{}, FULL], ids=["plain", "with all"])
-@pytest.mark.parametrize("width", [24, 64, 128, 256])
 def test_float32_elsewhere_and_with_all_options(width: int, options: dict[str, object], target: str) -> None:
     hold(width, options, target)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["sm_90", "sm_80", "gfx942"])
+@pytest.mark.parametrize(("width", "target"), WIDTHS)
 @pytest.mark.parametrize("options", [{"bias": "one", "dropout": True}, FULL], ids=["plain", "with all"])
-@pytest.mark.parametrize("width", [24, 64, 128, 256])
 def test_what_is_added_leaves_room(width: int, options: dict[str, object], target: str) -> None:
     """In half precision, where tiles are larger."""
     hold(width, options, target, torch.bfloat16)
