@@ -257,7 +257,7 @@ class TestOperators:
         torch.library.opcheck(forward.default, (q, k, v))
         out, lse = forward(q, k, v)
         torch.library.opcheck(backward.default, (torch.randn_like(out), q, k, v, out, lse))
-        assert not re.search("by_weights|LANES|shares", artefact.kernels["net_kernels.py"])
+        assert not re.search("score_by_weights|LANES|shares", artefact.kernels["net_kernels.py"])
 
     def test_checks_of_other_values(self) -> None:
         _, kernels = loaded(compiled(VALUES["narrow"]))
