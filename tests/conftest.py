@@ -20,7 +20,10 @@ CACHES = (".venv/", ".hypothesis/", ".pytest_cache/", ".ruff_cache/", "__pycache
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Files whose tests take minutes begin first, or one of them would be alone at the end while other workers wait.
-LONGEST = ("test_house_pythons.py", "test_zoo.py", "test_benchmarks.py")
+LONGEST = (
+    *("test_house_pythons.py", "test_zoo.py", "test_benchmarks.py", "test_triton_shipped.py"),
+    *("test_triton_attention.py", "test_triton_attention_precisions.py", "test_triton_attention_specialised.py"),
+)
 
 # The same examples on every run, so that what turns red is the change; no deadline, since cores are shared.
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None, database=None)

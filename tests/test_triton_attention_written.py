@@ -54,6 +54,7 @@ def test_plain_causal_attention_is_the_golden_file() -> None:
     assert file_text(kernels(CAUSAL | {"width": 64})) == (GOLDEN / "attention_kernels.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_docstring_names_no_feature_that_is_not_there() -> None:
     for case in (PLAIN, CAUSAL, *COVER):
         text = kernels(case).text

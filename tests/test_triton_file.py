@@ -334,6 +334,7 @@ def test_the_file_of_other_values_is_as_ruff_has_it(text: str, tmp_path: Path) -
     hold_to_ruff(compiled(text).files, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES.keys())
 def test_the_file_is_as_ruff_has_it(options: str, tmp_path: Path) -> None:
     hold_to_ruff(compiled(spec(options)).files, tmp_path)

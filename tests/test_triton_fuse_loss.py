@@ -424,6 +424,7 @@ AROUND = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [spec(options=OPTIONS["all"]), "a function"], ids=["options", "a function"])
 @pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "plain forms"])
 @pytest.mark.parametrize("put", AROUND.values(), ids=AROUND.keys())
@@ -445,6 +446,7 @@ def test_hooks_of_the_head_see_logits(put: Any, kernels: bool, text: str, monkey
         torch.testing.assert_close(b, a, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_the_files_are_as_ruff_has_them(head: str, options: str, tmp_path: Path) -> None:
@@ -566,6 +568,7 @@ def test_a_logit_that_is_read_elsewhere_has_its_function_apart() -> None:
     assert artefact.settings is not None and "in_model" not in artefact.settings["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_files_with_a_function_are_as_ruff_has_them(name: str, tmp_path: Path) -> None:
     hold_to_ruff(compiled(with_function(name, options=", smoothing = 0.1, z_loss = 0.01")).files, tmp_path)

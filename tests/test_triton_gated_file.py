@@ -292,6 +292,7 @@ def test_no_second_derivative_is_made_up(silu: object) -> None:
 # --- The file ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS.keys())
 def test_the_file_is_as_ruff_has_it(activation: str, tmp_path: Path) -> None:
     hold_to_ruff(compiled(spec(gate(activation))).files, tmp_path)

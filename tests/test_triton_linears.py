@@ -339,6 +339,7 @@ def test_norms_of_heads_take_them_one_by_one() -> None:
     assert "linears" not in compiled(spec(BODIES["norms of heads"])).model_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [*BODIES.values()])
 def test_the_files_are_as_ruff_has_them(body: str, tmp_path: Path) -> None:
     hold_to_ruff(compiled(spec(body)).files, tmp_path)

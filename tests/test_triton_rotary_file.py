@@ -234,6 +234,7 @@ def test_what_bench_counts() -> None:
     assert kind_of("rotary").backward_work(use, outputs) == bytes_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", CASES.values(), ids=CASES.keys())
 def test_the_file_is_as_ruff_has_it(body: str, tmp_path: Path) -> None:
     hold_to_ruff(compiled(spec(body)).files, tmp_path)
