@@ -123,7 +123,7 @@ FLOATS = {"scale", "cap", "drop"}
 
 def machine_code(kernel: Any, parameters: Sequence[str], constants: Mapping[str, Any]) -> bytes:
     """For sm_90. What is not among `parameters` is set, to nothing where it is no constant."""
-    given = {"BLOCK_M": 64, "BLOCK_N": 32, "STAGES": 2, "LANES": 1, "BLOCK": 64, "STEP": 64, **constants}
+    given = {"BLOCK_M": 32, "BLOCK_N": 16, "STAGES": 2, "LANES": 1, "BLOCK": 64, "STEP": 64, **constants}
     signature, fixed, attributes = {}, {}, {}
     for i, parameter in enumerate(kernel.params):
         name = parameter.name
