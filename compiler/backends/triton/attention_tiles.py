@@ -19,7 +19,7 @@ HOPPER, BEFORE = 9, 8
 _FORWARD: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (64, 64, 4, 3, True), BEFORE: (64, 64, 4, 2, False)},
     128: {HOPPER: (64, 64, 4, 3, True), BEFORE: (64, 64, 4, 2, False)},
-    256: {HOPPER: (64, 32, 4, 2, True), BEFORE: (64, 32, 4, 2, False)},
+    256: {HOPPER: (64, 32, 4, 2, True), BEFORE: (64, 32, 8, 2, False)},
 }
 _KEYS: dict[int, dict[int, Cut]] = {
     64: {HOPPER: (32, 64, 4, 3, True), BEFORE: (32, 64, 4, 2, False)},
