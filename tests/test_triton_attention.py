@@ -264,12 +264,7 @@ def test_at_most_twice_the_error_of_pytorch(dtype: torch.dtype, value_width: int
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dtype", HALVES, ids=["fp16", "bf16"])
 @pytest.mark.parametrize("options", [*SINGLE.values(), TestDropout.options], ids=[*SINGLE, "dropout"])
-def test_each_option_in_bfloat16(options: Options) -> None:
-    hold_half(inputs(2, 40, 40, heads=4, kv_heads=2, width=16), options, SMALL, torch.bfloat16)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["causal window", "keys masked", "soft cap", "own score", "added", "alibi"])
-def test_what_changes_scores_in_float16(name: str) -> None:
-    hold_half(inputs(2, 40, 40, heads=4, kv_heads=2, width=16), SINGLE[name], SMALL, torch.float16)
+def test_each_option_in_half_precision(options: Options, dtype: torch.dtype) -> None:
+    hold_half(inputs(2, 40, 40, heads=4, kv_heads=2, width=16), options, SMALL, dtype)
