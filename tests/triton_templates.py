@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,16 +39,25 @@ def template(name: str, *, interpreted: bool = True) -> ModuleType:
 def interpreting() -> Iterator[None]:
     """Kernels that were loaded for the interpreter run in here, as a GPU would in bfloat16 too."""
     language = (tl, tl.core, tl.math, tl.tensor, tl.dtype, tl.core.tensor_descriptor_base)
-    with _patched(_interpreted_library() | _bfloat16()), _restored(*language):
+    once = {(interpreter, "_patch_lang"): _patch_language}
+    with _patched(_interpreted_library() | _bfloat16() | once), _restored(*language):
         yield
+
+
+_PATCH_LANGUAGE = interpreter._patch_lang
+_LANGUAGE = SimpleNamespace(__globals__={"tl": tl, "core": tl.core})
+
+
+def _patch_language(_: Any) -> Any:
+    """Once for a launch. The interpreter does it at each call of a function, too, which takes half of its time."""
+    return _PATCH_LANGUAGE(_LANGUAGE) if tl.core.is_builtin(tl.load) else interpreter._LangPatchScope()
 
 
 @contextmanager
 def _restored(*owners: Any) -> Iterator[None]:
     """Afterwards `owners` have the attributes that they have now.
 
-    The interpreter replaces parts of Triton's language while a kernel runs, and where a function calls another forgets
-    some of them, of which the compiler would make nothing.
+    The interpreter replaces parts of Triton's language while a kernel runs, of which the compiler would make nothing.
     """
     before = [(owner, dict(vars(owner))) for owner in owners]
     try:
