@@ -214,6 +214,21 @@ model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
         assert (a - b).abs().max().item() <= 1e-5 * (1 + b.abs().max().item())
 
 
+def test_another_value_of_a_constant_makes_other_kernels() -> None:
+    """What a process has written is kept, and both values go by the same name."""
+    text = """\
+dlspec 1
+slope = 0.25
+model Net: (x: [B, T, 32]) -> (y: [B, T, 32]) {
+  (Linear(32) -> leaky_relu(slope)) * Linear(32) -> Linear(32)
+}
+"""
+    first, other = (compiled(one).imported["net_kernels.py"] for one in (text, text.replace("0.25", "0.75")))
+    assert "0.25" in first
+    assert "0.25" not in other
+    assert first.count("0.25") == other.count("0.75")
+
+
 def test_what_operators_make_is_no_number_before_it_is_written() -> None:
     """Here: the tests of files hold what launchers hand out to be written throughout."""
     library = torch.library.Library("unwritten", "FRAGMENT")
