@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 LONGEST = (
     *("test_house_pythons.py", "test_zoo.py", "test_benchmarks.py", "test_triton_shipped.py"),
     *("test_triton_attention.py", "test_triton_attention_precisions.py", "test_triton_attention_specialised.py"),
+    "test_triton_models.py",
 )
 
 # The same examples on every run, so that what turns red is the change; no deadline, since cores are shared.
