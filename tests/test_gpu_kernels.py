@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from gpu_uses import Loaded, hold, loaded_for_gpu, uses_of
+from loss_models import FUNCTIONS, HEADS, with_function
+from loss_models import OPTIONS as LOSSES
+from loss_models import spec as losing
 from test_triton_file import CASES as ATTENTIONS
 from test_triton_fuse_adds import BODIES, DROPPING
 from test_triton_fuse_adds import spec as adding
-from test_triton_fuse_loss import FUNCTIONS, HEADS, with_function
-from test_triton_fuse_loss import OPTIONS as LOSSES
-from test_triton_fuse_loss import spec as losing
 from test_triton_gated_file import ACTIVATIONS, gate
 from test_triton_gated_file import spec as gating
 from test_triton_linear_file import ACTIVATIONS as BEHIND

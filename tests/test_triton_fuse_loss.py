@@ -4,81 +4,29 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from loss_models import COUNTS, HEADS, OPTIONS, VOCAB, batch, drawn, gradients, spec
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
-import dlspec
 from dlspec.runtime.program import load_text
 
 # Of the interpreter's numpy: exponentials of what lies below all numbers, where PyTorch and Triton say nothing.
 pytestmark = pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
-
-HEADS = {"plain": "", "without bias": ", bias = false", "tied": ", bias = false, weight = wte.weight"}
-VOCAB = 256
-COUNTS = [(7 * i % 5) / 128 for i in range(VOCAB)]
-"""Of classes: so little that what a mean is divided by is less than 1, and nothing for some."""
-OPTIONS = {
-    "plain": "",
-    "smoothing and ignore": ", smoothing = 0.1, ignore = 0",
-    "z": ", z_loss = 0.01",
-    "weights": f", weight = {COUNTS}",
-    "sum": ", reduce = sum",
-    "all": f", smoothing = 0.1, ignore = 0, z_loss = 0.01, weight = {COUNTS}, reduce = sum",
-}
-
-
-def spec(head: str = "", options: str = "", more: str = "", loss: str = "") -> str:
-    return f"""\
-dlspec 1
-model Lm: (tokens: int[B, T <= 32]) -> (logits: [B, T, {VOCAB}]) {{
-  tokens -> wte: Embedding({VOCAB}, 16) -> relu -> head: Linear({VOCAB}{head})
-}}
-train Lm {{
-  data = text("a.txt", tokenizer = bytes, window = 16)
-  loss = {loss or f"cross_entropy(logits, data.targets{options})"}
-  optimizer = AdamW(lr = 1e-2)
-  steps = 4
-  batch = 4
-  kernels = triton
-{more}}}
-"""
 
 
 @pytest.fixture(autouse=True)
 def interpreted() -> Iterator[None]:
     with interpreting():
         yield
-
-
-def drawn(module: ModuleType, seed: int = 2) -> nn.Module:
-    model = module.Lm()
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.5, generator=generator)
-    return model
-
-
-def batch(B: int = 2, T: int = 20) -> tuple[Tensor, Tensor]:
-    """Among the targets are some that do not count, and 0."""
-    tokens, targets = torch.randint(0, VOCAB, (2, B, T), generator=torch.Generator().manual_seed(1))
-    targets[0, :2], targets[0, 2] = -100, 0
-    return tokens, targets
-
-
-def gradients(model: nn.Module, loss: Tensor) -> list[Tensor]:
-    return [loss.detach(), *torch.autograd.grad(3 * loss, list(model.parameters()))]
 
 
 ALONE = [("plain", "plain"), ("plain", "weights"), ("plain", "all"), ("without bias", "all"), ("tied", "z")]
@@ -365,219 +313,7 @@ class TestOperators:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
-def test_in_parallel(sharded: bool, tmp_path: Path) -> None:
-    """The loss comes out of `forward`, where gradients are gathered and weights put together, of the head too."""
-    for name, text in compiled(spec(HEADS["without bias"])).files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    program = f"""\
-import gc, sys, torch, torch.distributed as dist, net
-from torch.nn.parallel import DistributedDataParallel
-from torch.distributed.fsdp import fully_shard
-rank = int(sys.argv[1])
-def learn():
-    model, alone = net.Lm(), net.Lm()
-    for one in (model, alone):
-        one.init_weights(torch.Generator().manual_seed(0))
-    tokens, targets = torch.arange(64).view(2, 2, 16)[rank], torch.arange(1, 65).view(2, 2, 16)[rank] % 256
-    if {sharded}:
-        mesh = dist.device_mesh.init_device_mesh("cpu", (2,))
-        fully_shard(model.head, mesh=mesh)
-        fully_shard(model, mesh=mesh)
-    else:
-        model = DistributedDataParallel(model)
-    model(tokens, targets=targets).backward()
-    alone(tokens, targets=targets).backward()
-    for a, b in zip(model.parameters(), alone.parameters()):
-        dist.all_reduce(b.grad)
-        found = a.grad.full_tensor() if {sharded} else a.grad
-        torch.testing.assert_close(found, b.grad / 2)
-dist.init_process_group("gloo", init_method="file://{tmp_path}/rendezvous", rank=rank, world_size=2)
-learn()
-# What still holds the group when Python ends would abort it: its threads run on.
-gc.collect()
-dist.barrier()
-dist.destroy_process_group()
-"""
-    started = [
-        subprocess.Popen([sys.executable, "-c", program, str(rank)], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    for process in started:
-        _, told = process.communicate(timeout=240)
-        assert process.returncode == 0, told
-
-
-def doubled(_: nn.Module, x: Any, logits: Tensor) -> Tensor:
-    return 2 * logits
-
-
-def halved(_: nn.Module, x: tuple[Tensor]) -> tuple[Tensor]:
-    return (x[0] / 2,)
-
-
-AROUND = {
-    "what comes out": lambda head: head.register_forward_hook(doubled),
-    "what comes in": lambda head: head.register_forward_pre_hook(halved),
-    "a gradient": lambda head: head.register_full_backward_hook(lambda _, d_x, d_y: (2 * d_x[0],)),
-    "in its place": lambda head: setattr(head, "forward", lambda x: 2 * F.linear(x, head.weight, head.bias)),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("text", [spec(options=OPTIONS["all"]), "a function"], ids=["options", "a function"])
-@pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "plain forms"])
-@pytest.mark.parametrize("put", AROUND.values(), ids=AROUND.keys())
-def test_hooks_of_the_head_see_logits(put: Any, kernels: bool, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the Linear: what is behind it comes after them."""
-    text = with_function("soft cap") if text == "a function" else text
-    plain = compiled(text, "torch")
-    module, written = loaded(compiled(text))
-    first, second = drawn(load_text("net", plain.model_code)), drawn(module)
-    for model in (first, second):
-        put(model.head)
-    if kernels:
-        monkeypatch.setattr(written, "fused", always)
-    recipe = load_text("net_recipe", plain.recipe_code or "")
-    tokens, targets = batch()
-    assert torch.equal(first(tokens), second(tokens))
-    want = gradients(first, recipe.loss(first(tokens), targets))
-    for a, b in zip(want, gradients(second, second(tokens, targets=targets)), strict=True):
-        torch.testing.assert_close(b, a, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_the_files_are_as_ruff_has_them(head: str, options: str, tmp_path: Path) -> None:
     hold_to_ruff(compiled(spec(head, options)).files, tmp_path)
-
-
-MORE = {
-    "bf16": "  precision = bf16\n",
-    "in parts": "  accumulate = 2\n  clip = 0.1\n  metrics = [accuracy(logits, data.targets)]\n",
-}
-
-
-@pytest.mark.parametrize("options", [OPTIONS["weights"], OPTIONS["all"]], ids=["weights", "all"])
-def test_trained_by_what_classes_count(options: str, tmp_path: Path) -> None:
-    """In parts, with weights that each loads of the other: the same bits as without kernels."""
-    (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")
-    path = tmp_path / "lm.dlspec"
-    path.write_text(spec(HEADS["tied"], options, "  accumulate = 2\n"), encoding="utf-8")
-    losses, models = [], []
-    for kernels in ("triton", "torch"):
-        folder = tmp_path / kernels
-        dlspec.train(path, run=folder, set=[f"train.kernels={kernels}"])
-        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        losses.append([record["loss"] for record in records])
-        models.append(dlspec.load(folder))
-    first, second = (dict(model.state_dict()) for model in models)
-    assert losses[0] == losses[1]
-    assert list(first) == list(second)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    for model, other in zip(models, (second, first), strict=True):
-        model.load_state_dict(other, strict=True)
-    assert torch.equal(models[0].head.class_weights, torch.tensor(COUNTS))  # type: ignore[union-attr]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("more", MORE.values(), ids=MORE.keys())
-def test_trained_resumed_and_exported_without_a_gpu(more: str, tmp_path: Path) -> None:
-    """The same losses as without kernels, bit for bit, in training and validation."""
-    (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")
-    path = tmp_path / "lm.dlspec"
-    path.write_text(spec(HEADS["tied"], ", smoothing = 0.1", more), encoding="utf-8")
-    losses = {}
-    for kernels in ("triton", "torch"):
-        folder = tmp_path / kernels
-        dlspec.train(path, run=folder, set=[f"train.kernels={kernels}"])
-        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        losses[kernels] = [record["loss"] for record in records]
-    assert losses["triton"] == losses["torch"]
-    for arguments in (["resume", "triton", "--set", "train.steps=6"], ["verify-resume", "lm.dlspec", "--steps", "2"]):
-        command = [sys.executable, "-m", "dlspec", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    dlspec.export(tmp_path / "triton", tmp_path / "out")
-
-
-# --- a function of each logit behind the Linear -----------------------------------------------------------------------
-
-FUNCTIONS = {
-    "soft cap": ("cap(x, limit) = limit * tanh(x / limit)\n", "cap(limit = 2)"),
-    "formula": ("", "identity / 2 -> tanh -> 2 * identity"),
-    "activation": ("", "gelu"),
-    "several": ("half(x) = x / 2\n", "half -> gelu -> 3 * identity"),
-    "with kinks": ("bent(x) = max(x, 0) ^ 2 - min(x, 1)\n", "bent"),
-}
-
-
-def with_function(name: str, head: str = "", options: str = "", more: str = "") -> str:
-    functions, behind = FUNCTIONS[name]
-    text = spec(head, options, more)
-    return text.replace("dlspec 1\n", f"dlspec 1\n{functions}").replace(f"{head})\n}}", f"{head}) -> {behind}\n}}")
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_goes_along(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    hold_function(name, OPTIONS["all"], monkeypatch)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("options", [options for name, options in OPTIONS.items() if name != "all"])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_goes_along_with_each_option(name: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    hold_function(name, options, monkeypatch)
-
-
-def hold_function(name: str, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the model without kernels, bit for bit where none run; by kernels as it is in float64."""
-    plain = compiled(with_function(name, options=options), "torch")
-    artefact = compiled(with_function(name, options=options))
-    module, kernels = loaded(artefact)
-    recipe = load_text("net_recipe", plain.recipe_code or "")
-    assert "return self.head(x, targets)" in artefact.model_code
-    first, second = drawn(load_text("net", plain.model_code)), drawn(module)
-    tokens, targets = batch()
-    assert torch.equal(first(tokens), second(tokens))
-    want = gradients(first, recipe.loss(first(tokens), targets))
-    found = gradients(second, second(tokens, targets=targets))
-    assert all(torch.equal(a, b) for a, b in zip(want, found, strict=True))
-    first.double()
-    exact = gradients(first, recipe.loss(first(tokens), targets))
-    monkeypatch.setattr(kernels, "fused", always)
-    with Poisoned():
-        found = gradients(second, second(tokens, targets=targets))
-    for a, b in zip(exact, found, strict=True):
-        torch.testing.assert_close(b.double(), a, atol=2e-5, rtol=1e-4)
-
-
-def test_what_is_said_of_a_function() -> None:
-    artefact = compiled(with_function("soft cap", ", bias = false"))
-    kernels = artefact.kernels["net_kernels.py"]
-    assert "        return 2 * torch.tanh(logits / 2)\n" in kernels
-    assert "def cross_entropy_logit(x):" in kernels and "def cross_entropy_logit_by_x(x):" in kernels
-    assert "def cap(" not in artefact.model_code and "cap(self.head(x), limit=2.0)" in artefact.export_code
-    assert "logit(" not in compiled(spec()).kernels["net_kernels.py"]
-
-
-def test_a_logit_that_is_read_elsewhere_has_its_function_apart() -> None:
-    text = with_function("soft cap").replace("-> cap(limit = 2)", "as raw\n  cap(limit = 2) + 0 * raw")
-    artefact = compiled(text)
-    assert artefact.settings is not None and "in_model" not in artefact.settings["loss"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_files_with_a_function_are_as_ruff_has_them(name: str, tmp_path: Path) -> None:
-    hold_to_ruff(compiled(with_function(name, options=", smoothing = 0.1, z_loss = 0.01")).files, tmp_path)
-
-
-@pytest.mark.slow
-def test_gemma_2_never_has_its_logits() -> None:
-    """The spec that is shipped: its soft cap is in the kernels, its logits are not in memory."""
-    text = (Path(dlspec.__file__).parent / "specs" / "gemma2.dlspec").read_text(encoding="utf-8")
-    artefact = compiled(text, "triton")
-    assert artefact.settings is not None and artefact.settings["loss"]["in_model"] == {"targets": "data.targets"}
-    assert "return 30 * torch.tanh(logits / 30)" in artefact.kernels[f"{artefact.name}_kernels.py"]

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..semantics.number import Number, whole
-from .expression import ONE, Compute, Constant, Expression, compute, constant
+from .activations import definition
+from .expression import HALF, ONE, Compute, Constant, Expression, compute, constant
 from .python_text import PRODUCT, PythonPrinter, Text, python_number
 
 _FUNCTIONS = {
@@ -70,7 +71,18 @@ class _Triton(PythonPrinter):
     def function(self, e: Compute) -> Text:
         if e.operator in _FUNCTIONS:
             return self.called(_FUNCTIONS[e.operator], *e.operands)
+        if e.operator == "softplus":
+            return self.piece(_softplus(e))
         return super().function(e)
+
+
+def _softplus(e: Compute) -> Expression:
+    """Far below 0 by the series of log(1 + exp(x)), of which 1 + exp(x) would keep few digits, and then none."""
+    (x,) = e.operands
+    small = compute("exp", x)
+    more = compute("-", HALF, compute("/", small, constant(3)))
+    series = compute("*", small, compute("-", ONE, compute("*", small, more)))
+    return compute("if", compute("<", x, constant(-4)), series, definition(e))
 
 
 def _large_power(a: Expression, b: Expression, n: int) -> Expression:
