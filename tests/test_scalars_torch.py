@@ -292,11 +292,14 @@ def test_triton_has_the_values_and_slopes(tmp_path: Path) -> None:
         assert not np.isfinite(row[~known]).any(), print_triton(e)
 
 
-def test_triton_keeps_the_digits_of_small_softplus(tmp_path: Path) -> None:
+def test_triton_keeps_the_digits_of_what_is_small(tmp_path: Path) -> None:
     """What follows may divide by it, or take its logarithm."""
-    x = np.array([-80, -50, -20, -10, -5, -4.001, -4, -3, 0, 3, 50], np.float32)
-    (found,) = triton_values([compute("softplus", X)], {"x": x, "y": x}, tmp_path)
-    np.testing.assert_allclose(found, np.logaddexp(0, x.astype(np.float64)), rtol=1e-5, atol=0)
+    x = np.array([-80, -50, -20, -10, -5, -4.001, -4, -3, 0, 3, 19, 21, 50, 1e4], np.float32)
+    es: list[Expression] = [compute("softplus", X), compute("mish", X)]
+    softplus, mish = triton_values(es, {"x": x, "y": x}, tmp_path)
+    wanted = np.logaddexp(0, x.astype(np.float64))
+    np.testing.assert_allclose(softplus, wanted, rtol=1e-5, atol=0)
+    np.testing.assert_allclose(mish, x * np.tanh(wanted), rtol=1e-5, atol=0)
 
 
 @pytest.mark.slow

@@ -71,8 +71,11 @@ class _Triton(PythonPrinter):
     def function(self, e: Compute) -> Text:
         if e.operator in _FUNCTIONS:
             return self.called(_FUNCTIONS[e.operator], *e.operands)
-        if e.operator == "softplus":
-            return self.piece(_softplus(e))
+        match e:
+            case Compute("softplus"):
+                return self.piece(_softplus(e))
+            case Compute("tanh", (Compute("softplus", (x,)),)):
+                return self.piece(_tanh_of_softplus(x))
         return super().function(e)
 
 
@@ -83,6 +86,14 @@ def _softplus(e: Compute) -> Expression:
     more = compute("-", HALF, compute("/", small, constant(3)))
     series = compute("*", small, compute("-", ONE, compute("*", small, more)))
     return compute("if", compute("<", x, constant(-4)), series, definition(e))
+
+
+def _tanh_of_softplus(x: Expression) -> Expression:
+    """Of mish and its slope, by one exponential: n / (n + 2), where n = exp(x) * (exp(x) + 2)."""
+    # From 20 on it is 1, before n overflows.
+    small, two = compute("exp", compute("min", x, constant(20))), constant(2)
+    n = compute("*", small, compute("+", small, two))
+    return compute("/", ONE, compute("+", ONE, compute("/", two, n)))
 
 
 def _large_power(a: Expression, b: Expression, n: int) -> Expression:
