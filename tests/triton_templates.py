@@ -49,7 +49,7 @@ _LANGUAGE = SimpleNamespace(__globals__={"tl": tl, "core": tl.core})
 
 
 def _patch_language(_: Any) -> Any:
-    """Once for a launch. The interpreter does it at each call of a function, too, which takes half of its time."""
+    """Once for a launch. The interpreter does it at each call of a function, too: a third of its time."""
     return _PATCH_LANGUAGE(_LANGUAGE) if tl.core.is_builtin(tl.load) else interpreter._LangPatchScope()
 
 
