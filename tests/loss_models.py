@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import ModuleType
 
 import torch
+from cli_cases import command
 from torch import Tensor, nn
+
+import dlspec
 
 HEADS = {"plain": "", "without bias": ", bias = false", "tied": ", bias = false, weight = wte.weight"}
 VOCAB = 256
@@ -71,3 +76,22 @@ def with_function(name: str, head: str = "", options: str = "", more: str = "") 
     functions, behind = FUNCTIONS[name]
     text = spec(head, options, more)
     return text.replace("dlspec 1\n", f"dlspec 1\n{functions}").replace(f"{head})\n}}", f"{head}) -> {behind}\n}}")
+
+
+def hold_training(text: str, folder: Path) -> None:
+    """A run with kernels has the losses of one without, bit for bit, is resumed, resumes exactly, and is exported."""
+    (folder / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")
+    path = folder / "lm.dlspec"
+    path.write_text(text, encoding="utf-8")
+    losses = {}
+    for kernels in ("triton", "torch"):
+        run = folder / kernels
+        dlspec.train(path, run=run, set=[f"train.kernels={kernels}"])
+        assert (run / "lm_kernels.py").exists() is (kernels == "triton")
+        records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        losses[kernels] = [record["loss"] for record in records]
+    assert losses["triton"] == losses["torch"]
+    for words in (["resume", "triton", "--set", "train.steps=6"], ["verify-resume", "lm.dlspec", "--steps", "2"]):
+        done = command(*words, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    dlspec.export(folder / "triton", folder / "out")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from loss_models import COUNTS, HEADS, OPTIONS, batch, drawn, gradients, spec, with_function
+from loss_models import COUNTS, HEADS, OPTIONS, batch, drawn, gradients, hold_training, spec, with_function
 from torch import Tensor, nn
 from triton_files import always, compiled, loaded
 from triton_templates import interpreting
@@ -144,18 +144,4 @@ def test_trained_by_what_classes_count(options: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("more", MORE.values(), ids=MORE.keys())
 def test_trained_resumed_and_exported_without_a_gpu(more: str, tmp_path: Path) -> None:
     """The same losses as without kernels, bit for bit, in training and validation."""
-    (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")
-    path = tmp_path / "lm.dlspec"
-    path.write_text(spec(HEADS["tied"], ", smoothing = 0.1", more), encoding="utf-8")
-    losses = {}
-    for kernels in ("triton", "torch"):
-        folder = tmp_path / kernels
-        dlspec.train(path, run=folder, set=[f"train.kernels={kernels}"])
-        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        losses[kernels] = [record["loss"] for record in records]
-    assert losses["triton"] == losses["torch"]
-    for arguments in (["resume", "triton", "--set", "train.steps=6"], ["verify-resume", "lm.dlspec", "--steps", "2"]):
-        command = [sys.executable, "-m", "dlspec", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    dlspec.export(tmp_path / "triton", tmp_path / "out")
+    hold_training(spec(HEADS["tied"], ", smoothing = 0.1", more), tmp_path)

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from loss_models import hold_training
 from torch import Tensor
 from triton import knobs
 from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff
 from triton_operators import launch_on_cpu
 from triton_templates import interpreting
 
-import dlspec
 from dlspec.compiler.pipeline import Artefact
 from dlspec.runtime.program import load_text
 
@@ -397,19 +397,4 @@ def test_model_and_recipe_have_one_module_of_kernels(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_trained_resumed_and_verified_without_a_gpu(precision: str, tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("To be, or not to be, that is the question. " * 40, encoding="utf-8")
-    path = tmp_path / "lm.dlspec"
-    path.write_text(text_spec("cross_entropy(logits, data.targets)", precision), encoding="utf-8")
-    losses = {}
-    for kernels in ("triton", "torch"):
-        folder = tmp_path / kernels
-        dlspec.train(path, run=folder, set=[f"train.kernels={kernels}"])
-        assert (folder / "lm_kernels.py").exists() is (kernels == "triton")
-        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        losses[kernels] = [record["loss"] for record in records]
-    assert losses["triton"] == losses["torch"]
-    for arguments in (["resume", "triton", "--set", "train.steps=6"], ["verify-resume", "lm.dlspec", "--steps", "2"]):
-        command = [sys.executable, "-m", "dlspec", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    dlspec.export(tmp_path / "triton", tmp_path / "out")
+    hold_training(text_spec("cross_entropy(logits, data.targets)", precision), tmp_path)

@@ -126,6 +126,7 @@ def hold(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with Poisoned():
         found = results(model, model, inputs)
     for a, b, lost in zip(found, one.exact, one.lost, strict=True):
+        # Attention takes sum(P * dP) from its output, which where one key has all is a difference of large numbers.
         assert difference(a.double(), b) <= 1e-4 + 8 * lost
 
     # With dropout: again, recomputed, compiled as one graph.

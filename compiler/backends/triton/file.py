@@ -62,7 +62,7 @@ class KernelFile:
         Raises WrongTiles.
         """
         shared = dict.fromkeys(part for variant in self._variants for part in variant.shared)
-        variants = [_variant(variant, number, repr(variant)) for variant, number in self._variants.items()]
+        variants = [_variant(variant, number) for variant, number in self._variants.items()]
         body = "\n\n\n".join(part.strip("\n") for part in (FUSED, OPERATORS, *shared, *variants)) + "\n"
         body = with_tiles(body, self.tiles) if self.tiles else body
         # PyTorch takes names of operators in ASCII alone, which begin with a letter.
@@ -83,11 +83,8 @@ class KernelFile:
 
 
 @lru_cache(maxsize=256)
-def _variant(variant: Variant, number: int, spelled: str) -> str:
-    """It takes a fifth of a second, and a process may ask for the same kernels many times.
-
-    `spelled` is the variant's repr: names of numbers are equal whatever they stand for, which another spec may change.
-    """
+def _variant(variant: Variant, number: int) -> str:
+    """It takes a fifth of a second, and a process may ask for the same kernels many times."""
     kernels = variant.kernels(number)
     # Without Triton the file can be read all the same.
     own = kernels.text.replace("@triton.jit", "@kernel").replace("= tl.constexpr(", "= constant(")
