@@ -1,14 +1,20 @@
-"""Norms and the loss's own kernels, which are bound by memory: bytes a second, as a part of what a copy reaches."""
+"""Norms and the loss's own kernels, which are bound by memory: bytes a second, as a part of what a copy reaches, and
+beside torch.compile and Liger-Kernel (where it is installed)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from gpu_attention import emitted_kernels
 from torch import Tensor, nn
+from torch._functorch import config
 
+from dlspec.runtime.bench.liger import operation
 from dlspec.runtime.bench.measure import on_own_stream, seconds_of
 
 ENTRIES = 2**26
@@ -28,10 +34,10 @@ def bandwidths(device: torch.device, *, quick: bool) -> dict[str, Any]:
         for word in ("LayerNorm", "RMSNorm"):
             for width in (64,) if quick else WIDTHS:
                 name = f"{word}, {width} wide"
-                found[name] = _parts(_norm(word, width, x.view(-1, width)), 2 * x.nbytes, 3 * x.nbytes, copy)
+                found[name] = _beside(_norms(word, width, x.view(-1, width)), Moved(2 * x.nbytes, 3 * x.nbytes, copy))
         rows, classes = (16, 64) if quick else LOGITS
         logits = torch.randn(rows, classes, device=device).bfloat16()
-        found["cross-entropy"] = _parts(_loss(logits), logits.nbytes, 2 * logits.nbytes, copy)
+        found["cross-entropy"] = _beside(_losses(logits), Moved(logits.nbytes, 2 * logits.nbytes, copy))
     return found
 
 
@@ -41,18 +47,49 @@ def _copied(x: Tensor) -> float:
     return 2 * x.nbytes / seconds_of(lambda: y.copy_(x), x.device)
 
 
-Pair = tuple[Callable[[], Tensor], Sequence[Tensor]]
+@dataclass(frozen=True)
+class Moved:
+    """Bytes that have to be moved forward and backward, and how many of them a copy moves in a second."""
+
+    forward: int
+    backward: int
+    copy: float
 
 
-def _norm(word: str, width: int, x: Tensor) -> Pair:
+@dataclass(frozen=True)
+class Way:
+    """What is computed of `leaves`, the one that comes in first."""
+
+    run: Callable[[], Tensor]
+    leaves: Sequence[Tensor]
+
+
+Ways = Iterator[tuple[str, Way]]
+
+
+def _norms(word: str, width: int, x: Tensor) -> Ways:
     text = f"dlspec 1\nmodel Net: (x: [B, {width}]) -> (y: [B, {width}]) {{ norm: {word} as y }}\n"
     module: nn.Module = getattr(emitted_kernels(text), word)(width)
     module.to(x.device, torch.bfloat16)
     x = x.detach().requires_grad_()
-    return lambda: module(x), [x, *module.parameters()]
+    parameters = [*module.parameters()]
+    leaves = [x, *parameters]
+    yield "ours", Way(lambda: module(x), leaves)
+    plain = {"LayerNorm": F.layer_norm, "RMSNorm": F.rms_norm}[word]
+    compiled = _compiled(lambda x, *parameters: plain(x, (width,), *parameters), x.device)
+    yield "compiled", Way(lambda: compiled(*leaves), leaves)
+    if word == "LayerNorm":
+        liger = operation("layer_norm", "LigerLayerNormFunction")
+        run = partial(liger, x, *parameters, 1e-5) if liger else None
+    else:
+        liger = operation("rms_norm", "LigerRMSNormFunction")
+        # As Llama's, whose statistics are in float32, and not in place: the gradient by y is still needed, as by ours.
+        run = partial(liger, x, *parameters, 1e-6, 0.0, "llama", False) if liger else None
+    if run is not None and x.is_cuda:
+        yield "liger", Way(run, leaves)
 
 
-def _loss(logits: Tensor) -> Pair:
+def _losses(logits: Tensor) -> Ways:
     text = """\
 dlspec 1
 model Net: (tokens: int[B, T <= 16]) -> (logits: [B, T, 256]) { Embedding(256, 16) -> Linear(256) -> gelu }
@@ -67,16 +104,49 @@ train Net {
     kernels = emitted_kernels(text)
     logits = logits.detach().requires_grad_()
     labels = torch.randint(logits.shape[1], logits.shape[:1], device=logits.device)
-    return lambda: kernels.cross_entropy(logits, labels), [logits]
+    yield "ours", Way(lambda: kernels.cross_entropy(logits, labels), [logits])
+    compiled = _compiled(F.cross_entropy, logits.device)
+    yield "compiled", Way(lambda: compiled(logits, labels), [logits])
+    liger = operation("cross_entropy", "LigerCrossEntropyFunction")
+    if liger is not None and logits.is_cuda:
+        # Its gradient lies where the logits were, so that it is measured last.
+        yield "liger", Way(lambda: liger(logits, labels, None, -100)[0], [logits])
 
 
-def _parts(pair: Pair, forward: int, backward: int, copy: float) -> dict[str, float]:
-    run, leaves = pair
-    y = run()
-    change = torch.randn_like(y)
-    seconds = {
-        "forward": seconds_of(run, y.device),
-        "backward": seconds_of(lambda: torch.autograd.grad(y, leaves, change, retain_graph=True), y.device),
-    }
-    moved = {"forward": forward, "backward": backward}
-    return {way: round(moved[way] / took / copy, 3) for way, took in seconds.items()}
+def _compiled(run: Callable[..., Tensor], device: torch.device) -> Callable[..., Tensor]:
+    torch.compiler.reset()  # which compiles a function for a few shapes, and then no more
+    made: Any = torch.compile(run, dynamic=False, backend="inductor" if device.type == "cuda" else "eager")
+    return made
+
+
+def _beside(ways: Ways, moved: Moved) -> dict[str, Any]:
+    """Of the bytes a second of a copy, the part that each way reaches; `both` is one pass after the other, since some
+    do the work of backward forward."""
+    found: dict[str, Any] = {}
+    for name, way in ways:
+        try:
+            found[name] = _parts(way, moved)
+        except RuntimeError as error:
+            found[name] = {"failed": str(error).splitlines()[0]}
+        mine, its = found["ours"].get("both"), found[name].get("both")
+        if name != "ours" and mine and its:
+            found[name]["both_ratio"] = round(mine / its, 3)
+    return found
+
+
+def _parts(way: Way, moved: Moved) -> dict[str, float]:
+    with config.patch(donated_buffer=False):  # a compiled pass is run again over what it has kept
+        y = way.run()
+        change = torch.randn_like(y)
+
+        def both() -> None:
+            torch.autograd.grad(way.run(), way.leaves, change)
+
+        forward = seconds_of(way.run, y.device)
+        backward = seconds_of(lambda: torch.autograd.grad(y, way.leaves, change, retain_graph=True), y.device)
+        taken = {
+            "forward": moved.forward / forward,
+            "backward": moved.backward / backward,
+            "both": (moved.forward + moved.backward) / seconds_of(both, y.device),
+        }
+    return {name: round(speed / moved.copy, 3) for name, speed in taken.items()}

@@ -126,6 +126,39 @@ def resumed(case: Callable[..., Case], overrides: tuple[str, ...], stage: Stage)
     return {"equal": True, "updates": proof.steps, "restart_after": proof.restart, "files": list(proof.files)}
 
 
+def follows_pytorch(stage: Stage) -> Found:
+    """The losses of 500 updates of GPT-2 in bf16 by its own kernels against those by PyTorch's, each a mean of 20: they
+    may be as far apart as those by PyTorch with one of its attentions are from those with another, and no more than
+    twice that."""
+    updates, group = (4, 2) if stage.quick else (500, 20)
+    rates = "train.schedule=warmup(100) -> constant"
+    case = partial(gpt_case, stage, "train.precision=bf16", f"train.batch={2 if stage.quick else 8}", rates)
+    own, plain = case(KERNELS).program, case("train.kernels=torch").program
+    if not stage.quick:
+        write_tokens(stage.folder / "train.bin", 512, 300_000)  # of which so many updates learn something
+
+    def course(program: Program, name: str, backend: SDPBackend | None = None) -> list[float]:
+        with sdpa_kernel(backend) if backend and stage.device.type == "cuda" else nullcontext():
+            losses = _losses(program, stage.folder / name, stage, updates)
+        return [sum(losses[i : i + group]) / group for i in range(0, updates, group)]
+
+    theirs = course(plain, "flash", SDPBackend.FLASH_ATTENTION)
+    noise = _furthest(theirs, course(plain, "efficient", SDPBackend.EFFICIENT_ATTENTION))
+    ours = course(own, "own")
+    apart = _furthest(ours, theirs)
+    return {
+        "equal": apart <= 2 * noise or noise == 0.0 == apart,
+        "updates": updates,
+        "first_and_last_loss": [round(ours[0], 4), round(ours[-1], 4)],
+        "furthest_apart": apart,
+        "pytorch_from_itself": noise,
+    }
+
+
+def _furthest(ours: list[float], theirs: list[float]) -> float:
+    return round(max(abs(a - b) for a, b in zip(ours, theirs, strict=True)), 6)
+
+
 # --- speed ----------------------------------------------------------------------------------------------------------
 
 
@@ -196,6 +229,7 @@ SECTIONS: dict[str, Callable[[Stage], Found]] = {
     "GPT-2 124M, bf16, dlspec bench": bench_of_gpt,
     "attention, bf16": lambda stage: attentions(stage.device, quick=stage.quick),
     "norms and loss, bf16": lambda stage: bandwidths(stage.device, quick=stage.quick),
+    "GPT-2 124M, bf16, 500 updates": follows_pytorch,
     "char-GPT, losses against the CPU": cpu_course,
     "char-GPT with dropout, resumed": partial(resumed, char_case, ("drop=0.1", KERNELS)),
     "GPT of 4 x 256 with dropout, bf16, resumed": partial(

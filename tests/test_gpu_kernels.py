@@ -215,23 +215,25 @@ def test_linear_and_a_function_and_cross_entropy(name: str, dtype: torch.dtype) 
 
 # --- the systems that come with dlspec ---
 
-SYSTEMS = {
-    "chargpt": ((), "target"),
-    "gpt": (("depth=2",), "target"),
-    "llama": (("depth=2", "vocab=4096"), "target"),
-    "gemma2": (("depth=2", "vocab=4096"), "target"),
-    "roberta": (("depth=2",), "target"),
-    "vit": (("depth=2",), "label"),
-    "t5": (("depth=2",), "both"),
-    "transformer": (("depth=2",), "both"),
-    "lstm": ((), "target"),
+SYSTEMS: dict[str, tuple[tuple[str, ...], str, int]] = {
+    "chargpt": ((), "target", 64),
+    "gpt": (("depth=2",), "target", 1024),
+    "llama": (("depth=2", "vocab=32_000"), "target", 2048),
+    "gemma2": (("depth=2", "vocab=32_768"), "target", 2048),
+    "roberta": (("depth=2",), "target", 512),
+    "vit": (("depth=2",), "label", 0),
+    "t5": (("depth=2",), "both", 512),
+    "transformer": (("depth=2",), "both", 512),
+    "lstm": ((), "target", 300),
 }
+"""What is put in, what comes in, and how long sequences are: as long as the models take, or as they are trained."""
 
 
+@pytest.mark.parametrize("dtype", HALVES.values(), ids=HALVES.keys())
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_systems_at_their_own_widths(name: str) -> None:
-    """Each kernel that they call, in bf16 as they are trained."""
-    overrides, kind = SYSTEMS[name]
+def test_systems_at_their_own_sizes(name: str, dtype: torch.dtype) -> None:
+    """Each kernel that they call, in half precision as they are trained."""
+    overrides, kind, length = SYSTEMS[name]
     path = Path(__file__).parents[1] / "specs" / f"{name}.dlspec"
     source = Source(str(path), path.read_text(encoding="utf-8"))
     artefact = emit(analyse(source, overrides), kernels="triton")
@@ -239,12 +241,11 @@ def test_systems_at_their_own_widths(name: str) -> None:
     model = getattr(emission.model, artefact.graph.model.name)()
     model.init_weights(torch.Generator().manual_seed(0))
     model.cuda().eval()
-    length = 64 if name == "chargpt" else 300
     tokens = torch.randint(1, 60, (2, length), generator=torch.Generator().manual_seed(1)).cuda()
     tokens[1, length - 20 :] = 0
     given = {"target": [tokens], "both": [tokens[:, :200], tokens], "label": [draw(2, 3, 224, 224)]}[kind]
     wanted = targets(2, 1, below=60)[:, 0].clamp(min=0) if kind == "label" else targets(2, length, below=60)
-    with torch.autocast("cuda", torch.bfloat16):
+    with torch.autocast("cuda", dtype):
         found = uses_of(emission, model, given, wanted)
     assert found
     for use in found:
