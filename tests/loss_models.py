@@ -14,8 +14,14 @@ import dlspec
 
 HEADS = {"plain": "", "without bias": ", bias = false", "tied": ", bias = false, weight = wte.weight"}
 VOCAB = 256
-COUNTS = [(7 * i % 5) / 128 for i in range(VOCAB)]
-"""Of classes: so little that what a mean is divided by is less than 1, and nothing for some."""
+
+
+def counts(vocab: int) -> list[float]:
+    """Of classes: so little that what a mean is divided by is less than 1, and nothing for some."""
+    return [(7 * i % 5) / 128 for i in range(vocab)]
+
+
+COUNTS = counts(VOCAB)
 OPTIONS = {
     "plain": "",
     "smoothing and ignore": ", smoothing = 0.1, ignore = 0",

@@ -48,7 +48,8 @@ def test_at_most_twice_the_error_of_pytorch(
     with torch.autocast("cuda", torch.bfloat16, enabled=autocast):
         ours, again, theirs = run(layers, x, kernels), run(layers, x, kernels), run(layers, x, None)
     exact = run(layers.double(), x.double(), None)
-    precise = torch.finfo(torch.bfloat16 if autocast else dtype).eps
+    # In float32 the order of sums makes more than its rounding.
+    precise = max(1e-5, torch.finfo(torch.bfloat16 if autocast else dtype).eps)
     for a, b, other, true in zip(ours, again, theirs, exact, strict=True):
         assert a.dtype == other.dtype and torch.equal(a, b)
         assert (a - true).abs().max() <= torch.maximum(2 * (other - true).abs().max(), precise * true.abs().max())

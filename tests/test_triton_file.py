@@ -54,15 +54,19 @@ INPUTS = {
 }
 
 
+SCORES = """\
+tilt(s, q, k, h, slope, by) = by * s - exp(slope) * abs(q - k) / (1 + h)
+leaning(s, q, k, h) = s - abs(q - k) / 4
+steep(s, q, k, h, c) = s * c / 4 - c * max(s, 0) ^ 0.9
+sharp(s, q, k, h, a) = s * a"""
+
+
 def spec(options: str, width: int = 32) -> str:
     words = {name: kind for name, (kind, _) in INPUTS.items() if f"= {name}" in options}
     inputs = "".join(f", {name}: {kind}" for name, kind in words.items())
     return f"""\
 dlspec 1
-tilt(s, q, k, h, slope, by) = by * s - exp(slope) * abs(q - k) / (1 + h)
-leaning(s, q, k, h) = s - abs(q - k) / 4
-steep(s, q, k, h, c) = s * c / 4 - c * max(s, 0) ^ 0.9
-sharp(s, q, k, h, a) = s * a
+{SCORES}
 model Net: (x: [B, T <= 64, {width}]{inputs}) -> (y: [B, T, {width}]) {{
   x -> attn: SelfAttention(2{", " + options if options else ""}) as y
 }}
