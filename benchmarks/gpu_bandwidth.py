@@ -35,7 +35,7 @@ def bandwidths(device: torch.device, *, quick: bool) -> dict[str, Any]:
             for width in (64,) if quick else WIDTHS:
                 name = f"{word}, {width} wide"
                 found[name] = _beside(_norms(word, width, x.view(-1, width)), Moved(2 * x.nbytes, 3 * x.nbytes, copy))
-        rows, classes = (16, 64) if quick else LOGITS
+        rows, classes = (16, 256) if quick else LOGITS
         logits = torch.randn(rows, classes, device=device).bfloat16()
         found["cross-entropy"] = _beside(_losses(logits), Moved(logits.nbytes, 2 * logits.nbytes, copy))
     return found
@@ -69,41 +69,43 @@ Ways = Iterator[tuple[str, Way]]
 
 def _norms(word: str, width: int, x: Tensor) -> Ways:
     text = f"dlspec 1\nmodel Net: (x: [B, {width}]) -> (y: [B, {width}]) {{ norm: {word} as y }}\n"
-    module: nn.Module = getattr(emitted_kernels(text), word)(width)
+    eps = {"LayerNorm": 1e-5, "RMSNorm": 1e-6}[word]
+    module: nn.Module = getattr(emitted_kernels(text), word)(width, eps=eps)
     module.to(x.device, torch.bfloat16)
     x = x.detach().requires_grad_()
     parameters = [*module.parameters()]
     leaves = [x, *parameters]
     yield "ours", Way(lambda: module(x), leaves)
     plain = {"LayerNorm": F.layer_norm, "RMSNorm": F.rms_norm}[word]
-    compiled = _compiled(lambda x, *parameters: plain(x, (width,), *parameters), x.device)
+    compiled = _compiled(lambda x, *parameters: plain(x, (width,), *parameters, eps=eps), x.device)
     yield "compiled", Way(lambda: compiled(*leaves), leaves)
     if word == "LayerNorm":
         liger = operation("layer_norm", "LigerLayerNormFunction")
-        run = partial(liger, x, *parameters, 1e-5) if liger else None
+        run = partial(liger, x, *parameters, eps) if liger else None
     else:
         liger = operation("rms_norm", "LigerRMSNormFunction")
         # As Llama's, whose statistics are in float32, and not in place: the gradient by y is still needed, as by ours.
-        run = partial(liger, x, *parameters, 1e-6, 0.0, "llama", False) if liger else None
+        run = partial(liger, x, *parameters, eps, 0.0, "llama", False) if liger else None
     if run is not None and x.is_cuda:
         yield "liger", Way(run, leaves)
 
 
 def _losses(logits: Tensor) -> Ways:
-    text = """\
+    classes = logits.shape[1]
+    text = f"""\
 dlspec 1
-model Net: (tokens: int[B, T <= 16]) -> (logits: [B, T, 256]) { Embedding(256, 16) -> Linear(256) -> gelu }
-train Net {
+model Net: (tokens: int[B, T <= 16]) -> (logits: [B, T, {classes}]) {{ Embedding(256, 16) -> Linear({classes}) -> gelu }}
+train Net {{
   data = text("a.txt", tokenizer = bytes, window = 16)
   loss = cross_entropy(logits, data.targets)
   optimizer = AdamW(lr = 1e-3)
   steps = 1
   batch = 1
-}
+}}
 """
     kernels = emitted_kernels(text)
     logits = logits.detach().requires_grad_()
-    labels = torch.randint(logits.shape[1], logits.shape[:1], device=logits.device)
+    labels = torch.randint(classes, logits.shape[:1], device=logits.device)
     yield "ours", Way(lambda: kernels.cross_entropy(logits, labels), [logits])
     compiled = _compiled(F.cross_entropy, logits.device)
     yield "compiled", Way(lambda: compiled(logits, labels), [logits])

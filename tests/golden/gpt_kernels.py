@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_fe9169"
+NAMESPACE = "gpt_9598fa"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -63,6 +63,23 @@ def groups_of_rows(M: int, programs: int, blocks: int, x: Tensor) -> tuple[int, 
     return triton.cdiv(M, per), per
 
 
+def cast(tensors: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
+    """Each in `dtype`, all by one kernel."""
+    if all(tensor.dtype == dtype for tensor in tensors):
+        return tensors
+    made = [torch.empty_like(tensor, dtype=dtype) for tensor in tensors]
+    torch._foreach_copy_(made, tensors)
+    return made
+
+
+def product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
+    """left @ right in `dtype`, on a GPU rounded once."""
+    widens = left.is_cuda and left.dtype != dtype and dtype == torch.float32
+    if widens and not torch.compiler.is_compiling():
+        return torch.mm(left, right, out_dtype=dtype)
+    return (left @ right).to(dtype)
+
+
 def product_gradients(
     d_y: Tensor, x: Tensor, weight: Tensor, by_x: bool, by_weight: bool
 ) -> tuple[Tensor | None, Tensor | None]:
@@ -71,7 +88,7 @@ def product_gradients(
     if by_x:
         d_x = (d_y @ weight.to(d_y.dtype)).view_as(x)
     if by_weight:
-        d_weight = (d_y.t() @ x.flatten(0, -2)).to(weight.dtype)
+        d_weight = product(d_y.t(), x.flatten(0, -2), weight.dtype)
     return d_x, d_weight
 
 
@@ -127,11 +144,17 @@ def tiles(cut: dict, x: Tensor) -> tuple[int, int, int, int, bool]:
     return cut[generation(x)][x.element_size()]
 
 
-def side_by_side(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """One below the other, each cast on its way."""
-    rows = sum(len(tensor) for tensor in tensors)
-    room = tensors[0].new_empty((rows, *tensors[0].shape[1:]), dtype=dtype)
-    return torch.cat(tensors, out=room)
+def side_by_side(dtype: torch.dtype, *groups: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors of each group one below the other, all cast on their way by one kernel."""
+    rooms: list[Tensor] = []
+    places: list[Tensor] = []
+    for group in groups:
+        sizes = [len(tensor) for tensor in group]
+        room = group[0].new_empty((sum(sizes), *group[0].shape[1:]), dtype=dtype)
+        rooms.append(room)
+        places += room.split(sizes)
+    torch._foreach_copy_(places, [tensor for group in groups for tensor in group])
+    return rooms
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
@@ -245,7 +268,7 @@ class BiasedLinear(torch.autograd.Function):
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
         ctx.dtype = bias.dtype
-        return F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+        return F.linear(x, *cast((weight, bias), x.dtype))
 
     @staticmethod
     @once_differentiable
@@ -407,7 +430,7 @@ operator(
 class ActivatedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias):
-        z = F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+        z = F.linear(x, *cast((weight, bias), x.dtype))
         ctx.save_for_backward(x, weight, z)
         return operators.activation_forward(z)
 
@@ -1788,8 +1811,7 @@ class Linears(torch.autograd.Function):
     def forward(ctx, x, count, *learned):
         weights, biases = learned[:count], learned[count:]
         ctx.save_for_backward(x, *weights)
-        bias = side_by_side(biases, x.dtype)
-        y = F.linear(x, side_by_side(weights, x.dtype), bias)
+        y = F.linear(x, *side_by_side(x.dtype, weights, biases))
         return y.split([len(weight) for weight in weights], -1)
 
     @staticmethod
@@ -1802,9 +1824,10 @@ class Linears(torch.autograd.Function):
         sizes, dtype = [len(weight) for weight in weights], weights[0].dtype
         d_y, d_x, d_weights = joined(d_ys), None, [None] * len(sizes)
         if by_x:
-            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)
+            (weight,) = side_by_side(d_y.dtype, weights)
+            d_x = (d_y @ weight).view_as(x)
         if any(by_weights):
-            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype).split(sizes)
+            d_weights = product(d_y.t(), x.flatten(0, -2), dtype).split(sizes)
         d_biases = [None] * count
         if any(by_biases):
             d_biases = column_sums(d_y, dtype).split(sizes)

@@ -10,7 +10,7 @@ from ...scalars.expression import Expression
 from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
 from .column_sums import COLUMNS, PROGRAMS, WARPS, ColumnSums
-from .common import IS_PLAIN, PRODUCT_GRADIENTS
+from .common import CAST, IS_PLAIN, PRODUCT_GRADIENTS, PRODUCTS
 from .gated_text import activation_functions
 from .linears import ONE_PRODUCT
 from .specialise import Specialised, numbered, specialise
@@ -68,7 +68,7 @@ operator(
 class ActivatedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias):
-        z = F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+        z = F.linear(x, *cast((weight, bias), x.dtype))
         ctx.save_for_backward(x, weight, z)
         return operators.activation_forward(z)
 
@@ -113,7 +113,7 @@ class ActivatedFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (IS_PLAIN, ONE_PRODUCT, PRODUCT_GRADIENTS)
+        return (IS_PLAIN, ONE_PRODUCT, CAST, PRODUCTS, PRODUCT_GRADIENTS)
 
     @property
     def beside(self) -> tuple[Variant, ...]:

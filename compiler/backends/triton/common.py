@@ -121,6 +121,15 @@ def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total.addmm_(left.to(total.dtype), right.to(total.dtype))
 '''
 
+PRODUCTS = '''\
+def product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
+    """left @ right in `dtype`, on a GPU rounded once."""
+    widens = left.is_cuda and left.dtype != dtype and dtype == torch.float32
+    if widens and not torch.compiler.is_compiling():
+        return torch.mm(left, right, out_dtype=dtype)
+    return (left @ right).to(dtype)
+'''
+
 PRODUCT_GRADIENTS = '''\
 def product_gradients(
     d_y: Tensor, x: Tensor, weight: Tensor, by_x: bool, by_weight: bool
@@ -130,8 +139,18 @@ def product_gradients(
     if by_x:
         d_x = (d_y @ weight.to(d_y.dtype)).view_as(x)
     if by_weight:
-        d_weight = (d_y.t() @ x.flatten(0, -2)).to(weight.dtype)
+        d_weight = product(d_y.t(), x.flatten(0, -2), weight.dtype)
     return d_x, d_weight
+'''
+
+CAST = '''\
+def cast(tensors: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
+    """Each in `dtype`, all by one kernel."""
+    if all(tensor.dtype == dtype for tensor in tensors):
+        return tensors
+    made = [torch.empty_like(tensor, dtype=dtype) for tensor in tensors]
+    torch._foreach_copy_(made, tensors)
+    return made
 '''
 
 IS_PLAIN = '''\

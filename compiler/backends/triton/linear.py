@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .column_sums import ColumnSums
-from .common import PRODUCT_GRADIENTS
+from .common import CAST, PRODUCT_GRADIENTS, PRODUCTS
 from .specialise import Specialised
 from .variant import Variant
 
@@ -17,7 +17,7 @@ class BiasedLinear(torch.autograd.Function):
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
         ctx.dtype = bias.dtype
-        return F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+        return F.linear(x, *cast((weight, bias), x.dtype))
 
     @staticmethod
     @once_differentiable
@@ -56,7 +56,7 @@ class LinearFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (PRODUCT_GRADIENTS,)
+        return (CAST, PRODUCTS, PRODUCT_GRADIENTS)
 
     @property
     def beside(self) -> tuple[Variant, ...]:

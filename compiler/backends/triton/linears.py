@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .column_sums import ColumnSums
-from .common import IS_PLAIN
+from .common import IS_PLAIN, PRODUCTS
 from .specialise import Specialised, numbered
 from .variant import Variant
 
@@ -25,11 +25,17 @@ def one_product(x: Tensor, layers: Sequence[nn.Module], bias: bool) -> bool:
 '''
 
 _SIDE_BY_SIDE = '''\
-def side_by_side(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """One below the other, each cast on its way."""
-    rows = sum(len(tensor) for tensor in tensors)
-    room = tensors[0].new_empty((rows, *tensors[0].shape[1:]), dtype=dtype)
-    return torch.cat(tensors, out=room)
+def side_by_side(dtype: torch.dtype, *groups: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors of each group one below the other, all cast on their way by one kernel."""
+    rooms: list[Tensor] = []
+    places: list[Tensor] = []
+    for group in groups:
+        sizes = [len(tensor) for tensor in group]
+        room = group[0].new_empty((sum(sizes), *group[0].shape[1:]), dtype=dtype)
+        rooms.append(room)
+        places += room.split(sizes)
+    torch._foreach_copy_(places, [tensor for group in groups for tensor in group])
+    return rooms
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
@@ -78,7 +84,7 @@ class LinearsFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (IS_PLAIN, ONE_PRODUCT, _SIDE_BY_SIDE)
+        return (IS_PLAIN, ONE_PRODUCT, PRODUCTS, _SIDE_BY_SIDE)
 
     @property
     def beside(self) -> tuple[Variant, ...]:
@@ -113,8 +119,7 @@ def _function(*, bias: bool) -> list[str]:
         f"    def forward(ctx, x, {'count, *learned' if bias else '*weights'}):",
         *(parts if bias else []),
         "        ctx.save_for_backward(x, *weights)",
-        *(["        bias = side_by_side(biases, x.dtype)"] if bias else []),
-        f"        y = F.linear(x, side_by_side(weights, x.dtype){', bias' if bias else ''})",
+        f"        y = F.linear(x, *side_by_side(x.dtype, weights{', biases' if bias else ''}))",
         "        return y.split([len(weight) for weight in weights], -1)",
         "",
         "    @staticmethod",
@@ -126,9 +131,10 @@ def _function(*, bias: bool) -> list[str]:
         "        sizes, dtype = [len(weight) for weight in weights], weights[0].dtype",
         "        d_y, d_x, d_weights = joined(d_ys), None, [None] * len(sizes)",
         "        if by_x:",
-        "            d_x = (d_y @ side_by_side(weights, d_y.dtype)).view_as(x)",
+        "            (weight,) = side_by_side(d_y.dtype, weights)",
+        "            d_x = (d_y @ weight).view_as(x)",
         "        if any(by_weights):",
-        "            d_weights = (d_y.t() @ x.flatten(0, -2)).to(dtype).split(sizes)",
+        "            d_weights = product(d_y.t(), x.flatten(0, -2), dtype).split(sizes)",
         *(sums if bias else []),
         f"        return d_x, {'None, *d_weights, *d_biases' if bias else '*d_weights'}",
     ]
