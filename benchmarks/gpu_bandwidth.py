@@ -94,7 +94,9 @@ def _losses(logits: Tensor) -> Ways:
     classes = logits.shape[1]
     text = f"""\
 dlspec 1
-model Net: (tokens: int[B, T <= 16]) -> (logits: [B, T, {classes}]) {{ Embedding(256, 16) -> Linear({classes}) -> gelu }}
+model Net: (tokens: int[B, T <= 16]) -> (logits: [B, T, {classes}]) {{
+  Embedding(256, 16) -> Linear({classes}) -> gelu
+}}
 train Net {{
   data = text("a.txt", tokenizer = bytes, window = 16)
   loss = cross_entropy(logits, data.targets)
