@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_9598fa"
+NAMESPACE = "gpt_8e6562"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -184,6 +184,13 @@ def hold_labels(labels: Tensor, rows: int) -> None:
         raise ValueError(f"{rows} rows of logits, but {len(labels)} labels")
     if labels.dtype not in (torch.int64, torch.uint8):
         raise ValueError(f"labels are torch.int64, not {labels.dtype}")
+
+
+def scaled(x: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """x * scale in `dtype`, in one pass. `scale` is one number in float32."""
+    y = torch.empty_like(x, dtype=dtype)
+    # Without axes of its own it would be rounded to the dtype of x first.
+    return torch.mul(x, scale.view([1] * x.ndim), out=y)
 
 
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -2374,7 +2381,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         count, *gradients = ctx.saved_tensors
         scale = d_mean / count.clamp(min=1)
         d_x, d_weight = (
-            (gradient.float() * scale).to(dtype) if needed else None
+            scaled(gradient, scale, dtype) if needed else None
             for gradient, dtype, needed in zip(
                 gradients, ctx.dtypes, ctx.needs_input_grad
             )

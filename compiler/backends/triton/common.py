@@ -112,6 +112,14 @@ def room_for_sum(x: Tensor, branch: Tensor | None) -> Tensor:
     return x.new_empty(x.shape, dtype=torch.promote_types(x.dtype, branch.dtype))
 '''
 
+SCALED = '''\
+def scaled(x: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """x * scale in `dtype`, in one pass. `scale` is one number in float32."""
+    y = torch.empty_like(x, dtype=dtype)
+    # Without axes of its own it would be rounded to the dtype of x first.
+    return torch.mul(x, scale.view([1] * x.ndim), out=y)
+'''
+
 SUMS_OF_PRODUCTS = '''\
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """total += left @ right, in the dtype of `total`."""

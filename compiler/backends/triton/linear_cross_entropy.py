@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
-from .common import IS_PLAIN, SUMS_OF_PRODUCTS
+from .common import IS_PLAIN, SCALED, SUMS_OF_PRODUCTS
 from .cross_entropy_features import CrossEntropyFeatures
 from .cross_entropy_text import OWN_NAMES, Numbers, count, examples, named, not_counted
 from .specialise import Specialised
@@ -48,7 +48,7 @@ class LinearCrossEntropyFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (IS_PLAIN, SUMS_OF_PRODUCTS, *self.loss.shared)
+        return (IS_PLAIN, SCALED, SUMS_OF_PRODUCTS, *self.loss.shared)
 
     @property
     def on(self) -> CrossEntropyFeatures:
@@ -174,7 +174,7 @@ class _Text:
             f"        {'gradients' if summed else 'count, *gradients'} = ctx.saved_tensors",
             *([] if summed else [f"        scale = d_mean / {divisor}"]),
             f"        {gradients} = (",
-            "            (gradient.float() * scale).to(dtype) if needed else None",
+            "            scaled(gradient, scale, dtype) if needed else None",
             "            for gradient, dtype, needed in zip(gradients, ctx.dtypes, ctx.needs_input_grad)",
             "        )",
             f"        return {gradients}{nothing}, None, None",
