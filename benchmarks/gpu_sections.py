@@ -209,7 +209,7 @@ def compiled_twin(overrides: tuple[str, ...], stage: Stage) -> Found:
 def parts_of_gpt(stage: Stage) -> Found:
     """What its product of q, k and v, and steps that wait for no loss, bring."""
     made = gpt_case(stage, "train.precision=bf16", KERNELS)
-    plan = {"rounds": 1, "updates": 2} if stage.quick else {"rounds": 2, "updates": 20}
+    plan = {"rounds": 1, "updates": 2} if stage.quick else {"rounds": 1, "updates": 40}
     return with_and_without(made.program, stage.folder, stage.device, tokens=made.tokens, **plan)
 
 
@@ -225,16 +225,16 @@ def bench_of_gpt(stage: Stage) -> Found:
 SECTIONS: dict[str, Callable[[Stage], Found]] = {
     "GPT-2 124M, bf16, kernels of its own": partial(in_turns, gpt_case, ("train.precision=bf16", KERNELS)),
     "GPT-2 124M, bf16, the twin compiled": partial(compiled_twin, ("train.precision=bf16",)),
-    "GPT-2 124M, bf16, with and without": parts_of_gpt,
-    "GPT-2 124M, bf16, dlspec bench": bench_of_gpt,
     "attention, bf16": lambda stage: attentions(stage.device, quick=stage.quick),
     "norms and loss, bf16": lambda stage: bandwidths(stage.device, quick=stage.quick),
+    "GPT-2 124M, bf16, dlspec bench": bench_of_gpt,
     "GPT-2 124M, bf16, 500 updates": follows_pytorch,
     "char-GPT, losses against the CPU": cpu_course,
     "char-GPT with dropout, resumed": partial(resumed, char_case, ("drop=0.1", KERNELS)),
     "GPT of 4 x 256 with dropout, bf16, resumed": partial(
         resumed, gpt_case, ("dim=256", "heads=4", "depth=4", "drop=0.1", "train.precision=bf16", KERNELS)
     ),
+    "GPT-2 124M, bf16, with and without": parts_of_gpt,
     "char-GPT, bf16, kernels of its own": partial(in_turns, char_case, ("train.precision=bf16", KERNELS)),
     "char-GPT, fp32, kernels of its own": partial(in_turns, char_case, (KERNELS,)),
     "GPT-2 124M, bf16": partial(in_turns, gpt_case, ("train.precision=bf16",)),
