@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from gpu_attention import attentions
 from gpu_bandwidth import bandwidths
+from gpu_kernels import of_loop, of_training
 from gpu_parts import with_and_without
 from pairs import Agreement, agreement, batches_of, train_in_turns
 from programs import SPECS, compile_spec, program_of, write_text, write_tokens
@@ -188,6 +189,18 @@ def compiled_twin(overrides: tuple[str, ...], stage: Stage) -> Found:
     """The twin under torch.compile, with cuDNN's attention, alone."""
     made = gpt_case(stage, *overrides)
     batches = batches_of(made.program, stage.folder, (made.pairs + 1) * made.length)
+    with _compiled_loop(made, batches, stage) as loop:
+        seconds = []
+        for _ in range(made.pairs + 1):
+            begun = perf_counter()
+            loop.run(made.length)
+            wait_for(stage.device)
+            seconds.append(perf_counter() - begun)
+    return {"first_turn_seconds": round(seconds[0], 1), **_speeds("by_hand", made, seconds[1:], stage)}
+
+
+@contextmanager
+def _compiled_loop(made: Case, batches: list[Batch], stage: Stage) -> Iterator[Loop]:
     precision = made.program.options.precision
     backend = "eager" if stage.quick else "inductor"
 
@@ -196,14 +209,15 @@ def compiled_twin(overrides: tuple[str, ...], stage: Stage) -> Found:
 
     cudnn = nullcontext() if stage.device.type == "cpu" else sdpa_kernel(SDPBackend.CUDNN_ATTENTION)
     with _multiplying(precision), cudnn:
-        loop = Loop(made.twin(), made.recipe, batches, stage.device, bf16=precision == "bf16", compile=compiled)
-        seconds = []
-        for _ in range(made.pairs + 1):
-            begun = perf_counter()
-            loop.run(made.length)
-            wait_for(stage.device)
-            seconds.append(perf_counter() - begun)
-    return {"first_turn_seconds": round(seconds[0], 1), **_speeds("by_hand", made, seconds[1:], stage)}
+        yield Loop(made.twin(), made.recipe, batches, stage.device, bf16=precision == "bf16", compile=compiled)
+
+
+def kernel_by_kernel(stage: Stage) -> Found:
+    """What the GPU does in an update of ours, and in one of the twin under torch.compile."""
+    made = gpt_case(stage, "train.precision=bf16", KERNELS)
+    ours = of_training(made.program, stage.folder, stage.folder / "run", stage.device)
+    with _compiled_loop(made, batches_of(made.program, stage.folder, 8), stage) as loop:
+        return {"ours": ours, "by_hand": of_loop(loop.run, stage.device)}
 
 
 def parts_of_gpt(stage: Stage) -> Found:
@@ -234,6 +248,7 @@ SECTIONS: dict[str, Callable[[Stage], Found]] = {
     "GPT of 4 x 256 with dropout, bf16, resumed": partial(
         resumed, gpt_case, ("dim=256", "heads=4", "depth=4", "drop=0.1", "train.precision=bf16", KERNELS)
     ),
+    "GPT-2 124M, bf16, kernel by kernel": kernel_by_kernel,
     "GPT-2 124M, bf16, with and without": parts_of_gpt,
     "char-GPT, bf16, kernels of its own": partial(in_turns, char_case, ("train.precision=bf16", KERNELS)),
     "char-GPT, fp32, kernels of its own": partial(in_turns, char_case, (KERNELS,)),

@@ -213,7 +213,7 @@ def test_the_sections_for_a_gpu_work_on_the_cpu(folder: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     sections = found["sections"]
-    assert len(sections) == 16
+    assert len(sections) == 17
     parts = sections["GPT-2 124M, bf16, with and without"]
     assert len(parts["tokens_per_second"]) == 7 and set(parts["loss_differences"].values()) == {0.0}
     bench = sections.pop("GPT-2 124M, bf16, dlspec bench")
@@ -221,6 +221,8 @@ def test_the_sections_for_a_gpu_work_on_the_cpu(folder: Path, tmp_path: Path) ->
     assert [one["kernels"] for one in bench["steps"]] == ["triton", "torch"]
     bound = sections.pop("norms and loss, bf16")
     assert bound["copy_gigabytes_per_second"] > 0 and bound["cross-entropy"]["compiled"]["both_ratio"] > 0
+    for side in sections.pop("GPT-2 124M, bf16, kernel by kernel").values():
+        assert side["kernels"] > 0 and 0 < max(side["longest"].values()) <= side["busy"]
     compiled = sections.pop("GPT-2 124M, bf16, the twin compiled")
     assert compiled["by_hand_tokens_per_second"]["median"] > 0
     assert [name for name, one in sections.items() if one["equal"] is not True] == []
