@@ -3,24 +3,21 @@ beside torch.compile and Liger-Kernel (where it is installed)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from gpu_attention import emitted_kernels
-from torch import Tensor, nn
-from torch._functorch import config
+from gpu_uses import figures, use_of
+from torch import Tensor
 
-from dlspec.runtime.bench.liger import operation
+from dlspec.runtime.bench.kernels import measure_use
 from dlspec.runtime.bench.measure import on_own_stream, seconds_of
 
 ENTRIES = 2**26
 """Of what is normed, whatever its width."""
 WIDTHS = (1024, 4096, 16_384)
 LOGITS = (8192, 50_304)
+EPS: Mapping[str, float] = {"LayerNorm": 1e-5, "RMSNorm": 1e-6}
 
 
 def bandwidths(device: torch.device, *, quick: bool) -> dict[str, Any]:
@@ -29,15 +26,13 @@ def bandwidths(device: torch.device, *, quick: bool) -> dict[str, Any]:
     entries = 2**12 if quick else ENTRIES
     x = torch.randn(entries, device=device).bfloat16()
     with on_own_stream(device):
-        copy = _copied(x)
-        found: dict[str, Any] = {"copy_gigabytes_per_second": round(copy / 1e9, 1)}
-        for word in ("LayerNorm", "RMSNorm"):
-            for width in (64,) if quick else WIDTHS:
-                name = f"{word}, {width} wide"
-                found[name] = _beside(_norms(word, width, x.view(-1, width)), Moved(2 * x.nbytes, 3 * x.nbytes, copy))
-        rows, classes = (16, 256) if quick else LOGITS
-        logits = torch.randn(rows, classes, device=device).bfloat16()
-        found["cross-entropy"] = _beside(_losses(logits), Moved(logits.nbytes, 2 * logits.nbytes, copy))
+        copy = _copied(x) / 1e9
+    found: dict[str, Any] = {"copy_gigabytes_per_second": round(copy, 1)}
+    for word in EPS:
+        for width in (64,) if quick else WIDTHS:
+            found[f"{word}, {width} wide"] = _norm(word, x.view(-1, width), copy)
+    rows, classes = (16, 256) if quick else LOGITS
+    found["cross-entropy"] = _loss(torch.randn(rows, classes, device=device).bfloat16(), copy)
     return found
 
 
@@ -47,50 +42,18 @@ def _copied(x: Tensor) -> float:
     return 2 * x.nbytes / seconds_of(lambda: y.copy_(x), x.device)
 
 
-@dataclass(frozen=True)
-class Moved:
-    """Bytes that have to be moved forward and backward, and how many of them a copy moves in a second."""
-
-    forward: int
-    backward: int
-    copy: float
-
-
-@dataclass(frozen=True)
-class Way:
-    """What is computed of `leaves`, the one that comes in first."""
-
-    run: Callable[[], Tensor]
-    leaves: Sequence[Tensor]
-
-
-Ways = Iterator[tuple[str, Way]]
-
-
-def _norms(word: str, width: int, x: Tensor) -> Ways:
+def _norm(word: str, x: Tensor, copy: float) -> dict[str, Any]:
+    width = x.shape[1]
     text = f"dlspec 1\nmodel Net: (x: [B, {width}]) -> (y: [B, {width}]) {{ norm: {word} as y }}\n"
-    eps = {"LayerNorm": 1e-5, "RMSNorm": 1e-6}[word]
-    module: nn.Module = getattr(emitted_kernels(text), word)(width, eps=eps)
-    module.to(x.device, torch.bfloat16)
-    x = x.detach().requires_grad_()
-    parameters = [*module.parameters()]
-    leaves = [x, *parameters]
-    yield "ours", Way(lambda: module(x), leaves)
-    plain = {"LayerNorm": F.layer_norm, "RMSNorm": F.rms_norm}[word]
-    compiled = _compiled(lambda x, *parameters: plain(x, (width,), *parameters, eps=eps), x.device)
-    yield "compiled", Way(lambda: compiled(*leaves), leaves)
-    if word == "LayerNorm":
-        liger = operation("layer_norm", "LigerLayerNormFunction")
-        run = partial(liger, x, *parameters, eps) if liger else None
-    else:
-        liger = operation("rms_norm", "LigerRMSNormFunction")
-        # As Llama's, whose statistics are in float32, and not in place: the gradient by y is still needed, as by ours.
-        run = partial(liger, x, *parameters, eps, 0.0, "llama", False) if liger else None
-    if run is not None and x.is_cuda:
-        yield "liger", Way(run, leaves)
+
+    def made(kind: Any) -> Any:
+        return kind(width, eps=EPS[word]).to(x.device, torch.bfloat16)
+
+    use, kernels = use_of(text, word, {"x": x.detach().requires_grad_()}, made)
+    return figures(measure_use(use, kernels, x.device).ways, copy)
 
 
-def _losses(logits: Tensor) -> Ways:
+def _loss(logits: Tensor, copy: float) -> dict[str, Any]:
     classes = logits.shape[1]
     text = f"""\
 dlspec 1
@@ -105,52 +68,6 @@ train Net {{
   batch = 1
 }}
 """
-    kernels = emitted_kernels(text)
-    logits = logits.detach().requires_grad_()
     labels = torch.randint(classes, logits.shape[:1], device=logits.device)
-    yield "ours", Way(lambda: kernels.cross_entropy(logits, labels), [logits])
-    compiled = _compiled(F.cross_entropy, logits.device)
-    yield "compiled", Way(lambda: compiled(logits, labels), [logits])
-    liger = operation("cross_entropy", "LigerCrossEntropyFunction")
-    if liger is not None and logits.is_cuda:
-        # Its gradient lies where the logits were, so that it is measured last.
-        yield "liger", Way(lambda: liger(logits, labels, None, -100)[0], [logits])
-
-
-def _compiled(run: Callable[..., Tensor], device: torch.device) -> Callable[..., Tensor]:
-    torch.compiler.reset()  # which compiles a function for a few shapes, and then no more
-    made: Any = torch.compile(run, dynamic=False, backend="inductor" if device.type == "cuda" else "eager")
-    return made
-
-
-def _beside(ways: Ways, moved: Moved) -> dict[str, Any]:
-    """Of the bytes a second of a copy, the part that each way reaches; `both` is one pass after the other, since some
-    do the work of backward forward."""
-    found: dict[str, Any] = {}
-    for name, way in ways:
-        try:
-            found[name] = _parts(way, moved)
-        except RuntimeError as error:
-            found[name] = {"failed": str(error).splitlines()[0]}
-        mine, its = found["ours"].get("both"), found[name].get("both")
-        if name != "ours" and mine and its:
-            found[name]["both_ratio"] = round(mine / its, 3)
-    return found
-
-
-def _parts(way: Way, moved: Moved) -> dict[str, float]:
-    with config.patch(donated_buffer=False):  # a compiled pass is run again over what it has kept
-        y = way.run()
-        change = torch.randn_like(y)
-
-        def both() -> None:
-            torch.autograd.grad(way.run(), way.leaves, change)
-
-        forward = seconds_of(way.run, y.device)
-        backward = seconds_of(lambda: torch.autograd.grad(y, way.leaves, change, retain_graph=True), y.device)
-        taken = {
-            "forward": moved.forward / forward,
-            "backward": moved.backward / backward,
-            "both": (moved.forward + moved.backward) / seconds_of(both, y.device),
-        }
-    return {name: round(speed / moved.copy, 3) for name, speed in taken.items()}
+    use, kernels = use_of(text, "cross_entropy", {"logits": logits.requires_grad_(), "labels": labels})
+    return figures(measure_use(use, kernels, logits.device).ways, copy)

@@ -45,7 +45,7 @@ class Profiler:
     def found(self) -> dict[str, Any]:
         """Milliseconds of an update: of each kernel, of all, and in which there was none."""
         spans: list[tuple[float, float]] = []
-        times: Mapping[str, list[float]] = defaultdict(list)
+        times: dict[str, list[float]] = defaultdict(list)
         for event in self._profile.events():
             if event.device_type == self._type:
                 begin, end = event.time_range.start, event.time_range.end

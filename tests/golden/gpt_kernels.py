@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_8e6562"
+NAMESPACE = "gpt_536279"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -75,6 +75,7 @@ def cast(tensors: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
 def product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
     """left @ right in `dtype`, on a GPU rounded once."""
     widens = left.is_cuda and left.dtype != dtype and dtype == torch.float32
+    # What is traced stays a product and a cast, which every compiler knows.
     if widens and not torch.compiler.is_compiling():
         return torch.mm(left, right, out_dtype=dtype)
     return (left @ right).to(dtype)

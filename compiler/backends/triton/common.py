@@ -133,6 +133,7 @@ PRODUCTS = '''\
 def product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
     """left @ right in `dtype`, on a GPU rounded once."""
     widens = left.is_cuda and left.dtype != dtype and dtype == torch.float32
+    # What is traced stays a product and a cast, which every compiler knows.
     if widens and not torch.compiler.is_compiling():
         return torch.mm(left, right, out_dtype=dtype)
     return (left @ right).to(dtype)
