@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from gpu_uses import figures, use_of
+from gpu_uses import Emitted, figures, use_of
 from torch import Tensor
 
 from dlspec.runtime.bench.kernels import OURS, measure_use, measure_way, plain_form
@@ -28,17 +28,17 @@ def attentions(device: torch.device, *, quick: bool) -> dict[str, Any]:
     equal = True
     for width in (64, 128):
         for options in ("", ", causal = true"):
-            use, kernels = _attention(width, options, device, quick=quick)
+            use, kernels, _ = _attention(width, options, device, quick=quick)
             name = f"{'causal' if options else 'full'}, heads of {width}"
             found[name] = figures(measure_use(use, kernels, device).ways)
             equal = equal and _right(use, kernels, causal=bool(options))
-        use, _ = _attention(width, OPTIONS, device, quick=quick)
+        use = _attention(width, OPTIONS, device, quick=quick).use
         combined = measure_way(use, kind_of(use.entry.kind), Rival(OURS, use.run), device)
         found[f"combined, heads of {width}"] = figures([combined])
     return {"equal": equal, "attentions": found}
 
 
-def _attention(width: int, options: str, device: torch.device, *, quick: bool) -> tuple[Use, ModuleType]:
+def _attention(width: int, options: str, device: torch.device, *, quick: bool) -> Emitted:
     """q, k and v [1, length, heads, width], drawn once, and what the options take besides."""
     heads, length = (2, 128) if quick else (2048 // width, LENGTH)
     documents = ", documents: int[B, T]" if "= documents" in options else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from gpu_uses import figures, use_of
+from gpu_uses import Emitted, figures, use_of
 from torch import Tensor
 
 from dlspec.runtime.bench.kernels import measure_use
@@ -25,32 +25,33 @@ def bandwidths(device: torch.device, *, quick: bool) -> dict[str, Any]:
     reads the logits, and backward reads them again and writes their gradient."""
     entries = 2**12 if quick else ENTRIES
     x = torch.randn(entries, device=device).bfloat16()
-    with on_own_stream(device):
-        copy = _copied(x) / 1e9
+    copy = copied(x) / 1e9
     found: dict[str, Any] = {"copy_gigabytes_per_second": round(copy, 1)}
     for word in EPS:
         for width in (64,) if quick else WIDTHS:
-            found[f"{word}, {width} wide"] = _norm(word, x.view(-1, width), copy)
+            use, kernels, _ = norm_of(word, x.view(-1, width))
+            found[f"{word}, {width} wide"] = figures(measure_use(use, kernels, device).ways, copy)
     rows, classes = (16, 256) if quick else LOGITS
     found["cross-entropy"] = _loss(torch.randn(rows, classes, device=device).bfloat16(), copy)
     return found
 
 
-def _copied(x: Tensor) -> float:
+def copied(x: Tensor) -> float:
     """Bytes a second, read and written."""
     y = torch.empty_like(x)
-    return 2 * x.nbytes / seconds_of(lambda: y.copy_(x), x.device)
+    with on_own_stream(x.device):
+        return 2 * x.nbytes / seconds_of(lambda: y.copy_(x), x.device)
 
 
-def _norm(word: str, x: Tensor, copy: float) -> dict[str, Any]:
+def norm_of(word: str, x: Tensor) -> Emitted:
+    """A call of a norm of the rows of x, with weights of its dtype."""
     width = x.shape[1]
     text = f"dlspec 1\nmodel Net: (x: [B, {width}]) -> (y: [B, {width}]) {{ norm: {word} as y }}\n"
 
     def made(kind: Any) -> Any:
         return kind(width, eps=EPS[word]).to(x.device, torch.bfloat16)
 
-    use, kernels = use_of(text, word, {"x": x.detach().requires_grad_()}, made)
-    return figures(measure_use(use, kernels, x.device).ways, copy)
+    return use_of(text, word, {"x": x.detach().requires_grad_()}, made)
 
 
 def _loss(logits: Tensor, copy: float) -> dict[str, Any]:
@@ -69,5 +70,5 @@ train Net {{
 }}
 """
     labels = torch.randint(classes, logits.shape[:1], device=logits.device)
-    use, kernels = use_of(text, "cross_entropy", {"logits": logits.requires_grad_(), "labels": labels})
+    use, kernels, _ = use_of(text, "cross_entropy", {"logits": logits.requires_grad_(), "labels": labels})
     return figures(measure_use(use, kernels, logits.device).ways, copy)

@@ -15,6 +15,7 @@ from gpu_attention import attentions
 from gpu_bandwidth import bandwidths
 from gpu_kernels import of_loop, of_training
 from gpu_parts import with_and_without
+from gpu_wide_norms import wide_norms
 from pairs import Agreement, agreement, batches_of, train_in_turns
 from programs import SPECS, compile_spec, program_of, write_text, write_tokens
 from record import spread
@@ -250,6 +251,7 @@ SECTIONS: dict[str, Callable[[Stage], Found]] = {
         resumed, gpt_case, ("dim=256", "heads=4", "depth=4", "drop=0.1", "train.precision=bf16", KERNELS)
     ),
     "GPT-2 124M, bf16, kernel by kernel": kernel_by_kernel,
+    "wide norms with other tiles, bf16": lambda stage: wide_norms(stage.device, quick=stage.quick),
     "GPT-2 124M, bf16, with and without": parts_of_gpt,
     "char-GPT, bf16, kernels of its own": partial(in_turns, char_case, ("train.precision=bf16", KERNELS)),
     "char-GPT, fp32, kernels of its own": partial(in_turns, char_case, (KERNELS,)),

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
-from dlspec.compiler.pipeline import analyse, emit
+from dlspec.compiler.pipeline import Artefact, analyse, emit
 from dlspec.grammar import Source
 from dlspec.runtime.bench.kernels import Measured
 from dlspec.runtime.bench.use import Entry, Use
 from dlspec.runtime.program import load_text
 
 
+class Emitted(NamedTuple):
+    """A call of what a spec's file of kernels has, the file as a module, and what it was emitted with."""
+
+    use: Use
+    kernels: ModuleType
+    artefact: Artefact
+
+
 def use_of(
     text: str, name: str, values: Mapping[str, Any], made: Callable[[Any], Callable[..., Any]] = lambda entry: entry
-) -> tuple[Use, ModuleType]:
-    """A call with these values of what a spec's file of kernels has under `name`, and the file as a module. `made`
-    makes what is called of it, where it is a class."""
+) -> Emitted:
+    """A call with these values of what a spec's file of kernels has under `name`. `made` makes what is called of it,
+    where it is a class."""
     artefact = emit(analyse(Source("net.dlspec", text)), kernels="triton")
     (file,) = artefact.kernels
     kernels = load_text(file.removesuffix(".py"), artefact.kernels[file])
     variant = artefact.variants[name]
     entry = Entry(variant.kind, vars(variant))
-    return Use(name, entry, made(getattr(kernels, name)), values, (), None), kernels
+    return Emitted(Use(name, entry, made(getattr(kernels, name)), values, (), None), kernels, artefact)
 
 
 def figures(ways: Sequence[Measured], most: float = 1.0) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def test_the_sections_for_a_gpu_work_on_the_cpu(folder: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     sections = found["sections"]
-    assert len(sections) == 17
+    assert len(sections) == 18
     parts = sections["GPT-2 124M, bf16, with and without"]
     assert len(parts["tokens_per_second"]) == 7 and set(parts["loss_differences"].values()) == {0.0}
     bench = sections.pop("GPT-2 124M, bf16, dlspec bench")
@@ -221,6 +221,8 @@ def test_the_sections_for_a_gpu_work_on_the_cpu(folder: Path, tmp_path: Path) ->
     assert [one["kernels"] for one in bench["steps"]] == ["triton", "torch"]
     bound = sections.pop("norms and loss, bf16")
     assert bound["copy_gigabytes_per_second"] > 0 and bound["cross-entropy"]["PyTorch"]["backward"] > 0
+    wide = sections.pop("wide norms with other tiles, bf16")
+    assert all(one["tuned"]["backward"] > 0 for one in wide.values()) and len(wide["RMSNorm"]) == 5
     told = sections.pop("GPT-2 124M, bf16, kernel by kernel")
     for side in (told["ours"], told["by_hand"]):
         assert side["kernels"] > 0 and 0 < max(side["longest"].values()) <= side["busy"]
@@ -267,7 +269,7 @@ def test_no_section_begins_when_the_time_is_up(folder: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_some_sections_alone(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.json"
-    done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--only", "norms", "--out", out)
+    done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--only", "norms and", "--out", out)
     assert done.returncode == 0, done.stderr
     assert list(json.loads(out.read_text())["sections"]) == ["norms and loss, bf16"]
     done = run(folder / "gpu.py", "--device", "cpu", "--quick", "--only", "nroms", "--out", out)

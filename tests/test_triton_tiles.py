@@ -117,13 +117,15 @@ def test_tiles_that_kernels_cannot_have(tiles: Any, message: str) -> None:
 # --- trying them ---
 
 
-def uses(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Use], Any, dict[str, list[Tunable]]]:
+def uses(
+    text: str, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...] = (2, 40, 32)
+) -> tuple[list[Use], Any, dict[str, list[Tunable]]]:
     artefact = compiled(text)
     module, kernels = loaded(artefact)
     monkeypatch.setattr(kernels, "fused", always)
     model = module.Net()
     model.init_weights(torch.Generator().manual_seed(0))
-    x = torch.randn(2, 40, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1)).requires_grad_()
     entries = {name: Entry(one.kind, vars(one)) for name, one in artefact.variants.items()}
     with watching(model, [module], kernels, entries) as watch:
         model(x)
@@ -198,6 +200,24 @@ def test_all_that_is_tried_of_norms_gives_the_same(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tune, "_seconds", lambda *_: 1.0)
     for tuned in tune.tune(use, kernels, tables[name], torch.device("cpu")):
         assert tuned.failed == 0 and tuned.tried > 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm"])
+def test_rows_wider_than_a_block_are_tried_with_smaller_ones(
+    norm: str, monkeypatch: pytest.MonkeyPatch, interpreted: None
+) -> None:
+    """As the launchers of the file that comes of it have them."""
+    (use,), kernels, tables = uses(WIDE.replace("RMSNorm", norm), monkeypatch, (2, 40_000))
+    (table,) = (one for one in tables[norm] if one.part == "forward")
+    assert kernels.NORM_FORWARD[4] == (4096, 8)
+    tries = table.candidates[(4,)]
+    assert {block for block, _ in tries} == {4096, 2048, 1024}
+    monkeypatch.setattr(tune, "_seconds", lambda *_: float(kernels.NORM_FORWARD[4][0]))
+    (tuned,) = tune.tune(use, kernels, [table], torch.device("cpu"))
+    assert tuned.failed == 0 and tuned.tried == len(tries) and tuned.after[0] == 1024
+    found = with_tiles(kernels_text(WIDE.replace("RMSNorm", norm)), tuned_tables([(use, [tuned])]))
+    assert tables_in(found)["NORM_FORWARD"][4] == tuned.after
 
 
 # --- from the command line ---

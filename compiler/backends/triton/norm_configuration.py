@@ -39,10 +39,12 @@ class BackwardTiles(NamedTuple):
 
 
 def forward_candidates(cell: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Around a cell of NORM_FORWARD: other rows and warps. Columns are those that a row needs."""
+    """Around a cell of NORM_FORWARD: other rows and warps, for columns are those that a row needs; where rows are wider
+    than a block, smaller ones."""
     *rows, block, warps = cell
-    counts = _around(rows[0], 128) if rows else [0]
-    return [(*([count] if rows else []), block, w) for count in counts for w in _around(warps, 32)]
+    if not rows:
+        return [(block >> less, w) for less in range(3) for w in _around(warps >> less, 32)]
+    return [(count, block, w) for count in _around(rows[0], 128) for w in _around(warps, 32)]
 
 
 def backward_candidates(cell: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -74,17 +74,23 @@ class NormFeatures(Variant):
             for generation, shared in SHARED_MEMORY.items()
         }
 
-    def wide_forward(self) -> set[bool]:
-        return {tiles.wide for tiles in self.forward_tiles().values()}
+    @property
+    def wide_forward(self) -> bool:
+        """Whether a row is taken block by block, which its width alone decides."""
+        return all(tiles.wide for tiles in self.forward_tiles().values())
+
+    @property
+    def forward(self) -> str:
+        """The kernel of the forward pass."""
+        return "norm_forward_wide" if self.wide_forward else "norm_forward"
 
     def every_backward(self) -> list[BackwardTiles]:
         return [tiles for table in self.backward_tiles().values() for tiles in table.values()]
 
     def roots(self) -> tuple[str, ...]:
-        forward = {False: "norm_forward.norm_forward", True: "norm_forward.norm_forward_wide"}
         rows = any(tiles.wide for tiles in self.every_backward())
         return (
-            *(forward[wide] for wide in sorted(self.wide_forward())),
+            f"norm_forward.{self.forward}",
             *(["norm_backward.norm_backward_rows"] if rows else []),
             "norm_backward.norm_backward",
             "norm_backward.norm_sum_parts",

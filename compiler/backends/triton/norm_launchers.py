@@ -10,7 +10,7 @@ from .norm_names import SEEDED, NormNames, many
 
 class NormLaunchers(NormNames):
     def tables(self) -> list[str]:
-        alone = self.features.wide_forward() == {True}  # rows are taken one by one
+        alone = self.features.wide_forward  # rows are taken one by one
         forward = {
             entry: (t.block, t.warps) if alone else (t.rows, t.block, t.warps)
             for entry, t in self.features.forward_tiles().items()
@@ -39,19 +39,8 @@ class NormLaunchers(NormNames):
             added["ADD"] = "branch is not None"
         names = added if self.features.add else {}
         given = {**names, **SEEDED, "ROWS": "rows", "BLOCK": "block"}
-        wide = sorted(self.features.wide_forward())
-        launches = {
-            False: f"norm_forward[(triton.cdiv(M, rows),)]({self._launch('norm_forward', given)})"
-            if False in wide
-            else "",
-            True: f"norm_forward_wide[(M,)]({self._launch('norm_forward_wide', given)})" if True in wide else "",
-        }
-        both = [
-            "        if rows * block < weight.numel():",
-            f"            {launches[True]}",
-            "        else:",
-            f"            {launches[False]}",
-        ]
+        wide, kernel = self.features.wide_forward, self.features.forward
+        grid = "M" if wide else "triton.cdiv(M, rows)"
         kind = self.tensors_text([*self.incoming, *self.learned])
         kept = [*self.results, *self.of_rows]
         total = [f"    total = {self.total_text()}"] if self.features.add else []
@@ -66,9 +55,9 @@ class NormLaunchers(NormNames):
             *total,
             "    y = torch.empty(x.shape, dtype=dtype, device=x.device)",
             *(f"    {name} = torch.empty(M, dtype=torch.float32, device=x.device)" for name in self.of_rows),
-            f"    {'' if False not in wide else 'rows, '}block, warps = NORM_FORWARD[x.element_size()]",
+            f"    {'' if wide else 'rows, '}block, warps = NORM_FORWARD[x.element_size()]",
             "    with torch.cuda.device_of(x):",
-            *(both if len(wide) == 2 else [f"        {launches[wide[0]]}"]),
+            f"        {kernel}[({grid},)]({self._arguments(kernel, given)}, num_warps=warps)",
             f"    return {', '.join(kept)}",
         ]
 
@@ -134,9 +123,6 @@ class NormLaunchers(NormNames):
             f"({self._arguments('norm_sum_parts', sums)})",
             f"    return {', '.join(gradients)}",
         ]
-
-    def _launch(self, kernel: str, given: Mapping[str, str]) -> str:
-        return f"{self._arguments(kernel, given)}, num_warps=warps"
 
     def _arguments(self, kernel: str, given: Mapping[str, str]) -> str:
         """What a launch passes, in the order of the kernel's parameters: what is `given`, else its own name."""
