@@ -5,7 +5,16 @@ from __future__ import annotations
 import hypothesis.strategies as st
 
 from dlspec.compiler.scalars import Functions, ScalarFunction
-from dlspec.compiler.scalars.expression import ZERO, Constant, Expression, Variable, compute, constant, variables
+from dlspec.compiler.scalars.expression import (
+    ZERO,
+    Compute,
+    Constant,
+    Expression,
+    Variable,
+    compute,
+    constant,
+    variables,
+)
 from dlspec.compiler.semantics.number import Reference
 from dlspec.compiler.semantics.report import Report
 from dlspec.compiler.semantics.resolve import resolve
@@ -66,7 +75,7 @@ _VARIABLES = st.sampled_from([X, Y])
 _LEAVES = st.one_of(
     _VARIABLES,
     st.sampled_from([0, 1, -1, 2, 3, 0.5, -2.5, 0.1]).map(constant),
-    st.sampled_from([2, 4]).map(lambda n: Constant(Reference("width", "constant", None, constant(n).number))),
+    st.sampled_from([2, 4]).map(lambda n: Constant(Reference(f"width_{n}", "constant", None, constant(n).number))),
 )
 
 
@@ -100,6 +109,15 @@ def expressions(draw: st.DrawFn, *, jumps: bool, depth: int = 4) -> Expression:
             condition = compute("and", *conditions) if draw(st.booleans()) else conditions[0]
             drawn = compute("if", condition, inner(), inner())
     return drawn if variables(drawn) else draw(_VARIABLES)
+
+
+@st.composite
+def choices(draw: st.DrawFn) -> Compute:
+    """A choice by how x or y compares with a number or the other, between two expressions without any."""
+    compared = draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="])), draw(_VARIABLES), draw(_LEAVES)
+    condition = compute(*draw(st.sampled_from([compared, (compared[0], compared[2], compared[1])])))
+    sides = (draw(expressions(jumps=False, depth=3)) for _ in range(2))
+    return compute("if", condition if variables(condition) else compute("<", X, constant(1)), *sides)
 
 
 _GENTLE = [

@@ -10,7 +10,7 @@ Where a function has no derivative, the one of the PyTorch that `print_torch` wr
     floor, ceil, //, ==, <  0 everywhere
     a % b                   1 in a, -(a // b) in b
     a ^ b                   0 in a where b is 0; 0 in b where a is 0 and b is not negative
-    a if c else b           that of the chosen side alone; autograd lets a NaN of the other side through, this does not
+    a if c else b           that of the chosen side alone (see guard.py)
 
 What is chosen is chosen last: in the chain rule a side of slope 0 is 0 however steep the rest is, so sqrt(max(x, 0))
 has slope 0 at x < 0, where sqrt at 0 alone is infinitely steep.
@@ -145,8 +145,14 @@ def _power_in_base(a: Expression, b: Expression) -> Expression:
 
 
 def _power_in_exponent(e: Expression, a: Expression, b: Expression) -> Expression:
+    if isinstance(a, Constant) and a.number.value is not None and a.number.value <= 0:
+        if a.number.value == 0:
+            # Powers of 0 are infinite below 0, and so is the slope there.
+            return compute("if", compute(">=", b, ZERO), ZERO, negated(e))
+        # None, as it is for PyTorch; backends take no logarithm of a number.
+        return compute("log", compute("min", a, b))
     slope = compute("*", e, compute("log", a))
-    if isinstance(a, Constant) and a.number.value != 0:
+    if isinstance(a, Constant):
         return slope
     nothing = compute("and", compute("==", a, ZERO), compute(">=", b, ZERO))
     return compute("if", nothing, ZERO, slope)

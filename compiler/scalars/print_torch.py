@@ -24,6 +24,7 @@ from .expression import (
     nodes,
     operands,
 )
+from .guard import guarded
 from .python_text import AND, ATOM, IF, NOT, OR, PythonPrinter, Text, python_number
 
 _TORCH = {name: f"torch.{name}" for name in ("sqrt", "exp", "log", "abs", "sin", "cos", "floor", "ceil", "erf")} | {
@@ -50,7 +51,8 @@ def print_torch(
     how a parameter is called. The text may need the names `torch`, `F` and `math`. A function of the file is called by
     its name where the call fits how `function_source` writes it.
     """
-    return TorchPrinter(frozenset(tensors), number, name).text(expression)
+    printer = TorchPrinter(frozenset(tensors), number, name)
+    return printer.text(guarded(expression, printer.is_tensor))
 
 
 def is_plain_call(call: Call, is_tensor: Callable[[Expression], bool]) -> bool:
@@ -176,5 +178,5 @@ def functions_called(expression: Expression, tensors: Collection[str]) -> tuple[
             found.update(dict.fromkeys(functions_called(e.function.value, {first})))
             found[e.function] = None
 
-    visit(expression)
+    visit(guarded(expression, printer.is_tensor))
     return tuple(found)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from ..semantics.number import Number
 from .expression import ScalarFunction, Variable
+from .guard import guarded
 from .print_torch import TorchPrinter
 from .python_text import python_number
 
@@ -31,7 +32,7 @@ def function_source(
         kind = "Tensor" if parameter.name in given else "float"
         default = "" if parameter.default is None else f" = {number(parameter.default)}"
         parameters.append(f"{name(parameter.name)}: {kind}{default}")
-    value = printer.text(function.value)
+    value = printer.text(guarded(function.value, printer.is_tensor))
     if not printer.is_tensor(function.value):
         value = f"torch.full_like({printer.text(Variable(first))}, {value})"
     return f"def {name(function.name)}({', '.join(parameters)}) -> Tensor:\n    return {value}\n"
