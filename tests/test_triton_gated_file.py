@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from triton_files import TRACED, Poisoned, always, compiled, hold_to_ruff, loaded
+from triton_files import TRACED, Poisoned, always, as_on_a_gpu, compiled, hold_to_ruff, loaded
 from triton_templates import interpreting
 
 from dlspec.runtime.program import load_text
@@ -204,7 +204,7 @@ def test_weights_start_as_without_and_have_the_same_names() -> None:
 def silu(monkeypatch: pytest.MonkeyPatch) -> object:
     """The kernels' module of a SwiGLU, which runs them for all that is not empty."""
     _, kernels = loaded(compiled(spec(gate("silu"))))
-    monkeypatch.setattr(kernels, "fused", lambda x, *dtypes: x.dtype in dtypes and x.numel() > 0)
+    monkeypatch.setattr(kernels, "fused", as_on_a_gpu)
     return kernels
 
 
@@ -249,7 +249,7 @@ def test_halves_of_one_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several programs, views, none; and PyTorch's checks."""
     for body, order in ((WRITTEN["halves"][0], 1), (WRITTEN["halves turned"][0], -1)):
         _, kernels = loaded(compiled(spec(body)))
-        monkeypatch.setattr(kernels, "fused", lambda x, *dtypes: x.numel() > 0)
+        monkeypatch.setattr(kernels, "fused", as_on_a_gpu)
         given = torch.randn(70, 6, 48, generator=torch.Generator().manual_seed(6))
 
         def halved(both: Tensor, order: int = order) -> Tensor:
@@ -284,9 +284,8 @@ def test_autocast_gives_what_pytorch_gives(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_second_derivative_is_made_up(silu: object) -> None:
     x = torch.randn(4, 24, requires_grad=True)
-    (d,) = torch.autograd.grad(silu.silu_gated(x, x).square().sum(), x, create_graph=True)  # type: ignore[attr-defined]
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        d.sum().backward()
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        torch.autograd.grad(silu.silu_gated(x, x).square().sum(), x, create_graph=True)  # type: ignore[attr-defined]
 
 
 # --- The file ---

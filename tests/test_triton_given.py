@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor
 from triton_files import Poisoned, always, compiled, loaded
 from triton_templates import interpreting
+
+from dlspec.runtime.program import load_text
 
 T = 20
 GIVEN = {
@@ -55,13 +58,16 @@ def test_one_for_all(options: str, kind: str, given: Tensor, monkeypatch: pytest
         model(x, three)
 
 
+CROSS = """\
+dlspec 1
+model Net: (x: [B, T <= 64, 32], other: [B, S <= 64, 32]) -> (y: [B, T, 32]) {
+  x -> CrossAttention(2, memory = other) as y
+}
+"""
+
+
 def test_one_sequence_of_keys_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, kernels = loaded(
-        compiled(
-            "dlspec 1\nmodel Net: (x: [B, T <= 64, 32], other: [B, S <= 64, 32]) -> (y: [B, T, 32]) {\n"
-            "  x -> CrossAttention(2, memory = other) as y\n}\n"
-        )
-    )
+    module, kernels = loaded(compiled(CROSS))
     model, x, other = module.Net(), torch.randn(2, T, 32), torch.randn(1, T - 5, 32, requires_grad=True)
     leaves = [*model.parameters(), other]
     want = gradients(model(x, other), leaves)
@@ -71,6 +77,114 @@ def test_one_sequence_of_keys_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     q = torch.randn(2, T, 2, 16)
     with pytest.raises(ValueError, match=r"v is \[2, 5, 2, 16\], which does not go with k, \[2, 20, 2, 16\]"):
         kernels.attention(q, q, q[:, :5])
+
+
+CONSTANTS = """\
+dlspec 1
+dim = 32
+heads = 2
+kv = 1
+model Net: (x: [B, T <= 64, dim]) -> (y: [B, T, dim]) {
+  residual(pre = LayerNorm) { attn: SelfAttention(heads, causal = true) }
+  residual(pre = LayerNorm) { few: SelfAttention(heads, kv_heads = kv, causal = true, rotary = 10_000, softcap = 5) }
+  RMSNorm -> Linear(dim)
+}
+"""
+
+
+@pytest.mark.parametrize("changed", [{}, {"dim": 48}, {"dim": 16}, {"heads": 4}, {"heads": 4, "kv": 2}, {"kv": 2}])
+def test_other_sizes_than_kernels_are_for_take_the_plain_form(
+    changed: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever keeps the emitted files changes their constants."""
+    artefact = compiled(CONSTANTS)
+    module, kernels = loaded(artefact)
+    monkeypatch.setattr(kernels, "fused", always)
+    calls = list[str]()
+    for name in ("norm_forward", "attention_forward", "rotary"):
+        noted(kernels, name, calls, monkeypatch)
+    model = module.Net(module.Config(**changed))
+    model.init_weights(torch.Generator().manual_seed(0))
+    plain = load_text("net", compiled(CONSTANTS, "torch").model_code)
+    reference = plain.Net(plain.Config(**changed))
+    reference.load_state_dict(model.state_dict())
+    x = torch.randn(2, T, changed.get("dim", 32), generator=torch.Generator().manual_seed(1))
+    want = gradients(reference(x), [*reference.parameters()])
+    for a, b in zip(want, gradients(model(x), [*model.parameters()]), strict=True):
+        torch.testing.assert_close(b, a, atol=2e-5, rtol=1e-4)
+    assert ("norm_forward" in calls) == ("dim" not in changed)
+    assert ("rotary" in calls) == (not {"dim", "heads"} & changed.keys())
+
+
+def noted(kernels: ModuleType, name: str, calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = getattr(kernels.operators, name)
+
+    def run(*given: object) -> object:
+        calls.append(name)
+        return operator(*given)
+
+    monkeypatch.setattr(kernels.operators, name, run)
+
+
+def test_more_keys_than_queries_where_there_are_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, kernels = loaded(compiled(attending("mask = given", "bool[B, T]")))
+    monkeypatch.setattr(kernels, "fused", always)
+    q, k = torch.randn(2, 5, 2, 16, requires_grad=True), torch.randn(2, 9, 2, 16, requires_grad=True)
+    mask = torch.arange(9)[None].expand(2, -1) != 3
+    want = gradients(kernels.attention_plain(q, k, k, mask), [q, k])
+    for a, b in zip(want, gradients(kernels.attention(q, k, k, mask), [q, k]), strict=True):
+        torch.testing.assert_close(b, a, atol=1e-5, rtol=1e-5)
+
+
+def test_one_query_that_lies_anyhow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch calls it contiguous, whatever the stride of its axis of one is."""
+    _, kernels = loaded(compiled(CROSS))
+    monkeypatch.setattr(kernels, "fused", always)
+    q, k = torch.randn(3, 2, 1, 16).transpose(1, 2), torch.randn(3, 7, 2, 16)
+    assert q.is_contiguous() and q.stride(1) == 16
+    torch.testing.assert_close(kernels.attention(q, k, k), kernels.attention_plain(q, k, k))
+
+
+def test_no_key_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, kernels = loaded(compiled(CROSS))
+    monkeypatch.setattr(kernels, "fused", always)
+    model, x, nothing = module.Net(), torch.randn(2, T, 32), torch.randn(2, 0, 32)
+    y = model(x, nothing)
+    assert not y.isnan().any() and torch.equal(y, y[:1, :1].expand_as(y))
+
+
+def test_on_the_meta_device() -> None:
+    """It has no autocast."""
+    module, _ = loaded(compiled(CONSTANTS))
+    assert module.Net().to("meta")(torch.empty(2, T, 32, device="meta")).shape == (2, T, 32)
+
+
+def test_a_second_derivative_is_refused_where_there_is_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes around the kernels has one, and would be taken for the whole."""
+    module, kernels = loaded(compiled(CONSTANTS))
+    monkeypatch.setattr(kernels, "fused", always)
+    x = torch.randn(2, T, 32, requires_grad=True)
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        torch.autograd.grad(module.Net()(x).square().sum(), x, create_graph=True)
+
+
+def test_a_single_row_of_a_linear_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, kernels = loaded(compiled(CONSTANTS))
+    monkeypatch.setattr(kernels, "fused", always)
+    layer, x = kernels.Linear(32, 8), torch.randn(32)
+    want = gradients(torch.nn.functional.linear(x, layer.weight, layer.bias), [*layer.parameters()])
+    for a, b in zip(want, gradients(layer(x), [*layer.parameters()]), strict=True):
+        torch.testing.assert_close(b, a)
+
+
+def test_numbers_of_a_score_stand_in_the_kernels_alone() -> None:
+    text = "slope = 0.1\ndecay(s, q, k, h) = s - slope * (q - k)\n"
+    spec = CONSTANTS.replace("dlspec 1\n", f"dlspec 1\n{text}").replace(
+        "(heads, causal", "(heads, score = decay, causal"
+    )
+    assert "slope" in compiled(spec, "torch").model_code
+    artefact = compiled(spec)
+    assert "slope" not in artefact.model_code and "s - 0.1 * (q - k)" in artefact.kernels["net_kernels.py"]
 
 
 def test_tiles_begin_at_sixteen_bytes() -> None:

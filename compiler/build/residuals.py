@@ -280,8 +280,8 @@ def _value(name: str, option: Written, ctx: Context) -> Any:
         return _wrong(name, f"a number other than 0, or `{DEEPNORM}`", value, option.flow, ctx)
     if known is None:
         return _wrong(name, "a number", value, option.flow, ctx)
-    if name in ("drop", "drop_path") and not 0 <= known <= 1:
-        return _wrong(name, "a number from 0 to 1", value, option.flow, ctx)
+    if name in ("drop", "drop_path") and not 0 <= known < 1:
+        return _wrong(name, "a number of at least 0 and below 1", value, option.flow, ctx)
     return value
 
 

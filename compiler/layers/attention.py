@@ -357,7 +357,7 @@ class Attention(Layer):
             found.append(f"window={code.number(self.window)}")
         if self.prefix is not None and not isinstance(self.prefix, Side):
             found.append(f"prefix={code.number(self.prefix)}")
-        if isinstance(self.score, ScoreFunction):
+        if isinstance(self.score, ScoreFunction) and code.fused(self, x) is None:
             found += [f"{name}={code.number(reference)}" for reference, name in self.score.names().items()]
         if self.drops(code):
             found.append(f"dropout={code.number(self.dropout)}")

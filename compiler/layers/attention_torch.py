@@ -116,8 +116,9 @@ class _ClassText:
             found["window"] = "int"
         if layer.prefix is not None and not isinstance(layer.prefix, Side):
             found["prefix"] = "int"
-        for reference, name in self.function.names().items() if self.function is not None else ():
-            found[name] = "int" if is_whole(reference) else "float"
+        if self.function is not None and self.fused is None:  # kernels have the function's numbers in their text
+            for reference, name in self.function.names().items():
+                found[name] = "int" if is_whole(reference) else "float"
         return found
 
     # --- __init__ ---

@@ -62,9 +62,17 @@ def is_plain_call(call: Call, is_tensor: Callable[[Expression], bool]) -> bool:
 
 
 class TorchPrinter(PythonPrinter):
-    def __init__(self, tensors: frozenset[str], number: Callable[[Number], str], name: Callable[[str], str]) -> None:
+    """`called` says how a function of the file is called where the text will stand; left out, like a parameter."""
+
+    def __init__(
+        self,
+        tensors: frozenset[str],
+        number: Callable[[Number], str],
+        name: Callable[[str], str],
+        called: Callable[[str], str] | None = None,
+    ) -> None:
         super().__init__(number, name)
-        self._tensors = tensors
+        self._tensors, self._called = tensors, called or name
 
     def is_tensor(self, e: Expression) -> bool:
         return any(isinstance(node, Variable) and node.name in self._tensors for node in nodes(e))
@@ -120,7 +128,7 @@ class TorchPrinter(PythonPrinter):
             if not (isinstance(last, Constant) and last.number == default):
                 break
             arguments.pop()
-        return self.called(self._name(e.function.name), *arguments)
+        return self.called(self._called(e.function.name), *arguments)
 
     def function(self, e: Compute) -> Text:
         if not self.is_tensor(e):

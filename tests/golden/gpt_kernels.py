@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 try:
     import triton
@@ -24,20 +23,28 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
-NAMESPACE = "gpt_536279"
+# Operators are defined once in a process: an edited copy beside this file needs another name.
+NAMESPACE = "gpt_f6df1a"
 operators = getattr(torch.ops, NAMESPACE)
 
 
-def fused(x: Tensor, *dtypes: torch.dtype) -> bool:
-    """Whether kernels run on such a tensor: on a GPU, in one of these dtypes."""
+def fused(x: Tensor) -> bool:
+    """Whether kernels run on such a tensor: on a GPU, in half precision or in float32."""
+    dtypes = (torch.float16, torch.bfloat16, torch.float32)
     return triton is not None and x.is_cuda and x.dtype in dtypes and x.numel() > 0
 
 
-def generation(x: Tensor) -> int:
-    """Of the GPU of `x`, as tables of tiles know it: 9 on Hopper, else 8."""
-    if torch.version.hip is not None or not x.is_cuda:
-        return 8
-    return 9 if torch.cuda.get_device_capability(x.device)[0] == 9 else 8
+def once_differentiable(backward: Callable) -> Callable:
+    """Refuses a second derivative. PyTorch's decorator of this name leaves a part that has none
+    out of the sum, where `torch.autograd.grad` finds other ways to what it is asked for.
+    """
+
+    def run(ctx, *gradients):
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError("kernels have no second derivative, plain forms do")
+        return backward(ctx, *gradients)
+
+    return run
 
 
 def operator(schema: str, launch: Callable, shapes: Callable) -> None:
@@ -72,6 +79,11 @@ def cast(tensors: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
     return made
 
 
+def as_rows(x: Tensor) -> Tensor:
+    """[..., N] -> [M, N]"""
+    return x.reshape(-1, x.shape[-1])
+
+
 def product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
     """left @ right in `dtype`, on a GPU rounded once."""
     widens = left.is_cuda and left.dtype != dtype and dtype == torch.float32
@@ -85,11 +97,11 @@ def product_gradients(
     d_y: Tensor, x: Tensor, weight: Tensor, by_x: bool, by_weight: bool
 ) -> tuple[Tensor | None, Tensor | None]:
     """Of y = x @ weight.t(), by x and by weight; None of what is not asked for."""
-    d_y, d_x, d_weight = d_y.flatten(0, -2), None, None
+    d_y, d_x, d_weight = as_rows(d_y), None, None
     if by_x:
         d_x = (d_y @ weight.to(d_y.dtype)).view_as(x)
     if by_weight:
-        d_weight = product(d_y.t(), x.flatten(0, -2), weight.dtype)
+        d_weight = product(d_y.t(), as_rows(x), weight.dtype)
     return d_x, d_weight
 
 
@@ -108,10 +120,17 @@ def one_product(x: Tensor, layers: Sequence[nn.Module], bias: bool) -> bool:
     weight of another kind (DTensor, quantised) has to see its own layer called.
     """
     return (
-        fused(x, torch.float16, torch.bfloat16, torch.float32)
+        fused(x)
         and all(type(layer) is nn.Linear and is_plain(layer) for layer in layers)
         and all((layer.bias is not None) is bias for layer in layers)
     )
+
+
+def generation(x: Tensor) -> int:
+    """Of the GPU of `x`, as tables of tiles know it: 9 on Hopper, else 8."""
+    if torch.version.hip is not None or not x.is_cuda:
+        return 8
+    return 9 if torch.cuda.get_device_capability(x.device)[0] == 9 else 8
 
 
 def room_for_sum(x: Tensor, branch: Tensor | None) -> Tensor:
@@ -126,7 +145,9 @@ def rows(x: Tensor) -> Tensor:
     _, T, _, width = x.shape
     row = x.stride(1)
     even = x.stride() == (T * row, row, width, 1)
-    x = x if even and row % 8 == 0 else x.contiguous()
+    if not even or row % 8 != 0:
+        # Where an axis has one entry, what PyTorch calls contiguous may have any stride.
+        x = x.contiguous().flatten().view(x.shape)
     # What is read in tiles begins at 16 bytes, as memory of its own does.
     return x if x.data_ptr() % 16 == 0 else x.clone()
 
@@ -170,8 +191,8 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
             if part._base is not base or at != (place.storage_offset(), place.stride()):
                 break
         else:
-            return whole.flatten(0, -2)
-    return torch.cat(parts, -1).flatten(0, -2)
+            return as_rows(whole)
+    return as_rows(torch.cat(parts, -1))
 
 
 def warps(threads: int) -> int:
@@ -266,7 +287,7 @@ operator(
 
 def column_sums(x: Tensor, dtype: torch.dtype) -> Tensor:
     """x [M, N] -> [N], summed in float32 and rounded once, fused where there is a GPU."""
-    if not fused(x, torch.float16, torch.bfloat16, torch.float32):
+    if not fused(x):
         return x.sum(0, dtype=dtype)
     return operators.column_sums(x, dtype)
 
@@ -284,7 +305,7 @@ class BiasedLinear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         by_x, by_weight, by_bias = ctx.needs_input_grad
         d_x, d_weight = product_gradients(d_y, x, weight, by_x, by_weight)
-        d_bias = column_sums(d_y.flatten(0, -2), ctx.dtype) if by_bias else None
+        d_bias = column_sums(as_rows(d_y), ctx.dtype) if by_bias else None
         return d_x, d_weight, d_bias
 
 
@@ -295,7 +316,7 @@ class Linear(nn.Linear):
         weight, bias = self.weight, self.bias
         # A weight of another kind (DTensor, quantised) knows itself what a product is.
         own = type(weight) in (nn.Parameter, Tensor) and bias is not None
-        if not own or not fused(x, torch.float16, torch.bfloat16, torch.float32):
+        if not own or not fused(x):
             return F.linear(x, weight, bias)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
@@ -875,11 +896,11 @@ def add_layer_norm(
     eps: float,
     drop: float,
 ) -> tuple[Tensor, Tensor]:
-    """LayerNorm (Ba et al. 2016), fused where there is a GPU.
+    """LayerNorm (Ba et al. 2016), fused where there is a GPU and rows are 768 wide.
 
-    x, branch [..., 768] -> total, y [..., 768]; total = x + branch is what is normed.
+    x, branch -> total, y, all [..., width]; total = x + branch is what is normed.
     """
-    if not fused(x, torch.float16, torch.bfloat16, torch.float32):
+    if not fused(x) or not x.shape[-1] == len(weight) == 768:
         if drop > 0 and branch is not None:
             branch = F.dropout(branch, drop)
         total = x if branch is None else x + branch
@@ -1784,15 +1805,20 @@ class Attention(torch.autograd.Function):
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-    """Causal attention (Dao 2023), fused where there is a GPU.
+    """Causal attention (Dao 2023), fused where there is a GPU and heads are 64 wide.
 
     q [B, T, heads, width], k and v [B, T, heads, width] -> [B, T, heads, width]
     """
+    fits = (
+        q.shape[3] == k.shape[3] == v.shape[3] == 64
+        and q.shape[2] == k.shape[2]
+        and q.shape[1] == k.shape[1]
+    )
+    if not (fits and fused(q)):
+        return attention_plain(q, k, v, dropout)
     if torch.is_autocast_enabled(q.device.type):
         dtype = torch.get_autocast_dtype(q.device.type)
         q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
-    if not fused(q, torch.float16, torch.bfloat16, torch.float32):
-        return attention_plain(q, k, v, dropout)
     if v.shape[:3] != k.shape[:3]:
         raise ValueError(
             f"v is {list(v.shape)}, which does not go with k, {list(k.shape)}"
@@ -1835,7 +1861,7 @@ class Linears(torch.autograd.Function):
             (weight,) = side_by_side(d_y.dtype, weights)
             d_x = (d_y @ weight).view_as(x)
         if any(by_weights):
-            d_weights = product(d_y.t(), x.flatten(0, -2), dtype).split(sizes)
+            d_weights = product(d_y.t(), as_rows(x), dtype).split(sizes)
         d_biases = [None] * count
         if any(by_biases):
             d_biases = column_sums(d_y, dtype).split(sizes)
@@ -2305,7 +2331,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     logits [..., V], labels [...]; a label of -100 does not count.
     """
     logits, labels = logits.flatten(0, -2), labels.flatten()
-    if not fused(logits, torch.float16, torch.bfloat16, torch.float32):
+    if not fused(logits):
         # In float32 at least.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return F.cross_entropy(logits, labels)
@@ -2395,7 +2421,7 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
 
     x [..., 768], labels [...]; a label of -100 does not count.
     """
-    if not fused(x, torch.float16, torch.bfloat16, torch.float32):
+    if not fused(x):
         return cross_entropy(F.linear(x, weight), labels)
     if torch.is_autocast_enabled(x.device.type):
         x = x.to(torch.get_autocast_dtype(x.device.type))

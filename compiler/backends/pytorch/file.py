@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from ...semantics.arithmetic import spell
 from ...semantics.number import Literal, Number, Operation, Reference, is_whole, references, spelled
 from .initial import Scheme
 from .layout import WIDTH, fit
-from .names import safe_name
+from .names import function_name, numbered_names, safe_name
 from .views import Views
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class FileText:
         kernels: KernelFile | None = None,
         views: Views = MappingProxyType({}),
         balance: Balance | None = None,
+        variables: Collection[str] = (),
     ) -> None:
         self.views = views
         """The methods of the model that give some of its outputs."""
@@ -56,6 +58,8 @@ class FileText:
         """Where the model's kernels are written; None where it runs without."""
         self.balance = balance
         """The losses of experts; None where the file is not for training."""
+        self.variables = frozenset(variables)
+        """Names that may be those of variables in a `forward`, where functions of the same name were out of reach."""
         self.constants = {c.name: c for c in constants}
         self.used: set[str] = set()
         self.library: dict[str, str] = {}
@@ -100,8 +104,8 @@ class FileText:
         return self._function(function, *tensors)
 
     def _function(self, function: ScalarFunction, *tensors: str) -> str:
-        own, number = safe_name(function.name), 1
-        written = function_source(function, tensors=tensors, name=safe_name)
+        own, number = self._called(function.name), 1
+        written = function_source(function, tensors=tensors, name=safe_name, called=self._called)
         while True:
             name = own if number == 1 else f"{own}_{number}"
             source = written.replace(f"def {own}(", f"def {name}(", 1)
@@ -109,9 +113,13 @@ class FileText:
                 return name
             number += 1
 
+    def _called(self, name: str) -> str:
+        return function_name(name, self.variables)
+
     def add_kernel(self, name: str, kernels: KernelFile) -> str:
         """What the model calls of a file of kernels; returns its name here, where the spec may have that name."""
-        here = f"fused_{name}" if name in self.classes | kernels.taken else name
+        taken = self.classes | self.variables | kernels.taken
+        here = next(one for one in chain([name], numbered_names(f"fused_{name}")) if one not in taken)
         self.imported[here if here == name else f"{name} as {here}"] = kernels.module
         return here
 

@@ -13,7 +13,7 @@ def write_copies(node: Node, statements: Statements) -> None:
     """`for block in self.blocks: x = block(x)`."""
     copies, extras = _what_runs(node, statements)
     x = _start(node, statements)
-    item = item_name(copies)
+    item = statements.loop_variable(item_name(copies))
     statements.lines += [
         f"for {item} in {statements.module_text(node)}:",
         f"    {x} = {item}({', '.join([x, *extras])})",
@@ -27,7 +27,7 @@ def write_carrying(node: Node, statements: Statements) -> None:
     stream = _start(node, statements)
     statements.hold(node.output, stream)
     branch = statements.free(node.outputs[1])
-    item = item_name(copies)
+    item = statements.loop_variable(item_name(copies))
     statements.lines += [
         f"{branch}: Tensor | None = None",
         f"for {item} in {statements.module_text(node)}:",

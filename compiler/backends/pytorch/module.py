@@ -12,7 +12,7 @@ from .construct import ClassText
 from .experts import balance_of
 from .file import FileText
 from .initial import Scheme
-from .names import class_name, free_class
+from .names import class_name, free_class, variables_of
 from .views import Views
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def emit_module(
     With `kernels` the model calls those where there are some, and they are written there. `views` are methods that give
     some of the outputs.
     """
+    units = _units(graph.model)
     file = FileText(
         source_name,
         graph.constants,
@@ -42,8 +43,8 @@ def emit_module(
         kernels=kernels,
         views=views,
         balance=None if exporting else balance_of(graph.model, views),
+        variables=variables_of(units),
     )
-    units = _units(graph.model)
     written: dict[Unit, ClassText] = {}
     classes: list[str] = []
     # The names that blocks and models have in the spec are theirs; what is named after a label makes way.

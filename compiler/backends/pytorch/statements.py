@@ -14,9 +14,7 @@ from ...semantics.number import Number
 from ...semantics.tensor import Tensor
 from .expression import Expression
 from .lending import Lent, module_text
-from .names import safe_name
-
-_FRESH = ("x", "h", "y", "z", "u", "v", "w")
+from .names import FRESH, numbered_names, safe_name
 
 
 class ForwardText(Code, Protocol):
@@ -78,11 +76,15 @@ class Statements(ABC):
         needed = self.needed(value) | self.given
         number = 1
         while True:
-            for stem in _FRESH:
+            for stem in FRESH:
                 name = stem if number == 1 else f"{stem}{number}"
                 if name not in needed:
                     return name
             number += 1
+
+    def loop_variable(self, stem: str) -> str:
+        """A name that nothing else in this `forward` has."""
+        return next(name for name in numbered_names(stem) if name not in self.given | self.holders.keys())
 
     def needed(self, besides: Value) -> set[str]:
         """The variables that something yet unwritten reads, other than the value that is about to be written."""

@@ -11,7 +11,7 @@ from ...layers.score import ScoreFunction
 from ...layers.side import Side
 from ...semantics.number import Number, is_whole
 from ...semantics.tensor import Tensor
-from .common import TILES
+from .common import GENERATION, TILES
 from .specialise import Specialised
 from .variant import NoKernel, Variant
 
@@ -63,7 +63,7 @@ class AttentionFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (TILES,)
+        return (GENERATION, TILES)
 
     def kernels(self, number: int) -> Specialised:
         from .attention_text import specialised

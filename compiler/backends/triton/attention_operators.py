@@ -105,21 +105,33 @@ class AttentionOperators(AttentionNames):
         call = self.names(["q", "k", "v"])
         plain = ", ".join(["q", "k", "v", *(one.name for one in self.given)])
         seed = "    seed = torch.randint(2**62, (1,), device=q.device) if dropout > 0 else None"
+        title = _title(self.features)
         return [
             f"def attention({self.parameters('qkv', self.given)}) -> Tensor:",
-            f'    """{_title(self.features)} (Dao 2023), fused where there is a GPU.',
+            f'    """{title} (Dao 2023), fused where there is a GPU and heads are {self.features.width} wide.',
             "",
             *(f"    {line}" for line in self._shapes()),
             '    """',
+            f"    fits = {self._sizes()}",
+            f"    if not (fits and fused(q){'' if self.features.square else ' and k.shape[1] > 0'}):",
+            f"        return attention_plain({plain})",
             "    if torch.is_autocast_enabled(q.device.type):",
             "        dtype = torch.get_autocast_dtype(q.device.type)",
             "        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)",
-            "    if not fused(q, torch.float16, torch.bfloat16, torch.float32):",
-            f"        return attention_plain({plain})",
             *self._broadcast(),
             *([seed] if self.features.dropout else []),
             f"    return Attention.apply({call})",
         ]
+
+    def _sizes(self) -> str:
+        """Those of q, k and v that are fixed in the kernels."""
+        features = self.features
+        widths = f"q.shape[3] == k.shape[3] == v.shape[3] == {features.width}"
+        if features.value_width is not None:
+            widths = f"q.shape[3] == k.shape[3] == {features.width} and v.shape[3] == {features.value_width}"
+        group = "" if features.group == 1 else f"{features.group} * "
+        lengths = " and q.shape[1] == k.shape[1]" if features.square else ""
+        return f"{widths} and q.shape[2] == {group}k.shape[2]{lengths}"
 
     def _broadcast(self) -> list[str]:
         """What kernels read has the sizes that they read it in: what PyTorch would broadcast is, or refused."""

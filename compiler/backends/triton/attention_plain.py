@@ -109,7 +109,7 @@ def _bias(features: AttentionFeatures) -> str:
 def _written_out(features: AttentionFeatures) -> list[str]:
     lines = []
     if features.group > 1:
-        lines.append(f"k, v = k.repeat_interleave({features.group}, 1), v.repeat_interleave({features.group}, 1)")
+        lines.append("k, v = (one.repeat_interleave(q.shape[1] // one.shape[1], 1) for one in (k, v))")
     scale = "scale" if features.scaled else "q.shape[-1] ** -0.5"
     lines.append(f"scores = (q * {scale}) @ k.transpose(2, 3)  # [B, heads, T, S]")
     if features.softcap:

@@ -50,7 +50,7 @@ operator(
 
 def column_sums(x: Tensor, dtype: torch.dtype) -> Tensor:
     """x [M, N] -> [N], summed in float32 and rounded once, fused where there is a GPU."""
-    if not fused(x, torch.float16, torch.bfloat16, torch.float32):
+    if not fused(x):
         return x.sum(0, dtype=dtype)
     return operators.column_sums(x, dtype)
 '''

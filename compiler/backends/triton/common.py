@@ -6,8 +6,7 @@ from __future__ import annotations
 _STANDARD_from collections.abc import _ABSTRACT_
 
 import torch
-_IMPORTS_from torch.autograd.function import once_differentiable
-
+_IMPORTS_
 try:
     import triton
     import triton.language as tl
@@ -21,17 +20,20 @@ except ImportError:  # there is no GPU here, and the plain forms run
 
     constant = kernel
 
+# Operators are defined once in a process: an edited copy beside this file needs another name.
 NAMESPACE = "_NAMESPACE_"
 operators = getattr(torch.ops, NAMESPACE)
 
 """
 
 FUSED = '''\
-def fused(x: Tensor, *dtypes: torch.dtype) -> bool:
-    """Whether kernels run on such a tensor: on a GPU, in one of these dtypes."""
+def fused(x: Tensor) -> bool:
+    """Whether kernels run on such a tensor: on a GPU, in half precision or in float32."""
+    dtypes = (torch.float16, torch.bfloat16, torch.float32)
     return triton is not None and x.is_cuda and x.dtype in dtypes and x.numel() > 0
+'''
 
-
+GENERATION = '''\
 def generation(x: Tensor) -> int:
     """Of the GPU of `x`, as tables of tiles know it: 9 on Hopper, else 8."""
     if torch.version.hip is not None or not x.is_cuda:
@@ -55,6 +57,19 @@ def hold_labels(labels: Tensor, rows: int) -> None:
 '''
 
 OPERATORS = '''\
+def once_differentiable(backward: Callable) -> Callable:
+    """Refuses a second derivative. PyTorch's decorator of this name leaves a part that has none
+    out of the sum, where `torch.autograd.grad` finds other ways to what it is asked for.
+    """
+
+    def run(ctx, *gradients):
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError("kernels have no second derivative, plain forms do")
+        return backward(ctx, *gradients)
+
+    return run
+
+
 def operator(schema: str, launch: Callable, shapes: Callable) -> None:
     """Defines an operator, once in a process: a second copy of this file finds it."""
     name = schema.partition("(")[0]
@@ -74,7 +89,9 @@ def rows(x: Tensor) -> Tensor:
     _, T, _, width = x.shape
     row = x.stride(1)
     even = x.stride() == (T * row, row, width, 1)
-    x = x if even and row % 8 == 0 else x.contiguous()
+    if not even or row % 8 != 0:
+        # Where an axis has one entry, what PyTorch calls contiguous may have any stride.
+        x = x.contiguous().flatten().view(x.shape)
     # What is read in tiles begins at 16 bytes, as memory of its own does.
     return x if x.data_ptr() % 16 == 0 else x.clone()
 
@@ -130,6 +147,11 @@ def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 '''
 
 PRODUCTS = '''\
+def as_rows(x: Tensor) -> Tensor:
+    """[..., N] -> [M, N]"""
+    return x.reshape(-1, x.shape[-1])
+
+
 def product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
     """left @ right in `dtype`, on a GPU rounded once."""
     widens = left.is_cuda and left.dtype != dtype and dtype == torch.float32
@@ -144,11 +166,11 @@ def product_gradients(
     d_y: Tensor, x: Tensor, weight: Tensor, by_x: bool, by_weight: bool
 ) -> tuple[Tensor | None, Tensor | None]:
     """Of y = x @ weight.t(), by x and by weight; None of what is not asked for."""
-    d_y, d_x, d_weight = d_y.flatten(0, -2), None, None
+    d_y, d_x, d_weight = as_rows(d_y), None, None
     if by_x:
         d_x = (d_y @ weight.to(d_y.dtype)).view_as(x)
     if by_weight:
-        d_weight = product(d_y.t(), x.flatten(0, -2), weight.dtype)
+        d_weight = product(d_y.t(), as_rows(x), weight.dtype)
     return d_x, d_weight
 '''
 

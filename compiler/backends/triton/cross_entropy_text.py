@@ -196,7 +196,7 @@ class _Text:
             '    """',
             *examples(self.features, "logits"),
             "    logits, labels = logits.flatten(0, -2), labels.flatten()",
-            "    if not fused(logits, torch.float16, torch.bfloat16, torch.float32):",
+            "    if not fused(logits):",
             *plain(self.features),
             "    hold_labels(labels, len(logits))",
             "    if logits.stride(1) != 1 or logits.stride(0) < logits.shape[1]:",

@@ -67,8 +67,7 @@ class Gated(torch.autograd.Function):
 
 def _ENTRY_(gate: Tensor, up: Tensor) -> Tensor:
     """_NAME_(gate) * up (Shazeer 2020), fused where there is a GPU; all have one shape."""
-    kernels = fused(gate, torch.float16, torch.bfloat16, torch.float32)
-    if not kernels or gate.dtype != up.dtype:
+    if not fused(gate) or gate.dtype != up.dtype:
         return _PLAIN_
     return Gated.apply(gate, up)
 '''
@@ -130,7 +129,7 @@ def _ENTRY_(both: Tensor) -> Tensor:
 
     both [..., _TWICE_], the halves _HALVES_ side by side -> [..., _WIDTH_]
     """
-    if not fused(both, torch.float16, torch.bfloat16, torch.float32):
+    if not fused(both):
         _HALVES_ = both.chunk(2, -1)
         return _PLAIN_
     return Gated.apply(both)

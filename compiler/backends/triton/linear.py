@@ -25,7 +25,7 @@ class BiasedLinear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         by_x, by_weight, by_bias = ctx.needs_input_grad
         d_x, d_weight = product_gradients(d_y, x, weight, by_x, by_weight)
-        d_bias = column_sums(d_y.flatten(0, -2), ctx.dtype) if by_bias else None
+        d_bias = column_sums(as_rows(d_y), ctx.dtype) if by_bias else None
         return d_x, d_weight, d_bias
 
 
@@ -36,7 +36,7 @@ class Linear(nn.Linear):
         weight, bias = self.weight, self.bias
         # A weight of another kind (DTensor, quantised) knows itself what a product is.
         own = type(weight) in (nn.Parameter, Tensor) and bias is not None
-        if not own or not fused(x, torch.float16, torch.bfloat16, torch.float32):
+        if not own or not fused(x):
             return F.linear(x, weight, bias)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))

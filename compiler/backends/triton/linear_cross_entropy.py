@@ -194,7 +194,7 @@ class _Text:
             f"    x [..., {features.width}], labels [...]; {not_counted(features.loss)}",
             *(f"    {name} [V], float32, is what each class counts." for name in self.weights),
             '    """',
-            "    if not fused(x, torch.float16, torch.bfloat16, torch.float32):",
+            "    if not fused(x):",
             f"        return cross_entropy(F.linear(x, weight{bias}), labels{weights}{self.numbers.given})",
             "    if torch.is_autocast_enabled(x.device.type):",
             "        x = x.to(torch.get_autocast_dtype(x.device.type))",

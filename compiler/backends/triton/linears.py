@@ -18,7 +18,7 @@ def one_product(x: Tensor, layers: Sequence[nn.Module], bias: bool) -> bool:
     weight of another kind (DTensor, quantised) has to see its own layer called.
     """
     return (
-        fused(x, torch.float16, torch.bfloat16, torch.float32)
+        fused(x)
         and all(type(layer) is nn.Linear and is_plain(layer) for layer in layers)
         and all((layer.bias is not None) is bias for layer in layers)
     )
@@ -50,8 +50,8 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
             if part._base is not base or at != (place.storage_offset(), place.stride()):
                 break
         else:
-            return whole.flatten(0, -2)
-    return torch.cat(parts, -1).flatten(0, -2)
+            return as_rows(whole)
+    return as_rows(torch.cat(parts, -1))
 '''
 
 _ENTRY = '''\
@@ -134,7 +134,7 @@ def _function(*, bias: bool) -> list[str]:
         "            (weight,) = side_by_side(d_y.dtype, weights)",
         "            d_x = (d_y @ weight).view_as(x)",
         "        if any(by_weights):",
-        "            d_weights = product(d_y.t(), x.flatten(0, -2), dtype).split(sizes)",
+        "            d_weights = product(d_y.t(), as_rows(x), dtype).split(sizes)",
         *(sums if bias else []),
         f"        return d_x, {'None, *d_weights, *d_biases' if bias else '*d_weights'}",
     ]

@@ -10,7 +10,7 @@ from ...layers.layer_norm import LayerNorm
 from ...layers.rms_norm import RMSNorm
 from ...semantics.number import is_whole
 from ...semantics.tensor import Tensor
-from .common import GROUPS_OF_ROWS, ROOM_FOR_SUM
+from .common import GENERATION, GROUPS_OF_ROWS, ROOM_FOR_SUM
 from .norm_configuration import BackwardTiles, ForwardTiles, backward_tiles, forward_tiles
 from .specialise import Specialised, specialise
 from .variant import NoKernel, Variant
@@ -52,7 +52,7 @@ class NormFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (GROUPS_OF_ROWS, ROOM_FOR_SUM) if self.optional else (GROUPS_OF_ROWS,)
+        return (GENERATION, GROUPS_OF_ROWS, *([ROOM_FOR_SUM] if self.optional else []))
 
     def kernels(self, number: int) -> Specialised:
         return specialise(self.roots(), self.constants(), {}, number, self.kind)

@@ -19,14 +19,14 @@ class NormModule(NormNames):
             "        seed = torch.randint(2**62, (1,), device=x.device)",
         ]
         kind = "tuple[Tensor, Tensor]" if add else "Tensor"
-        shape = f"{', '.join(self.incoming)} [..., {width}] -> {', '.join(self.results)} [..., {width}]"
+        shape = f"{', '.join(self.incoming)} -> {', '.join(self.results)}, all [..., width]"
         return [
             f"def {self.name}({given}, {self.numbers_text()}) -> {kind}:",
-            f'    """{title(self.features)}, fused where there is a GPU.',
+            f'    """{title(self.features)}, fused where there is a GPU and rows are {width} wide.',
             "",
             *([f"    {shape}; total = x + branch is what is normed."] if add else [f"    {shape}"]),
             '    """',
-            "    if not fused(x, torch.float16, torch.bfloat16, torch.float32):",
+            f"    if not fused(x) or not x.shape[-1] == len(weight) == {width}:",
             *(f"        {line}" for line in self._plain()),
             *self._dtype(),
             *(seed if self.features.dropout else []),

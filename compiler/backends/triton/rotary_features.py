@@ -8,7 +8,7 @@ from typing import ClassVar
 from ...layers.attention import Attention
 from ...semantics.number import whole
 from ...semantics.tensor import Tensor
-from .common import TILES
+from .common import GENERATION, TILES
 from .specialise import Specialised, specialise
 from .variant import Variant
 
@@ -31,7 +31,7 @@ class RotaryFeatures(Variant):
 
     @property
     def shared(self) -> tuple[str, ...]:
-        return (TILES,)
+        return (GENERATION, TILES)
 
     @property
     def padded(self) -> int:

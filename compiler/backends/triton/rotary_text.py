@@ -45,12 +45,13 @@ class Rotary(torch.autograd.Function):
 
 
 def rotary(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotary position embedding (Su et al. 2021), fused where there is a GPU.
+    """Rotary position embedding (Su et al. 2021), fused where there is a GPU and heads are
+    _WIDTH_ wide.
 
-    q is [B, T, heads, _WIDTH_], k [B, S, kv_heads, _WIDTH_]; cos and sin have
-    a row for each position.
+    q is [B, T, heads, width], k [B, S, kv_heads, width]; cos and sin have a row for each
+    position.
     """
-    if not fused(q, torch.float16, torch.bfloat16, torch.float32):
+    if not fused(q) or q.shape[-1] != _WIDTH_:
         return rotary_plain(q, cos, sin), rotary_plain(k, cos, sin)
     longest = max(q.shape[1], k.shape[1])
     if longest > cos.shape[0]:
@@ -61,7 +62,7 @@ def rotary(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tens
 def rotary_plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """The same of one of them by PyTorch alone."""
     cos, sin = cos[: x.shape[1], None], sin[: x.shape[1], None]
-    left, right = x.chunk(2, -1)  # [B, T, heads, _HALF_]
+    left, right = x.chunk(2, -1)  # [B, T, heads, width / 2]
     turned = torch.cat((left * cos - right * sin, right * cos + left * sin), -1)
     return turned.type_as(x)
 '''
@@ -77,7 +78,7 @@ def calling_lines(features: RotaryFeatures, kernels: Specialised, number: int) -
     """All but the kernel itself. `number` is the variant's, and ends its names."""
     passed = (_ARGUMENTS.get(name, name) for name in kernels.parameters["turn_both"])
     text = _TEXT.replace("_ARGUMENTS_", ", ".join(passed)).replace("_BLOCK_", str(features.block))
-    text = text.replace("_WIDTH_", str(features.width)).replace("_HALF_", str(features.width // 2))
+    text = text.replace("_WIDTH_", str(features.width))
     return [part for line in text.splitlines() for part in fit(_named(line, number))]
 
 
