@@ -149,7 +149,7 @@ class Bench:
 
 def tunables(artefact: Artefact, file: str) -> dict[str, list[Tunable]]:
     """The tables of tiles of each kernel in a file, by the name of what a model calls."""
-    from ..compiler.backends.triton.specialise import numbered
+    from ..compiler.backends.triton.numbering import numbered
     from ..compiler.backends.triton.tiles import candidates, cells, tables_in
     from ..runtime.bench.tune import Tunable
 
@@ -159,6 +159,7 @@ def tunables(artefact: Artefact, file: str) -> dict[str, list[Tunable]]:
         number = next(n for n in range(1, len(artefact.variants) + 1) if numbered(variant.entry, n) == entry)
         for table, part in variant.tables.items():
             name = numbered(table, number)
+            name = artefact.merged.get(name, name)
             tries = {keys: candidates(name, keys, cell) for keys, cell in cells(own[name])}
             found.setdefault(entry, []).append(Tunable(name, cast("Part", part), tries))
     return found

@@ -63,9 +63,9 @@ def _parts(measured: Measured, copy: float) -> dict[str, Any]:
 def _whole(width: int, warps: int) -> Iterator[None]:
     """While it lasts, norms are emitted with programs that have a whole row in the forward pass."""
     tiles = ForwardTiles(1, 1 << (width - 1).bit_length(), warps, False)
-    file._variant.cache_clear()
+    file._text_of.cache_clear()
     try:
         with patch.object(norm_features, "forward_tiles", lambda *_: tiles):
             yield
     finally:
-        file._variant.cache_clear()
+        file._text_of.cache_clear()

@@ -93,6 +93,8 @@ class Artefact(Frozen):
     """The file with its kernels, likewise; nothing where it has none."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
     """What the model calls of that file, by name."""
+    merged: Mapping[str, str] = field(default_factory=dict)
+    """What goes by another name in that file, being the same."""
     kernels_word: str = "auto"
     """What the recipe says of kernels, or what went before it."""
     without_kernels: Mapping[str, str] = field(default_factory=dict)
@@ -330,6 +332,7 @@ def emit(
         beside=files_beside(graph),
         kernels={} if kernel_file is None or kernel_file.empty else {kernel_file.name: kernel_file.text(source_name)},
         variants={} if kernel_file is None else kernel_file.variants,
+        merged={} if kernel_file is None else kernel_file.merged,
         kernels_word=kernels_word,
         without_kernels={} if kernel_file is None else kernel_file.plain,
     )

@@ -21,8 +21,8 @@ from dlspec.compiler.backends.triton.attention_given import given
 from dlspec.compiler.backends.triton.gated_features import GatedFeatures
 from dlspec.compiler.backends.triton.linear import LinearFeatures
 from dlspec.compiler.backends.triton.norm_features import NormFeatures
+from dlspec.compiler.backends.triton.numbering import numbered
 from dlspec.compiler.backends.triton.rotary_features import RotaryFeatures
-from dlspec.compiler.backends.triton.specialise import numbered
 from dlspec.compiler.backends.triton.variant import Variant
 from dlspec.runtime.program import load_text
 

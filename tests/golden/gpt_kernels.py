@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
     constant = kernel
 
 # Operators are defined once in a process: an edited copy beside this file needs another name.
-NAMESPACE = "gpt_f6df1a"
+NAMESPACE = "gpt_a8e394"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -488,7 +488,7 @@ NORM_WIDTH = constant(768)
 
 
 @kernel
-def norm_kept(seed, query, key, plane, T, drop):
+def kept(seed, query, key, plane, T, drop):
     """Which weights dropout keeps: by their places alone, so that every pass and every
     size of tile has the same.
 
@@ -511,7 +511,7 @@ def norm_dropped(value, seed, rows, columns, drop):
     """Dropout by the places of entries alone: backward drops what forward dropped,
     whatever the tiles.
     """
-    keep = norm_kept(seed, 0, columns, rows, 1, drop)
+    keep = kept(seed, 0, columns, rows, 1, drop)
     return tl.where(keep, value * (1.0 / (1.0 - drop)), 0.0)
 
 
@@ -1002,25 +1002,6 @@ def visible(query, key, S):
     earlier = key <= query
     seen = seen & earlier
     return seen
-
-
-@kernel
-def kept(seed, query, key, plane, T, drop):
-    """Which weights dropout keeps: by their places alone, so that every pass and every
-    size of tile has the same.
-
-    Philox gives each query a number of 32 bits, and a hash of that and the key
-    (lowbias32, Wellons 2018) decides: whole rounds of Philox for each weight would take
-    longer than the attention.
-    """
-    row = tl.randint(seed, plane.to(tl.int64) * T + query, n_rounds=7).to(
-        tl.uint32, bitcast=True
-    )
-    bits = row ^ (key.to(tl.uint32) * 0x9E3779B9)
-    bits = (bits ^ (bits >> 16)) * 0x7FEB352D
-    bits = (bits ^ (bits >> 15)) * 0x846CA68B
-    bits = bits ^ (bits >> 16)
-    return bits >= (tl.zeros([1, 1], tl.float32) + drop * 4294967296.0).to(tl.uint32)
 
 
 # Attention, forward: softmax(q k^T) v in one pass over the keys (Dao 2023; Milakov and
@@ -1878,8 +1859,6 @@ def linears(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:
     return Linears.apply(x, len(weights), *weights, *(layer.bias for layer in layers))
 
 
-CROSS_ENTROPY_LOG2_E = constant(1.4426950408889634)
-"""Exponentials are taken to the base of two, the hardware's own."""
 CROSS_ENTROPY_LOWEST = constant(-3.4028234663852886e38)
 """The least of float32. Below it is only -inf, which must not be subtracted from
 itself.
@@ -1966,10 +1945,8 @@ def cross_entropy_over_columns(
                 tl.float32
             )
         higher = tl.maximum(high, tl.max(value, 1))
-        total = total * tl.math.exp2((high - higher) * CROSS_ENTROPY_LOG2_E)
-        total += tl.sum(
-            tl.math.exp2((value - higher[:, None]) * CROSS_ENTROPY_LOG2_E), 1
-        )
+        total = total * tl.math.exp2((high - higher) * LOG2_E)
+        total += tl.sum(tl.math.exp2((value - higher[:, None]) * LOG2_E), 1)
         high = higher
     return total, high
 
@@ -2007,9 +1984,7 @@ def cross_entropy_row_loss(
     highest = tl.max(high, 0)
     log_sum = tl.log(
         tl.where(
-            counts,
-            tl.sum(total * tl.math.exp2((high - highest) * CROSS_ENTROPY_LOG2_E), 0),
-            1.0,
+            counts, tl.sum(total * tl.math.exp2((high - highest) * LOG2_E), 0), 1.0
         ),
     )
     # lse - chosen would round off what the logits have in common.
@@ -2063,7 +2038,7 @@ def cross_entropy_over_classes(
         value = tl.load(logits + at).to(tl.float32)
     else:
         value = tl.load(logits + at, mask=inside, other=float("-inf")).to(tl.float32)
-    change = tl.math.exp2((value - lse) * CROSS_ENTROPY_LOG2_E) * by_p - tl.where(
+    change = tl.math.exp2((value - lse) * LOG2_E) * by_p - tl.where(
         column == label, by_label, 0.0
     )
     change = change.to(d_logits.dtype.element_ty)

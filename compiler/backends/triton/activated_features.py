@@ -13,7 +13,8 @@ from .column_sums import COLUMNS, PROGRAMS, WARPS, ColumnSums
 from .common import CAST, IS_PLAIN, PRODUCT_GRADIENTS, PRODUCTS
 from .gated_text import activation_functions
 from .linears import ONE_PRODUCT
-from .specialise import Specialised, numbered, specialise
+from .numbering import numbered, with_numbers
+from .specialise import Specialised, specialise
 from .variant import Variant
 
 KERNELS = ("linear.activation_forward", "linear.activation_backward")
@@ -93,7 +94,13 @@ def _ENTRY_(x: Tensor, layer: nn.Linear) -> Tensor:
     return ActivatedLinear.apply(x, layer.weight, layer.bias)
 '''
 
-_OWN_NAMES = re.compile(r"\b((launch_)?activation_(forward|backward)(_shapes)?|ActivatedLinear)\b")
+_OPERATORS = ("activation_forward", "activation_backward")
+_OWN_NAMES = (
+    *_OPERATORS,
+    *(f"launch_{name}" for name in _OPERATORS),
+    *(f"{name}_shapes" for name in _OPERATORS),
+    "ActivatedLinear",
+)
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,6 @@ class ActivatedFeatures(Variant):
             "NAME": self.name,
             "PLAIN": print_torch(self.activation, {"x"}),
         }
-        text = _OWN_NAMES.sub(lambda found: numbered(found[0], number), _CALLING)
-        text = re.sub(rf"_({'|'.join(words)})_", lambda found: words[found[1]], text)
+        text = re.sub(rf"_({'|'.join(words)})_", lambda found: words[found[1]], _CALLING)
+        text = "\n".join(with_numbers(line, _OWN_NAMES, number) for line in text.splitlines())
         return [part for line in text.splitlines() for part in fit(line)]

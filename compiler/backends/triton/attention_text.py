@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ..pytorch.layout import fit
 from .attention_features import AttentionFeatures
 from .attention_launchers import AttentionLaunchers
@@ -11,7 +9,8 @@ from .attention_operators import AttentionOperators
 from .attention_plain import plain_lines
 from .attention_score import score_functions
 from .attention_tiles import TABLES, table_lines
-from .specialise import Specialised, numbered, specialise
+from .numbering import with_numbers
+from .specialise import Specialised, specialise
 
 KERNELS = (
     "attention_forward.attention_forward",
@@ -68,10 +67,9 @@ def calling_lines(features: AttentionFeatures, kernels: Specialised, number: int
         *("", "", *plain_lines(features, operators.given)),
     ]
     names = {*(kernel.split(".")[1] for kernel in roots(features)), *TABLES, *_OWN_NAMES}
-    pattern = re.compile(rf"\b({'|'.join(sorted(names, key=len, reverse=True))})\b")
 
     def named(line: str) -> str:
         # A docstring speaks of attention as such.
-        return line if line.lstrip().startswith('"""') else pattern.sub(lambda found: numbered(found[0], number), line)
+        return line if line.lstrip().startswith('"""') else with_numbers(line, names, number)
 
     return [part for line in lines for part in fit(named(line))]

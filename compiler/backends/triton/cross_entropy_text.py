@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from ...scalars.expression import Expression
 from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
 from .cross_entropy_features import CrossEntropyFeatures
-from .specialise import Specialised, numbered
+from .numbering import with_numbers
+from .specialise import Specialised
 
 OWN_NAMES = (
     *("launch_cross_entropy_forward", "launch_cross_entropy_backward", "cross_entropy_gradient"),
@@ -32,13 +32,7 @@ def calling_lines(features: CrossEntropyFeatures, kernels: Specialised, number: 
         *("", "", *text.function()),
         *("", "", *text.entry()),
     ]
-    return [part for line in lines for part in fit(named(line, (*kernels.parameters, *OWN_NAMES), number))]
-
-
-def named(line: str, names: tuple[str, ...], number: int) -> str:
-    """A line with the variant's number at its names; what PyTorch calls so is its own."""
-    pattern = rf"(?<![.\w])(operators\.)?({'|'.join(sorted(set(names), key=len, reverse=True))})\b"
-    return re.sub(pattern, lambda found: (found[1] or "") + numbered(found[2], number), line)
+    return [part for line in lines for part in fit(with_numbers(line, (*kernels.parameters, *OWN_NAMES), number))]
 
 
 class Numbers:

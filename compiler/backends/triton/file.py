@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from .common import FUSED, HEAD, OPERATORS
-from .specialise import numbered
+from .merge import alike, without
+from .numbering import going_by, numbered
 from .tiles import with_tiles
 from .variant import Variant
 
@@ -27,6 +28,8 @@ class KernelFile:
         """Tables of tiles in place of those that come with dlspec, by name."""
         self._variants: dict[Variant, int] = {}
         """With their numbers: each kind is counted by itself."""
+        self.merged: Mapping[str, str] = {}
+        """What stands under another name in the text, being the same."""
         self.plain: dict[str, str] = {}
         """What runs its plain form, with the reason: for what there are no kernels."""
 
@@ -52,6 +55,14 @@ class KernelFile:
         shown = {one: number for one, number in self._variants.items() if one.runs_kernels and one.called}
         return {numbered(one.entry, number): one for one, number in shown.items()}
 
+    def _texts(self, instead: Mapping[str, str]) -> list[str]:
+        shared = dict.fromkeys(part for variant in self._variants for part in variant.shared)
+        variants = [_variant(variant, number, instead) for variant, number in self._variants.items()]
+        return [FUSED, OPERATORS, *shared, *variants]
+
+    def _called(self) -> set[str]:
+        return {numbered(one.entry, number) for one, number in self._variants.items() if one.called}
+
     @property
     def empty(self) -> bool:
         return not self._variants
@@ -61,9 +72,13 @@ class KernelFile:
 
         Raises WrongTiles.
         """
-        shared = dict.fromkeys(part for variant in self._variants for part in variant.shared)
-        variants = [_variant(variant, number) for variant, number in self._variants.items()]
-        body = "\n\n\n".join(part.strip("\n") for part in (FUSED, OPERATORS, *shared, *variants)) + "\n"
+        texts = self._texts({})
+        found = alike(texts, self._called())
+        self.merged = found.instead
+        if found.instead:
+            # Names are of other lengths then, and lines are broken elsewhere.
+            texts = [without(*one) for one in zip(self._texts(found.instead), found.gone, strict=True)]
+        body = "\n\n\n".join(text.strip("\n") for text in texts if text) + "\n"
         body = with_tiles(body, self.tiles) if self.tiles else body
         # PyTorch takes names of operators in ASCII alone, which begin with a letter.
         stem = re.sub(r"[^a-zA-Z0-9]+", "_", self.stem).strip("_")
@@ -82,9 +97,22 @@ class KernelFile:
         return doc + head + "\n" + body
 
 
+def _variant(variant: Variant, number: int, instead: Mapping[str, str]) -> str:
+    if not instead:
+        return _text_of(variant, number, ())
+    text = _text_of(variant, number, ())
+    there = tuple((name, other) for name, other in instead.items() if re.search(rf"(?<![.\w]){name}\b", text))
+    return _text_of(variant, number, there)
+
+
 @lru_cache(maxsize=256)
-def _variant(variant: Variant, number: int) -> str:
+def _text_of(variant: Variant, number: int, instead: tuple[tuple[str, str], ...]) -> str:
     """It takes a fifth of a second, and a process may ask for the same kernels many times."""
+    with going_by(dict(instead)):
+        return _written(variant, number)
+
+
+def _written(variant: Variant, number: int) -> str:
     kernels = variant.kernels(number)
     # Without Triton the file can be read all the same.
     own = kernels.text.replace("@triton.jit", "@kernel").replace("= tl.constexpr(", "= constant(")

@@ -11,7 +11,7 @@ from ...scalars.print_triton import print_triton
 from ..pytorch.expression import infix
 from ..pytorch.layout import fit
 from .gated_features import GatedFeatures
-from .specialise import numbered
+from .numbering import numbered, with_numbers
 
 _BLOCK, _WARPS = 4096, 8
 """The entries of a program, and its warps."""
@@ -135,7 +135,13 @@ def _ENTRY_(both: Tensor) -> Tensor:
     return Gated.apply(both)
 '''
 
-_OWN_NAMES = re.compile(r"\b((launch_)?gated_(forward|backward)(_shapes)?|Gated)\b")
+_OPERATORS = ("gated_forward", "gated_backward")
+_OWN_NAMES = (
+    *_OPERATORS,
+    *(f"launch_{name}" for name in _OPERATORS),
+    *(f"{name}_shapes" for name in _OPERATORS),
+    "Gated",
+)
 
 
 def calling_lines(features: GatedFeatures, number: int) -> list[str]:
@@ -151,9 +157,9 @@ def calling_lines(features: GatedFeatures, number: int) -> list[str]:
         "WIDTH": str(features.width or 0),
         "TWICE": str(2 * (features.width or 0)),
     }
-    text = _OWN_NAMES.sub(lambda found: numbered(found[0], number), _APART if features.width is None else _JOINED)
+    text = _APART if features.width is None else _JOINED
     text = re.sub(rf"_({'|'.join(words)})_", lambda found: words[found[1]], text)
-    return [part for line in text.splitlines() for part in fit(line)]
+    return [part for line in text.splitlines() for part in fit(with_numbers(line, _OWN_NAMES, number))]
 
 
 def activation_functions(name: str, value: Expression) -> dict[str, str]:

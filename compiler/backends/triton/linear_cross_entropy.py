@@ -9,7 +9,8 @@ from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
 from .common import IS_PLAIN, SCALED, SUMS_OF_PRODUCTS
 from .cross_entropy_features import CrossEntropyFeatures
-from .cross_entropy_text import OWN_NAMES, Numbers, count, examples, named, not_counted
+from .cross_entropy_text import OWN_NAMES, Numbers, count, examples, not_counted
+from .numbering import with_numbers
 from .specialise import Specialised
 from .variant import Variant
 
@@ -66,7 +67,7 @@ class LinearCrossEntropyFeatures(Variant):
             *("", "", *text.entry()),
             *("", "", *text.module()),
         ]
-        return [part for line in lines for part in fit(named(line, (*OWN_NAMES, *_OWN_NAMES), number))]
+        return [part for line in lines for part in fit(with_numbers(line, (*OWN_NAMES, *_OWN_NAMES), number))]
 
 
 class _Text:

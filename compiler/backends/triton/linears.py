@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from .column_sums import ColumnSums
 from .common import IS_PLAIN, PRODUCTS
-from .specialise import Specialised, numbered
+from .numbering import with_numbers
+from .specialise import Specialised
 from .variant import Variant
 
 ONE_PRODUCT = '''\
@@ -66,8 +66,6 @@ def linears(x: Tensor, *layers: nn.Linear) -> Sequence[Tensor]:
 '''
 _RETURN_BIASED = "return Linears.apply(x, len(weights), *weights, *(layer.bias for layer in layers))"
 
-_OWN_NAMES = re.compile(r"\b(Linears|linears)\b")
-
 
 @dataclass(frozen=True)
 class LinearsFeatures(Variant):
@@ -97,7 +95,7 @@ class LinearsFeatures(Variant):
         ending = _RETURN_BIASED if self.bias else "return Linears.apply(x, *weights)"
         entry = _ENTRY.replace("_BIAS_", str(self.bias)).replace("_RETURN_", ending)
         text = "\n".join([*_function(bias=self.bias), "", "", entry])
-        return _OWN_NAMES.sub(lambda found: numbered(found[0], number), text).splitlines()
+        return [with_numbers(line, ("Linears", "linears"), number) for line in text.splitlines()]
 
 
 def _function(*, bias: bool) -> list[str]:

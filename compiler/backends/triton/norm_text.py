@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from ..pytorch.layout import fit
 from .norm_features import NormFeatures
 from .norm_launchers import NormLaunchers
 from .norm_module import NormModule
 from .norm_operators import NormOperators
-from .specialise import Specialised, numbered
+from .numbering import with_numbers
+from .specialise import Specialised
 
 _OWN_NAMES = (
     *("NORM_FORWARD", "NORM_BACKWARD", "launch_norm_forward", "launch_norm_backward"),
@@ -34,13 +33,11 @@ def calling_lines(features: NormFeatures, kernels: Specialised, number: int) -> 
         *("", "", *model.module()),
     ]
     names = {*kernels.parameters, *_OWN_NAMES}
-    # What PyTorch calls so is its own.
-    pattern = re.compile(rf"(?<![.\w])(operators\.)?({'|'.join(sorted(names, key=len, reverse=True))})\b")
 
     def named(line: str) -> str:
         # A docstring speaks of norms as such.
         if line.lstrip().startswith('"""'):
             return line
-        return pattern.sub(lambda found: (found[1] or "") + numbered(found[2], number), line)
+        return with_numbers(line, names, number)
 
     return [part for line in lines for part in fit(named(line))]

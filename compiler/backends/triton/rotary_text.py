@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from ..pytorch.layout import fit
+from .numbering import with_numbers
 from .rotary_features import RotaryFeatures
-from .specialise import Specialised, numbered
+from .specialise import Specialised
 
 _TEXT = '''\
 def launch_rotary(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, back: bool) -> tuple[Tensor, Tensor]:
@@ -67,7 +66,7 @@ def rotary_plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return turned.type_as(x)
 '''
 
-_OWN_NAMES = re.compile(r"\b((launch_)?rotary|rotary_(shapes|turn_both|plain)|Rotary(?=\(|\.))\b")
+_OWN_NAMES = ("rotary", "launch_rotary", "rotary_shapes", "rotary_turn_both", "rotary_plain", "Rotary")
 
 
 _ARGUMENTS = {"q_row": "q.stride(1)", "k_row": "k.stride(1)", "BLOCK": "BLOCK=_BLOCK_", "BACK": "BACK=back"}
@@ -86,4 +85,4 @@ def _named(line: str, number: int) -> str:
     # A docstring and an error speak of it as such.
     if line.lstrip().startswith(('"""', "raise")):
         return line
-    return _OWN_NAMES.sub(lambda found: numbered(found[0], number), line)
+    return with_numbers(line, _OWN_NAMES, number)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import libcst as cst
 
+from .numbering import numbered
 from .specialise_copies import without_copies
 from .specialise_fold import Value, fold, folded_with, numbers_in
 from .specialise_layout import comment, definition_text, function_text
@@ -49,14 +51,9 @@ def specialise(
     Raises KeyError for templates, roots and functions that do not exist, ValueError for a constant that no root takes
     and for a template that is not in the dialect: mistakes of the compiler's, not of a user's.
     """
-    program = read([_root(root) for root in roots], replaced or {})
+    program, functions = _kept(tuple(roots), tuple(constants.items()), tuple((replaced or {}).items()))
     names = [_root(root)[1] for root in roots]
-    taken = [p.name.value for name in names for p in program.functions[name].params.params if p.annotation is not None]
-    if unknown := sorted(set(constants) - set(taken)):
-        raise ValueError(f"no constant {unknown[0]} in {', '.join(roots)}")
-    if clash := sorted(set(constants) & set(program.constants)):
-        raise ValueError(f"{clash[0]} is a constant of a template already")
-    functions = _settled(fold(program.functions, names, constants), names, constants)
+    taken = _taken(program, names)
     return Specialised(
         _imports(program, functions),
         _text(
@@ -67,6 +64,25 @@ def specialise(
         ),
         {name: tuple(p.name.value for p in functions[name].params.params) for name in names},
     )
+
+
+@lru_cache(maxsize=64)
+def _kept(
+    roots: tuple[str, ...], constants: tuple[tuple[str, Value], ...], replaced: tuple[tuple[str, str], ...]
+) -> tuple[Program, dict[str, cst.FunctionDef]]:
+    """The templates, and what is left of their functions, whatever these will be called."""
+    program, fixed = read([_root(root) for root in roots], dict(replaced)), dict(constants)
+    names = [_root(root)[1] for root in roots]
+    if unknown := sorted(set(fixed) - set(_taken(program, names))):
+        raise ValueError(f"no constant {unknown[0]} in {', '.join(roots)}")
+    if clash := sorted(set(fixed) & set(program.constants)):
+        raise ValueError(f"{clash[0]} is a constant of a template already")
+    return program, _settled(fold(program.functions, names, fixed), names, fixed)
+
+
+def _taken(program: Program, names: Sequence[str]) -> list[str]:
+    """The constants that roots take."""
+    return [p.name.value for name in names for p in program.functions[name].params.params if p.annotation is not None]
 
 
 def _root(root: str) -> tuple[str, str]:
@@ -93,11 +109,6 @@ def _imports(program: Program, functions: Mapping[str, cst.FunctionDef]) -> tupl
     read_names = {name for function in functions.values() for name in names_in(function)}
     lines = {definition_text([line]): None for name, line in program.imports.items() if name in read_names}
     return tuple(lines)
-
-
-def numbered(name: str, number: int) -> str:
-    """The name in the variant of that number."""
-    return name if number == 1 else f"{name}_{number}"
 
 
 def _of_kind(name: str, kind: str) -> str:
