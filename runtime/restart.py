@@ -37,7 +37,8 @@ def verify_resume(program: Program, data_base: Path, steps: int = 20, *, device:
     Weights, the optimizer's state and all metrics but speeds have to be equal bit by bit. Raises ProofFailed with
     the first difference, and whatever training raises.
     """
-    short = replace(program, settings={**program.settings, "steps": steps, "epochs": None})
+    # Samples show what a model writes, and change nothing of it.
+    short = replace(program, settings={**program.settings, "steps": steps, "epochs": None, "sample": None})
     restart = max(1, steps // 2)
     with TemporaryDirectory(prefix="dlspec-") as folder:
         whole, halves = Path(folder) / "whole", Path(folder) / "halves"

@@ -182,6 +182,22 @@ def test_a_weight_in_a_score_is_written_as_in_a_spec(diff: Differ) -> None:
     assert [c["text"] for c in found["changes"]] == [f"SelfAttention: score = {before} -> {after}"]
 
 
+def test_what_a_block_is_given_is_told_and_its_layers_follow(diff: Differ) -> None:
+    """Its layers say `hidden` on both sides."""
+    text = """dlspec 1
+dim = 8
+block Mlp(hidden) { fc: Linear(hidden) -> relu -> proj: Linear(dim) }
+block Twice(wide) { first: Mlp(wide) -> second: Mlp(2 * wide) }
+model Net: (x: [B, dim]) -> (y: [B, dim]) { repeat(2) { Twice(4 * dim) } }
+"""
+    found = diff(text, changed(text, ("Twice(4 * dim)", "Twice(3 * dim)")))
+    told = [c for c in found["changes"] if not c["follows"]]
+    assert [(c["place"], c["places"], c["text"]) for c in told] == [
+        ("layers.*.twice", 2, "Twice: wide = 4 * dim = 32 -> 3 * dim = 24")
+    ]
+    assert all(c["follows"] for c in diff(text, text, "--set", "dim=16")["changes"] if c["section"] == "model")
+
+
 def test_a_constant_comes_first_and_what_follows_is_marked(diff: Differ) -> None:
     found = diff(NET, NET, "--set", "dim=32")
     first, second, *rest = found["changes"]

@@ -20,6 +20,11 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "it leaves nothing behind"
 
 
+def test_samples_are_no_part_of_it(tmp_path: Path) -> None:
+    sample = {"every": {"steps": 2}, "prompt": "a"}
+    assert verify_resume(digits({"validate": None, "sample": sample}), tmp_path, 2).steps == 2
+
+
 def with_forward(line: str, before: str = "") -> Program:
     model, recipe, settings = golden("digits")
     changes = {"        x = image.flatten(1)  # [B, 64]\n": f"        {line}\n        x = image.flatten(1)\n"}

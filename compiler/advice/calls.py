@@ -46,6 +46,13 @@ def truth(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, meant) if meant and "true or false" in finding.message else None
 
 
+def word_for_a_truth(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`bias = no`."""
+    option, meant = innermost(nodes, tree.Keyword), _TRUTHS.get(finding.span.text.lower())
+    given = option is not None and option.value.span == finding.span
+    return instead(finding, meant) if given and meant is not None else None
+
+
 def number_in_quotes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`batch = "64"`."""
     text = finding.span.text
@@ -55,18 +62,30 @@ def number_in_quotes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def sign(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """`Linear(-4)`, `lr = -1e-3`, `Dropout(-0.1)`."""
+    """`Linear(-4)`, `lr = -1e-3`, `Dropout(-0.1)`, where the number without it is taken."""
     node = innermost(nodes, tree.Negate)
     ranges = ("at least 1", "at least 0", "above 0", "from 0", "whole number of copies")
     said = f"{finding.message} {finding.label}"
     if node is None or node.span != finding.span or not any(words in said for words in ranges):
         return None
-    return instead(finding, node.operand.span.text)
+    return instead(finding, node.operand.span.text) if _may_be(node.operand, said) else None
+
+
+def _may_be(number: tree.Node, said: str) -> bool:
+    """Whether what is said of the values that are taken lets a number above 0 be one."""
+    if "number" not in said and "least" not in said:
+        return False
+    most = re.search(r"(below|at most) (\d[\d.]*)", said)
+    if most is None or not isinstance(number, tree.Number):
+        return True
+    bound = float(most[2].rstrip("."))
+    return number.value < bound if most[1] == "below" else number.value <= bound
 
 
 def probability(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`residual(drop = -1)`: 1 would drop all there is."""
-    option = re.match(r"`(\w+)` (?:of \w+ )?takes a number from 0 to 1$", finding.message)
+    taken = r"takes a number (?:from 0 to 1|of at least 0 and below 1)$"
+    option = re.match(rf"`(\w+)` (?:of \w+ )?{taken}", finding.message)
     node = innermost(nodes, tree.Negate)
     if option is None:
         return None
@@ -139,6 +158,7 @@ CALLS: dict[str, tuple[Rule, ...]] = {
     "unknown-option": (leave_out,),
     "repeated-metric": (leave_out_of_list,),
     "wrong-value": (truth, number_in_quotes, probability, sign, whole_division, near_word),
+    "unknown-name": (word_for_a_truth,),
     "unexpected-body": (braces_to_arrow,),
     "option-by-position": (option_by_name,),
     "default-by-position": (option_by_name,),

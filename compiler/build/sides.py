@@ -93,7 +93,7 @@ class Sides:
             f"`{name}` of `{self.word}` takes a layer, or a function of the library or of this file",
             flow.span,
             "not one of them",
-            help=f"write one with its options, such as `{name} = relu`",
+            help=f"write one with its options, such as `{name} = {'RMSNorm' if name.endswith('norm') else 'relu'}`",
         )
         return FAULT
 

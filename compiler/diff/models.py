@@ -28,6 +28,7 @@ from ..ir.weights import module_weights, weights
 from ..layers.base import Layer
 from ..semantics.number import Number, whole
 from ..semantics.tensor import Tensor
+from .arguments import arguments
 from .change import Change, turned
 from .placement import every_node, residuals
 from .signature import same_function
@@ -138,6 +139,7 @@ class _Comparison:
             case LayerModule(), LayerModule():
                 yield from self._layer(a, b, path)
             case UnitModule(), UnitModule():
+                yield from self._arguments(a.unit, b.unit, path)
                 yield from self.unit(a.unit, b.unit, f"{path}.")
             case Copies(), Copies():
                 yield from self._copies(a, b, path)
@@ -150,6 +152,16 @@ class _Comparison:
                     yield self._turned(path, "option", f"the module {'.'.join(a.path)}", ".".join(b.path))
             case _:
                 yield self._turned(path, "type", _what(a), _what(b))
+
+    def _arguments(self, a: Unit, b: Unit, path: str) -> Iterator[Change]:
+        """What a block is given, of which its layers say `hidden` on both sides."""
+        one, other = arguments(a), arguments(b)
+        for name in [name for name in one if name in other]:
+            before, after = one[name], other[name]
+            if meaning(before) != meaning(after):
+                same = as_written(before) == as_written(after)
+                told = turned("model", self.owner, path, "option", shown(before), shown(after), same)
+                yield Change(**{**vars(told), "text": f"{b.name}: {name} = {told.text}"})
 
     def _layer(self, a: LayerModule, b: LayerModule, path: str) -> Iterator[Change]:
         if a.layer.word != b.layer.word:

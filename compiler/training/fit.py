@@ -86,14 +86,16 @@ def fit_inputs(data: Data | None, ports: Ports, report: Report) -> Fit:
 
 
 def _unbound(name: str, wanted: Type, fields: Mapping[str, Field], data: Data, ports: Ports, report: Report) -> None:
-    listed = ", ".join(f"`{field}`" for field in fields)
-    meant = nearest(name, fields) or _only_likely(wanted, fields, ports)
+    listed, source = ", ".join(f"`{field}`" for field in fields), data.source.options
+    given = {field: known for field, known in fields.items() if field not in source.asked} or fields
+    meant = nearest(name, given) or _only_likely(wanted, given, ports)
+    help = f"call the input `{meant}`" if meant else f"inputs are bound by name: {', '.join(f'`{f}`' for f in given)}"
     report.error(
         "unbound-input",
         f"the input `{name}` of {ports.model} has no field of its name in the data",
         data.source.span,
-        f"`{data.source.options.word}` has {listed}",
-        help=f"call the input `{meant}`" if meant else f"inputs are bound by name: {listed}",
+        f"`{source.word}` has {listed}",
+        help=source.lacking() or help,
         labels=_declared(name, wanted, ports),
     )
 

@@ -60,6 +60,8 @@ def read_cadence(
 def _meant(flow: tree.Flow, word: str, *, alone: bool) -> Fix | None:
     """The edit that makes the call of what was probably meant; `alone` says that a number is all of its options."""
     match flow:
+        case tree.Number(value=value) if value < 1:
+            return None
         case tree.Number() | tree.Percent() | tree.Binary() if alone:
             return Fix(flow.span, f"{word}({flow.span.text})")
         case tree.Stage(path=tree.Path(parts=(name,)) as path, args=args, body=None):

@@ -81,6 +81,9 @@ METRICS = Vocabulary(
         "roc_auc": "auroc",
         "auc": "auroc",
         "f1_score": "f1",
+        "r2_score": "r2",
+        "R2Score": "r2",
+        "accuracy_score": "accuracy",
     },
     "accuracy(logits, data.label)",
 )

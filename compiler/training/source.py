@@ -42,6 +42,13 @@ class DataSource(Options):
     naming: ClassVar[frozenset[str]] = frozenset()
     """Options that say which fields there are."""
 
+    asked: ClassVar[frozenset[str]] = frozenset({"label", "target", "targets"})
+    """Fields that hold what is asked for, which no model is given."""
+
+    def lacking(self) -> str:
+        """What to write where it has no field for an input, if an option that was left out would bring one."""
+        return ""
+
     @abstractmethod
     def fields(self) -> Mapping[str, Field] | None:
         """Its fields by name, or None where they are known only when the data is read."""

@@ -67,5 +67,9 @@ class Table(DataSource):
             found["target"] = Field("float", None) if self.classes is None else label(self.classes)
         return found
 
+    def lacking(self) -> str:
+        asks_alone = self.features is None and self.target is not None
+        return 'say which columns are read: `features = ["rooms", "area"]` for instance' if asks_alone else ""
+
     def validates(self) -> bool:
         return self.validation is not None or keeps_some(self.split)
