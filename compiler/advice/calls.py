@@ -73,7 +73,7 @@ def sign(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 def _may_be(number: tree.Node, said: str) -> bool:
     """Whether what is said of the values that are taken lets a number above 0 be one."""
-    if "number" not in said and "least" not in said:
+    if "deviation above 0" in said:  # of `normal(..)`, which is no number
         return False
     most = re.search(r"(below|at most) (\d[\d.]*)", said)
     if most is None or not isinstance(number, tree.Number):
