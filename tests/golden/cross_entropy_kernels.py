@@ -13,7 +13,7 @@ try:
     import triton.language as tl
 
     kernel, constant = triton.jit, tl.constexpr
-except ImportError:  # there is no GPU here, and the plain forms run
+except ImportError:  # without Triton the plain forms run
     triton = None
 
     def kernel(function: Callable) -> Callable:

@@ -15,7 +15,7 @@ try:
     from triton.tools.tensor_descriptor import TensorDescriptor
 
     kernel, constant = triton.jit, tl.constexpr
-except ImportError:  # there is no GPU here, and the plain forms run
+except ImportError:  # without Triton the plain forms run
     triton = None
 
     def kernel(function: Callable) -> Callable:
@@ -24,7 +24,7 @@ except ImportError:  # there is no GPU here, and the plain forms run
     constant = kernel
 
 # Operators are defined once in a process: an edited copy beside this file needs another name.
-NAMESPACE = "gpt_a8e394"
+NAMESPACE = "gpt_cea2be"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -489,12 +489,12 @@ NORM_WIDTH = constant(768)
 
 @kernel
 def kept(seed, query, key, plane, T, drop):
-    """Which weights dropout keeps: by their places alone, so that every pass and every
-    size of tile has the same.
+    """What dropout keeps: by places alone, so that every pass and every size of tile
+    has the same.
 
     Philox gives each query a number of 32 bits, and a hash of that and the key
-    (lowbias32, Wellons 2018) decides: whole rounds of Philox for each weight would take
-    longer than the attention.
+    (lowbias32, Wellons 2018) decides: whole rounds of Philox for each pair would take
+    longer than all else.
     """
     row = tl.randint(seed, plane.to(tl.int64) * T + query, n_rounds=7).to(
         tl.uint32, bitcast=True

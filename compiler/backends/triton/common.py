@@ -12,7 +12,7 @@ try:
     import triton.language as tl
 _DESCRIPTORS_
     kernel, constant = triton.jit, tl.constexpr
-except ImportError:  # there is no GPU here, and the plain forms run
+except ImportError:  # without Triton the plain forms run
     triton = None
 
     def kernel(function: Callable) -> Callable:

@@ -139,10 +139,10 @@ def visible(
 
 @triton.jit
 def kept(seed, query, key, plane, T, drop):
-    """Which weights dropout keeps: by their places alone, so that every pass and every size of tile has the same.
+    """What dropout keeps: by places alone, so that every pass and every size of tile has the same.
 
     Philox gives each query a number of 32 bits, and a hash of that and the key (lowbias32, Wellons 2018) decides: whole
-    rounds of Philox for each weight would take longer than the attention.
+    rounds of Philox for each pair would take longer than all else.
     """
     row = tl.randint(seed, plane.to(tl.int64) * T + query, n_rounds=7).to(tl.uint32, bitcast=True)
     bits = row ^ (key.to(tl.uint32) * 0x9E3779B9)
