@@ -35,19 +35,33 @@ class Alike:
 def alike(texts: Sequence[str], called: Collection[str]) -> Alike:
     """Of the texts of one file, in their order. `called` are names that stay, since models call them."""
     stays: dict[str, str] = {}
+    tables: set[str] = set()
     instead: dict[str, str] = {}
     gone: list[tuple[bool, ...]] = []
     for text in texts:
         found: list[bool] = []
+        places = {1}
         for part, name in _parts(text):
-            first = stays.setdefault(_key(part, name, instead), name)
-            # Kernels that differ are tuned apart.
-            own_table = _is_table(part, name) and not all(found)
-            found.append(first != name and name not in called and not own_table)
+            key = _key(part, name, instead)
+            first = stays.setdefault(key, name)
+            if _is_table(part, name):
+                # Kernels that differ are tuned apart; those that are gone have the table of what serves for them.
+                number = max(places)
+                other = _NUMBER.sub("", name) + (f"_{number}" if number > 1 else "")
+                first = other if all(found) and f"{other} {key}" in tables else name
+                tables.add(f"{first} {key}")
+            found.append(first != name and name not in called)
             if found[-1]:
                 instead[name] = first
+                places.add(_number(first))
         gone.append(tuple(found))
     return Alike(tuple(gone), _shortest(instead))
+
+
+def _number(name: str) -> int:
+    """Of the variant that a name is of."""
+    found = _NUMBER.search(name)
+    return int(found[0][1:]) if found else 1
 
 
 def _is_table(part: str, name: str) -> bool:
