@@ -248,6 +248,15 @@ def flows_to_join(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(at, better, call.span, message=message, label="no values yet", help=f"write `{better}`")
 
 
+def soft_cap(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`softcap(30)`: an option of attention, and a function that a file gives itself."""
+    if finding.span.text not in ("cap", "softcap", "soft_cap", "logit_cap", "softcapping", "logit_softcapping"):
+        return None
+    word = finding.span.text
+    help_ = f"write `{word}(x, limit = 30) = limit * tanh(x / limit)` above the model; scores of an attention have the "
+    return replace(finding, help=f"{help_}option `softcap = 30`", fixes=())
+
+
 def width_of_attention(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`MultiheadAttention(512, 8)`: the width, then the heads."""
     call = innermost(nodes, tree.Stage)
@@ -407,8 +416,16 @@ def _paths_of_labels(node: tree.Node, around: tuple[str, ...] = ()) -> Iterator[
 
 
 FLOWS: dict[str, tuple[Rule, ...]] = {
-    "unknown-function": (own_flow_called, global_pooling, mixture_of_experts),
-    "unknown-name": (own_flow_called, inner_label, lowercase_axis, global_pooling, mixture_of_experts, depthwise),
+    "unknown-function": (own_flow_called, global_pooling, mixture_of_experts, soft_cap),
+    "unknown-name": (
+        own_flow_called,
+        soft_cap,
+        inner_label,
+        lowercase_axis,
+        global_pooling,
+        mixture_of_experts,
+        depthwise,
+    ),
     "unknown-layer": (
         width_of_attention,
         activation_layer,

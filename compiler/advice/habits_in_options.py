@@ -36,7 +36,7 @@ def activation_by_place(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 def one_list(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
-    """`reshape(B, 4, 4)`: its one option is a list."""
+    """`reshape(B, 4, 4)`, `Weight(4, 16)`: what it takes first is a list."""
     call = innermost(nodes, tree.Stage) if (found := call_of(finding, nodes)) is None else found[0]
     if call is None or str(call.path) not in ("reshape", "permute", "Weight", "normal") or not call.args:
         return None
@@ -47,6 +47,21 @@ def one_list(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     first = replace(finding, span=inside)
     message = f"`{call.path}` takes a list in brackets"
     return instead(first, f"[{inside.text}]", inside, message=message, label="no brackets", help=f"write `{better}`")
+
+
+def kept_axes(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`flatten(2)`, `flatten(start_dim = 2)`: PyTorch keeps the axes before it."""
+    found = call_of(finding, nodes)
+    if found is None or str(found[0].path) != "flatten":
+        return None
+    given = (found[0].args or ())[found[1]]
+    start = value_of(given)
+    if isinstance(given, tree.Keyword) and given.name.text not in ("start_dim", "start", *_AXIS_WORDS):
+        return None
+    if not isinstance(start, tree.Number) or start.value < 2:
+        return None
+    help_ = 'leave it out to join them all; `rearrange("b c h w -> b c (h w)")` keeps the channels of a picture'
+    return replace(finding, message="`flatten` joins all axes but the batch", help=help_, fixes=())
 
 
 def channels_in(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
@@ -185,8 +200,17 @@ def quoted_flow(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 
 
 OPTIONS: dict[str, tuple[Rule, ...]] = {
-    "unknown-option": (known_width, channels_in, shared_weight, squeeze, axis, one_memory, meant_by_position),
+    "unknown-option": (
+        kept_axes,
+        known_width,
+        channels_in,
+        shared_weight,
+        squeeze,
+        axis,
+        one_memory,
+        meant_by_position,
+    ),
     "repeated-option": (channels_in, width_in_and_names),
-    "wrong-value": (quoted_flow, channels_of_norm, activation_by_place),
-    "too-many-arguments": (one_list,),
+    "wrong-value": (quoted_flow, channels_of_norm, activation_by_place, one_list),
+    "too-many-arguments": (one_list, kept_axes),
 }

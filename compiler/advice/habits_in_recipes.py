@@ -111,6 +111,21 @@ def warmed_up(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     return instead(finding, better, found[0].span, message=message)
 
 
+def warmup_and_fall(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
+    """`warmup_cosine(100)`, `get_linear_schedule_with_warmup(num_warmup_steps = 100)`: two stages."""
+    call = innermost(nodes, tree.Stage)
+    found = re.fullmatch(r"write `(cosine|linear)`", finding.help)
+    if call is None or call.path.span != finding.span or found is None or "warmup" not in finding.span.text.lower():
+        return None
+    first, *_ = [*(call.args or ()), call]
+    named = [arg for arg in call.args or () if isinstance(arg, tree.Keyword) and arg.name.text in _WARMUPS]
+    rise = next((arg.value for arg in named), first)
+    length = rise.span.text if isinstance(rise, tree.Number | tree.Percent) else "5%"
+    better = f"warmup({length}) -> {found[1]}(to = 0)"
+    message = f"{finding.message}: the rise and the fall of the rate are a stage each"
+    return instead(finding, better, call.span, message=message)
+
+
 def length(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
     """`warmup(epochs = 3)`, `cosine(steps = 100)`."""
     found = call_of(finding, nodes)
@@ -287,7 +302,7 @@ def export_setting(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
 RECIPES: dict[str, tuple[Rule, ...]] = {
     "unknown-option": (factor_of_each_step, lowest_rate, whole_wave, both_betas, warmed_up, length, falling_rate),
     "shape-mismatch": (measure_of_classes,),
-    "unknown-name": (published_pictures, wave_of_another_tool, name_in_quotes, epoch_of_epochs),
+    "unknown-name": (published_pictures, wave_of_another_tool, warmup_and_fall, name_in_quotes, epoch_of_epochs),
     "unknown-key": (precision,),
     "wrong-value": (factor_of_each_step, mixed, quoted_recipe, added_schedule),
     "missing-option": (factor_of_each_step, sampled),

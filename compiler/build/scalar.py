@@ -26,7 +26,13 @@ def run_function(written: tree.Function, stage: tree.Stage, x: Value | None, ctx
         return ctx.unknown()
     as_stage = not any(not isinstance(arg, tree.Keyword) for arg in stage.args or ())
     first = [p.name for p in function.parameters[:1]] if as_stage else []
-    given = match_arguments(stage, function.parameters, ctx.report, supplied=first)
+    given = match_arguments(
+        stage,
+        function.parameters,
+        ctx.report,
+        supplied=first,
+        is_number=lambda argument: not flows.names_flow(argument, ctx),
+    )
     if given is None:
         _leave_unread(stage, x, ctx)
         return ctx.unknown()

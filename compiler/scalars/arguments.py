@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ...grammar import tree
 from ...grammar.diagnostics import Fix
@@ -15,13 +15,23 @@ SCORE = ("s", "q", "k", "h")
 """What an attention score gets: the score itself, the positions of query and key, and the head."""
 
 
+def _is_written_number(flow: tree.Flow) -> bool:
+    return isinstance(flow, tree.Number | tree.Percent)
+
+
 def match_arguments(
-    stage: tree.Stage, parameters: Sequence[Parameter], report: Report, *, supplied: Sequence[str] = ()
+    stage: tree.Stage,
+    parameters: Sequence[Parameter],
+    report: Report,
+    *,
+    supplied: Sequence[str] = (),
+    is_number: Callable[[tree.Flow], bool] = _is_written_number,
 ) -> dict[str, tree.Flow] | None:
     """What a call `f(a, limit = 30)` gives for each parameter; None where it does not fit (reported).
 
     A parameter that has a default may be missing. `supplied` are the first parameters, which the place gives by itself:
-    the running value where the function is a stage, and s, q, k, h where it is a score.
+    the running value where the function is a stage, and s, q, k, h where it is a score. `is_number` tells numbers from
+    what flows.
     """
     word, names = str(stage.path), [p.name for p in parameters]
     open_names = names[len(supplied) :]
@@ -66,7 +76,8 @@ def match_arguments(
             fits = False
     missing = [p.name for p in parameters if p.name not in given and p.name not in supplied and p.default is None]
     if missing and fits:
-        _report_missing(stage, missing, open_names, {} if supplied else given, report)
+        numbers = {} if supplied else {name: flow for name, flow in given.items() if is_number(flow)}
+        _report_missing(stage, missing, open_names, numbers if len(numbers) == len(given) else {}, report)
     return given if fits and not missing else None
 
 
@@ -82,18 +93,19 @@ def _without(stage: tree.Stage, position: int) -> tuple[Fix, ...]:
 
 
 def _report_missing(
-    stage: tree.Stage, missing: Sequence[str], names: Sequence[str], given: Mapping[str, tree.Flow], report: Report
+    stage: tree.Stage, missing: Sequence[str], names: Sequence[str], numbers: Mapping[str, tree.Flow], report: Report
 ) -> None:
+    """`numbers` are what is given for the first of `names`, where that is numbers alone."""
     word, args = str(stage.path), stage.args or ()
     named = {arg.name.text: arg.span.text for arg in args if isinstance(arg, tree.Keyword)}
     named |= {name: f"{name} = ..." for name in missing}
     better = [arg.span.text for arg in args if not isinstance(arg, tree.Keyword)]
     better += [named[name] for name in names if name in named]
     call, fixes = f"{word}({', '.join(better)})", ()
-    numbers = [flow.span.text for flow in given.values() if isinstance(flow, tree.Number | tree.Percent)]
-    if names[0] in given and len(missing) == 1 and len(numbers) == len(given) == len(names) - 1:
+    if names[0] in numbers and len(missing) == 1 and len(numbers) == len(names) - 1:
         # Numbers alone are for the parameters behind the first, which is the value that flows.
-        by_name = ", ".join(f"{name} = {text}" for name, text in zip(names[1:], numbers, strict=True))
+        texts = [flow.span.text for flow in numbers.values()]
+        by_name = ", ".join(f"{name} = {text}" for name, text in zip(names[1:], texts, strict=True))
         call, fixes = f"{word}({by_name})", (Fix(stage.span, f"{word}({by_name})"),)
     message, help = f"`{word}` needs {_listed(missing)}", f"write `{call}`"
     report.error("missing-option", message, stage.span, "not given here", help=help, fixes=fixes)

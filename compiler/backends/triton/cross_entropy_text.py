@@ -65,7 +65,6 @@ class _Text:
         """What a launch passes, in the order of the kernel's parameters."""
         given = {
             "row_step": "logits.stride(0)",
-            "d_loss_step": "0",
             "mean_weight": "weights.mean()",
             "z": "z_loss",
             "BLOCK": "BLOCK=block",

@@ -35,7 +35,7 @@ class Alike:
 def alike(texts: Sequence[str], called: Collection[str]) -> Alike:
     """Of the texts of one file, in their order. `called` are names that stay, since models call them."""
     stays: dict[str, str] = {}
-    tables: set[str] = set()
+    tables: set[tuple[str, str]] = set()
     instead: dict[str, str] = {}
     gone: list[tuple[bool, ...]] = []
     for text in texts:
@@ -43,13 +43,14 @@ def alike(texts: Sequence[str], called: Collection[str]) -> Alike:
         places = {1}
         for part, name in _parts(text):
             key = _key(part, name, instead)
-            first = stays.setdefault(key, name)
             if _is_table(part, name):
                 # Kernels that differ are tuned apart; those that are gone have the table of what serves for them.
                 number = max(places)
                 other = _NUMBER.sub("", name) + (f"_{number}" if number > 1 else "")
-                first = other if all(found) and f"{other} {key}" in tables else name
-                tables.add(f"{first} {key}")
+                first = other if all(found) and (other, key) in tables else name
+                tables.add((first, key))
+            else:
+                first = stays.setdefault(key, name)
             found.append(first != name and name not in called)
             if found[-1]:
                 instead[name] = first

@@ -230,11 +230,11 @@ def factors(
 
 @triton.jit
 def cross_entropy_backward(
-    logits, labels, weights, mean_weight, lse, d_loss, d_logits, row_step, d_loss_step, V, smoothing, z, ignore,
+    logits, labels, weights, mean_weight, lse, d_loss, d_logits, row_step, V, smoothing, z, ignore,
     BLOCK: tl.constexpr, IGNORE: tl.constexpr, FUNCTION: tl.constexpr, SMOOTHING: tl.constexpr, WEIGHTS: tl.constexpr,
     Z_LOSS: tl.constexpr,
 ):  # fmt: skip
-    """A program has a tile of a row. d_loss [rows], `d_loss_step` apart: 0 where one number serves all.
+    """A program has a tile of a row. d_loss, one number, is the gradient by each row's loss.
 
     Rows of d_logits lie `row_step` apart as those of logits do, and it may be logits itself: each number is read and
     written by one program. A launcher may do that with logits which it made, or which nothing reads after their loss
@@ -248,7 +248,7 @@ def cross_entropy_backward(
     first = ring_start(base, V, GRAIN)
     if counts:
         log_sum = tl.load(lse + row)
-        change = tl.load(d_loss + row.to(tl.int64) * d_loss_step).to(tl.float32)
+        change = tl.load(d_loss).to(tl.float32)
         by_p, by_label, by_class = factors(
             weights, mean_weight, label, known, change, log_sum, V, smoothing, z, SMOOTHING, WEIGHTS, Z_LOSS
         )
