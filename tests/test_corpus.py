@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import pytest
 from mistake_pages import ROOT, Case, first_fixes, read_cases
@@ -20,6 +21,7 @@ PAGES = sorted((ROOT / "corpus").glob("*.md"))
 CASES = [case for page in PAGES for case in read_cases(page)]
 
 
+@cache
 def found_in(text: str) -> list[Diagnostic]:
     return analyse(Source("n.dlspec", text)).diagnostics
 
