@@ -168,6 +168,15 @@ def test_a_second_derivative_is_refused_where_there_is_another_way(monkeypatch: 
         torch.autograd.grad(module.Net()(x).square().sum(), x, create_graph=True)
 
 
+def test_transforms_of_functions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, kernels = loaded(compiled(CONSTANTS))
+    monkeypatch.setattr(kernels, "fused", always)
+    model, x = module.Net(), torch.randn(2, T, 32)
+    for transform in (torch.func.grad(lambda x: model(x).sum()), torch.func.vmap(lambda x: model(x[None])[0])):
+        with pytest.raises(RuntimeError, match="must override the setup_context"):
+            transform(x)
+
+
 def test_a_single_row_of_a_linear_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     _, kernels = loaded(compiled(CONSTANTS))
     monkeypatch.setattr(kernels, "fused", always)
