@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 
@@ -41,9 +44,28 @@ def without_kernels(device: torch.device) -> str:
     if torch.version.hip is None and torch.cuda.get_device_capability(device) < OLDEST:
         return "the GPU is older than Ampere"
     # Triton builds what starts its kernels where it runs.
-    if not any(map(shutil.which, [os.environ.get("CC", ""), "cc", "gcc", "clang"])):
+    if not _has_c_compiler():
         return "there is no C compiler, which Triton needs"
+    if not _has_python_headers():
+        return "there is no Python.h, which Triton needs (Debian has it in python3-dev)"
     return ""
+
+
+def _has_c_compiler() -> bool:
+    """One that Triton takes."""
+    named = os.environ.get("CC")
+    return any(map(shutil.which, ["gcc", "clang"] if named is None else [named]))
+
+
+def _has_python_headers() -> bool:
+    """Where Triton tells its compiler to look, or where that looks by itself."""
+    scheme = sysconfig.get_default_scheme()
+    if scheme == "posix_local":  # Debian's, whose folder has no headers
+        scheme = "posix_prefix"
+    folders = [sysconfig.get_paths(scheme=scheme)["include"]]
+    for name in ("CPATH", "C_INCLUDE_PATH"):
+        folders += os.environ.get(name, "").split(os.pathsep)
+    return any(Path(folder, "Python.h").is_file() for folder in folders if folder)
 
 
 @contextmanager
@@ -63,7 +85,29 @@ def device_faults_are_told() -> Iterator[None]:
                 f"{operation} has no deterministic implementation on this device",
                 "Set `deterministic = false` in the train section; resumed runs are then close, not equal.",
             ) from error
+        if "PassManager::run failed" in text:
+            raise _cannot_compile(text) from error
         raise
+    except subprocess.CalledProcessError as error:
+        command = [*map(str, error.cmd)]
+        if not any("triton" in word for word in command):
+            raise
+        raise Refused(
+            f"Triton could not build what starts its kernels: `{command[0]}` failed",
+            f"It needs a C compiler with Python.h (Debian has it in python3-dev). {_WITHOUT}",
+        ) from error
+    except Exception as error:
+        # What Triton says of a text is a bug of ours, what it says of a machine is not.
+        if type(error).__module__.startswith("triton.") and type(error).__name__ in ("OutOfResources", "PTXASError"):
+            raise _cannot_compile(str(error)) from error
+        raise
+
+
+_WITHOUT = "PyTorch's own kernels are there with `--set train.kernels=torch`."
+
+
+def _cannot_compile(said: str) -> Refused:
+    return Refused(f"Triton cannot compile a kernel of this model here: {said.strip().splitlines()[0]}", _WITHOUT)
 
 
 def _out_of_memory() -> Refused:

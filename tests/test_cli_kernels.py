@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -11,13 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 from cli_cases import Write, write
+from triton.compiler.errors import CompilationError
+from triton.runtime.errors import OutOfResources, PTXASError
 from triton_files import compiled, loaded
 
 from dlspec.api.compilation import compile_to_run
 from dlspec.api.kernel_choice import compile_for_device
 from dlspec.cli.main import main
 from dlspec.grammar import Source
-from dlspec.runtime import device
+from dlspec.runtime import Refused, device
 from dlspec.runtime.program import load_text
 
 __all__ = ["write"]  # a fixture
@@ -141,4 +144,46 @@ def test_why_kernels_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert device.without_kernels(gpu) == "there is no C compiler, which Triton needs"
     monkeypatch.setattr(device.shutil, "which", lambda name: name == "gcc")
+    monkeypatch.setattr(device, "_has_python_headers", lambda: True)
+    assert device.without_kernels(gpu) == ""
+    monkeypatch.setenv("CC", "icc")  # Triton takes no other where one is named
+    assert device.without_kernels(gpu) == "there is no C compiler, which Triton needs"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("PassManager::run failed"), "cannot compile a kernel of this model here: PassManager"),
+        (OutOfResources(240_000, 101_376, "shared memory"), "a kernel of this model here: out of resource: shared"),
+        (PTXASError("Internal Triton PTX codegen error\n`ptxas` stderr:"), "a kernel of this model here: PTXAS error"),
+        (subprocess.CalledProcessError(1, ["gcc", "__triton_launcher.c"]), "what starts its kernels: `gcc` failed"),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_what_triton_cannot_do_on_a_machine_is_told(error: Exception, words: str) -> None:
+    with pytest.raises(Refused, match=words) as caught, device.device_faults_are_told():
+        raise error
+    assert "`--set train.kernels=torch`" in caught.value.help
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CompilationError("", ast.parse("x"), "no such name"), subprocess.CalledProcessError(1, ["gcc", "other.c"])],
+    ids=lambda given: type(given).__name__,
+)
+def test_what_triton_cannot_read_is_a_bug_of_ours(error: Exception) -> None:
+    with pytest.raises(type(error)), device.device_faults_are_told():
+        raise error
+
+
+def test_kernels_need_the_headers_of_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(device.shutil, "which", lambda name: name == "gcc")
+    monkeypatch.setattr(device.sysconfig, "get_paths", lambda scheme: {"include": str(tmp_path / "nowhere")})
+    for name in ("CPATH", "C_INCLUDE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    assert "there is no Python.h, which Triton needs" in device.without_kernels(gpu)
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setenv("CPATH", f"elsewhere:{tmp_path}")
     assert device.without_kernels(gpu) == ""
