@@ -42,6 +42,8 @@ def one_list(finding: Diagnostic, nodes: Nodes) -> Diagnostic | None:
         return None
     if any(isinstance(arg, tree.Keyword | tree.List) for arg in call.args):
         return None
+    if finding.code == "wrong-value" and not (str(call.path) == "Weight" and finding.message.startswith("`init`")):
+        return None
     inside = Span(call.span.source, call.args[0].span.start, call.args[-1].span.end)
     better = f"{call.path}([{inside.text}])"
     first = replace(finding, span=inside)

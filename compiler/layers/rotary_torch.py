@@ -29,12 +29,14 @@ class Rotary(nn.Module):
         self.sin.copy_(angle.sin())
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Rotary:
-        """Move with the model, but stay in fp32 where it is cast: far positions need it."""
+        """Move with the model, but stay in fp32 where it is cast: far positions need it. No
+        checkpoint has the tables, so that they are filled after `to_empty`, too.
+        """
+        before = self.cos
         super()._apply(fn, recurse)
-        if self.cos.dtype != torch.float32:
-            self.cos, self.sin = self.cos.float(), self.sin.float()
-            if not self.cos.is_meta:
-                self.fill()
+        self.cos, self.sin = self.cos.float(), self.sin.float()
+        if self.cos is not before and not self.cos.is_meta:
+            self.fill()
         return self
 '''
 

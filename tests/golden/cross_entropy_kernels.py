@@ -22,7 +22,7 @@ except ImportError:  # without Triton the plain forms run
     constant = kernel
 
 # Operators are defined once in a process: an edited copy beside this file needs another name.
-NAMESPACE = "net_f20a28"
+NAMESPACE = "net_be838a"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -76,7 +76,9 @@ def is_plain(layer: nn.Linear) -> bool:
     before = layer._forward_pre_hooks or layer._backward_pre_hooks
     behind = layer._forward_hooks or layer._backward_hooks
     everywhere = torch.nn.modules.module._has_any_global_hook()
-    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
+    # Where it is computed (a parametrization), looking at it would compute it.
+    own = type(layer._parameters.get("weight")) is nn.Parameter
+    own = own and "forward" not in vars(layer)
     return own and not (before or behind or everywhere)
 
 
@@ -654,7 +656,7 @@ class LinearCrossEntropy(nn.Linear):
     def __call__(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
         if targets is None:
             return super().__call__(x)
-        if not is_plain(self):
+        if not is_plain(self) or self.bias is not None:
             # Hooks take and give what those of a linear layer do.
             return cross_entropy(super().__call__(x), targets)
         return linear_cross_entropy(x, self.weight, targets)

@@ -24,7 +24,7 @@ except ImportError:  # without Triton the plain forms run
     constant = kernel
 
 # Operators are defined once in a process: an edited copy beside this file needs another name.
-NAMESPACE = "gpt_9996fb"
+NAMESPACE = "gpt_8c8b38"
 operators = getattr(torch.ops, NAMESPACE)
 
 
@@ -110,7 +110,9 @@ def is_plain(layer: nn.Linear) -> bool:
     before = layer._forward_pre_hooks or layer._backward_pre_hooks
     behind = layer._forward_hooks or layer._backward_hooks
     everywhere = torch.nn.modules.module._has_any_global_hook()
-    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
+    # Where it is computed (a parametrization), looking at it would compute it.
+    own = type(layer._parameters.get("weight")) is nn.Parameter
+    own = own and "forward" not in vars(layer)
     return own and not (before or behind or everywhere)
 
 
@@ -293,11 +295,13 @@ def column_sums(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class BiasedLinear(torch.autograd.Function):
+    """[..., in] -> [M, out]: to a view that is made in here nobody may write."""
+
     @staticmethod
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
         ctx.dtype = bias.dtype
-        return F.linear(x, *cast((weight, bias), x.dtype))
+        return F.linear(as_rows(x), *cast((weight, bias), x.dtype))
 
     @staticmethod
     @once_differentiable
@@ -305,7 +309,7 @@ class BiasedLinear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         by_x, by_weight, by_bias = ctx.needs_input_grad
         d_x, d_weight = product_gradients(d_y, x, weight, by_x, by_weight)
-        d_bias = column_sums(as_rows(d_y), ctx.dtype) if by_bias else None
+        d_bias = column_sums(d_y, ctx.dtype) if by_bias else None
         return d_x, d_weight, d_bias
 
 
@@ -320,7 +324,8 @@ class Linear(nn.Linear):
             return F.linear(x, weight, bias)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        return BiasedLinear.apply(x, weight, bias)
+        y = BiasedLinear.apply(x, weight, bias)
+        return y.view(*x.shape[:-1], len(weight))
 
 
 @kernel
@@ -875,7 +880,8 @@ class Norm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_total, d_y):
         total, weight, mean, rstd, seed = ctx.saved_tensors
-        d_y = torch.zeros_like(total) if d_y is None else d_y
+        is_used = d_y is not None
+        d_y = d_y if is_used else torch.zeros_like(total)
         d_total = d_total if ctx.added else None
         d_x, d_branch, d_learned = operators.norm_backward(
             d_total, d_y, total, weight, mean, rstd, ctx.drop, seed, ctx.branch_dtype
@@ -884,7 +890,7 @@ class Norm(torch.autograd.Function):
             d_branch = d_x
         if not ctx.added:
             d_branch = None
-        d_weight, d_bias = d_learned.unbind()
+        d_weight, d_bias = d_learned.unbind() if is_used else (None, None)
         return d_x, d_branch, d_weight, d_bias, None, None, None, None
 
 
@@ -900,7 +906,12 @@ def add_layer_norm(
 
     x, branch -> total, y, all [..., width]; total = x + branch is what is normed.
     """
-    if not fused(x) or not x.shape[-1] == len(weight) == 768:
+    fits = (
+        x.shape[-1] == len(weight) == 768
+        and (branch is None or branch.shape == x.shape)
+        and bias is not None
+    )
+    if not (fits and fused(x)):
         if drop > 0 and branch is not None:
             branch = F.dropout(branch, drop)
         total = x if branch is None else x + branch
@@ -2412,7 +2423,7 @@ class LinearCrossEntropy(nn.Linear):
     def __call__(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
         if targets is None:
             return super().__call__(x)
-        if not is_plain(self):
+        if not is_plain(self) or self.bias is not None:
             # Hooks take and give what those of a linear layer do.
             return cross_entropy(super().__call__(x), targets)
         return linear_cross_entropy(x, self.weight, targets)

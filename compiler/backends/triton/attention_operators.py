@@ -124,14 +124,15 @@ class AttentionOperators(AttentionNames):
         ]
 
     def _sizes(self) -> str:
-        """Those of q, k and v that are fixed in the kernels."""
+        """Those of q, k and v that are fixed in the kernels. A mask of numbers is something to add for PyTorch."""
         features = self.features
         widths = f"q.shape[3] == k.shape[3] == v.shape[3] == {features.width}"
         if features.value_width is not None:
             widths = f"q.shape[3] == k.shape[3] == {features.width} and v.shape[3] == {features.value_width}"
         group = "" if features.group == 1 else f"{features.group} * "
         lengths = " and q.shape[1] == k.shape[1]" if features.square else ""
-        return f"{widths} and q.shape[2] == {group}k.shape[2]{lengths}"
+        mask = "" if features.mask == "none" else " and mask.dtype == torch.bool"
+        return f"{widths} and q.shape[2] == {group}k.shape[2]{lengths}{mask}"
 
     def _broadcast(self) -> list[str]:
         """What kernels read has the sizes that they read it in: what PyTorch would broadcast is, or refused."""

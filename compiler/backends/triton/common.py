@@ -190,6 +190,8 @@ def is_plain(layer: nn.Linear) -> bool:
     before = layer._forward_pre_hooks or layer._backward_pre_hooks
     behind = layer._forward_hooks or layer._backward_hooks
     everywhere = torch.nn.modules.module._has_any_global_hook()
-    own = type(layer.weight) is nn.Parameter and "forward" not in vars(layer)
+    # Where it is computed (a parametrization), looking at it would compute it.
+    own = type(layer._parameters.get("weight")) is nn.Parameter
+    own = own and "forward" not in vars(layer)
     return own and not (before or behind or everywhere)
 '''

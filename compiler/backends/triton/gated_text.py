@@ -67,7 +67,7 @@ class Gated(torch.autograd.Function):
 
 def _ENTRY_(gate: Tensor, up: Tensor) -> Tensor:
     """_NAME_(gate) * up (Shazeer 2020), fused where there is a GPU; all have one shape."""
-    if not fused(gate) or gate.dtype != up.dtype:
+    if not fused(gate) or (gate.dtype, gate.shape) != (up.dtype, up.shape):
         return _PLAIN_
     return Gated.apply(gate, up)
 '''

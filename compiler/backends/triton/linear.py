@@ -13,11 +13,13 @@ from .variant import Variant
 
 _LINEAR = '''\
 class BiasedLinear(torch.autograd.Function):
+    """[..., in] -> [M, out]: to a view that is made in here nobody may write."""
+
     @staticmethod
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
         ctx.dtype = bias.dtype
-        return F.linear(x, *cast((weight, bias), x.dtype))
+        return F.linear(as_rows(x), *cast((weight, bias), x.dtype))
 
     @staticmethod
     @once_differentiable
@@ -25,7 +27,7 @@ class BiasedLinear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         by_x, by_weight, by_bias = ctx.needs_input_grad
         d_x, d_weight = product_gradients(d_y, x, weight, by_x, by_weight)
-        d_bias = column_sums(as_rows(d_y), ctx.dtype) if by_bias else None
+        d_bias = column_sums(d_y, ctx.dtype) if by_bias else None
         return d_x, d_weight, d_bias
 
 
@@ -40,7 +42,8 @@ class Linear(nn.Linear):
             return F.linear(x, weight, bias)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        return BiasedLinear.apply(x, weight, bias)
+        y = BiasedLinear.apply(x, weight, bias)
+        return y.view(*x.shape[:-1], len(weight))
 '''
 
 

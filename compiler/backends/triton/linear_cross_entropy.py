@@ -233,7 +233,7 @@ class _Text:
             "    def __call__(self, x: Tensor, targets: Tensor | None = None) -> Tensor:",
             "        if targets is None:",
             *logits,
-            "        if not is_plain(self):",
+            f"        if not is_plain(self) or self.bias is {'None' if features.bias else 'not None'}:",
             "            # Hooks take and give what those of a linear layer do.",
             f"            return cross_entropy(super().__call__(x), targets{beside})",
             f"        return linear_cross_entropy(x{learned}, targets{beside})",

@@ -26,7 +26,8 @@ class NormModule(NormNames):
             "",
             *([f"    {shape}; total = x + branch is what is normed."] if add else [f"    {shape}"]),
             '    """',
-            f"    if not fused(x) or not x.shape[-1] == len(weight) == {width}:",
+            f"    fits = {self._fits()}",
+            "    if not (fits and fused(x)):",
             *(f"        {line}" for line in self._plain()),
             *self._dtype(),
             *(seed if self.features.dropout else []),
@@ -39,6 +40,17 @@ class NormModule(NormNames):
                 else [f"    return Norm.apply({names})"]
             ),
         ]
+
+    def _fits(self) -> str:
+        """Whether what comes is what the kernels were written for: what stands in its place may be of other sizes, which
+        PyTorch broadcasts."""
+        found = [f"x.shape[-1] == len(weight) == {self.features.width}"]
+        if self.features.add:
+            same = "branch.shape == x.shape"
+            found.append(f"(branch is None or {same})" if self.features.optional else same)
+        if self.features.bias:
+            found.append("bias is not None")
+        return " and ".join(found)
 
     def _dtype(self) -> list[str]:
         """Of what is normed."""

@@ -85,7 +85,11 @@ class NormOperators(NormNames):
         if features.optional:
             alike += ["        if not ctx.added:", "            d_branch = None"]
         learned = [f"d_{name}" for name in self.learned]
-        parts = f"        {', '.join(learned) if features.bias else '(d_weight,)'} = d_learned.unbind()"
+        unbound = "d_learned.unbind()"
+        if features.add:
+            nothing = ", ".join(["None"] * len(learned))
+            unbound += f" if is_used else ({nothing}{'' if features.bias else ','})"
+        parts = f"        {', '.join(learned) if features.bias else '(d_weight,)'} = {unbound}"
         results = [*gradients[:-1], *learned]
         changes = ["d_total", "d_y"] if features.add else ["d_y"]
         passed = [*changes, *saved[: len(saved) - len(self.seed)]]
@@ -117,7 +121,14 @@ class NormOperators(NormNames):
             "    @once_differentiable",
             f"    def backward(ctx, {', '.join(changes)}):",
             f"        {', '.join(saved)} = ctx.saved_tensors",
-            *(["        d_y = torch.zeros_like(total) if d_y is None else d_y"] if features.add else []),
+            *(
+                [
+                    "        is_used = d_y is not None",
+                    "        d_y = d_y if is_used else torch.zeros_like(total)",
+                ]
+                if features.add
+                else []
+            ),
             *(["        d_total = d_total if ctx.added else None"] if features.optional else []),
             f"        {', '.join(gradients)} = operators.norm_backward({', '.join([*passed, *more])})",
             *alike,

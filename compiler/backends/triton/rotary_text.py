@@ -50,7 +50,8 @@ def rotary(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tens
     q is [B, T, heads, width], k [B, S, kv_heads, width]; cos and sin have a row for each
     position.
     """
-    if not fused(q) or q.shape[-1] != _WIDTH_:
+    fits = q.shape[-1] == k.shape[-1] == _WIDTH_ and q.shape[0] == k.shape[0]
+    if not (fits and fused(q)):
         return rotary_plain(q, cos, sin), rotary_plain(k, cos, sin)
     longest = max(q.shape[1], k.shape[1])
     if longest > cos.shape[0]:
