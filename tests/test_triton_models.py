@@ -141,7 +141,9 @@ def hold(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # From 88 and 118 on come fused sums whose stream goes on: a gradient of it that is 1 % off shows there.
-@pytest.mark.parametrize("first", [*(pytest.param(first, marks=pytest.mark.slow) for first in (0, 100, 300)), 88, 118, 200])
+@pytest.mark.parametrize(
+    "first", [*(pytest.param(first, marks=pytest.mark.slow) for first in (0, 100, 300)), 88, 118, 200]
+)
 def test_with_kernels_and_without(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     hold(first, monkeypatch)
 
