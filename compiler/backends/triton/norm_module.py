@@ -42,8 +42,7 @@ class NormModule(NormNames):
         ]
 
     def _fits(self) -> str:
-        """Whether what comes is what the kernels were written for: what stands in its place may be of other sizes, which
-        PyTorch broadcasts."""
+        """Whether what comes is of the sizes that the kernels were written for. Others PyTorch may broadcast."""
         found = [f"x.shape[-1] == len(weight) == {self.features.width}"]
         if self.features.add:
             same = "branch.shape == x.shape"
