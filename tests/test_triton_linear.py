@@ -32,12 +32,12 @@ def poisoned(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 @interpreting()
 def summed(x: Tensor, per: int, dtype: torch.dtype) -> Tensor:
-    """In parts of `per` rows, and then these, as the launcher has it."""
+    """In parts of `per` rows, and then these, as the launcher has it. Rows of x may lie apart."""
     sum_columns = template("linear").sum_columns
     (M, N), groups = x.shape, -(-x.shape[0] // per)
     parts, sums = poisoned(groups, N), poisoned(N, dtype=dtype)
-    sum_columns[(-(-N // 64), groups)](x, parts, M, N, per, ROWS=16, BLOCK=64)
-    sum_columns[(-(-N // 32), 1)](parts, sums, groups, N, groups, ROWS=8, BLOCK=32)
+    sum_columns[(-(-N // 64), groups)](x, parts, x.stride(0), M, N, per, ROWS=16, BLOCK=64)
+    sum_columns[(-(-N // 32), 1)](parts, sums, N, groups, N, groups, ROWS=8, BLOCK=32)
     return sums
 
 
@@ -70,6 +70,9 @@ def test_sums_against_float64(rows: int, columns: int, per: int) -> None:
         rounded = summed(x.to(dtype), per, dtype)
         # It was rounded once, at the end.
         assert torch.equal(rounded, found.to(dtype))
+        apart = poisoned(rows, columns + 3, dtype=dtype)
+        apart[:, :columns] = x
+        assert torch.equal(summed(apart[:, :columns], per, torch.float32), found)
 
 
 @pytest.mark.parametrize("per", [20, 1000])
@@ -106,7 +109,7 @@ def test_a_slope_of_no_number_outside_is_not_summed() -> None:
 # --- What they compile to ---
 
 _TYPES = dict.fromkeys(("x", "y", "d_y", "d_x"), "*bf16") | {"sums": "*fp32"} | dict.fromkeys("MN", "i32")
-TYPES = _TYPES | {"per": "i32", "size": "i32"}
+TYPES = _TYPES | {"per": "i32", "size": "i32", "row_step": "i32"}
 LAUNCHES = {
     "sum_columns": ({"ROWS": 32, "BLOCK": 128}, 4),
     "activation_backward": ({"ROWS": 16, "BLOCK": 128}, 4),
@@ -121,7 +124,9 @@ def hold_machine_code(target: str) -> None:
     kernels = template("linear", interpreted=False)
     for name, (constants, warps) in LAUNCHES.items():
         threads = warps * TARGETS[target].warp_size
-        code = compiled(getattr(kernels, name), TYPES, constants, threads, target, multiples_of_16=("N", "size"))
+        code = compiled(
+            getattr(kernels, name), TYPES, constants, threads, target, multiples_of_16=("N", "size", "row_step")
+        )
         assert code.stack == 0, name
         assert code.shared <= 8192, name
         assert code.wide_loads >= 1, name
@@ -148,7 +153,7 @@ def test_the_same_machine_code_as_the_template() -> None:
         knobs.compilation.disable_line_info = True
         for name, (constants, warps) in LAUNCHES.items():
             texts = [
-                compiled(kernel, TYPES, constants, 32 * warps, multiples_of_16=("N", "size")).text
+                compiled(kernel, TYPES, constants, 32 * warps, multiples_of_16=("N", "size", "row_step")).text
                 for kernel in (getattr(whole, name), own[name])
             ]
             assert texts[0] == texts[1], name

@@ -19,20 +19,28 @@ def sum_of_parts(parts: Tensor, dtype: torch.dtype) -> Tensor:
     sums = torch.empty(N, dtype=dtype, device=parts.device)
     with torch.cuda.device_of(parts):
         sum_columns[(triton.cdiv(N, 32), 1)](
-            parts, sums, groups, N, groups, ROWS=64, BLOCK=32, num_warps={WARPS}
+            parts, sums, N, groups, N, groups, ROWS=64, BLOCK=32, num_warps={WARPS}
         )
     return sums
 
 
 def launch_column_sums(x: Tensor, dtype: torch.dtype) -> Tensor:
-    x = x.contiguous()
+    x = x if x.stride(1) == 1 else x.contiguous()
     M, N = x.shape
     blocks = triton.cdiv(N, {COLUMNS})
     groups, per = groups_of_rows(M, {PROGRAMS}, blocks, x)
     parts = torch.empty((groups, N), dtype=torch.float32, device=x.device)
     with torch.cuda.device_of(x):
         sum_columns[(blocks, groups)](
-            x, parts, M, N, per, ROWS={ROWS}, BLOCK={COLUMNS}, num_warps={WARPS}
+            x,
+            parts,
+            x.stride(0),
+            M,
+            N,
+            per,
+            ROWS={ROWS},
+            BLOCK={COLUMNS},
+            num_warps={WARPS},
         )
     return sum_of_parts(parts, dtype)
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ...scalars.print_torch import print_torch
 from ..pytorch.layout import fit
+from .column_sums import ColumnSums
 from .common import IS_PLAIN, SCALED, SUMS_OF_PRODUCTS
 from .cross_entropy_features import CrossEntropyFeatures
 from .cross_entropy_text import OWN_NAMES, Numbers, count, examples, not_counted
@@ -50,6 +51,10 @@ class LinearCrossEntropyFeatures(Variant):
     @property
     def shared(self) -> tuple[str, ...]:
         return (IS_PLAIN, SCALED, SUMS_OF_PRODUCTS, *self.loss.shared)
+
+    @property
+    def beside(self) -> tuple[Variant, ...]:
+        return (ColumnSums(),) if self.bias else ()
 
     @property
     def on(self) -> CrossEntropyFeatures:
@@ -122,7 +127,7 @@ class _Text:
             "            torch.mm(logits, weight, out=d_x[start : start + chunk])",
             "        if by_weight:",
             "            add_product(d_weight, logits.t(), some)",
-            *(["            d_bias += logits.sum(0, dtype=torch.float32)"] if bias else []),
+            *(["            d_bias += launch_column_sums(logits, torch.float32)"] if bias else []),
             f"    return total, {', '.join(self.gradients)}",
         ]
 

@@ -54,8 +54,10 @@ def activation_backward(x, d_y, d_x, sums, M, N, per, ROWS: tl.constexpr, BLOCK:
 
 
 @triton.jit
-def sum_columns(x, sums, M, N, per, ROWS: tl.constexpr, BLOCK: tl.constexpr):
-    """Sums of columns of x in parts: sums [parts, N]. A program takes BLOCK columns of `per` rows, ROWS at a time."""
+def sum_columns(x, sums, row_step, M, N, per, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """Sums of columns of x, whose rows lie `row_step` apart, in parts: sums [parts, N]. A program takes BLOCK columns
+    of `per` rows, ROWS at a time.
+    """
     columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)[None, :]
     first = tl.program_id(1) * per
     last = tl.minimum(first + per, M)
@@ -63,7 +65,7 @@ def sum_columns(x, sums, M, N, per, ROWS: tl.constexpr, BLOCK: tl.constexpr):
     for start in tl.range(first, last, ROWS):
         rows = start + tl.arange(0, ROWS)[:, None]
         inside = (rows < last) & (columns < N)
-        at = rows.to(tl.int64) * N + columns
+        at = rows.to(tl.int64) * row_step + columns
         total += tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
     column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     out = sums + tl.program_id(1) * N + column
