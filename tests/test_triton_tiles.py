@@ -36,7 +36,7 @@ model Net: (x: [B, T <= 64, 32]) -> (y: [B, T, 32]) {
   LayerNorm
 }
 """
-WIDE = "dlspec 1\nmodel Net: (x: [B, 40_000]) -> (y: [B, 40_000]) { RMSNorm }\n"
+WIDE = "dlspec 1\nmodel Net: (x: [B, 9_000]) -> (y: [B, 9_000]) { RMSNorm }\n"
 
 
 def kernels_text(text: str = TEXT) -> str:
@@ -209,7 +209,7 @@ def test_rows_wider_than_a_block_are_tried_with_smaller_ones(
     norm: str, monkeypatch: pytest.MonkeyPatch, interpreted: None
 ) -> None:
     """As the launchers of the file that comes of it have them."""
-    (use,), kernels, tables = uses(WIDE.replace("RMSNorm", norm), monkeypatch, (2, 40_000))
+    (use,), kernels, tables = uses(WIDE.replace("RMSNorm", norm), monkeypatch, (2, 9_000))
     (table,) = (one for one in tables[norm] if one.part == "forward")
     assert kernels.NORM_FORWARD[4] == (4096, 8)
     tries = table.candidates[(4,)]
